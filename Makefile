@@ -1,0 +1,34 @@
+# The whole project from four commands: demo, app, test, check.
+PYTHON ?= python3
+BIN := .venv/bin
+TABLE ?= ./skyhex-data
+
+.PHONY: install demo app test check clean
+
+install: .venv/installed
+
+.venv/installed: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[cpu,app]"
+	touch $@
+
+.venv/installed-dev: .venv/installed
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[cpu,app,dev]"
+	touch $@
+
+demo: install              ## simulate a small world, embed it, search it
+	$(BIN)/skyhex demo -t $(TABLE)
+
+app: install               ## the map, on what the demo made
+	$(BIN)/skyhex app -t $(TABLE)
+
+check: .venv/installed-dev ## ruff and strict mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test: check                ## everything, coverage printed
+	$(BIN)/python -m pytest --cov --cov-report=term
+
+clean:
+	rm -rf .venv skyhex-data

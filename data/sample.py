@@ -1,0 +1,71 @@
+"""The typed value that crosses from raster to encoder: everything known of one place in one period."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import numpy as np
+
+
+class InputError(ValueError):
+    """Imagery, a catalog or an area that cannot be used; says what came, what was expected, what to do."""
+
+
+@dataclass(frozen=True)
+class SampleSpec:
+    """The pixel grid that a model asks for. All modalities share one grid of square cells.
+
+    The defaults are nano's: a window of 8 x 8 cells of 80 m, hence 640 m, 64 px at 10 m and 256 px at 2.5 m.
+    """
+
+    cell_m: float = 80.0  # side of one grid cell, metres
+    window_cells: int = 8  # the window's side in cells, at most
+    px_per_cell: Mapping[str, int] = field(default_factory=lambda: {"hr": 32, "s2": 8, "s1": 8})
+    max_dates: Mapping[str, int] = field(default_factory=lambda: {"hr": 1, "s2": 8, "s1": 4})
+    s2_levels: tuple[str, ...] = ("L2A",)  # processing levels the weights were made for
+
+    def gsd_m(self, modality: str) -> float:
+        """Pixel size of a modality's grid, metres."""
+        return self.cell_m / self.px_per_cell[modality]
+
+
+@dataclass(frozen=True)
+class ImageSeries:
+    """All dates of one modality of one sample, on the sample's grid, in order of time.
+
+    H = grid_h * px_per_cell and W = grid_w * px_per_cell, so series of all modalities cover one window.
+    """
+
+    pixels: np.ndarray  # (T, C, H, W) in the modality's dtype and unit; meaningless where not valid
+    valid: np.ndarray  # (T, H, W) bool: neither nodata nor cloud nor padding
+    day_of_year: np.ndarray  # (T,) int16, 1-366; 0 = unknown
+    source_items: tuple[str, ...]  # (T,) href of the raster each date was read from
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One place in one period.
+
+    The window is a square-celled grid in `crs`; row 0 is north. A modality that is absent has no key in
+    `series`; one that was there but could not be used is named in `dropped` with its reason.
+    """
+
+    sample_id: str  # stable id of the place; tiles of a large chip are `place#row_col`
+    h3_cell: int  # H3 cell of the footprint's centre at the table's resolution, below 2**63
+    lon_deg: float  # footprint's centre
+    lat_deg: float
+    start: datetime  # UTC, the period [start, end)
+    end: datetime
+    footprint: tuple[tuple[float, float], ...]  # closed ring of (lon_deg, lat_deg), counter-clockwise
+    crs: str  # "EPSG:32632"
+    origin_m: tuple[float, float]  # x, y of the window's upper left corner in `crs`
+    grid_shape: tuple[int, int]  # (grid_h, grid_w) in cells
+    series: Mapping[str, ImageSeries]  # by modality name
+    valid_fraction: float  # share of pixels, over modalities and dates, that are valid; padding not counted
+    cloud_fraction: float  # share of cloud over the optical dates used; NaN = unknown
+    dropped: tuple[tuple[str, str], ...] = ()  # (modality, reason)
+
+    @property
+    def source_items(self) -> tuple[str, ...]:
+        """Hrefs of every raster that was read, by modality and date."""
+        return tuple(href for series in self.series.values() for href in series.source_items)

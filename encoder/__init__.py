@@ -1,0 +1,1 @@
+"""`Sample`s enter; `EmbeddingBatch`es (fused, per modality, dense) leave."""

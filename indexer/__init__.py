@@ -1,0 +1,1 @@
+"""Rows of embeddings enter; a Parquet table keyed by H3, its index and `Hits` leave."""
