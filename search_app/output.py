@@ -1,0 +1,165 @@
+"""One result, five forms: terminal table, JSON, CSV, GeoJSON, GeoParquet."""
+
+import csv
+import io
+import json
+import sys
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import h3
+import pyarrow as pa
+import pyarrow.parquet as pq
+import shapely
+from rich.console import Console
+from rich.table import Table
+
+from indexer.errors import QueryError
+
+TERMINAL_ROWS = 200  # a terminal table stops here and says so; the other forms never stop
+
+
+class Format(StrEnum):
+    """What a command prints."""
+
+    table = "table"
+    json = "json"
+    csv = "csv"
+    geojson = "geojson"
+    geoparquet = "geoparquet"
+
+
+def emit(rows: pa.Table, form: Format, out: Path | None, *, title: str = "") -> None:
+    """Write `rows` to stdout, or to `out`.
+
+    Raises:
+        QueryError: GeoJSON or GeoParquet of rows without an `h3_cell` column, or GeoParquet to a terminal.
+    """
+    if form is Format.geoparquet:
+        if out is None:
+            raise QueryError("GeoParquet is binary and came without a file: add -o FILE.parquet.")
+        pq.write_table(_with_geometry(rows), out)
+        return
+    if out is None and form is Format.table:
+        Console().print(_terminal_table(rows, title))
+        return
+    text = _TEXT[form](rows)
+    if out is None:
+        sys.stdout.write(text)
+    else:
+        out.write_text(text, encoding="utf-8")
+
+
+def records(rows: pa.Table) -> list[dict[str, Any]]:
+    """Rows as plain values: cells as hex strings (they do not fit a JavaScript number), times as ISO 8601."""
+    return [{name: _plain(name, value) for name, value in row.items()} for row in rows.to_pylist()]
+
+
+def is_cell_column(name: str) -> bool:
+    """Whether a column of this name holds H3 cells."""
+    return name.endswith("_cell")
+
+
+def hexagon(cell: int) -> shapely.Polygon:
+    """The cell's boundary in lon/lat; a cell across the antimeridian reaches beyond 180."""
+    ring = [(lon, lat) for lat, lon in h3.cell_to_boundary(h3.int_to_str(cell))]
+    if max(lon for lon, _ in ring) - min(lon for lon, _ in ring) > 180:
+        ring = [(lon + 360 if lon < 0 else lon, lat) for lon, lat in ring]
+    return shapely.Polygon(ring)
+
+
+def _plain(name: str, value: Any) -> Any:
+    if isinstance(value, int) and is_cell_column(name):
+        return h3.int_to_str(value)
+    if isinstance(value, datetime):
+        return value.isoformat().replace("+00:00", "Z")
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, float):
+        return value if value == value else None  # JSON knows no NaN
+    return value
+
+
+def _to_json(rows: pa.Table) -> str:
+    return json.dumps(records(rows), indent=1, default=str) + "\n"
+
+
+def _to_csv(rows: pa.Table) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(rows.column_names)
+    for row in records(rows):
+        writer.writerow([json.dumps(v) if isinstance(v, list | dict) else v for v in row.values()])
+    return text.getvalue()
+
+
+def _to_geojson(rows: pa.Table) -> str:
+    cells = _cells_of(rows)
+    features = [
+        {"type": "Feature", "geometry": shapely.geometry.mapping(hexagon(cell)), "properties": properties}
+        for cell, properties in zip(cells, records(rows), strict=True)
+    ]
+    return json.dumps({"type": "FeatureCollection", "features": features}, default=str) + "\n"
+
+
+def _with_geometry(rows: pa.Table) -> pa.Table:
+    """Rows with their hexagon as a GeoParquet 1.1 geometry column."""
+    geometry = pa.array([shapely.to_wkb(hexagon(cell)) for cell in _cells_of(rows)], pa.binary())
+    if "geometry" in rows.column_names:
+        rows = rows.drop_columns(["geometry"])
+    geo = {
+        "version": "1.1.0",
+        "primary_column": "geometry",
+        "columns": {"geometry": {"encoding": "WKB", "geometry_types": ["Polygon"]}},
+    }
+    table = rows.append_column("geometry", geometry)
+    return table.replace_schema_metadata({**(table.schema.metadata or {}), b"geo": json.dumps(geo).encode()})
+
+
+def _cells_of(rows: pa.Table) -> list[int]:
+    if "h3_cell" not in rows.column_names:
+        raise QueryError(
+            f"A map form needs the column h3_cell; these rows have {', '.join(rows.column_names)}. "
+            "Select h3_cell too, or choose --format csv."
+        )
+    return [int(cell) for cell in rows["h3_cell"].to_pylist()]
+
+
+def _to_markdownish(rows: pa.Table) -> str:
+    text = io.StringIO()
+    Console(file=text, width=160).print(_terminal_table(rows, ""))
+    return text.getvalue()
+
+
+def _terminal_table(rows: pa.Table, title: str) -> Table:
+    table = Table(title=title or None, title_justify="left", header_style="bold", box=None, pad_edge=False)
+    for name, kind in zip(rows.column_names, rows.schema.types, strict=True):
+        right = pa.types.is_integer(kind) or pa.types.is_floating(kind)
+        table.add_column(name, justify="right" if right and not is_cell_column(name) else "left")
+    for row in records(rows.slice(0, TERMINAL_ROWS)):
+        table.add_row(*(_short(value) for value in row.values()))
+    if rows.num_rows > TERMINAL_ROWS:
+        table.caption = f"{rows.num_rows:,} rows; the first {TERMINAL_ROWS} are shown. -o FILE writes them all."
+    return table
+
+
+def _short(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, float):
+        return f"{value:.4f}"
+    if isinstance(value, str) and value.endswith("T00:00:00Z"):
+        return value[:10]
+    if isinstance(value, list):
+        return f"[{len(value)}]" if len(value) > 4 else ", ".join(_short(v) for v in value)
+    return str(value)
+
+
+_TEXT = {
+    Format.table: _to_markdownish,
+    Format.json: _to_json,
+    Format.csv: _to_csv,
+    Format.geojson: _to_geojson,
+}
