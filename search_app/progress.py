@@ -1,0 +1,39 @@
+"""Progress bars with rates, on stderr, so that results on stdout can be piped."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+console = Console(stderr=True)
+
+
+class _RateColumn(ProgressColumn):
+    """Items per second since the start."""
+
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text("" if speed is None else f"{speed:,.1f} {task.fields['unit']}/s", style="dim")
+
+
+@contextmanager
+def progress_bar(title: str, unit: str, *, quiet: bool = False) -> Iterator[Callable[[int, int], None]]:
+    """Yield a function that is told (done, total) and draws it."""
+    columns = (
+        TextColumn("{task.description:<24}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        _RateColumn(),
+        TimeRemainingColumn(compact=True, elapsed_when_finished=True),
+    )
+    with Progress(*columns, console=console, disable=quiet) as bar:
+        task = bar.add_task(title, total=None, unit=unit)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def say(text: str, *, quiet: bool = False) -> None:
+    """A line of news on stderr."""
+    if not quiet:
+        console.print(text, highlight=False)

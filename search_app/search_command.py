@@ -1,0 +1,150 @@
+"""The words of `skyhex search` turned into a query and a filter."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import h3
+import numpy as np
+import pyarrow as pa
+
+from indexer.errors import QueryError
+from indexer.filters import Filter, Region
+from indexer.query import Cell, LonLat, Query, Vector
+from indexer.table import EmbeddingTable
+
+COLUMNS = {
+    "fused": "embedding",
+    "geo": "embedding_geo",
+    "hr": "embedding_hr",
+    "s2": "embedding_s2",
+    "s1": "embedding_s1",
+}
+
+
+@dataclass(frozen=True)
+class QueryWords:
+    """What a person gave to look like, and not to look like."""
+
+    cells: Sequence[str]
+    lonlats: Sequence[tuple[float, float]]
+    chips: Sequence[Path]
+    vectors: Sequence[Path]
+    not_cells: Sequence[str]
+    using: str = "fused"
+    against: str = "fused"
+    weights: str = "nano"
+
+
+@dataclass(frozen=True)
+class RegionWords:
+    """Where to look: at most one of them."""
+
+    bbox: tuple[float, float, float, float] | None = None
+    within: Path | None = None
+    cells: str | None = None
+
+
+def build_query(table: EmbeddingTable, words: QueryWords) -> Query:
+    """The query; chips go through the encoder first.
+
+    Raises:
+        QueryError: nothing to look like, a name or an id that cannot be read, a table of another model.
+        InputError: a chip that cannot be embedded.
+    """
+    positives = [
+        *(Cell(cell_id(text)) for text in words.cells),
+        *(LonLat(lon, lat) for lon, lat in words.lonlats),
+        *(Vector(vector) for vector in _embed_chips(table, words.chips, words)),
+        *(Vector(_read_vector(path)) for path in words.vectors),
+    ]
+    if not positives:
+        raise QueryError(
+            "Nothing to look like was given; add --cell ID, --lonlat LON LAT, --chip TIF or --vector FILE."
+        )
+    return Query(
+        positives=tuple(positives),
+        negatives=tuple(Cell(cell_id(text)) for text in words.not_cells),
+        using=_column(words.using, "--using"),
+        against=_column(words.against, "--against"),
+    )
+
+
+def build_filter(
+    words: RegionWords, *, start: datetime | None, end: datetime | None, where: str | None = None
+) -> Filter:
+    """The region and the time to look in.
+
+    Raises:
+        QueryError: several regions, a polygon that is not valid, dates the wrong way round.
+    """
+    regions = []
+    if words.bbox is not None:
+        regions.append(Region.from_bbox(*words.bbox))
+    if words.within is not None:
+        regions.append(Region.from_geojson(words.within))
+    if words.cells is not None:
+        regions.append(Region.from_cells([cell_id(text) for text in words.cells.split(",")]))
+    if len(regions) > 1:
+        raise QueryError("Several regions were given; choose one of --bbox, --within and --cells.")
+    return Filter(region=regions[0] if regions else None, start=start, end=end, where=where)
+
+
+def cell_id(text: str) -> int:
+    """An H3 cell from its hex string.
+
+    Raises:
+        QueryError: it is none.
+    """
+    word = text.strip().lower().removeprefix("0x")
+    if not h3.is_valid_cell(word):
+        raise QueryError(f"{text!r} is no H3 cell; expected 15 hexadecimal digits such as 891e3a2b18bffff.")
+    return h3.str_to_int(word)
+
+
+def for_people(rows: pa.Table) -> pa.Table:
+    """The columns of a result that fit a terminal."""
+    wanted = ("rank", "similarity", "h3_cell", "sample_id", "start_datetime", "end_datetime", "lon", "lat",
+              "n_hr", "n_s2", "n_s1", "prototype")  # fmt: skip
+    columns = [name for name in wanted if name in rows.column_names]
+    if "sample_id" in columns and rows["sample_id"].to_pylist() == [h3.int_to_str(c) for c in rows["h3_cell"].to_pylist()]:
+        columns.remove("sample_id")  # of an area: the cell, once more
+    return rows.select(columns)
+
+
+def _column(word: str, option: str) -> str:
+    if word not in COLUMNS:
+        raise QueryError(f"{option} came as {word!r}; expected one of {', '.join(COLUMNS)}.")
+    return COLUMNS[word]
+
+
+def _embed_chips(table: EmbeddingTable, paths: Sequence[Path], words: QueryWords) -> list[np.ndarray]:
+    if not paths:
+        return []
+    from data.reader import read_chip
+    from encoder.embed import Encoder
+
+    encoder = Encoder(words.weights)
+    if encoder.info.digest != table.model.digest:
+        raise QueryError(
+            f"The table was made with {table.model.name} ({table.model.digest[:12]}), the chip would be embedded with "
+            f"{encoder.info.name} ({encoder.info.digest[:12]}): name the table's weights with --weights FILE."
+        )
+    batch = encoder.embed([read_chip(str(path), encoder.spec) for path in paths])
+    vectors = batch.by_modality[words.using] if words.using in batch.by_modality else batch.embedding
+    return list(vectors)
+
+
+def _read_vector(path: Path) -> np.ndarray:
+    try:
+        if path.suffix == ".npy":
+            vector = np.load(path, allow_pickle=False)
+        else:
+            vector = np.asarray(json.loads(path.read_text(encoding="utf-8")), np.float32)
+        return vector.astype(np.float32)
+    except (ValueError, TypeError) as error:
+        raise QueryError(
+            f"{path} holds no vector ({error}); expected a .npy array or a JSON list of numbers."
+        ) from error
