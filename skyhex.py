@@ -20,14 +20,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import numpy as np
-
-    from data.sample import Sample
     from encoder.embed import EmbeddingBatch, Encoder
-    from encoder.skysense import SkySense
     from indexer.filters import Filter
     from indexer.query import Query
     from indexer.search import Hits
     from indexer.table import EmbeddingTable
+
+    from data.sample import Sample
 
 __version__ = "0.1.0"
 _ROOT = Path(__file__).resolve().parent
@@ -85,16 +84,19 @@ def search(
     Raises:
         QueryError: not exactly one thing to look like, an unknown cell, k below 1.
     """
-    from indexer.errors import QueryError
     from indexer.filters import Filter, Region
     from indexer.query import Cell, LonLat, Query, Vector
     from indexer.search import search as search_table
+
+    from indexer.errors import QueryError
 
     given = [thing for thing in (cell, lonlat, vector, query) if thing is not None]
     if len(given) != 1:
         raise QueryError(f"{len(given)} of cell, lonlat, vector and query were given; give exactly one.")
     if bbox is not None and filter is not None:
-        raise QueryError("Both bbox and filter were given; put the box in the filter: Region.from_bbox(W, S, E, N).")
+        raise QueryError(
+            "Both bbox and filter were given; put the box in the filter: Region.from_bbox(W, S, E, N)."
+        )
     if bbox is not None:
         filter = Filter(region=Region.from_bbox(*bbox))
     if cell is not None:
@@ -147,7 +149,9 @@ def check_packages() -> None:
     """
     for package in _PACKAGES:
         expected = _ROOT / package / "__init__.py"
-        spec = importlib.util.find_spec(package) if package not in sys.modules else sys.modules[package].__spec__
+        spec = (
+            importlib.util.find_spec(package) if package not in sys.modules else sys.modules[package].__spec__
+        )
         found = Path(spec.origin).resolve() if spec and spec.origin else None
         if found != expected:
             raise ImportError(

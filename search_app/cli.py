@@ -30,7 +30,9 @@ app.add_typer(prototypes_app, name="prototypes")
 TableOption = Annotated[
     Path, typer.Option("-t", "--table", envvar="SKYHEX_TABLE", help="The table's directory.", metavar="DIR")
 ]
-SnapshotOption = Annotated[int | None, typer.Option(help="Read this snapshot instead of the newest.", metavar="N")]
+SnapshotOption = Annotated[
+    int | None, typer.Option(help="Read this snapshot instead of the newest.", metavar="N")
+]
 FormatOption = Annotated[Format, typer.Option("--format", help="What to print.")]
 OutOption = Annotated[Path | None, typer.Option("-o", "--out", help="Write to a file.", metavar="FILE")]
 WeightsOption = Annotated[str, typer.Option(help="Name of shipped weights, or a .safetensors file.")]
@@ -108,25 +110,30 @@ def index(table: TableOption = DEFAULT_TABLE) -> None:
 @app.command()
 def search(
     table: TableOption = DEFAULT_TABLE,
-    cell: Annotated[list[str] | None, typer.Option(help="A cell to look like; repeatable.", metavar="ID")] = None,
+    cell: Annotated[
+        list[str] | None, typer.Option(help="A cell to look like; repeatable.", metavar="ID")
+    ] = None,
     lonlat: Annotated[
         list[tuple[float, float]] | None, typer.Option(help="A place to look like.", metavar="LON LAT")
     ] = None,
     chip: Annotated[list[Path] | None, typer.Option(help="A GeoTIFF to look like.", metavar="TIF")] = None,
-    vector: Annotated[
-        list[Path] | None, typer.Option(help="A .npy or .json vector.", metavar="FILE")
-    ] = None,
+    vector: Annotated[list[Path] | None, typer.Option(help="A .npy or .json vector.", metavar="FILE")] = None,
     not_cell: Annotated[list[str] | None, typer.Option(help="A cell not to look like.", metavar="ID")] = None,
     k: Annotated[int, typer.Option("-k", help="How many.")] = 20,
     bbox: BoxOption = None,
     within: Annotated[Path | None, typer.Option(help="GeoJSON polygon in lon/lat.", metavar="FILE")] = None,
-    cells: Annotated[str | None, typer.Option(help="Cells, comma-separated; a coarse cell stands for its children.", metavar="IDS")] = None,
+    cells: Annotated[
+        str | None,
+        typer.Option(help="Cells, comma-separated; a coarse cell stands for its children.", metavar="IDS"),
+    ] = None,
     start: Annotated[str | None, typer.Option(help="Periods that end after this day.", metavar="D")] = None,
     end: Annotated[str | None, typer.Option(help="Periods that begin before this day.", metavar="D")] = None,
     where: Annotated[str | None, typer.Option(help="SQL over the table's columns.", metavar="SQL")] = None,
     using: Annotated[str, typer.Option(help="The query's vector: fused, geo, hr, s2 or s1.")] = "fused",
     against: Annotated[str, typer.Option(help="The rows' vector: fused, geo, hr, s2 or s1.")] = "fused",
-    include_query: Annotated[bool, typer.Option("--include-query", help="Keep the query's own rows.")] = False,
+    include_query: Annotated[
+        bool, typer.Option("--include-query", help="Keep the query's own rows.")
+    ] = False,
     explain: Annotated[bool, typer.Option("--explain", help="Print the plan.")] = False,
     weights: WeightsOption = "nano",
     snapshot: SnapshotOption = None,
@@ -140,7 +147,9 @@ def search(
     from .search_command import QueryWords, RegionWords, build_filter, build_query, for_people
 
     opened = EmbeddingTable.open(table, snapshot)
-    words = QueryWords(cell or [], lonlat or [], chip or [], vector or [], not_cell or [], using, against, weights)
+    words = QueryWords(
+        cell or [], lonlat or [], chip or [], vector or [], not_cell or [], using, against, weights
+    )
     region = RegionWords(bbox=bbox, within=within, cells=cells)
     hits = search_table(
         opened,
@@ -249,7 +258,6 @@ def info(table: TableOption = DEFAULT_TABLE, snapshot: SnapshotOption = None) ->
 def log(table: TableOption = DEFAULT_TABLE, form: FormatOption = Format.table, out: OutOption = None) -> None:
     """The table's snapshots."""
     import pyarrow as pa
-
     from indexer.table import EmbeddingTable
 
     emit(pa.Table.from_pylist([vars(entry) for entry in EmbeddingTable.open(table).log()]), form, out)
@@ -290,8 +298,9 @@ def main() -> None:
 
 def _is_expected(error: Exception) -> bool:
     """A person's mistake or the world's, not a defect of ours: those deserve their traceback."""
-    from data.sample import InputError
     from encoder.checkpoint import CheckpointError
+
+    from data.sample import InputError
     from indexer.errors import QueryError, TableError
 
     return isinstance(error, _EXPECTED_ANYWHERE) or isinstance(

@@ -7,12 +7,12 @@ from datetime import datetime
 from pathlib import Path
 
 import shapely
-
 from data.cover import Plan, plan_area, plan_chips
-from data.sample import InputError
 from data.stac import Catalog, read_catalog
 from encoder.embed import Encoder
 from indexer.faiss_index import build_index
+
+from data.sample import InputError
 
 from .embed_job import SKIPPED_FILE, EmbedReport, embed_plan
 from .progress import progress_bar, say
@@ -138,7 +138,11 @@ def _box(west: float, south: float, east: float, north: float) -> shapely.Geomet
 def _read_area(path: Path) -> shapely.Geometry:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        parts = [f["geometry"] for f in content["features"]] if "features" in content else [content.get("geometry", content)]
+        parts = (
+            [f["geometry"] for f in content["features"]]
+            if "features" in content
+            else [content.get("geometry", content)]
+        )
         return shapely.union_all([shapely.geometry.shape(part) for part in parts])
     except (ValueError, KeyError, TypeError, AttributeError, shapely.errors.ShapelyError) as error:
         raise InputError(
@@ -150,7 +154,9 @@ def _print_dry_run(plan: Plan, encoder: Encoder) -> None:
     say(str(plan.summary))
     seconds = len(plan.tasks) / CPU_SAMPLES_PER_S
     if encoder.device.type == "cpu":
-        say(f"about {seconds:,.0f} s at {CPU_SAMPLES_PER_S:.0f} samples/s on a CPU of 2 cores; nothing was written")
+        say(
+            f"about {seconds:,.0f} s at {CPU_SAMPLES_PER_S:.0f} samples/s on a CPU of 2 cores; nothing was written"
+        )
     else:
         say("nothing was written")
 

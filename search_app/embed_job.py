@@ -18,10 +18,11 @@ from typing import Protocol
 
 from data.cover import Plan, SampleTask, Skip
 from data.reader import read_sample
-from data.sample import InputError, Sample, SampleSpec
 from encoder.embed import Encoder
-from indexer.schema import ModelInfo
 from indexer.table import EmbeddingTable
+
+from data.sample import InputError, Sample, SampleSpec
+from indexer.schema import ModelInfo
 
 from .rows import rows_of
 
@@ -45,7 +46,9 @@ class EmbedReport:
     embedded: int  # samples that this run turned into rows
     already: int  # samples that an earlier run had committed
     skipped: tuple[Skip, ...]  # of the whole plan, earlier runs included
-    dropped: tuple[tuple[str, str], ...] = ()  # (modality, reason) of each sensor left out of a sample of this run
+    dropped: tuple[
+        tuple[str, str], ...
+    ] = ()  # (modality, reason) of each sensor left out of a sample of this run
 
 
 def embed_plan(
@@ -183,7 +186,9 @@ def _read_skips(path: Path) -> list[Skip]:
     file = path / SKIPPED_FILE
     if not file.exists():
         return []
-    return [Skip(entry["sample_id"], entry["reason"]) for entry in json.loads(file.read_text(encoding="utf-8"))]
+    return [
+        Skip(entry["sample_id"], entry["reason"]) for entry in json.loads(file.read_text(encoding="utf-8"))
+    ]
 
 
 def _write_skips(path: Path, skips: Iterator[Skip] | Sequence[Skip] | object) -> None:

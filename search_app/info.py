@@ -1,12 +1,11 @@
 """The command `skyhex info`: what a table holds, on one screen."""
 
 import h3
-from rich.console import Console
-from rich.table import Table
-
 from indexer.faiss_index import describe_index
 from indexer.sql import run_sql
 from indexer.table import EmbeddingTable
+from rich.console import Console
+from rich.table import Table
 
 _SUMMARY = """
 SELECT count(*) AS n_rows, count(DISTINCT sample_id) AS n_samples, min(start_datetime) AS first_start,
@@ -43,6 +42,7 @@ def describe(table: EmbeddingTable) -> dict[str, str]:
             "extent": f"{row['west']:.4f} {row['south']:.4f} {row['east']:.4f} {row['north']:.4f} (W S E N)",
             "modalities": f"HR in {row['with_hr']:,} rows, Sentinel-2 in {row['with_s2']:,}, Sentinel-1 in {row['with_s1']:,}",
             "index": describe_index(table),
-            "prototypes": ", ".join(h3.int_to_str(r["region_cell"]) for r in regions[:6]) or "none: `skyhex prototypes fit`",
+            "prototypes": ", ".join(h3.int_to_str(r["region_cell"]) for r in regions[:6])
+            or "none: `skyhex prototypes fit`",
         }
     return lines

@@ -141,7 +141,9 @@ def _terminal_table(rows: pa.Table, title: str) -> Table:
     for row in records(rows.slice(0, TERMINAL_ROWS)):
         table.add_row(*(_short(value) for value in row.values()))
     if rows.num_rows > TERMINAL_ROWS:
-        table.caption = f"{rows.num_rows:,} rows; the first {TERMINAL_ROWS} are shown. -o FILE writes them all."
+        table.caption = (
+            f"{rows.num_rows:,} rows; the first {TERMINAL_ROWS} are shown. -o FILE writes them all."
+        )
     return table
 
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import h3
 import numpy as np
 import pyarrow as pa
-
-from indexer.errors import QueryError
 from indexer.filters import Filter, Region
 from indexer.query import Cell, LonLat, Query, Vector
 from indexer.table import EmbeddingTable
+
+from indexer.errors import QueryError
 
 COLUMNS = {
     "fused": "embedding",
@@ -109,7 +109,9 @@ def for_people(rows: pa.Table) -> pa.Table:
     wanted = ("rank", "similarity", "h3_cell", "sample_id", "start_datetime", "end_datetime", "lon", "lat",
               "n_hr", "n_s2", "n_s1", "prototype")  # fmt: skip
     columns = [name for name in wanted if name in rows.column_names]
-    if "sample_id" in columns and rows["sample_id"].to_pylist() == [h3.int_to_str(c) for c in rows["h3_cell"].to_pylist()]:
+    if "sample_id" in columns and rows["sample_id"].to_pylist() == [
+        h3.int_to_str(c) for c in rows["h3_cell"].to_pylist()
+    ]:
         columns.remove("sample_id")  # of an area: the cell, once more
     return rows.select(columns)
 

@@ -54,7 +54,9 @@ def test_the_model_needs_torch_and_numpy_alone(module: str) -> None:
 
 
 def test_importing_the_facade_loads_nothing() -> None:
-    code = "import skyhex, sys; print([m for m in ('torch', 'faiss', 'duckdb', 'rasterio') if m in sys.modules])"
+    code = (
+        "import skyhex, sys; print([m for m in ('torch', 'faiss', 'duckdb', 'rasterio') if m in sys.modules])"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.strip() == "[]"
 
@@ -62,7 +64,9 @@ def test_importing_the_facade_loads_nothing() -> None:
 def test_a_stray_data_module_is_named(tmp_path: Path) -> None:
     stray = tmp_path / "data.py"
     stray.write_text("")
-    code = f"import sys; sys.path[:0] = [{str(tmp_path)!r}, {str(ROOT)!r}]; import skyhex; skyhex.read_catalog"
+    code = (
+        f"import sys; sys.path[:0] = [{str(tmp_path)!r}, {str(ROOT)!r}]; import skyhex; skyhex.read_catalog"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode != 0
     last = done.stderr.strip().splitlines()[-1]

@@ -1,0 +1,80 @@
+"""Results in five forms."""
+
+import csv
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import h3
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import shapely
+
+from indexer.errors import QueryError
+from search_app.output import Format, emit, hexagon, records
+
+CELL = h3.str_to_int("891f1d48a2bffff")
+ROWS = pa.table(
+    {
+        "rank": pa.array([1, 2], pa.int32()),
+        "h3_cell": pa.array([CELL, CELL], pa.uint64()),
+        "similarity": pa.array([0.5, float("nan")], pa.float32()),
+        "start_datetime": pa.array([datetime(2021, 3, 1, tzinfo=UTC)] * 2, pa.timestamp("us", tz="UTC")),
+        "source_items": [["a.tif", "b.tif"], []],
+    }
+)
+
+
+def test_cells_leave_as_hex_and_times_as_iso() -> None:
+    first, second = records(ROWS)
+    assert first["h3_cell"] == "891f1d48a2bffff"
+    assert first["start_datetime"] == "2021-03-01T00:00:00Z"
+    assert second["similarity"] is None
+
+
+def test_json_and_csv_hold_the_same_values(tmp_path: Path) -> None:
+    emit(ROWS, Format.json, tmp_path / "r.json")
+    emit(ROWS, Format.csv, tmp_path / "r.csv")
+    as_json = json.loads((tmp_path / "r.json").read_text())
+    as_csv = list(csv.DictReader((tmp_path / "r.csv").open()))
+    assert [row["h3_cell"] for row in as_csv] == [row["h3_cell"] for row in as_json]
+    assert json.loads(as_csv[0]["source_items"]) == ["a.tif", "b.tif"] == as_json[0]["source_items"]
+
+
+def test_geojson_features_are_the_hexagons(tmp_path: Path) -> None:
+    emit(ROWS, Format.geojson, tmp_path / "r.geojson")
+    feature = json.loads((tmp_path / "r.geojson").read_text())["features"][0]
+    shape = shapely.geometry.shape(feature["geometry"])
+    lat, lon = h3.cell_to_latlng("891f1d48a2bffff")
+    assert shape.contains(shapely.Point(lon, lat))
+    assert feature["properties"]["rank"] == 1
+
+
+def test_geoparquet_names_its_geometry(tmp_path: Path) -> None:
+    emit(ROWS, Format.geoparquet, tmp_path / "r.parquet")
+    table = pq.read_table(tmp_path / "r.parquet")
+    assert json.loads(table.schema.metadata[b"geo"])["primary_column"] == "geometry"
+    assert shapely.from_wkb(table["geometry"][0].as_py()).equals(hexagon(CELL))
+
+
+def test_a_map_form_without_cells_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(QueryError, match="Select h3_cell too"):
+        emit(pa.table({"n": [1]}), Format.geojson, tmp_path / "r.geojson")
+
+
+def test_geoparquet_to_a_terminal_is_refused() -> None:
+    with pytest.raises(QueryError, match="-o FILE"):
+        emit(ROWS, Format.geoparquet, None)
+
+
+def test_the_terminal_table_says_when_it_stops(capsys: pytest.CaptureFixture[str]) -> None:
+    emit(pa.table({"n": list(range(250))}), Format.table, None)
+    out = capsys.readouterr().out
+    assert "250 rows" in out
+    assert "200" in out
+
+
+def test_a_hexagon_across_the_antimeridian_stays_in_one_piece() -> None:
+    cell = h3.str_to_int(h3.latlng_to_cell(-16.8, 180.0, 5))
+    assert hexagon(cell).area < 0.1
