@@ -42,7 +42,6 @@ BoxOption = Annotated[
     typer.Option(metavar="W S E N", help="Box in degrees; W > E crosses the antimeridian."),
 ]
 DEFAULT_TABLE = Path("skyhex-data")
-_EXPECTED_ANYWHERE = (OSError, InstallationError)
 
 
 class _Talk:
@@ -207,13 +206,13 @@ def prototypes_show(
     out: OutOption = None,
 ) -> None:
     """One region's prototypes: rows, share, the cell most like each."""
-    from .search_command import cell_id
+    from indexer.cells import parse_cell
 
     query = f"""
         SELECT prototype, count(*) AS n_rows, count(*) / sum(count(*)) OVER () AS share,
                avg(prototype_similarity) AS mean_similarity,
                h3_string(arg_max(h3_cell, prototype_similarity)) AS typical
-        FROM prototypes WHERE region_cell = {cell_id(region)} GROUP BY prototype ORDER BY n_rows DESC"""
+        FROM prototypes WHERE region_cell = {parse_cell(region)} GROUP BY prototype ORDER BY n_rows DESC"""
     emit(_sql(table, snapshot, query), form, out)
 
 
@@ -298,13 +297,12 @@ def main() -> None:
 
 def _is_expected(error: Exception) -> bool:
     """A person's mistake or the world's, not a defect of ours: those deserve their traceback."""
-    from encoder.checkpoint import CheckpointError
-
     from data.sample import InputError
+    from encoder.checkpoint import CheckpointError
     from indexer.errors import QueryError, TableError
 
-    return isinstance(error, _EXPECTED_ANYWHERE) or isinstance(
-        error, InputError | CheckpointError | TableError | QueryError
+    return isinstance(
+        error, InputError | CheckpointError | TableError | QueryError | InstallationError | OSError
     )
 
 

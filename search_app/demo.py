@@ -59,7 +59,7 @@ def next_commands(path: Path, cell: str, seconds: float) -> str:
 Done in {seconds:.0f} s. Try next, with .venv/bin on the PATH:
   skyhex search --cell {cell}{t} -k 20 --explain
   skyhex search --cell {cell}{t} --format geojson -o hits.geojson
-  skyhex sql "SELECT h3_string(h3_parent(h3_cell, 6)) AS place, count(*) AS n FROM embeddings GROUP BY 1 ORDER BY n DESC"{t}
+  skyhex sql "SELECT h3_string(h3_parent(h3_cell, 6)) AS place, count(*) FROM embeddings GROUP BY 1"{t}
   skyhex prototypes list{t}
   skyhex info{t}
   skyhex app{t}          the map, in your browser

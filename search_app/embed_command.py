@@ -9,10 +9,10 @@ from pathlib import Path
 import shapely
 from data.cover import Plan, plan_area, plan_chips
 from data.stac import Catalog, read_catalog
-from encoder.embed import Encoder
 from indexer.faiss_index import build_index
 
 from data.sample import InputError
+from encoder.embed import Encoder
 
 from .embed_job import SKIPPED_FILE, EmbedReport, embed_plan
 from .progress import progress_bar, say
@@ -146,7 +146,8 @@ def _read_area(path: Path) -> shapely.Geometry:
         return shapely.union_all([shapely.geometry.shape(part) for part in parts])
     except (ValueError, KeyError, TypeError, AttributeError, shapely.errors.ShapelyError) as error:
         raise InputError(
-            f"{path} holds no area ({error}); expected a GeoJSON polygon, feature or feature collection in lon/lat."
+            f"{path} holds no area ({error}); expected a GeoJSON polygon, feature or feature collection "
+            "in lon/lat."
         ) from error
 
 

@@ -1,13 +1,13 @@
 """Join the road's two halves: a plan's samples through the encoder into the table, in resumable chunks.
 
-A chunk of samples is one commit. Its key is a digest of everything it is made from, and the table remembers the
-keys it holds, so a job that was killed goes on where it stopped.
+A chunk of samples is one commit. Its key is a digest of everything it is made from, and the table remembers
+the keys it holds, so a job that was killed goes on where it stopped.
 """
 
 import hashlib
 import json
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -18,13 +18,13 @@ from typing import Protocol
 
 from data.cover import Plan, SampleTask, Skip
 from data.reader import read_sample
-from encoder.embed import Encoder
 from indexer.table import EmbeddingTable
 
 from data.sample import InputError, Sample, SampleSpec
+from encoder.embed import Encoder
 from indexer.schema import ModelInfo
 
-from .rows import rows_of
+from .rows import model_info, rows_of
 
 CHUNK_MIN, CHUNK_MAX = 64, 256  # samples per commit
 BATCH = 16  # samples per forward pass
@@ -102,19 +102,6 @@ def embed_plan(
     return EmbedReport(table, embedded, already, tuple(skipped.values()), tuple(dropped))
 
 
-def model_info(encoder: Encoder) -> ModelInfo:
-    """The encoder's weights as the table writes them into its footers."""
-    info = encoder.info
-    return ModelInfo(
-        name=info.name,
-        digest=info.digest,
-        dimension=info.dimension,
-        licence=info.licence,
-        trained=info.trained,
-        config=info.config,
-    )
-
-
 def open_or_create(path: Path, model: ModelInfo, *, h3_resolution: int, simulated: bool) -> EmbeddingTable:
     """The table at `path`, made if there is none."""
     if EmbeddingTable.exists(path):
@@ -175,8 +162,8 @@ def _decoder(workers: int) -> Iterator[_Decode]:
         yield decode
     except BrokenProcessPool as error:
         raise InputError(
-            "A process that decodes rasters died, most likely for want of memory. What was committed is safe: "
-            "run the same command again, with --workers 0 to see which raster it is."
+            "A process that decodes rasters died, most likely for want of memory. What was committed is "
+            "safe: run the same command again, with --workers 0 to see which raster it is."
         ) from error
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
@@ -191,8 +178,8 @@ def _read_skips(path: Path) -> list[Skip]:
     ]
 
 
-def _write_skips(path: Path, skips: Iterator[Skip] | Sequence[Skip] | object) -> None:
-    entries = [{"sample_id": skip.sample_id, "reason": skip.reason} for skip in skips]  # type: ignore[attr-defined]
+def _write_skips(path: Path, skips: Iterable[Skip]) -> None:
+    entries = [{"sample_id": skip.sample_id, "reason": skip.reason} for skip in skips]
     file = path / SKIPPED_FILE
     part = file.with_suffix(".part")
     part.write_text(json.dumps(entries, indent=1) + "\n", encoding="utf-8")

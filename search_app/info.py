@@ -7,6 +7,8 @@ from indexer.table import EmbeddingTable
 from rich.console import Console
 from rich.table import Table
 
+from data.modality import MODALITIES
+
 _SUMMARY = """
 SELECT count(*) AS n_rows, count(DISTINCT sample_id) AS n_samples, min(start_datetime) AS first_start,
        max(end_datetime) AS last_end, min(bbox.xmin) AS west, min(bbox.ymin) AS south, max(bbox.xmax) AS east,
@@ -31,7 +33,7 @@ def describe(table: EmbeddingTable) -> dict[str, str]:
     model = table.model
     lines = {
         "table": f"{table.path}, snapshot {table.snapshot}" + (", simulated" if table.simulated else ""),
-        "model": f"{model.name} {'' if model.trained else '(untrained) '}{model.digest[:12]}, {model.dimension} dimensions",
+        "model": f"{model}" + ("" if model.trained else ", untrained"),
         "licence": model.licence,
         "rows": f"{row['n_rows']:,} of {row['n_samples']:,} places, H3 resolution {table.h3_resolution}",
     }
@@ -40,7 +42,7 @@ def describe(table: EmbeddingTable) -> dict[str, str]:
         lines |= {
             "periods": f"{row['first_start']:%Y-%m-%d} to {row['last_end']:%Y-%m-%d}",
             "extent": f"{row['west']:.4f} {row['south']:.4f} {row['east']:.4f} {row['north']:.4f} (W S E N)",
-            "modalities": f"HR in {row['with_hr']:,} rows, Sentinel-2 in {row['with_s2']:,}, Sentinel-1 in {row['with_s1']:,}",
+            "modalities": ", ".join(f"{name.upper()} in {row[f'with_{name}']:,} rows" for name in MODALITIES),
             "index": describe_index(table),
             "prototypes": ", ".join(h3.int_to_str(r["region_cell"]) for r in regions[:6])
             or "none: `skyhex prototypes fit`",

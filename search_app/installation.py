@@ -19,11 +19,12 @@ def check_faiss() -> None:
     if len(found) == 2:
         raise InstallationError(
             "faiss-cpu and faiss-gpu are both installed and overwrite each other's files; expected one of them. "
-            "Run `pip uninstall -y faiss-cpu faiss-gpu`, then install skyhex with [cpu] or with [gpu]."
+            "Run `pip uninstall -y faiss-cpu faiss-gpu`, then install skyhex with [cpu] or [gpu]."
         )
     if not found:
         raise InstallationError(
-            'FAISS is not installed; install skyhex with one extra: `pip install -c constraints.txt -e ".[cpu,app]"`.'
+            "FAISS is not installed; install skyhex with one extra: "
+            '`pip install -c constraints.txt -e ".[cpu,app]"`.'
         )
 
 

@@ -9,11 +9,12 @@ from pathlib import Path
 import h3
 import numpy as np
 import pyarrow as pa
-from indexer.filters import Filter, Region
 from indexer.query import Cell, LonLat, Query, Vector
 from indexer.table import EmbeddingTable
 
+from indexer.cells import parse_cell
 from indexer.errors import QueryError
+from indexer.filters import Filter, Region
 
 COLUMNS = {
     "fused": "embedding",
@@ -55,7 +56,7 @@ def build_query(table: EmbeddingTable, words: QueryWords) -> Query:
         InputError: a chip that cannot be embedded.
     """
     positives = [
-        *(Cell(cell_id(text)) for text in words.cells),
+        *(Cell(parse_cell(text)) for text in words.cells),
         *(LonLat(lon, lat) for lon, lat in words.lonlats),
         *(Vector(vector) for vector in _embed_chips(table, words.chips, words)),
         *(Vector(_read_vector(path)) for path in words.vectors),
@@ -66,7 +67,7 @@ def build_query(table: EmbeddingTable, words: QueryWords) -> Query:
         )
     return Query(
         positives=tuple(positives),
-        negatives=tuple(Cell(cell_id(text)) for text in words.not_cells),
+        negatives=tuple(Cell(parse_cell(text)) for text in words.not_cells),
         using=_column(words.using, "--using"),
         against=_column(words.against, "--against"),
     )
@@ -86,22 +87,10 @@ def build_filter(
     if words.within is not None:
         regions.append(Region.from_geojson(words.within))
     if words.cells is not None:
-        regions.append(Region.from_cells([cell_id(text) for text in words.cells.split(",")]))
+        regions.append(Region.from_cells([parse_cell(text) for text in words.cells.split(",")]))
     if len(regions) > 1:
         raise QueryError("Several regions were given; choose one of --bbox, --within and --cells.")
     return Filter(region=regions[0] if regions else None, start=start, end=end, where=where)
-
-
-def cell_id(text: str) -> int:
-    """An H3 cell from its hex string.
-
-    Raises:
-        QueryError: it is none.
-    """
-    word = text.strip().lower().removeprefix("0x")
-    if not h3.is_valid_cell(word):
-        raise QueryError(f"{text!r} is no H3 cell; expected 15 hexadecimal digits such as 891e3a2b18bffff.")
-    return h3.str_to_int(word)
 
 
 def for_people(rows: pa.Table) -> pa.Table:
@@ -126,17 +115,17 @@ def _embed_chips(table: EmbeddingTable, paths: Sequence[Path], words: QueryWords
     if not paths:
         return []
     from data.reader import read_chip
+
     from encoder.embed import Encoder
 
     encoder = Encoder(words.weights)
     if encoder.info.digest != table.model.digest:
         raise QueryError(
-            f"The table was made with {table.model.name} ({table.model.digest[:12]}), the chip would be embedded with "
-            f"{encoder.info.name} ({encoder.info.digest[:12]}): name the table's weights with --weights FILE."
+            f"The table was made with {table.model}, the chip would be embedded with {encoder.info.name} "
+            f"({encoder.info.digest[:12]}): name the table's weights with --weights FILE."
         )
     batch = encoder.embed([read_chip(str(path), encoder.spec) for path in paths])
-    vectors = batch.by_modality[words.using] if words.using in batch.by_modality else batch.embedding
-    return list(vectors)
+    return list(batch.by_modality.get(words.using, batch.embedding))
 
 
 def _read_vector(path: Path) -> np.ndarray:
