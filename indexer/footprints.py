@@ -1,0 +1,75 @@
+"""True footprints: rings of lon/lat to WKB, with their boxes and centres, as GeoParquet wants them."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+import shapely
+from numpy.typing import NDArray
+from shapely import affinity
+
+Ring = Sequence[tuple[float, float]]  # closed or open, (lon_deg, lat_deg)
+Geometries = NDArray[np.object_]
+BBOX_FIELDS = ("xmin", "ymin", "xmax", "ymax")
+
+
+def polygons(rings: Sequence[Ring]) -> Geometries:
+    """Polygons in OGC:CRS84, counter-clockwise. A ring across the antimeridian becomes two parts.
+
+    A ring crosses when it spans more than 180 degrees of longitude and holds no pole, which is how
+    RFC 7946 (3.1.9) reads it; the parts lie on either side of +-180.
+
+    Raises:
+        shapely.errors.GEOSException: fewer than three points.
+    """
+    coordinates = [np.asarray(ring, np.float64) for ring in rings]
+    owner = np.repeat(np.arange(len(coordinates)), [len(points) for points in coordinates])
+    shapes = shapely.polygons(shapely.linearrings(np.concatenate(coordinates), indices=owner))
+    for i in np.flatnonzero(_width(shapely.bounds(shapes)) > 180):
+        shapes[i] = _split(coordinates[i])
+    return np.asarray(shapely.orient_polygons(shapes))
+
+
+def bbox_array(shapes: Geometries) -> pa.StructArray:
+    """The `bbox` covering column of GeoParquet 1.1: planar bounds, degrees."""
+    bounds = shapely.bounds(shapes)  # (n, 4)
+    fields = [pa.field(name, pa.float64(), nullable=False) for name in BBOX_FIELDS]
+    return pa.StructArray.from_arrays([pa.array(column) for column in bounds.T], fields=fields)
+
+
+def centroids(shapes: Geometries) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Centre of each footprint, lon (n,), lat (n,) in degrees."""
+    crossing = np.flatnonzero(_width(shapely.bounds(shapes)) > 180)
+    joined = shapes.copy()
+    joined[crossing] = [_shift_east(shape) for shape in shapes[crossing]]
+    middle = shapely.centroid(joined)
+    lon = shapely.get_x(middle)
+    return np.where(lon > 180, lon - 360, lon), shapely.get_y(middle)
+
+
+def geometry_types(wkb: NDArray[np.object_]) -> list[str]:
+    """The kinds of geometry there are, by their GeoParquet names."""
+    names = {shapely.GeometryType.POLYGON: "Polygon", shapely.GeometryType.MULTIPOLYGON: "MultiPolygon"}
+    return [names[kind] for kind in np.unique(shapely.get_type_id(shapely.from_wkb(wkb))).tolist()]
+
+
+def _width(bounds: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(bounds[:, 2] - bounds[:, 0])
+
+
+def _split(points: NDArray[np.float64]) -> shapely.Geometry:
+    """A ring that jumps from +180 to -180, cut there."""
+    east = points.copy()
+    east[east[:, 0] < 0, 0] += 360  # one piece, lon 0..360
+    shape = shapely.Polygon(east)
+    left = shapely.intersection(shape, shapely.box(0, -90, 180, 90))
+    right = affinity.translate(shapely.intersection(shape, shapely.box(180, -90, 360, 90)), xoff=-360)
+    return shapely.MultiPolygon([part for part in (left, right) if part.area > 0])
+
+
+def _shift_east(shape: shapely.Geometry) -> shapely.Geometry:
+    """Parts west of Greenwich moved round, so that the shape is in one piece."""
+    parts = shapely.get_parts(shape)
+    return shapely.union_all(
+        [affinity.translate(part, xoff=360 if part.bounds[0] < 0 else 0) for part in parts]
+    )

@@ -1,0 +1,155 @@
+"""The manifest of a snapshot: everything a reader needs to know, in one small immutable JSON file.
+
+`manifests/000001.json` is the first snapshot. The newest number is the table. A manifest is put only if its
+number is free, so committing is choosing the next number and losing is seeing it taken.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from .errors import TableError
+from .schema import SCHEMA_VERSION, ModelInfo
+from .storage import Storage
+
+FORMAT = "skyhex-table"
+FOLDER = "manifests"
+
+
+@dataclass(frozen=True)
+class PartFile:
+    """One Parquet file of a snapshot: rows of one partition, in order of key."""
+
+    path: str  # "h3_r1=811fbffffffffff/part-0123456789abcdef.parquet", relative to the table
+    rows: int
+    bytes: int
+    min_h3: int  # first and last cell; files of a snapshot never overlap
+    max_h3: int
+    sha256: str
+    footer_crc32: int  # of the Parquet footer, checked whenever the file is opened
+
+
+@dataclass(frozen=True)
+class Sidecar:
+    """Files made from the rows of a snapshot, such as prototypes."""
+
+    snapshot: int  # whose rows they were made from
+    files: tuple[tuple[str, str, str], ...]  # (name, path relative to the table, sha256)
+    info: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """One committed state of a table."""
+
+    snapshot: int
+    committed: str  # UTC, ISO 8601
+    operation: str  # "create", "upsert", "prototypes", "compact"
+    summary: Mapping[str, Any]  # what the operation did
+    model: ModelInfo
+    h3_resolution: int
+    partition_resolution: int
+    simulated: bool
+    optional: Mapping[str, int] = field(default_factory=dict)  # optional vector columns and their dimensions
+    files: tuple[PartFile, ...] = ()  # in order of cell
+    input_keys: tuple[str, ...] = ()
+    rows_snapshot: int = 1  # the last snapshot that changed rows
+    sidecars: Mapping[str, Sidecar] = field(default_factory=dict)
+
+    @property
+    def row_count(self) -> int:
+        return sum(file.rows for file in self.files)
+
+    def following(self, operation: str, summary: Mapping[str, Any], **changes: Any) -> "Manifest":
+        """The next snapshot."""
+        now = datetime.now(UTC).isoformat(timespec="milliseconds")
+        number = self.snapshot + 1
+        return replace(self, snapshot=number, committed=now, operation=operation, summary=summary, **changes)
+
+    def to_json(self) -> bytes:
+        """Canonical JSON with its own digest; cells in hexadecimal, because JSON readers round 64 bits."""
+        document: dict[str, Any] = {"format": FORMAT, "schema_version": SCHEMA_VERSION}
+        document |= {"row_count": self.row_count, **asdict(self)}
+        for file in document["files"]:
+            file["min_h3"], file["max_h3"] = f"{file['min_h3']:x}", f"{file['max_h3']:x}"
+        for sidecar in document["sidecars"].values():
+            sidecar["files"] = [dict(zip(_SIDECAR_FILE, file, strict=True)) for file in sidecar["files"]]
+        document["sha256"] = _digest(document)
+        return json.dumps(document, indent=1).encode()
+
+
+_SIDECAR_FILE = ("name", "path", "sha256")
+
+
+def manifest_path(snapshot: int) -> str:
+    """Where a snapshot's manifest is, relative to the table."""
+    return f"{FOLDER}/{snapshot:06}.json"
+
+
+def snapshot_numbers(storage: Storage) -> list[int]:
+    """The snapshots that are kept, in order."""
+    stems = (file.path.removeprefix(f"{FOLDER}/").removesuffix(".json") for file in storage.list(FOLDER))
+    return sorted(int(stem) for stem in stems if stem.isdecimal())
+
+
+def read_manifest(storage: Storage, snapshot: int | None = None) -> Manifest:
+    """A snapshot's manifest, the newest by default.
+
+    Raises:
+        TableError: no table there, no such snapshot, or a manifest that is damaged or of another version.
+    """
+    numbers = snapshot_numbers(storage)
+    if not numbers:
+        raise TableError(f"{storage.root} holds no table: expected {FOLDER}/000001.json in it")
+    number = numbers[-1] if snapshot is None else snapshot
+    if number not in numbers:
+        kept = f"{numbers[0]}" if len(numbers) == 1 else f"{numbers[0]} to {numbers[-1]}"
+        raise TableError(f"{storage.root} has no snapshot {number}: it keeps {kept}")
+    where = storage.locate(manifest_path(number))
+    manifest = _parse(storage.read(manifest_path(number)), where)
+    if manifest.snapshot != number:
+        raise TableError(f"{where} says it is snapshot {manifest.snapshot}: it was renamed or copied")
+    return manifest
+
+
+def _parse(content: bytes, where: str) -> Manifest:
+    damaged = f"{where} is damaged: open the snapshot before it, or restore the file"
+    try:
+        document = json.loads(content)
+    except ValueError as error:
+        raise TableError(f"{damaged} ({error})") from error
+    if not isinstance(document, dict) or document.pop("format", None) != FORMAT:
+        raise TableError(f"{where} is not the manifest of a table")
+    version = document.get("schema_version")
+    if version != SCHEMA_VERSION:
+        raise TableError(
+            f"{where} has schema version {version}, this program reads {SCHEMA_VERSION}: update it"
+        )
+    if document.pop("sha256", None) != _digest({"format": FORMAT, **document}):
+        raise TableError(f"{damaged} (its digest does not match its content)")
+    return _from_document(document)
+
+
+def _from_document(document: dict[str, Any]) -> Manifest:
+    del document["schema_version"], document["row_count"]
+    document["model"] = ModelInfo(**document["model"])
+    document["files"] = tuple(
+        PartFile(**file | {"min_h3": int(file["min_h3"], 16), "max_h3": int(file["max_h3"], 16)})
+        for file in document["files"]
+    )
+    document["input_keys"] = tuple(document["input_keys"])
+    document["sidecars"] = {
+        kind: Sidecar(
+            s["snapshot"], tuple((f["name"], f["path"], f["sha256"]) for f in s["files"]), s["info"]
+        )
+        for kind, s in document["sidecars"].items()
+    }
+    return Manifest(**document)
+
+
+def _digest(document: Mapping[str, Any]) -> str:
+    canonical = json.dumps(document, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()

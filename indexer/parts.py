@@ -1,0 +1,175 @@
+"""Parquet part files: one writer, and readers that open only the row groups they need."""
+
+import hashlib
+import json
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import lru_cache
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from . import cells, footprints
+from .errors import TableError
+from .manifest import Manifest, PartFile
+from .schema import KEY, OPTIONAL_VECTORS, SCHEMA_VERSION, emb_metadata, geo_metadata
+from .storage import Storage
+
+ROW_GROUP_ROWS = 16_384
+VECTORS = ("embedding", *OPTIONAL_VECTORS)
+NAMES_IN_DICTIONARY = ["start_datetime", "end_datetime", "n_hr", "n_s2", "n_s1", "source_items.list.element"]
+
+
+def write_part(storage: Storage, rows: pa.Table, table: Manifest) -> PartFile:
+    """One file of sorted rows of one partition, named by its content's digest.
+
+    Vectors are written plain and uncompressed (float16 of unit vectors does not compress), the rest with
+    zstd; pages carry checksums.
+    """
+    numbers = rows["h3_cell"]
+    first, last = numbers[0].as_py(), numbers[-1].as_py()
+    partition = cells.parent(first, table.partition_resolution)
+    assert cells.parent(last, table.partition_resolution) == partition, (first, last)
+    content = _encode(rows.replace_schema_metadata(_footer(rows, table)))
+    digest = hashlib.sha256(content).hexdigest()
+    path = f"h3_r{table.partition_resolution}={partition:x}/part-{digest[:16]}.parquet"
+    storage.put(path, content)
+    return PartFile(path, rows.num_rows, len(content), first, last, digest, _footer_crc32(content))
+
+
+def read_part(storage: Storage, file: PartFile) -> pa.Table:
+    """All rows of a part."""
+    with _readable(storage, file):
+        return _open(storage, file).read(use_threads=True)
+
+
+def scan_part(
+    storage: Storage, file: PartFile, columns: Sequence[str], ranges: cells.Cells | None, batch_rows: int
+) -> Iterator[pa.RecordBatch]:
+    """Rows of a part in order, those in the cell ranges alone; memory is one row group's."""
+    wanted = list(dict.fromkeys([*columns, "h3_cell"])) if ranges is not None else list(columns)
+    with _readable(storage, file):
+        parquet = _open(storage, file)
+        groups = _groups_in(parquet.metadata, ranges)
+        if not groups:
+            return
+        for batch in parquet.iter_batches(batch_rows, row_groups=groups, columns=wanted, use_threads=True):
+            if ranges is None:
+                yield batch
+            else:
+                yield from _slices_in(batch, ranges, columns)
+
+
+def take_from_part(
+    storage: Storage, file: PartFile, rows: NDArray[np.int64], columns: Sequence[str]
+) -> pa.Table:
+    """Rows by position in a part, in the order asked; opens only the row groups that hold them."""
+    with _readable(storage, file):
+        parquet = _open(storage, file)
+        sizes = [parquet.metadata.row_group(g).num_rows for g in range(parquet.metadata.num_row_groups)]
+        starts = np.r_[0, np.cumsum(sizes)]
+        groups, group_of_row = np.unique(np.searchsorted(starts, rows, side="right") - 1, return_inverse=True)
+        read = parquet.read_row_groups(groups.tolist(), columns=list(columns), use_threads=True)
+        offsets = np.r_[0, np.cumsum([sizes[g] for g in groups])][:-1]  # of each group in what was read
+        return read.take(pa.array(rows - starts[groups[group_of_row]] + offsets[group_of_row]))
+
+
+def _encode(rows: pa.Table) -> memoryview:
+    names = rows.schema.names
+    compression = {leaf: "NONE" if leaf.split(".")[0] in VECTORS else "ZSTD" for leaf in _leaves(rows.schema)}
+    sink = pa.BufferOutputStream()
+    pq.write_table(
+        rows,
+        sink,
+        row_group_size=ROW_GROUP_ROWS,
+        compression=compression,
+        use_dictionary=NAMES_IN_DICTIONARY,
+        write_statistics=[
+            leaf for leaf in _leaves(rows.schema) if leaf.split(".")[0] not in (*VECTORS, "geometry")
+        ],
+        sorting_columns=[pq.SortingColumn(names.index(name)) for name in KEY],
+        write_page_checksum=True,
+    )
+    return memoryview(sink.getvalue()).cast("B")  # its native format is signed bytes
+
+
+def _leaves(schema: pa.Schema) -> list[str]:
+    """Names of the physical Parquet columns."""
+    leaves: list[str] = []
+    for column in schema:
+        if pa.types.is_struct(column.type):
+            leaves += [f"{column.name}.{child.name}" for child in column.type]
+        elif pa.types.is_list(column.type) or pa.types.is_fixed_size_list(column.type):
+            leaves.append(f"{column.name}.list.element")
+        else:
+            leaves.append(column.name)
+    return leaves
+
+
+def _footer(rows: pa.Table, table: Manifest) -> dict[str, str]:
+    bbox = rows["bbox"].combine_chunks()
+    sides = [bbox.field(side).to_numpy(zero_copy_only=False) for side in footprints.BBOX_FIELDS]
+    bounds = [sides[0].min(), sides[1].min(), sides[2].max(), sides[3].max()]
+    kinds = footprints.geometry_types(rows["geometry"].to_numpy())
+    return {
+        "geo": json.dumps(geo_metadata(bounds, kinds)),
+        "emb": json.dumps(emb_metadata(table.model, table.simulated)),
+        "skyhex:schema_version": str(SCHEMA_VERSION),
+    }
+
+
+def _footer_crc32(tail: bytes | memoryview) -> int:
+    """Checksum of a Parquet footer at the end of `tail`: pages have their own, the footer has none."""
+    length = int.from_bytes(tail[-8:-4], "little")
+    return zlib.crc32(tail[-8 - length :])
+
+
+def _open(storage: Storage, file: PartFile) -> pq.ParquetFile:
+    metadata = _metadata(storage, file)
+    return pq.ParquetFile(storage.open(file.path), metadata=metadata, page_checksum_verification=True)
+
+
+@lru_cache(maxsize=1024)
+def _metadata(storage: Storage, file: PartFile) -> pq.FileMetaData:
+    """A part's footer, read once: parts never change."""
+    tail = storage.read_end(file.path, 8)
+    tail = storage.read_end(file.path, 8 + min(int.from_bytes(tail[:4], "little"), file.bytes))
+    if tail[-4:] != b"PAR1" or _footer_crc32(tail) != file.footer_crc32:
+        raise _damaged(storage, file, "its footer is not the one that was written")
+    return pq.read_metadata(storage.open(file.path))
+
+
+@contextmanager
+def _readable(storage: Storage, file: PartFile) -> Iterator[None]:
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
+        raise _damaged(storage, file, str(error).split("\n")[0]) from error
+
+
+def _damaged(storage: Storage, file: PartFile, reason: str) -> TableError:
+    return TableError(
+        f"{storage.locate(file.path)} is missing or damaged ({reason}): restore it or open an older snapshot"
+    )
+
+
+def _groups_in(metadata: pq.FileMetaData, ranges: cells.Cells | None) -> list[int]:
+    """Row groups that may hold a cell of the ranges, by their statistics."""
+    groups = range(metadata.num_row_groups)
+    if ranges is None:
+        return list(groups)
+    bounds = [metadata.row_group(g).column(0).statistics for g in groups]
+    return [g for g, b in zip(groups, bounds, strict=True) if cells.overlaps(b.min, b.max, ranges)]
+
+
+def _slices_in(
+    batch: pa.RecordBatch, ranges: cells.Cells, columns: Sequence[str]
+) -> Iterator[pa.RecordBatch]:
+    """The rows of a batch that lie in the ranges, gathered."""
+    inside = cells.in_ranges(batch["h3_cell"].to_numpy(), ranges)
+    if inside.any():
+        kept = batch if inside.all() else batch.take(pa.array(np.flatnonzero(inside)))
+        yield kept.select(list(columns))

@@ -1,0 +1,122 @@
+"""Files below one directory or bucket prefix: read, list, put whole. No rename, no overwriting of the old.
+
+Through obstore, so that `put_new` means the same on a local disk (hard link), S3, GCS and Azure
+(If-None-Match): of two writers of one name exactly one succeeds, and no reader sees half a file.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import obstore
+from obstore.exceptions import AlreadyExistsError, BaseError
+from obstore.store import LocalStore, from_url
+
+from .errors import TableError
+
+
+class AlreadyThereError(Exception):
+    """`put_new` found the name taken: another writer was first."""
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    path: str  # relative to the root
+    bytes: int
+    modified: datetime
+
+
+class Storage:
+    """Files below a root: a local directory or a URL (s3://, gs://, az://)."""
+
+    def __init__(self, root: str | Path, create: bool = False) -> None:
+        self.root = str(root)
+        self.directory = None if "://" in self.root else Path(root).expanduser().resolve()
+        with explained(f"cannot open {self.root}"):
+            if self.directory is None:
+                self._store: Any = from_url(self.root)
+            else:
+                if create:
+                    self.directory.mkdir(parents=True, exist_ok=True)
+                if not self.directory.is_dir():
+                    raise TableError(f"{self.root} is not there: expected a directory that holds a table")
+                self._store = LocalStore(self.directory)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Storage, (self.root,)
+
+    def read(self, path: str) -> bytes:
+        """The whole of a file. Raises TableError where it cannot be read."""
+        with explained(f"cannot read {self.locate(path)}"):
+            return bytes(obstore.get(self._store, path).bytes())
+
+    def open(self, path: str) -> Any:
+        """A file to read by parts: a local path, or a seekable reader; what pyarrow takes."""
+        if self.directory is not None:
+            return self.locate(path)
+        with explained(f"cannot read {self.locate(path)}"):
+            return obstore.open_reader(self._store, path)
+
+    def read_end(self, path: str, length: int) -> bytes:
+        """The last bytes of a file."""
+        with explained(f"cannot read {self.locate(path)}"):
+            size: int = obstore.head(self._store, path)["size"]
+            return bytes(obstore.get_range(self._store, path, start=max(size - length, 0), end=size))
+
+    def put(self, path: str, content: bytes | memoryview) -> None:
+        """A file named by its content: writing it twice changes nothing."""
+        with explained(f"cannot write {self.locate(path)}"):
+            obstore.put(self._store, path, content, use_multipart=False)
+            self._flush(path)
+
+    def put_new(self, path: str, content: bytes) -> None:
+        """A file that must not be there yet. Raises AlreadyThereError, TableError."""
+        with explained(f"cannot write {self.locate(path)}"):
+            try:
+                obstore.put(self._store, path, content, mode="create", use_multipart=False)
+            except AlreadyExistsError as error:
+                raise AlreadyThereError(path) from error
+            self._flush(path)
+
+    def list(self, prefix: str = "") -> Iterator[StoredFile]:
+        """Every file below a prefix."""
+        with explained(f"cannot list {self.locate(prefix)}"):
+            for page in obstore.list(self._store, prefix or None):
+                for entry in page:
+                    yield StoredFile(entry["path"], entry["size"], entry["last_modified"])
+
+    def delete(self, path: str) -> None:
+        """Remove a file; one that is gone already is no error."""
+        with explained(f"cannot delete {self.locate(path)}"):
+            try:
+                obstore.delete(self._store, path)
+            except FileNotFoundError:
+                return
+
+    def locate(self, path: str) -> str:
+        """Where a file is, for people and for other readers."""
+        return str(self.directory / path) if self.directory is not None else f"{self.root.rstrip('/')}/{path}"
+
+    def _flush(self, path: str) -> None:
+        """A local file, and its name in the directory, on the disk before anything refers to it."""
+        if self.directory is not None:
+            for target in (self.directory / path, (self.directory / path).parent):
+                descriptor = os.open(target, os.O_RDONLY)
+                try:
+                    os.fsync(descriptor)
+                finally:
+                    os.close(descriptor)
+
+
+@contextmanager
+def explained(what: str) -> Iterator[None]:
+    """Failures of disk or network as TableError, in one line."""
+    try:
+        yield
+    except (BaseError, OSError) as error:
+        reason = str(error).strip().split("\n")[0]
+        raise TableError(f"{what}: {reason}") from error
