@@ -1,6 +1,7 @@
 """The command `skyhex embed`: plan, dry run, job, report."""
 
 import json
+import time
 from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,17 +9,18 @@ from pathlib import Path
 
 import shapely
 from data.cover import Plan, plan_area, plan_chips
-from data.stac import Catalog, read_catalog
+from data.reader import read_sample
 from indexer.faiss_index import build_index
 
-from data.sample import InputError
+from data.sample import InputError, Sample
+from data.stac import Catalog, read_catalog
 from encoder.embed import Encoder
 
 from .embed_job import SKIPPED_FILE, EmbedReport, embed_plan
 from .progress import progress_bar, say
 
 CHIP_RESOLUTION, AREA_RESOLUTION = 12, 9
-CPU_SAMPLES_PER_S = 12.0  # for the estimate of --dry-run, before anything was measured on this machine
+DRY_RUN_SAMPLES = 16  # embedded for the estimate of --dry-run
 
 
 @dataclass(frozen=True)
@@ -153,13 +155,24 @@ def _read_area(path: Path) -> shapely.Geometry:
 
 def _print_dry_run(plan: Plan, encoder: Encoder) -> None:
     say(str(plan.summary))
-    seconds = len(plan.tasks) / CPU_SAMPLES_PER_S
-    if encoder.device.type == "cpu":
+    if plan.tasks:
+        rate = _trial_rate(plan, encoder)
         say(
-            f"about {seconds:,.0f} s at {CPU_SAMPLES_PER_S:.0f} samples/s on a CPU of 2 cores; nothing was written"
+            f"about {len(plan.tasks) / rate:,.0f} s: {rate:.1f} samples/s, timed on {DRY_RUN_SAMPLES} of them. "
+            "Nothing was written."
         )
-    else:
-        say("nothing was written")
+
+
+def _trial_rate(plan: Plan, encoder: Encoder) -> float:
+    """Samples per second, decoding included, of a few samples spread over the plan."""
+    tasks = plan.tasks[:: max(1, len(plan.tasks) // DRY_RUN_SAMPLES)][:DRY_RUN_SAMPLES]
+    began = time.perf_counter()
+    samples = [
+        item for item in (read_sample(task, encoder.spec) for task in tasks) if isinstance(item, Sample)
+    ]
+    if samples:
+        encoder.embed(samples)
+    return len(tasks) / (time.perf_counter() - began)
 
 
 def _print_report(report: EmbedReport, table: Path, *, quiet: bool) -> None:

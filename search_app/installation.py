@@ -18,7 +18,7 @@ def check_faiss() -> None:
     found = [name for name in ("faiss-cpu", "faiss-gpu") if _installed(name)]
     if len(found) == 2:
         raise InstallationError(
-            "faiss-cpu and faiss-gpu are both installed and overwrite each other's files; expected one of them. "
+            "faiss-cpu and faiss-gpu are both installed and overwrite each other's files; expected one. "
             "Run `pip uninstall -y faiss-cpu faiss-gpu`, then install skyhex with [cpu] or [gpu]."
         )
     if not found:
