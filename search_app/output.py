@@ -37,19 +37,27 @@ def emit(rows: pa.Table, form: Format, out: Path | None, *, title: str = "") -> 
     Raises:
         QueryError: GeoJSON or GeoParquet of rows without an `h3_cell` column, or GeoParquet to a terminal.
     """
-    if form is Format.geoparquet:
-        if out is None:
-            raise QueryError("GeoParquet is binary and came without a file: add -o FILE.parquet.")
-        pq.write_table(_with_geometry(rows), out)
-        return
-    if out is None and form is Format.table:
+    if out is not None:
+        out.write_bytes(encode(rows, form))
+    elif form is Format.geoparquet:
+        raise QueryError("GeoParquet is binary and came without a file: add -o FILE.parquet.")
+    elif form is Format.table:
         Console().print(_terminal_table(rows, title))
-        return
-    text = _TEXT[form](rows)
-    if out is None:
-        sys.stdout.write(text)
     else:
-        out.write_text(text, encoding="utf-8")
+        sys.stdout.write(_TEXT[form](rows))
+
+
+def encode(rows: pa.Table, form: Format) -> bytes:
+    """The content of a file of `rows`.
+
+    Raises:
+        QueryError: GeoJSON or GeoParquet of rows without an `h3_cell` column.
+    """
+    if form is not Format.geoparquet:
+        return _TEXT[form](rows).encode()
+    file = io.BytesIO()
+    pq.write_table(_with_geometry(rows), file)
+    return file.getvalue()
 
 
 def records(rows: pa.Table) -> list[dict[str, Any]]:
