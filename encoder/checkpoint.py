@@ -1,0 +1,111 @@
+"""Weights on disk: safetensors with the configuration, the name and the licence inside."""
+
+import hashlib
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from .config import SkySenseConfig
+from .skysense import SkySense
+
+FORMAT = "skyhex-weights-1"
+OUR_LICENCE = "Apache-2.0"
+
+
+class CheckpointError(ValueError):
+    """Weights that cannot be used; says what came, what was expected, what to do."""
+
+
+@dataclass(frozen=True)
+class WeightsInfo:
+    """What a table needs to know of the weights that made it."""
+
+    name: str
+    digest: str  # SHA-256 of the tensors and the configuration
+    dimension: int  # d of the embedding
+    trained: bool
+    licence: str
+    config: dict[str, Any]
+
+
+def weights_info(model: SkySense, name: str, trained: bool, licence: str) -> WeightsInfo:
+    """The facts of a model in memory."""
+    config = model.config
+    return WeightsInfo(name, digest(model), config.fusion.width, trained, licence, asdict(config))
+
+
+def digest(model: SkySense) -> str:
+    """SHA-256, as hex, of the configuration and of every tensor's name, type, shape and bytes."""
+    sha = hashlib.sha256(model.config.to_json().encode())
+    for name, tensor in sorted(model.state_dict().items()):
+        array = tensor.detach().cpu().contiguous().numpy()
+        sha.update(f"{name} {array.dtype.str} {array.shape}".encode())
+        sha.update(array.tobytes())
+    return sha.hexdigest()
+
+
+def save_weights(
+    model: SkySense, path: Path, name: str, *, trained: bool, licence: str = OUR_LICENCE
+) -> None:
+    """Writes a model to `path`."""
+    metadata = {
+        "format": FORMAT,
+        "name": name,
+        "trained": "true" if trained else "false",
+        "licence": licence,
+        "config": model.config.to_json(),
+    }
+    tensors = {key: tensor.detach().cpu().contiguous() for key, tensor in model.state_dict().items()}
+    save_file(tensors, path, metadata)
+
+
+def load_weights(path: Path) -> tuple[SkySense, WeightsInfo]:
+    """Reads what `save_weights` wrote. Raises CheckpointError for anything else."""
+    if not path.is_file():
+        raise CheckpointError(
+            f"no weights at {path}: give the name of shipped weights or a .safetensors file"
+        )
+    try:
+        with safe_open(path, "pt") as file:
+            metadata: dict[str, str] = file.metadata() or {}
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise CheckpointError(
+            f"{path} is not a safetensors file ({error}): `skyhex weights convert` makes one of a .pth file"
+        ) from error
+    if metadata.get("format") != FORMAT:
+        raise CheckpointError(
+            f"{path} has format {metadata.get('format')!r}, expected {FORMAT!r}:"
+            " `skyhex weights convert` reads the official layouts"
+        )
+    model = SkySense(_read_config(metadata, path))
+    fill(model, tensors, str(path))
+    model.eval()
+    info = weights_info(model, metadata["name"], metadata["trained"] == "true", metadata["licence"])
+    return model, info
+
+
+def _read_config(metadata: dict[str, str], path: Path) -> SkySenseConfig:
+    try:
+        return SkySenseConfig.from_json(metadata["config"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"the configuration inside {path} is not of this version: {error}") from error
+
+
+def fill(model: SkySense, tensors: dict[str, Tensor], source: str) -> None:
+    """Loads all of a model's tensors. Raises CheckpointError naming those missing, unexpected or misshapen."""
+    expected = {key: tuple(tensor.shape) for key, tensor in model.state_dict().items()}
+    problems = [f"missing {key}" for key in expected.keys() - tensors.keys()]
+    problems += [f"unexpected {key}" for key in tensors.keys() - expected.keys()]
+    problems += [
+        f"{key} is {tuple(tensors[key].shape)}, expected {expected[key]}"
+        for key in expected.keys() & tensors.keys()
+        if tuple(tensors[key].shape) != expected[key]
+    ]
+    if problems:
+        raise CheckpointError(f"{source} does not fit its configuration: {'; '.join(sorted(problems))}")
+    model.load_state_dict(tensors)

@@ -1,0 +1,17 @@
+"""From a ViT's patches to the grid that all modalities share (paper, section 3.1; "UPHead" in the code)."""
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class UPHead(nn.Module):
+    """A 1x1 convolution to scale ** 2 times the width, then a pixel shuffle: each patch becomes scale ** 2 cells."""
+
+    def __init__(self, in_width: int, out_width: int, scale: int) -> None:
+        super().__init__()
+        self.scale = scale
+        self.project = nn.Conv2d(in_width, out_width * scale**2, kernel_size=1)
+
+    def forward(self, patches: Tensor) -> Tensor:
+        """(N, in_width, h, w) -> (N, out_width, h * scale, w * scale)."""
+        return F.pixel_shuffle(self.project(patches), self.scale)

@@ -1,0 +1,142 @@
+"""Samples in, embeddings out: the encoder as the rest of the project uses it."""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from data.sample import InputError, Sample, SampleSpec
+
+from .batch import Batch, buckets, check_sample, collate, window_shape
+from .checkpoint import OUR_LICENCE, WeightsInfo, load_weights, weights_info
+from .config import PRESETS, SkySenseConfig, preset
+from .initialise import initialise
+from .skysense import Embeddings, SkySense
+
+SHIPPED = Path(__file__).parent / "weights"
+UNTRAINED_SEED = 0
+MAX_PADDING = 0.1  # share of a batch's date slots that may be empty
+
+
+@dataclass(frozen=True)
+class EmbeddingBatch:
+    """Embeddings of B samples, in their order. Vectors have L2 norm 1; rows of what is absent are NaN."""
+
+    embedding: np.ndarray  # (B, d) float32, without geo-context
+    embedding_geo: np.ndarray | None  # (B, 2d) float32; None when the weights hold no prototypes
+    by_modality: dict[str, np.ndarray]  # (B, d) float32 each, of every modality that a sample has
+    dense: np.ndarray | None  # (B, d, grid_h, grid_w) float32, not normalised; NaN in cells without data
+
+
+class Encoder:
+    """A model with its weights on a device.
+
+    Args:
+        weights: the name of a size ("nano", "small", "base", "huge") or the path of a .safetensors file.
+            A size without shipped weights gets seeded, untrained ones.
+        device: "auto" (CUDA where it is), or a torch device.
+        batch_size: samples that go through the model together, at most.
+
+    Raises:
+        CheckpointError: the weights cannot be used.
+    """
+
+    def __init__(self, weights: str = "nano", device: str = "auto", batch_size: int = 16) -> None:
+        if device == "auto":
+            device = "cuda" if torch.cuda.is_available() else "cpu"
+        self.device = torch.device(device)
+        self.batch_size = batch_size
+        model, self.info = _load(weights)
+        self.model = model.to(self.device).eval()
+
+    @property
+    def spec(self) -> SampleSpec:
+        """The pixel grid that this model asks for."""
+        config = self.model.config
+        return SampleSpec(
+            cell_m=config.cell_m,
+            window_cells=config.window_cells,
+            px_per_cell=config.px_per_cell,
+            max_dates=config.max_dates,
+            s2_levels=config.s2_levels,
+        )
+
+    def embed(self, samples: Sequence[Sample], dense: bool = False) -> EmbeddingBatch:
+        """Embeds samples; each embedding depends on its own sample alone. Raises InputError for bad samples."""
+        if not samples:
+            raise InputError("no samples: embed takes at least one")
+        px_per_cell = self.spec.px_per_cell
+        for sample in samples:
+            check_sample(sample, px_per_cell)
+        config = self.model.config
+        shapes = [window_shape(sample, config.window_cells, config.up_scale) for sample in samples]
+        groups = buckets(samples, shapes, px_per_cell, self.batch_size, MAX_PADDING)
+
+        def load(group: list[int]) -> Batch:
+            batch = collate([samples[i] for i in group], px_per_cell, shapes[group[0]])
+            return batch.pin_memory() if self.device.type == "cuda" else batch
+
+        out = _blank(len(samples), config, _largest(samples) if dense else None)
+        for group, batch in zip(groups, _one_ahead(load, groups), strict=True):
+            made = self._run(batch)
+            _put(out, group, made, [samples[i].grid_shape for i in group])
+        return out
+
+    @torch.inference_mode()
+    def _run(self, batch: Batch) -> Embeddings:
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
+            return self.model.embed(batch.to(self.device))
+
+
+def _load(weights: str) -> tuple[SkySense, WeightsInfo]:
+    shipped = SHIPPED / f"{weights}.safetensors"
+    if weights not in PRESETS or shipped.is_file():
+        return load_weights(shipped if weights in PRESETS else Path(weights))
+    model = SkySense(preset(weights))
+    initialise(model, UNTRAINED_SEED)
+    return model, weights_info(model, f"skyhex/{weights}-untrained", trained=False, licence=OUR_LICENCE)
+
+
+def _one_ahead(load: Callable[[list[int]], Batch], groups: Sequence[list[int]]) -> Iterator[Batch]:
+    """Batches in order; the next one is made while the caller works on the last."""
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        coming = thread.submit(load, groups[0])
+        for group in groups[1:]:
+            batch, coming = coming.result(), thread.submit(load, group)
+            yield batch
+        yield coming.result()
+
+
+def _blank(count: int, config: SkySenseConfig, grid: tuple[int, int] | None) -> EmbeddingBatch:
+    """All rows NaN."""
+    d = config.fusion.width
+
+    def rows(*shape: int) -> np.ndarray:
+        return np.full((count, *shape), np.nan, dtype=np.float32)
+
+    return EmbeddingBatch(
+        embedding=rows(d),
+        embedding_geo=rows(2 * d) if config.geo.region_count else None,
+        by_modality={name: rows(d) for name in config.modalities},
+        dense=rows(d, *grid) if grid else None,
+    )
+
+
+def _largest(samples: Sequence[Sample]) -> tuple[int, int]:
+    return max(s.grid_shape[0] for s in samples), max(s.grid_shape[1] for s in samples)
+
+
+def _put(out: EmbeddingBatch, group: list[int], made: Embeddings, grids: Sequence[tuple[int, int]]) -> None:
+    """Writes a batch's embeddings into the rows of its samples."""
+    out.embedding[group] = made.embedding.cpu().numpy()
+    if out.embedding_geo is not None and made.embedding_geo is not None:
+        out.embedding_geo[group] = made.embedding_geo.cpu().numpy()
+    for name, rows in made.by_modality.items():
+        out.by_modality[name][group] = rows.cpu().numpy()
+    if out.dense is not None:
+        maps = torch.where(made.cell_valid[:, None], made.fused.float(), torch.nan).cpu().numpy()
+        for i, one, (h, w) in zip(group, maps, grids, strict=True):
+            out.dense[i, :, :h, :w] = one[:, :h, :w]

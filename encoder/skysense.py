@@ -1,0 +1,196 @@
+"""The whole model: encoders by modality, a common grid, temporal fusion, geo-context (paper, section 3).
+
+B samples, T dates, C bands, H x W pixels, h x w grid cells, D width of the common grid, d of the embedding.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .batch import Batch
+from .common_grid import UPHead
+from .config import SkySenseConfig, SwinConfig, ViTConfig
+from .date_encoding import DateEncoding
+from .geo_context import GeoContext
+from .swin_v2 import SwinV2
+from .temporal_fusion import TemporalFusion
+from .vit import ViT
+
+
+@dataclass(frozen=True)
+class Embeddings:
+    """What the model makes of a batch. Vectors are L2-normalised; rows of what is absent are NaN."""
+
+    embedding: Tensor  # (B, d) float32
+    embedding_geo: Tensor | None  # (B, 2d) float32, None where the model holds no prototypes
+    by_modality: dict[str, Tensor]  # (B, d) float32 each
+    fused: Tensor  # (B, d, h, w) F_fus^mm
+    cell_valid: Tensor  # (B, h, w) bool: at least one token took part
+
+
+class SkySense(nn.Module):
+    """The factorised encoder. Each step is usable alone; `embed` takes all of them."""
+
+    def __init__(self, config: SkySenseConfig) -> None:
+        super().__init__()
+        self.config = config
+        width = config.fusion.in_width
+        self.encoders = nn.ModuleDict()
+        self.heads = nn.ModuleDict()
+        if config.hr:
+            assert config.hr.out_width == width, (config.hr.out_width, width)
+            self.encoders["hr"] = SwinV2(config.hr)
+        for name, vit in (("s2", config.s2), ("s1", config.s1)):
+            if vit:
+                self.encoders[name] = ViT(vit)
+                self.heads[name] = UPHead(vit.width, width, config.up_scale)
+        self.date_encoding = DateEncoding(width)
+        self.fusion = TemporalFusion(config.fusion)
+        self.geo = GeoContext(config.geo, config.fusion.width)
+
+    def encode_hr(self, pixels: Tensor) -> Tensor:
+        """High-resolution images (B, T, 3, H, W) -> F_HR (B, T, D, h, w), one cell per 32 px."""
+        return self._encode("hr", pixels, None)
+
+    def encode_s2(self, pixels: Tensor, valid: Tensor | None = None) -> Tensor:
+        """Sentinel-2 series (B, T, 10, H, W), valid (B, T, H, W) -> F_Ms (B, T, D, h, w)."""
+        return self._encode("s2", pixels, valid)
+
+    def encode_s1(self, pixels: Tensor, valid: Tensor | None = None) -> Tensor:
+        """Sentinel-1 series (B, T, 2, H, W), valid (B, T, H, W) -> F_SAR (B, T, D, h, w)."""
+        return self._encode("s1", pixels, valid)
+
+    def _encode(self, modality: str, pixels: Tensor, valid: Tensor | None) -> Tensor:
+        """All dates of all samples in one call. Pixels are normalised and zero where not valid."""
+        part: SwinConfig | ViTConfig | None = getattr(self.config, modality)
+        if part is None:
+            raise ValueError(
+                f"this model has no {modality} encoder: it has {', '.join(self.config.modalities)}"
+            )
+        if pixels.ndim != 5 or pixels.shape[2] != part.in_channels:
+            raise ValueError(
+                f"{modality} pixels of shape {tuple(pixels.shape)}: expected (B, T, {part.in_channels}, H, W)"
+            )
+        images = pixels.flatten(0, 1)  # (B * T, C, H, W)
+        if modality == "hr":
+            maps = self.encoders["hr"](images)
+        else:
+            flat_valid = None if valid is None else valid.flatten(0, 1)
+            maps = self.heads[modality](self.encoders[modality](images, flat_valid))
+        out: Tensor = maps.unflatten(0, pixels.shape[:2])
+        return out
+
+    def fuse(
+        self,
+        maps: Mapping[str, Tensor],
+        day_of_year: Mapping[str, Tensor] | None = None,
+        token_valid: Mapping[str, Tensor] | None = None,
+    ) -> Tensor:
+        """Maps (B, T, D, h, w) by modality -> F_fus^mm (B, d, h, w).
+
+        day_of_year: (B, T) int, 0 = unknown; without it no date is known. token_valid: (B, T, h, w) bool; tokens
+        that are False, and modalities without a map, are not in the sequence.
+        """
+        return self._attend(self.tokens(maps, day_of_year or {}), token_valid or {})
+
+    def tokens(self, maps: Mapping[str, Tensor], day_of_year: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Maps (B, T, D, h, w) with their dates added, projected to the fusion's width: (B, h, w, T, d)."""
+        if len({(len(m), *m.shape[3:]) for m in maps.values()}) != 1:
+            shapes = {name: tuple(m.shape) for name, m in maps.items()}
+            raise ValueError(f"maps of one batch on one grid are expected, got {shapes}")
+        dated = self.config.modalities if self.config.date_encoding == "all" else ("s2",)
+        out = {}
+        for name in (n for n in self.config.modalities if n in maps):
+            x = maps[name].permute(0, 3, 4, 1, 2)  # (B, h, w, T, D)
+            if name in dated and name in day_of_year:
+                x = x + self.date_encoding(day_of_year[name])[:, None, None]
+            out[name] = self.fusion.project(x)
+        return out
+
+    def _attend(self, tokens: Mapping[str, Tensor], token_valid: Mapping[str, Tensor]) -> Tensor:
+        x = torch.cat(list(tokens.values()), dim=3)  # (B, h, w, L, d)
+        mask = _sequence_mask(tokens, token_valid)
+        fused = self.fusion.collect(x.flatten(0, 2), None if mask is None else mask.flatten(0, 2))
+        return fused.unflatten(0, x.shape[:3]).permute(0, 3, 1, 2)
+
+    def geo_context(self, fused: Tensor, h3_cells: Tensor) -> Tensor:
+        """F_fus^mm (B, d, h, w) and H3 cells (B,) int64 -> F_fus (B, 2d, h, w)."""
+        cells = self.geo(fused.flatten(2).transpose(1, 2), h3_cells)  # (B, h * w, 2d)
+        return cells.transpose(1, 2).unflatten(2, fused.shape[2:])
+
+    def embed(self, batch: Batch, by_modality: bool = True) -> Embeddings:
+        """Everything of a batch: fused and geo-context embeddings, one per modality, the dense map."""
+        maps = {name: self._encode(name, s.pixels, s.valid) for name, s in batch.series.items()}
+        tokens = self.tokens(maps, {name: s.day_of_year for name, s in batch.series.items()})
+        token_valid = {
+            name: cell_validity(s.valid, self.config.px_per_cell[name], self.config.min_valid_fraction)
+            for name, s in batch.series.items()
+            if s.valid is not None
+        }
+        fused = self._attend(tokens, token_valid)
+        cell_valid = _any_valid(tokens, token_valid)
+        known = self.geo.region_index(batch.h3_cell) >= 0
+        geo = (
+            pool(self.geo_context(fused, batch.h3_cell), cell_valid) if self.config.geo.region_count else None
+        )
+        return Embeddings(
+            embedding=pool(fused, cell_valid),
+            embedding_geo=None if geo is None else torch.where(known[:, None], geo, torch.nan),
+            by_modality={name: self._alone(name, tokens, token_valid) for name in tokens if by_modality},
+            fused=fused,
+            cell_valid=cell_valid,
+        )
+
+    def _alone(self, name: str, tokens: Mapping[str, Tensor], token_valid: Mapping[str, Tensor]) -> Tensor:
+        """The same fusion over one modality's tokens, so that its embedding lies in the same space."""
+        own = {name: tokens[name]}
+        own_valid = {name: token_valid[name]} if name in token_valid else {}
+        cell_valid = _any_valid(own, own_valid)
+        embedding = pool(self._attend(own, own_valid), cell_valid)
+        return torch.where(cell_valid.flatten(1).any(dim=1)[:, None], embedding, torch.nan)
+
+
+def _sequence_mask(tokens: Mapping[str, Tensor], token_valid: Mapping[str, Tensor]) -> Tensor | None:
+    """(B, h, w, L) True where a token is in the sequence; None when all are."""
+    if not token_valid:
+        return None
+    return torch.cat(
+        [
+            token_valid[name].permute(0, 2, 3, 1)
+            if name in token_valid
+            else torch.ones(x.shape[:4], dtype=torch.bool, device=x.device)
+            for name, x in tokens.items()
+        ],
+        dim=3,
+    )
+
+
+def _any_valid(tokens: Mapping[str, Tensor], token_valid: Mapping[str, Tensor]) -> Tensor:
+    """(B, h, w) True where a cell has a token."""
+    mask = _sequence_mask(tokens, token_valid)
+    if mask is None:
+        first = next(iter(tokens.values()))
+        return torch.ones(first.shape[:3], dtype=torch.bool, device=first.device)
+    return mask.any(dim=3)
+
+
+def cell_validity(valid: Tensor, px_per_cell: int, min_fraction: float) -> Tensor:
+    """Pixels valid (B, T, H, W) -> cells valid (B, T, h, w): at least `min_fraction` of their pixels are.
+
+    A series in which no cell reaches that keeps each cell with a valid pixel, so that no data is lost.
+    """
+    fraction = F.avg_pool2d(valid.float(), px_per_cell)
+    enough = fraction >= min_fraction
+    has_enough = enough.flatten(1).any(dim=1)[:, None, None, None]
+    return torch.where(has_enough, enough, fraction > 0)
+
+
+def pool(cells: Tensor, cell_valid: Tensor) -> Tensor:
+    """Mean over the valid cells of a map (B, d, h, w), L2-normalised: (B, d) float32."""
+    weight = cell_valid.flatten(1).float()  # (B, h * w)
+    weight = weight / weight.sum(dim=1, keepdim=True).clamp(min=1)
+    mean = torch.einsum("bdn,bn->bd", cells.flatten(2).float(), weight)
+    return F.normalize(mean, dim=-1)

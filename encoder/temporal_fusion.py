@@ -1,0 +1,57 @@
+"""Multi-modal temporal fusion: one Transformer over all tokens of a grid cell (paper, section 3.2)."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .config import FusionConfig
+from .transformer import Layer
+
+
+class TemporalFusion(nn.Module):
+    """Collects a sequence of tokens, in any order and number, in one extra token.
+
+    N sequences (grid cells), L tokens (modalities and dates), D width.
+    """
+
+    def __init__(self, config: FusionConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.project = nn.Linear(config.in_width, config.width)
+        self.extra_token = nn.Parameter(torch.zeros(1, 1, config.width))
+        self.layers = nn.ModuleList(
+            Layer(config.width, config.heads, config.mlp_ratio, config.norm_eps) for _ in range(config.depth)
+        )
+
+    def forward(self, tokens: Tensor, mask: Tensor | None = None) -> Tensor:
+        """tokens (N, L, in_width), mask (N, L) True where there is a token -> (N, D)."""
+        return self.collect(self.project(tokens), mask)
+
+    def collect(self, tokens: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Fuses projected tokens (N, L, D) -> (N, D), some sequences at a time."""
+        step = max(1, self.config.chunk_tokens // (1 + tokens.shape[1]))
+        chunks = [
+            self._collect(tokens[i : i + step], None if mask is None else mask[i : i + step])
+            for i in range(0, len(tokens), step)
+        ]
+        return chunks[0] if len(chunks) == 1 else torch.cat(chunks)
+
+    def _collect(self, tokens: Tensor, mask: Tensor | None) -> Tensor:
+        x, mask = self._with_extra_token(tokens, mask)
+        for layer in self.layers[:-1]:
+            x = layer(x, mask)
+        out: Tensor = self.layers[-1](x, mask, queries=1)[:, 0]  # only the extra token is wanted
+        return out
+
+    def sequence(self, tokens: Tensor, mask: Tensor | None = None) -> Tensor:
+        """tokens (N, L, in_width) -> all tokens after the last layer (N, 1 + L, D), the extra token first."""
+        x, mask = self._with_extra_token(self.project(tokens), mask)
+        for layer in self.layers:
+            x = layer(x, mask)
+        return x
+
+    def _with_extra_token(self, tokens: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        if not self.config.class_token:
+            return tokens, mask
+        x = torch.cat([self.extra_token.expand(len(tokens), -1, -1).to(tokens.dtype), tokens], dim=1)
+        return x, None if mask is None else F.pad(mask, (1, 0), value=True)
