@@ -8,10 +8,10 @@ from datetime import datetime
 from pathlib import Path
 
 import shapely
-from data.cover import Plan, plan_area, plan_chips
 from data.reader import read_sample
 from indexer.faiss_index import build_index
 
+from data.cover import Plan, plan_area, plan_chips
 from data.sample import InputError, Sample
 from data.stac import Catalog, read_catalog
 from encoder.embed import Encoder
@@ -158,8 +158,8 @@ def _print_dry_run(plan: Plan, encoder: Encoder) -> None:
     if plan.tasks:
         rate = _trial_rate(plan, encoder)
         say(
-            f"about {len(plan.tasks) / rate:,.0f} s: {rate:.1f} samples/s, timed on {DRY_RUN_SAMPLES} of them. "
-            "Nothing was written."
+            f"about {len(plan.tasks) / rate:,.0f} s: {rate:.1f} samples/s, timed on {DRY_RUN_SAMPLES} of "
+            "them; nothing was written"
         )
 
 

@@ -16,13 +16,17 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Protocol
 
-from data.cover import Plan, SampleTask, Skip
+import pyarrow as pa
 from data.reader import read_sample
-from indexer.table import EmbeddingTable
 
+from data.cover import Plan, SampleTask, Skip
 from data.sample import InputError, Sample, SampleSpec
 from encoder.embed import Encoder
+from indexer.errors import TableError
+from indexer.manifest import snapshot_numbers
 from indexer.schema import ModelInfo
+from indexer.storage import Storage
+from indexer.table import EmbeddingTable
 
 from .rows import model_info, rows_of
 
@@ -97,18 +101,32 @@ def embed_plan(
                 if progress:
                     progress(done, total)
             _write_skips(path, skipped.values())
-            table = table.upsert(batches, input_key=key)
+            if batches:
+                table = table.upsert(pa.concat_tables(batches), input_key=key)
     _write_skips(path, skipped.values())
     return EmbedReport(table, embedded, already, tuple(skipped.values()), tuple(dropped))
 
 
 def open_or_create(path: Path, model: ModelInfo, *, h3_resolution: int, simulated: bool) -> EmbeddingTable:
-    """The table at `path`, made if there is none."""
-    if EmbeddingTable.exists(path):
-        table = EmbeddingTable.open(path)
-        table.require(model=model, h3_resolution=h3_resolution)
-        return table
-    return EmbeddingTable.create(path, model, h3_resolution=h3_resolution, simulated=simulated)
+    """The table at `path`, made if there is none.
+
+    Raises:
+        TableError: the table there holds another model or another H3 resolution.
+    """
+    if not snapshot_numbers(Storage(path, create=True)):
+        return EmbeddingTable.create(path, model, h3_resolution=h3_resolution, simulated=simulated)
+    table = EmbeddingTable.open(path)
+    if table.model.digest != model.digest:
+        raise TableError(
+            f"{path} holds vectors of {table.model}, this run would add those of {model}: vectors of "
+            "different models cannot be compared. Name another table with -t, or the table's weights with --weights."
+        )
+    if table.h3_resolution != h3_resolution:
+        raise TableError(
+            f"{path} holds cells of H3 resolution {table.h3_resolution}, this run asks for {h3_resolution}. "
+            f"Name another table with -t, or add --h3-res {table.h3_resolution}."
+        )
+    return table
 
 
 def chunks_of(tasks: Sequence[SampleTask]) -> Iterator[tuple[SampleTask, ...]]:
