@@ -1,0 +1,43 @@
+"""A small seeded table for tests of the faces."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import h3
+import numpy as np
+
+from indexer.schema import ModelInfo, make_rows
+from indexer.table import EmbeddingTable
+
+MODEL = ModelInfo("skyhex/test", "0" * 64, 16, "Apache-2.0", trained=False, config={})
+CELLS = sorted(h3.str_to_int(c) for c in h3.grid_disk(h3.latlng_to_cell(47.0, 10.0, 9), 4))
+
+
+def small_table(path: Path, seed: int = 0) -> EmbeddingTable:
+    """A table of one row per cell of a disk around 10 E 47 N."""
+    rng = np.random.default_rng(seed)
+    vectors = rng.normal(size=(len(CELLS), 16)).astype(np.float32)
+    year = (datetime(2021, 1, 1, tzinfo=UTC), datetime(2022, 1, 1, tzinfo=UTC))
+    n = len(CELLS)
+    rows = make_rows(
+        h3_cell=np.array(CELLS, np.uint64),
+        sample_id=[h3.int_to_str(cell) for cell in CELLS],
+        start=[year[0]] * n,
+        end=[year[1]] * n,
+        footprint=[hexagon_ring(cell) for cell in CELLS],
+        embedding=vectors,
+        model=MODEL,
+        n_hr=[1] * n,
+        n_s2=[4] * n,
+        n_s1=[2] * n,
+        valid_fraction=[1.0] * n,
+        cloud_fraction=[0.0] * n,
+        source_items=[[] for _ in range(n)],
+    )
+    return EmbeddingTable.create(path, MODEL, h3_resolution=9).upsert(rows)
+
+
+def hexagon_ring(cell: int) -> tuple[tuple[float, float], ...]:
+    """Closed ring of (lon, lat)."""
+    ring = [(lon, lat) for lat, lon in h3.cell_to_boundary(h3.int_to_str(cell))]
+    return (*ring, ring[0])
