@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import numpy as np
+
+    from data.sample import Sample
     from encoder.embed import EmbeddingBatch, Encoder
     from indexer.filters import Filter
     from indexer.query import Query
     from indexer.search import Hits
     from indexer.table import EmbeddingTable
-
-    from data.sample import Sample
 
 __version__ = "0.1.0"
 _ROOT = Path(__file__).resolve().parent
@@ -84,11 +84,10 @@ def search(
     Raises:
         QueryError: not exactly one thing to look like, an unknown cell, k below 1.
     """
+    from indexer.errors import QueryError
     from indexer.filters import Filter, Region
     from indexer.query import Cell, LonLat, Query, Vector
     from indexer.search import search as search_table
-
-    from indexer.errors import QueryError
 
     given = [thing for thing in (cell, lonlat, vector, query) if thing is not None]
     if len(given) != 1:

@@ -257,6 +257,7 @@ def info(table: TableOption = DEFAULT_TABLE, snapshot: SnapshotOption = None) ->
 def log(table: TableOption = DEFAULT_TABLE, form: FormatOption = Format.table, out: OutOption = None) -> None:
     """The table's snapshots."""
     import pyarrow as pa
+
     from indexer.table import EmbeddingTable
 
     emit(pa.Table.from_pylist([vars(entry) for entry in EmbeddingTable.open(table).log()]), form, out)

@@ -6,13 +6,13 @@ from pathlib import Path
 import h3
 import numpy as np
 import shapely
+
+from data.simulate import simulate
 from data.stac import read_catalog
 from indexer.prototypes import fit_prototypes
 from indexer.query import Cell, Query
 from indexer.search import search
 from indexer.table import EmbeddingTable
-
-from data.simulate import simulate
 
 from .embed_command import Period, run_embed
 from .output import Format, emit

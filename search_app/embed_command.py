@@ -8,13 +8,13 @@ from datetime import datetime
 from pathlib import Path
 
 import shapely
-from data.reader import read_sample
-from indexer.faiss_index import build_index
 
 from data.cover import Plan, plan_area, plan_chips
+from data.reader import read_sample
 from data.sample import InputError, Sample
 from data.stac import Catalog, read_catalog
 from encoder.embed import Encoder
+from indexer.faiss_index import build_index
 
 from .embed_job import SKIPPED_FILE, EmbedReport, embed_plan
 from .progress import progress_bar, say

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Protocol
 
 import pyarrow as pa
-from data.reader import read_sample
 
 from data.cover import Plan, SampleTask, Skip
+from data.reader import read_sample
 from data.sample import InputError, Sample, SampleSpec
 from encoder.embed import Encoder
 from indexer.errors import TableError
@@ -118,8 +118,8 @@ def open_or_create(path: Path, model: ModelInfo, *, h3_resolution: int, simulate
     table = EmbeddingTable.open(path)
     if table.model.digest != model.digest:
         raise TableError(
-            f"{path} holds vectors of {table.model}, this run would add those of {model}: vectors of "
-            "different models cannot be compared. Name another table with -t, or the table's weights with --weights."
+            f"{path} holds vectors of {table.model}, this run would add those of {model}: they cannot be "
+            "compared. Name another table with -t, or the table's weights with --weights."
         )
     if table.h3_resolution != h3_resolution:
         raise TableError(

@@ -1,13 +1,13 @@
 """The command `skyhex info`: what a table holds, on one screen."""
 
 import h3
-from indexer.faiss_index import describe_index
-from indexer.sql import run_sql
-from indexer.table import EmbeddingTable
 from rich.console import Console
 from rich.table import Table
 
 from data.modality import MODALITIES
+from indexer.faiss_index import describe_index
+from indexer.sql import run_sql
+from indexer.table import EmbeddingTable
 
 _SUMMARY = """
 SELECT count(*) AS n_rows, count(DISTINCT sample_id) AS n_samples, min(start_datetime) AS first_start,

@@ -9,12 +9,12 @@ from pathlib import Path
 import h3
 import numpy as np
 import pyarrow as pa
-from indexer.query import Cell, LonLat, Query, Vector
-from indexer.table import EmbeddingTable
 
 from indexer.cells import parse_cell
 from indexer.errors import QueryError
 from indexer.filters import Filter, Region
+from indexer.query import Cell, LonLat, Query, Vector
+from indexer.table import EmbeddingTable
 
 COLUMNS = {
     "fused": "embedding",
@@ -115,7 +115,6 @@ def _embed_chips(table: EmbeddingTable, paths: Sequence[Path], words: QueryWords
     if not paths:
         return []
     from data.reader import read_chip
-
     from encoder.embed import Encoder
 
     encoder = Encoder(words.weights)
