@@ -13,7 +13,8 @@ import h3
 import h3ronpy
 import numpy as np
 import pyarrow as pa
-from h3ronpy.vector import cells_to_coordinates, coordinates_to_cells
+import shapely
+from h3ronpy.vector import cells_to_coordinates, cells_to_wkb_polygons, coordinates_to_cells
 from numpy.typing import ArrayLike, NDArray
 
 from .errors import QueryError
@@ -175,6 +176,14 @@ def boundary(cell: int) -> list[tuple[float, float]]:
     if np.ptp(lon) > 180:
         lon = np.where(lon < 0, lon + 360, lon)
     return [*zip(lon.tolist(), lat.tolist(), strict=True), (float(lon[0]), float(lat[0]))]
+
+
+def radii_km(cells: ArrayLike) -> Floats:
+    """Distance from each cell's centre to the first corner of its boundary. (n,) -> (n,) km."""
+    rings = shapely.from_wkb(np.asarray(pa.array(cells_to_wkb_polygons(as_cells(cells))).to_pylist(), object))
+    corners = shapely.get_coordinates(shapely.get_point(shapely.get_exterior_ring(rings), 0))
+    lon, lat = centres(cells)
+    return distance_km(lon, lat, corners[:, 0], corners[:, 1])
 
 
 def distance_km(lon1: ArrayLike, lat1: ArrayLike, lon2: ArrayLike, lat2: ArrayLike) -> Floats:

@@ -42,6 +42,18 @@ class Sidecar:
 
 
 @dataclass(frozen=True)
+class SnapshotInfo:
+    """A line of a table's log."""
+
+    snapshot: int
+    committed: datetime  # UTC
+    operation: str
+    summary: Mapping[str, Any]
+    row_count: int
+    files: int
+
+
+@dataclass(frozen=True)
 class Manifest:
     """One committed state of a table."""
 
@@ -68,6 +80,13 @@ class Manifest:
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
         number = self.snapshot + 1
         return replace(self, snapshot=number, committed=now, operation=operation, summary=summary, **changes)
+
+    def snapshot_info(self) -> SnapshotInfo:
+        """What the log says of this snapshot."""
+        committed = datetime.fromisoformat(self.committed)
+        return SnapshotInfo(
+            self.snapshot, committed, self.operation, self.summary, self.row_count, len(self.files)
+        )
 
     def to_json(self) -> bytes:
         """Canonical JSON with its own digest; cells in hexadecimal, because JSON readers round 64 bits."""

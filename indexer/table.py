@@ -10,8 +10,7 @@ import hashlib
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -22,9 +21,17 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from . import cells as h3_cells
-from . import merge, parts
+from . import merge, parts, upkeep, validate
 from .errors import TableError
-from .manifest import Manifest, PartFile, Sidecar, manifest_path, read_manifest, snapshot_numbers
+from .manifest import (
+    Manifest,
+    PartFile,
+    Sidecar,
+    SnapshotInfo,
+    manifest_path,
+    read_manifest,
+    snapshot_numbers,
+)
 from .schema import (
     KEY,
     OPTIONAL_VECTORS,
@@ -40,18 +47,6 @@ from .storage import AlreadyThereError, Storage
 SCAN_ROWS = 8_192
 MAX_PARTITION_RESOLUTION = 3
 LONGEST_WAIT_S = 0.5  # between attempts to commit
-
-
-@dataclass(frozen=True)
-class SnapshotInfo:
-    """A line of `log`."""
-
-    snapshot: int
-    committed: datetime  # UTC
-    operation: str
-    summary: Mapping[str, Any]
-    row_count: int
-    files: int
 
 
 class EmbeddingTable:
@@ -95,6 +90,24 @@ class EmbeddingTable:
         """A snapshot of a table, the newest by default. Raises TableError."""
         storage = Storage(path)
         return EmbeddingTable(storage, read_manifest(storage, snapshot))
+
+    @staticmethod
+    def exists(path: str | Path) -> bool:
+        """Whether there is a table, readable or not."""
+        return ("://" in str(path) or Path(path).is_dir()) and bool(snapshot_numbers(Storage(path)))
+
+    def require(self, model: ModelInfo, h3_resolution: int) -> None:
+        """Refuse what does not belong in this table. Raises TableError."""
+        if (model.digest, model.dimension) != (self.model.digest, self.dimension):
+            raise TableError(
+                f"these rows were made by {model}, the table {self.storage.root} holds {self.model}: vectors "
+                "of two models cannot be compared, so make another table"
+            )
+        if h3_resolution != self.h3_resolution:
+            raise TableError(
+                f"these rows have H3 resolution {h3_resolution}, the table {self.storage.root} has "
+                f"{self.h3_resolution}: make another table, or ask for that resolution"
+            )
 
     def __repr__(self) -> str:
         return f"<EmbeddingTable {self.storage.root} snapshot {self.snapshot}: {self.row_count} rows>"
@@ -216,29 +229,30 @@ class EmbeddingTable:
             names
         )
 
-    def upsert(self, rows: pa.Table, input_key: str | None = None) -> "EmbeddingTable":
+    def upsert(self, rows: pa.Table | Sequence[pa.Table], input_key: str | None = None) -> "EmbeddingTable":
         """Commit rows of `make_rows`; those whose key is there already are replaced.
 
         Args:
-            rows: rows of this table's model and resolution.
+            rows: rows of this table's model and resolution, in one table or several; none is fine.
             input_key: names the job's input that these rows are, found again in `input_keys`.
 
         Raises:
             TableError: rows of another model or resolution, a repeated key, or a disk that refuses; the
                 table is then as it was.
         """
-        merger = merge.Merger(self.storage, self._checked(rows))
+        fresh = self._checked([rows] if isinstance(rows, pa.Table) else rows)
+        merger = merge.Merger(self.storage, fresh)
 
         def build(base: Manifest) -> Manifest:
             merged = merger.merge(base)
             keys = base.input_keys + ((input_key,) if input_key and input_key not in base.input_keys else ())
             return base.following(
                 "upsert",
-                {"rows_added": len(rows) - merged.rows_replaced, "rows_replaced": merged.rows_replaced},
+                {"rows_added": len(fresh) - merged.rows_replaced, "rows_replaced": merged.rows_replaced},
                 files=merged.files,
                 optional=merged.optional,
                 input_keys=keys,
-                rows_snapshot=base.snapshot + 1,
+                rows_snapshot=base.snapshot + 1 if len(fresh) else base.rows_snapshot,
             )
 
         return self.commit(build)
@@ -280,49 +294,35 @@ class EmbeddingTable:
 
     def log(self) -> list[SnapshotInfo]:
         """The snapshots that are kept, oldest first."""
-        manifests = (read_manifest(self.storage, number) for number in snapshot_numbers(self.storage))
         return [
-            SnapshotInfo(
-                m.snapshot,
-                datetime.fromisoformat(m.committed),
-                m.operation,
-                m.summary,
-                m.row_count,
-                len(m.files),
-            )
-            for m in manifests
+            read_manifest(self.storage, number).snapshot_info() for number in snapshot_numbers(self.storage)
         ]
 
-    def _checked(self, rows: pa.Table) -> pa.Table:
-        """Rows that fit this table, in order of key, with its columns."""
-        model = model_of(rows.schema)
-        if model.digest != self.model.digest or model.dimension != self.dimension:
-            raise TableError(
-                f"these rows were made by {model}, the table holds {self.model}: vectors of different models "
-                "cannot be compared; make another table"
-            )
-        expected = table_schema(self.dimension, optional_columns(rows.schema))
-        if not rows.schema.equals(expected):
-            raise TableError(f"these rows have columns {rows.schema.names}, not those of make_rows")
-        cell = rows["h3_cell"].to_numpy()
-        wrong = np.flatnonzero(h3_cells.resolutions(cell) != self.h3_resolution)
-        if len(wrong):
-            found = h3_cells.cell_to_text(cell[wrong[0]])
-            raise TableError(
-                f"cell {found} has resolution {h3_cells.resolution_of(cell[wrong[0]])}, "
-                f"the table's rows have {self.h3_resolution}"
-            )
-        rows = sort_by_key(rows)
-        if len(repeated_keys(rows)):
-            raise TableError(f"{len(repeated_keys(rows))} of these rows repeat the key {KEY} of another")
-        return rows
+    def validate(self) -> list[str]:
+        """What is wrong with this snapshot's files, each in a line; none is how it should be."""
+        return validate.problems(self)
+
+    def compact(self) -> "EmbeddingTable":
+        """Join small files, up to 128 MB; memory is one file's. Rows and sidecars stay as they are."""
+        return self.commit(lambda base: upkeep.compacted(self.storage, base))
+
+    def vacuum(self, keep: int = 1, grace: timedelta = upkeep.GRACE) -> list[str]:
+        """Delete the manifests of all but the newest `keep` snapshots, and the files that none of them names.
+
+        Files younger than `grace` stay: a writer may be about to name them. Returns the paths deleted.
+        """
+        return upkeep.vacuum(self.storage, keep, grace)
 
     def commit(self, build: Callable[[Manifest], Manifest]) -> "EmbeddingTable":
-        """Commit what `build` makes of the newest snapshot; again on the next whenever another was first."""
+        """Commit what `build` makes of the newest snapshot; again on the next whenever another was first.
+
+        A build that returns what it was given commits nothing.
+        """
         wait_s = 0.001
         while True:
-            manifest = build(read_manifest(self.storage))
-            if _put_new(self.storage, manifest):
+            base = read_manifest(self.storage)
+            manifest = build(base)
+            if manifest is base or _put_new(self.storage, manifest):
                 return EmbeddingTable(self.storage, manifest)
             time.sleep(random.uniform(0, wait_s))
             wait_s = min(2 * wait_s, LONGEST_WAIT_S)
