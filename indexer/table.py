@@ -327,6 +327,25 @@ class EmbeddingTable:
             time.sleep(random.uniform(0, wait_s))
             wait_s = min(2 * wait_s, LONGEST_WAIT_S)
 
+    def _checked(self, tables: Sequence[pa.Table]) -> pa.Table:
+        """Rows that fit this table, as one, in order of key."""
+        optional: dict[str, int] = {}
+        for rows in tables:
+            self.require(model_of(rows.schema), self.h3_resolution)
+            optional |= optional_columns(rows.schema)
+            if not rows.schema.equals(table_schema(self.dimension, optional_columns(rows.schema))):
+                raise TableError(f"these rows have columns {rows.schema.names}, not those of make_rows")
+        schema = table_schema(self.dimension, optional)
+        joined = pa.concat_tables(
+            [schema.empty_table(), *(merge.with_columns(rows, schema) for rows in tables)]
+        )
+        for resolution in np.unique(h3_cells.resolutions(joined["h3_cell"].to_numpy())).tolist():
+            self.require(self.model, resolution)
+        joined = sort_by_key(joined)
+        if len(repeated_keys(joined)):
+            raise TableError(f"{len(repeated_keys(joined))} of these rows repeat the key {KEY} of another")
+        return joined
+
     def _put_sidecar(self, kind: str, name: str, content: bytes | Path) -> tuple[str, str, str]:
         data = content if isinstance(content, bytes) else content.read_bytes()
         digest = hashlib.sha256(data).hexdigest()
