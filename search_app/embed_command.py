@@ -80,7 +80,7 @@ def run_embed(
     catalog = read_catalog(catalog_href)
     encoder = Encoder(weights, device=device)
     plan = make_plan(catalog, encoder, area, period, h3_resolution=resolution, allow_l1c=allow_l1c)
-    say(f"{encoder.description}", quiet=quiet)
+    say(f"model {encoder.info.name} on {encoder.device}", quiet=quiet)
     if dry_run:
         _print_dry_run(plan, encoder)
         return None

@@ -16,8 +16,6 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Protocol
 
-import pyarrow as pa
-
 from data.cover import Plan, SampleTask, Skip
 from data.reader import read_sample
 from data.sample import InputError, Sample, SampleSpec
@@ -31,8 +29,8 @@ from indexer.table import EmbeddingTable
 from .rows import model_info, rows_of
 
 CHUNK_MIN, CHUNK_MAX = 64, 256  # samples per commit
-BATCH = 16  # samples per forward pass
-READ_AHEAD = 4 * BATCH  # decoded samples that wait, at most: bounds memory
+BATCH = 32  # samples handed to the encoder at once
+READ_AHEAD = 2 * BATCH  # decoded samples that wait, at most: bounds memory
 SKIPPED_FILE = "skipped.json"
 
 
@@ -101,8 +99,7 @@ def embed_plan(
                 if progress:
                     progress(done, total)
             _write_skips(path, skipped.values())
-            if batches:
-                table = table.upsert(pa.concat_tables(batches), input_key=key)
+            table = table.upsert(batches, input_key=key)
     _write_skips(path, skipped.values())
     return EmbedReport(table, embedded, already, tuple(skipped.values()), tuple(dropped))
 

@@ -67,9 +67,14 @@ def parse_bbox(text: str) -> tuple[float, float, float, float]:
     return west, south, east, north
 
 
-def _write(value: object) -> str | list[str]:
+def write_bbox(bbox: tuple[float, float, float, float]) -> str:
+    """`W,S,E,N`, to about a metre."""
+    return ",".join(f"{degrees:.5f}".rstrip("0").rstrip(".") for degrees in bbox)
+
+
+def _write(value: Any) -> str | list[str]:
     if isinstance(value, tuple):
-        return [*value] if isinstance(value[0], str) else ",".join(f"{number:g}" for number in value)
+        return [*value] if isinstance(value[0], str) else write_bbox(value)
     return str(value)
 
 
