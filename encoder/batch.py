@@ -79,7 +79,7 @@ def _stack(present: Sequence[ImageSeries | None], modality: Modality, shape: Sha
     pixels = np.zeros((len(present), dates, len(modality.bands), *shape), dtype=np.float32)
     valid = np.zeros((len(present), dates, *shape), dtype=bool)
     day_of_year = np.zeros((len(present), dates), dtype=np.int64)
-    mean, std = (np.float32(v)[:, None, None] for v in (modality.mean, modality.std))  # (C, 1, 1)
+    mean, std = (np.array(v, np.float32)[:, None, None] for v in (modality.mean, modality.std))  # (C, 1, 1)
     for i, series in enumerate(present):
         if series is None:
             continue
@@ -102,9 +102,7 @@ def check_sample(sample: Sample, px_per_cell: Mapping[str, int]) -> None:
             raise InputError(f"{where} has modality {name!r}: this model takes {', '.join(px_per_cell)}")
         _check_series(series, MODALITIES[name], sample.grid_shape, px_per_cell[name], f"{where}, {name}")
     if not any(series.valid.any() for series in sample.series.values()):
-        raise InputError(
-            f"{where} has no valid pixel in any modality: there is nothing to embed, leave it out"
-        )
+        raise InputError(f"{where} has no valid pixel in any modality: leave it out")
 
 
 def _check_series(series: ImageSeries, modality: Modality, grid: Shape, px: int, where: str) -> None:
@@ -123,9 +121,7 @@ def _check_series(series: ImageSeries, modality: Modality, grid: Shape, px: int,
             f" expected bool of shape {(expected[0], *expected[2:])}"
         )
     if days.shape != (len(valid),) or not np.issubdtype(days.dtype, np.integer):
-        raise InputError(
-            f"{where}: day_of_year is {days.dtype} of shape {days.shape}, expected {len(valid)} integers"
-        )
+        raise InputError(f"{where}: day_of_year is {days.dtype} {days.shape}, expected {len(valid)} integers")
     if days.min() < 0 or days.max() > 366:
         raise InputError(f"{where}: day_of_year {days.tolist()}, expected 1-366, or 0 where unknown")
     if pixels.dtype.kind == "f" and not np.isfinite(pixels).all(axis=1)[valid].all():
@@ -145,16 +141,16 @@ def buckets(
     samples: Sequence[Sample],
     shapes: Sequence[Shape],
     modalities: Iterable[str],
-    batch_size: int,
+    size: int,
     waste: float,
 ) -> list[list[int]]:
-    """Indices of samples grouped into batches of one window in which at most `waste` of the dates are padding."""
+    """Indices of samples in batches of one window, of at most `size` samples and `waste` padded dates."""
     names = tuple(modalities)
     dates = [tuple(_date_count(sample, name) for name in names) for sample in samples]
     groups: list[list[int]] = []
     for i in sorted(range(len(samples)), key=lambda i: (shapes[i], dates[i])):
         group = groups[-1] if groups else []
-        fits = group and shapes[group[0]] == shapes[i] and len(group) < batch_size
+        fits = group and shapes[group[0]] == shapes[i] and len(group) < size
         if fits and _padding([dates[j] for j in (*group, i)]) <= waste:
             group.append(i)
         else:
@@ -169,5 +165,5 @@ def _date_count(sample: Sample, modality: str) -> int:
 
 def _padding(dates: Sequence[tuple[int, ...]]) -> float:
     """Share of empty date slots when samples with these numbers of dates by modality are stacked."""
-    slots = len(dates) * sum(max(column) for column in zip(*dates, strict=True))
+    slots: int = len(dates) * sum(max(column) for column in zip(*dates, strict=True))
     return 1 - sum(map(sum, dates)) / slots

@@ -7,7 +7,7 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from .config import SkySenseConfig
 from .skysense import SkySense
@@ -96,8 +96,8 @@ def _read_config(metadata: dict[str, str], path: Path) -> SkySenseConfig:
         raise CheckpointError(f"the configuration inside {path} is not of this version: {error}") from error
 
 
-def fill(model: SkySense, tensors: dict[str, Tensor], source: str) -> None:
-    """Loads all of a model's tensors. Raises CheckpointError naming those missing, unexpected or misshapen."""
+def fill(model: nn.Module, tensors: dict[str, Tensor], source: str) -> None:
+    """Loads all of a model's tensors. Raises CheckpointError naming what does not fit."""
     expected = {key: tuple(tensor.shape) for key, tensor in model.state_dict().items()}
     problems = [f"missing {key}" for key in expected.keys() - tensors.keys()]
     problems += [f"unexpected {key}" for key in tensors.keys() - expected.keys()]

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 
 class UPHead(nn.Module):
-    """A 1x1 convolution to scale ** 2 times the width, then a pixel shuffle: each patch becomes scale ** 2 cells."""
+    """A 1x1 convolution and a pixel shuffle: each patch becomes scale x scale cells."""
 
     def __init__(self, in_width: int, out_width: int, scale: int) -> None:
         super().__init__()

@@ -21,7 +21,7 @@ class SwinConfig:
     depths: tuple[int, ...] = (2, 2, 18, 2)
     heads: tuple[int, ...] = (8, 16, 32, 64)
     patch_px: int = 4
-    window: int = 8  # side of an attention window, tokens
+    windows: tuple[int, ...] = (8, 8, 8, 8)  # side of an attention window by stage, tokens
     mlp_ratio: float = 4.0
     extra_norm_every: int = 6  # a further norm after each n-th block of a stage; 0 = none
     norm_eps: float = 1e-5
@@ -44,7 +44,7 @@ class ViTConfig:
     """Vision Transformer, the encoder of one Sentinel-1 or Sentinel-2 date."""
 
     in_channels: int = 10
-    image_px: int = 64  # side that the position embedding is stored for
+    image_px: tuple[int, int] = (64, 64)  # height, width that the position embedding is stored for
     patch_px: int = 4
     width: int = 1024
     depth: int = 24

@@ -65,7 +65,7 @@ class Encoder:
         )
 
     def embed(self, samples: Sequence[Sample], dense: bool = False) -> EmbeddingBatch:
-        """Embeds samples; each embedding depends on its own sample alone. Raises InputError for bad samples."""
+        """Embeds samples, each on its own terms. Raises InputError for samples that do not fit `spec`."""
         if not samples:
             raise InputError("no samples: embed takes at least one")
         px_per_cell = self.spec.px_per_cell

@@ -14,7 +14,7 @@ H3_RESOLUTION_SHIFT = 52  # bits of an H3 id: 3 per digit from bit 42 down, the 
 
 
 def h3_parent(cells: Tensor, resolution: int) -> Tensor:
-    """Parents (int64) of H3 cells (int64) by bit arithmetic; a cell coarser than `resolution` stays itself."""
+    """Parents (int64) of H3 cells (int64) by bit arithmetic; a coarser cell stays itself."""
     own = (cells >> H3_RESOLUTION_SHIFT) & 0xF
     unused_digits = (1 << (3 * (15 - resolution))) - 1
     parents = (cells & ~(0xF << H3_RESOLUTION_SHIFT)) | (resolution << H3_RESOLUTION_SHIFT) | unused_digits
@@ -47,7 +47,7 @@ class GeoContext(nn.Module):
     def forward(self, fused: Tensor, h3_cells: Tensor) -> Tensor:
         """fused F_fus^mm (B, N, D), h3_cells (B,) int64 -> Concat[F_fus^mm, Softmax(Q K^T / sqrt(D)) V].
 
-        (B, N, 2D); Q = F_fus^mm, K = V = the region's prototypes. The second half of an unknown region is zero.
+        (B, N, 2D); Q = F_fus^mm, K = V = the region's prototypes. An unknown region's second half is zero.
         """
         row = self.region_index(h3_cells)
         known = row >= 0

@@ -80,8 +80,7 @@ class SkySense(nn.Module):
         else:
             flat_valid = None if valid is None else valid.flatten(0, 1)
             maps = self.heads[modality](self.encoders[modality](images, flat_valid))
-        out: Tensor = maps.unflatten(0, pixels.shape[:2])
-        return out
+        return torch.unflatten(maps, 0, pixels.shape[:2])
 
     def fuse(
         self,
@@ -91,8 +90,8 @@ class SkySense(nn.Module):
     ) -> Tensor:
         """Maps (B, T, D, h, w) by modality -> F_fus^mm (B, d, h, w).
 
-        day_of_year: (B, T) int, 0 = unknown; without it no date is known. token_valid: (B, T, h, w) bool; tokens
-        that are False, and modalities without a map, are not in the sequence.
+        day_of_year: (B, T) int, 0 = unknown; without it no date is known. token_valid: (B, T, h, w) bool;
+        tokens that are False, and modalities without a map, are not in the sequence.
         """
         return self._attend(self.tokens(maps, day_of_year or {}), token_valid or {})
 
@@ -114,12 +113,12 @@ class SkySense(nn.Module):
         x = torch.cat(list(tokens.values()), dim=3)  # (B, h, w, L, d)
         mask = _sequence_mask(tokens, token_valid)
         fused = self.fusion.collect(x.flatten(0, 2), None if mask is None else mask.flatten(0, 2))
-        return fused.unflatten(0, x.shape[:3]).permute(0, 3, 1, 2)
+        return torch.unflatten(fused, 0, x.shape[:3]).permute(0, 3, 1, 2)
 
     def geo_context(self, fused: Tensor, h3_cells: Tensor) -> Tensor:
         """F_fus^mm (B, d, h, w) and H3 cells (B,) int64 -> F_fus (B, 2d, h, w)."""
         cells = self.geo(fused.flatten(2).transpose(1, 2), h3_cells)  # (B, h * w, 2d)
-        return cells.transpose(1, 2).unflatten(2, fused.shape[2:])
+        return torch.unflatten(cells.transpose(1, 2), 2, fused.shape[2:])
 
     def embed(self, batch: Batch, by_modality: bool = True) -> Embeddings:
         """Everything of a batch: fused and geo-context embeddings, one per modality, the dense map."""
@@ -132,17 +131,19 @@ class SkySense(nn.Module):
         }
         fused = self._attend(tokens, token_valid)
         cell_valid = _any_valid(tokens, token_valid)
-        known = self.geo.region_index(batch.h3_cell) >= 0
-        geo = (
-            pool(self.geo_context(fused, batch.h3_cell), cell_valid) if self.config.geo.region_count else None
-        )
         return Embeddings(
             embedding=pool(fused, cell_valid),
-            embedding_geo=None if geo is None else torch.where(known[:, None], geo, torch.nan),
+            embedding_geo=self._with_geo(fused, cell_valid, batch.h3_cell),
             by_modality={name: self._alone(name, tokens, token_valid) for name in tokens if by_modality},
             fused=fused,
             cell_valid=cell_valid,
         )
+
+    def _with_geo(self, fused: Tensor, cell_valid: Tensor, h3_cells: Tensor) -> Tensor | None:
+        if not self.config.geo.region_count:
+            return None
+        known = self.geo.region_index(h3_cells) >= 0
+        return torch.where(known[:, None], pool(self.geo_context(fused, h3_cells), cell_valid), torch.nan)
 
     def _alone(self, name: str, tokens: Mapping[str, Tensor], token_valid: Mapping[str, Tensor]) -> Tensor:
         """The same fusion over one modality's tokens, so that its embedding lies in the same space."""

@@ -41,7 +41,9 @@ class WindowAttention(nn.Module):
         """windows (B * nW, window ** 2, C), mask (nW, window ** 2, window ** 2) additive or None."""
         bias = torch.cat([self.q_bias, torch.zeros_like(self.q_bias), self.v_bias])
         q, k, v = (
-            t.unflatten(-1, (self.heads, -1)).transpose(1, 2)  # (B * nW, heads, window ** 2, C / heads)
+            torch.unflatten(t, -1, (self.heads, -1)).transpose(
+                1, 2
+            )  # (B * nW, heads, window ** 2, C / heads)
             for t in F.linear(windows, self.qkv.weight, bias).chunk(3, dim=-1)
         )
         scale = self.logit_scale.clamp(max=math.log(MAX_LOGIT_SCALE)).exp()
@@ -96,9 +98,9 @@ class SwinBlock(nn.Module):
     def __init__(self, config: SwinConfig, stage: int, block: int) -> None:
         super().__init__()
         width, eps = config.width * 2**stage, config.norm_eps
-        self.shift = config.window // 2 if block % 2 else 0
+        self.shift = config.windows[stage] // 2 if block % 2 else 0
         self.pad_small_map = config.pad_small_map
-        self.attention = WindowAttention(width, config.heads[stage], config.window)
+        self.attention = WindowAttention(width, config.heads[stage], config.windows[stage])
         self.norm1 = nn.LayerNorm(width, eps=eps)
         self.mlp = MLP(width, config.mlp_ratio)
         self.norm2 = nn.LayerNorm(width, eps=eps)
@@ -133,18 +135,19 @@ class SwinBlock(nn.Module):
 
 def to_windows(x: Tensor, window: int) -> Tensor:
     """(B, H, W, C) -> (B * nW, window ** 2, C)."""
-    x = x.unflatten(2, (-1, window)).unflatten(1, (-1, window))  # (B, rows, window, cols, window, C)
+    b, h, w, c = x.shape
+    x = x.reshape(b, h // window, window, w // window, window, c)
     return x.transpose(2, 3).flatten(3, 4).flatten(0, 2)
 
 
 def from_windows(windows: Tensor, window: int, h: int, w: int) -> Tensor:
     """(B * nW, window ** 2, C) -> (B, H, W, C)."""
-    x = windows.unflatten(1, (window, window)).unflatten(0, (-1, h // window, w // window))
+    x = windows.reshape(-1, h // window, w // window, window, window, windows.shape[-1])
     return x.transpose(2, 3).flatten(3, 4).flatten(1, 2)
 
 
 def shift_mask(h: int, w: int, window: int, shift: int, device: torch.device) -> Tensor:
-    """MASKED_LOGIT between tokens that a cyclic shift brought into one window: (nW, window ** 2, window ** 2)."""
+    """MASKED_LOGIT between tokens that only the shift made neighbours: (nW, window ** 2, window ** 2)."""
     part = torch.zeros(1, h, w, 1, device=device)
     for axis, side in ((1, h), (2, w)):
         position = torch.arange(side, device=device)
@@ -192,7 +195,7 @@ class SwinV2(nn.Module):
         )
 
     def forward(self, images: Tensor) -> Tensor:
-        """images (B, C, H, W) normalised -> the last stage's map (B, D, ceil(H / stride), ceil(W / stride))."""
+        """images (B, C, H, W) normalised -> the last stage's map (B, D, H / stride, W / stride)."""
         return self.stage_maps(images)[len(self.stages) - 1]
 
     def stage_maps(self, images: Tensor) -> dict[int, Tensor]:

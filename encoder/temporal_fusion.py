@@ -9,7 +9,7 @@ from .transformer import Layer
 
 
 class TemporalFusion(nn.Module):
-    """Collects a sequence of tokens, in any order and number, in one extra token.
+    """Collects a sequence of tokens, in any order and number, in one extra token (F_e).
 
     N sequences (grid cells), L tokens (modalities and dates), D width.
     """
@@ -18,7 +18,7 @@ class TemporalFusion(nn.Module):
         super().__init__()
         self.config = config
         self.project = nn.Linear(config.in_width, config.width)
-        self.extra_token = nn.Parameter(torch.zeros(1, 1, config.width))
+        self.class_token = nn.Parameter(torch.zeros(1, 1, config.width))
         self.layers = nn.ModuleList(
             Layer(config.width, config.heads, config.mlp_ratio, config.norm_eps) for _ in range(config.depth)
         )
@@ -53,5 +53,5 @@ class TemporalFusion(nn.Module):
     def _with_extra_token(self, tokens: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
         if not self.config.class_token:
             return tokens, mask
-        x = torch.cat([self.extra_token.expand(len(tokens), -1, -1).to(tokens.dtype), tokens], dim=1)
+        x = torch.cat([self.class_token.expand(len(tokens), -1, -1).to(tokens.dtype), tokens], dim=1)
         return x, None if mask is None else F.pad(mask, (1, 0), value=True)

@@ -3,6 +3,7 @@
 N sequences, L tokens, D width.
 """
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -29,9 +30,8 @@ class Attention(nn.Module):
             weight, bias = self.qkv.weight, self.qkv.bias
             q = F.linear(x[:, :queries], weight[:width], bias[:width])  # (N, queries, D)
             k, v = F.linear(x, weight[width:], bias[width:]).chunk(2, dim=-1)
-        q, k, v = (
-            t.unflatten(-1, (self.heads, -1)).transpose(1, 2) for t in (q, k, v)
-        )  # (N, heads, L, D/heads)
+        shape = (self.heads, x.shape[-1] // self.heads)
+        q, k, v = (torch.unflatten(t, -1, shape).transpose(1, 2) for t in (q, k, v))  # (N, heads, L, -1)
         keys = None if mask is None else mask[:, None, None]  # (N, 1, 1, L)
         x = F.scaled_dot_product_attention(q, k, v, attn_mask=keys)
         out: Tensor = self.out(x.transpose(1, 2).flatten(2))

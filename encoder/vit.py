@@ -1,5 +1,6 @@
 """The Vision Transformer that encodes one Sentinel-1 or Sentinel-2 date (paper, section 3.1)."""
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -16,12 +17,14 @@ class ViT(nn.Module):
     def __init__(self, config: ViTConfig) -> None:
         super().__init__()
         self.config = config
-        side = config.image_px // config.patch_px
+        self.grid = (config.image_px[0] // config.patch_px, config.image_px[1] // config.patch_px)
         self.patch_embed = nn.Conv2d(
             config.in_channels, config.width, config.patch_px, stride=config.patch_px
         )
         self.class_token = nn.Parameter(torch.zeros(1, 1, config.width))
-        self.position = nn.Parameter(torch.zeros(1, 1 + side * side, config.width))  # the class token's first
+        self.position = nn.Parameter(
+            torch.zeros(1, 1 + math.prod(self.grid), config.width)
+        )  # the class token's first
         self.layers = nn.ModuleList(
             Layer(config.width, config.heads, config.mlp_ratio, config.norm_eps) for _ in range(config.depth)
         )
@@ -38,17 +41,18 @@ class ViT(nn.Module):
         """The patch tokens after each of the given layers (zero-based, ascending): (N, D, h, w) each."""
         patches = self.patch_embed(pad_to_multiple(images, self.config.patch_px))  # (N, D, h, w)
         h, w = patches.shape[-2:]
-        x = patches.flatten(2).transpose(1, 2) + self._position(h, w)[:, 1:]  # (N, h * w, D)
+        position = resize_position(self.position, self.grid, (h, w))
+        x = patches.flatten(2).transpose(1, 2) + position[:, 1:]  # (N, h * w, D)
         mask = None if valid is None else self._attended(valid)
         if self.config.class_token:
-            first = (self.class_token + self.position[:, :1]).expand(len(x), -1, -1)
+            first = (self.class_token + position[:, :1]).expand(len(x), -1, -1)
             x = torch.cat([first, x], dim=1)
             mask = None if mask is None else F.pad(mask, (1, 0), value=True)
         maps = []
         for number, layer in enumerate(self.layers):
             x = layer(x, mask)
             if number in layers:
-                maps.append(x[:, -h * w :].transpose(1, 2).unflatten(2, (h, w)))
+                maps.append(torch.unflatten(x[:, -h * w :].transpose(1, 2), 2, (h, w)))
         return maps
 
     def _attended(self, valid: Tensor) -> Tensor:
@@ -57,17 +61,13 @@ class ViT(nn.Module):
         patches = F.max_pool2d(padded, self.config.patch_px).flatten(1) > 0
         return patches | ~patches.any(dim=1, keepdim=True)
 
-    def _position(self, h: int, w: int) -> Tensor:
-        return resize_position(self.position, h, w)
 
-
-def resize_position(position: Tensor, h: int, w: int) -> Tensor:
-    """A position embedding (1, 1 + side * side, D), resized bicubically to (1, 1 + h * w, D)."""
-    side = round((position.shape[1] - 1) ** 0.5)
-    if (h, w) == (side, side):
+def resize_position(position: Tensor, old: tuple[int, int], new: tuple[int, int]) -> Tensor:
+    """A position embedding (1, 1 + h * w, D) of the grid `old`, resized bicubically to the grid `new`."""
+    if old == new:
         return position
-    grid = position[:, 1:].transpose(1, 2).unflatten(2, (side, side))  # (1, D, side, side)
-    grid = F.interpolate(grid.float(), size=(h, w), mode="bicubic", align_corners=False)
+    grid = torch.unflatten(position[:, 1:].transpose(1, 2), 2, old)  # (1, D, h, w)
+    grid = F.interpolate(grid.float(), size=new, mode="bicubic", align_corners=False)
     return torch.cat([position[:, :1], grid.flatten(2).transpose(1, 2).to(position.dtype)], dim=1)
 
 
