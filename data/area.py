@@ -1,0 +1,56 @@
+"""An area in lon/lat, checked, and the H3 cells whose centres lie in it."""
+
+import h3
+import h3.api.numpy_int as h3_int
+import numpy as np
+import shapely
+
+from .sample import InputError
+
+MAX_CELLS = 20_000_000  # of one plan
+_STRIP_DEG = 60  # H3 takes polygons wider than 180 degrees for ones across the antimeridian
+
+
+def check_area(area: shapely.Geometry) -> shapely.Geometry:
+    """The area, if it is a valid (multi)polygon in lon/lat with some surface. Raises InputError otherwise."""
+    if area.geom_type not in ("Polygon", "MultiPolygon"):
+        raise InputError(f"the area is a {area.geom_type}; expected a polygon or multipolygon in lon/lat")
+    if area.is_empty or area.area == 0:
+        raise InputError("the area is empty; expected a polygon with some surface")
+    west, south, east, north = area.bounds
+    if not (west >= -180 and east <= 180 and south >= -90 and north <= 90):
+        raise InputError(
+            f"the area spans x {west:g}..{east:g}, y {south:g}..{north:g}; expected degrees of longitude (-180 to 180)"
+            " and latitude: reproject it to OGC:CRS84, and cut it at the antimeridian into a multipolygon"
+        )
+    if not area.is_valid:
+        raise InputError(f"the area is not a valid polygon: {shapely.is_valid_reason(area)}; mend it first")
+    return area
+
+
+def cells_in(area: shapely.Geometry, resolution: int) -> np.ndarray:
+    """H3 cells (N,) uint64, ascending, whose centres lie in a (multi)polygon in lon/lat; poles are allowed."""
+    parts = [
+        h3_int.h3shape_to_cells(h3_int.geo_to_h3shape(polygon), resolution)
+        for west in range(-180, 180, _STRIP_DEG)
+        for polygon in _polygons(area.intersection(shapely.box(west, -90, west + _STRIP_DEG, 90)))
+    ]
+    return np.unique(np.concatenate(parts)) if parts else np.empty(0, np.uint64)
+
+
+def estimated_cells(area: shapely.Geometry, resolution: int) -> float:
+    """Number of cells of a region in lon/lat, roughly, without listing them."""
+    west, south, east, north = area.bounds
+    bands = np.linspace(south, north, 33)
+    heights = [
+        area.intersection(shapely.box(west, low, east, high)).area for low, high in zip(bands, bands[1:])
+    ]
+    km2 = (
+        sum(a * np.cos(np.radians((low + high) / 2)) for a, low, high in zip(heights, bands, bands[1:]))
+        * 111.32**2
+    )
+    return float(km2 / h3.average_hexagon_area(resolution, unit="km^2"))
+
+
+def _polygons(geometry: shapely.Geometry) -> list[shapely.Polygon]:
+    return [part for part in shapely.get_parts(geometry) if part.geom_type == "Polygon" and part.area > 0]

@@ -1,0 +1,235 @@
+"""Read one window of a raster onto a sample's pixel grid, opening each raster once per process."""
+
+import math
+import os
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import rasterio
+from affine import Affine
+from rasterio.enums import ColorInterp, Resampling
+from rasterio.errors import RasterioError
+from rasterio.warp import reproject, transform_bounds
+from rasterio.windows import Window as PixelWindow
+
+from .grid import PixelGrid, Window, parse_crs
+from .sample import InputError
+
+OPEN_RASTERS = 96  # kept open by one process, at most
+READ_PX = 2**24  # pixels of one band held at a time while averaging
+ALIGNED_PX = 0.1  # grids that agree to this part of a pixel over the whole window are one grid
+_GDAL_OPTIONS = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR", "VSI_CACHE": True}
+_REMOTE = ("http://", "https://", "s3://", "gs://", "az://", "/vsi")
+
+
+@dataclass(frozen=True)
+class Raster:
+    """An open raster and what every read of it needs."""
+
+    dataset: rasterio.DatasetReader
+    grid: PixelGrid
+    affine: Affine
+    mask_band: int | None  # a true alpha band; near infrared stored fourth is often tagged as one and is none
+
+    @property
+    def band_names(self) -> tuple[str | None, ...]:
+        return tuple(self.dataset.descriptions)
+
+
+def open_raster(href: str) -> Raster:
+    """Open a local path or an http(s), s3 address. Raises InputError when it is missing, broken or without CRS."""
+    return _open(href, file_stamp(href), os.getpid(), threading.get_ident())
+
+
+def file_stamp(href: str) -> tuple[int, int]:
+    """(size, time of change) of a local file, zeros for a remote one. Raises InputError when it is missing."""
+    if href.startswith(_REMOTE):
+        return 0, 0
+    try:
+        status = Path(href).stat()
+    except OSError as error:
+        raise InputError(f"no such raster: {href}") from error
+    return status.st_size, status.st_mtime_ns
+
+
+@lru_cache(maxsize=OPEN_RASTERS)
+def _open(href: str, stamp: tuple[int, int], process: int, thread: int) -> Raster:
+    """GDAL handles belong to one thread of one process, and to the file as it was: hence the key."""
+    try:
+        with rasterio.Env(**_GDAL_OPTIONS):
+            dataset = rasterio.open(href)
+    except RasterioError as error:
+        raise InputError(f"{href} is not a raster that can be read: {error}") from error
+    if dataset.crs is None:
+        raise InputError(
+            f"{href} has no CRS; expected a georeferenced raster: set one with `rio edit-info --crs`"
+        )
+    authority = dataset.crs.to_authority()
+    crs = ":".join(authority) if authority else dataset.crs.to_wkt()
+    grid = PixelGrid(crs, tuple(dataset.transform)[:6], dataset.shape)
+    return Raster(dataset, grid, dataset.transform, _mask_band(dataset))
+
+
+def _mask_band(dataset: rasterio.DatasetReader) -> int | None:
+    for index, role in enumerate(dataset.colorinterp, start=1):
+        if role == ColorInterp.alpha and (dataset.descriptions[index - 1] or "alpha").lower() == "alpha":
+            return index
+    return None
+
+
+def read_window(
+    href: str,
+    bands: Sequence[int],
+    window: Window,
+    gsd_m: float,
+    *,
+    smooth: bool = False,
+    nodata: float | None = None,
+) -> np.ndarray:
+    """Bands (1-based) of a raster over a window's true extent: (C, H, W) float32, NaN where there is no data.
+
+    H, W are `window.extent_px(gsd_m)`. A raster on the window's own pixel grid is copied. Any other is taken from
+    the nearest pixel or, if `smooth`, averaged by area when finer and interpolated linearly when coarser.
+    `nodata` stands in where the raster declares none. Raises InputError for a raster that cannot be read.
+    """
+    raster = open_raster(href)
+    declared = raster.dataset.nodata
+    reader = _Reader(href, raster, tuple(bands), nodata if declared is None else declared)
+    offset = _aligned_offset(raster, window, gsd_m)
+    if offset is not None:
+        return reader.copy(*offset, *window.extent_px(gsd_m))
+    return reader.resample(window, gsd_m, smooth)
+
+
+def _aligned_offset(raster: Raster, window: Window, gsd_m: float) -> tuple[int, int] | None:
+    """(row, col) of the window's corner when raster and window share one pixel grid, else None."""
+    affine = raster.affine
+    if not _same_crs(raster.grid.crs, window.crs) or affine.b or affine.d:
+        return None
+    height, width = window.extent_px(gsd_m)
+    row, col = (window.top_m - affine.f) / affine.e, (window.left_m - affine.c) / affine.a
+    drift = max(abs(affine.a - gsd_m) * width, abs(-affine.e - gsd_m) * height) / gsd_m
+    if max(drift, abs(row - round(row)), abs(col - round(col))) > ALIGNED_PX:
+        return None
+    return round(row), round(col)
+
+
+@lru_cache(maxsize=4096)
+def _same_crs(first: str, second: str) -> bool:
+    return first == second or bool(parse_crs(first) == parse_crs(second))
+
+
+@dataclass(frozen=True)
+class _Reader:
+    """The chosen bands of one raster."""
+
+    href: str
+    raster: Raster
+    bands: tuple[int, ...]
+    nodata: float | None
+
+    def copy(self, row: int, col: int, height: int, width: int) -> np.ndarray:
+        """(C, height, width) float32 from pixel (row, col) on, which may lie outside the raster."""
+        out = np.full((len(self.bands), height, width), np.nan, np.float32)
+        raster_h, raster_w = self.raster.grid.shape
+        top, bottom = max(row, 0), min(row + height, raster_h)
+        left, right = max(col, 0), min(col + width, raster_w)
+        if bottom > top and right > left:
+            out[:, top - row : bottom - row, left - col : right - col] = self._read(top, bottom, left, right)
+        return out
+
+    def _read(self, top: int, bottom: int, left: int, right: int) -> np.ndarray:
+        window = PixelWindow(left, top, right - left, bottom - top)
+        mask_band = self.raster.mask_band
+        indexes = self.bands if mask_band is None else (*self.bands, mask_band)
+        try:
+            raw = self.raster.dataset.read(indexes, window=window)  # (C [+ 1], H, W)
+        except RasterioError as error:
+            raise InputError(f"{self.href} is truncated or corrupt: {error}") from error
+        pixels = raw[: len(self.bands)].astype(np.float32)
+        if self.nodata is not None and not math.isnan(self.nodata):
+            pixels[pixels == np.float32(self.nodata)] = np.nan
+        if mask_band is not None:
+            pixels[:, raw[-1] == 0] = np.nan
+        return pixels
+
+    def resample(self, window: Window, gsd_m: float, smooth: bool) -> np.ndarray:
+        height, width = window.extent_px(gsd_m)
+        out = np.full((len(self.bands), height, width), np.nan, np.float32)
+        top, bottom, left, right = self._source_box(window)
+        step_y = max(1, int((bottom - top) / height + 1e-3)) if smooth else 1
+        step_x = max(1, int((right - left) / width + 1e-3)) if smooth else 1
+        raster_h, raster_w = self.raster.grid.shape
+        first_row, last_row = _margin(top, bottom, step_y, raster_h)
+        first_col, last_col = _margin(left, right, step_x, raster_w)
+        if first_row >= last_row or first_col >= last_col:
+            return out
+        source = self._block_means(first_row, last_row, first_col, last_col, step_y, step_x)
+        finer = (bottom - top) > height * step_y * 1.001 or (right - left) > width * step_x * 1.001
+        reproject(
+            source,
+            out,
+            src_transform=self.raster.affine
+            * Affine.translation(first_col, first_row)
+            * Affine.scale(step_x, step_y),
+            src_crs=parse_crs(self.raster.grid.crs),
+            src_nodata=np.nan,
+            dst_transform=Affine(gsd_m, 0, window.left_m, 0, -gsd_m, window.top_m),
+            dst_crs=parse_crs(window.crs),
+            dst_nodata=np.nan,
+            resampling=(Resampling.average if finer else Resampling.bilinear)
+            if smooth
+            else Resampling.nearest,
+        )
+        return out
+
+    def _source_box(self, window: Window) -> tuple[float, float, float, float]:
+        """(top, bottom, left, right) of the window in the raster's pixel coordinates."""
+        bounds = window.bounds
+        if not _same_crs(self.raster.grid.crs, window.crs):
+            bounds = transform_bounds(parse_crs(window.crs), parse_crs(self.raster.grid.crs), *bounds)
+        corners = [
+            ~self.raster.affine * (x, y) for x in (bounds[0], bounds[2]) for y in (bounds[1], bounds[3])
+        ]
+        cols, rows = [c for c, _ in corners], [r for _, r in corners]
+        return min(rows), max(rows), min(cols), max(cols)
+
+    def _block_means(
+        self, top: int, bottom: int, left: int, right: int, step_y: int, step_x: int
+    ) -> np.ndarray:
+        """Means over blocks of step_y x step_x pixels, read in strips of bounded size."""
+        strip = max(1, READ_PX // ((right - left) * step_y)) * step_y
+        edges = [*range(top, bottom, strip), bottom]
+        return np.concatenate(
+            [
+                _block_mean(self._read(start, stop, left, right), step_y, step_x)
+                for start, stop in zip(edges, edges[1:], strict=False)
+            ],
+            axis=1,
+        )
+
+
+def _margin(start: float, stop: float, step: int, size: int) -> tuple[int, int]:
+    """Pixels to read for [start, stop): two blocks more on each side, in whole blocks from `start`, in the raster."""
+    first = math.floor(start + 1e-3) - 2 * step
+    if first < 0:
+        first += math.ceil(-first / step) * step
+    return first, min(math.ceil(stop) + 2 * step, size)
+
+
+def _block_mean(pixels: np.ndarray, step_y: int, step_x: int) -> np.ndarray:
+    """Mean of the data in each block: (C, H, W) -> (C, ceil(H / step_y), ceil(W / step_x)), NaN for none."""
+    if step_y == step_x == 1:
+        return pixels
+    bands, height, width = pixels.shape
+    padding = ((0, 0), (0, -height % step_y), (0, -width % step_x))
+    padded = np.pad(pixels, padding, constant_values=np.nan)
+    blocks = padded.reshape(bands, padded.shape[1] // step_y, step_y, padded.shape[2] // step_x, step_x)
+    known = ~np.isnan(blocks)
+    count = known.sum(axis=(2, 4))
+    total = np.where(known, blocks, 0).sum(axis=(2, 4), dtype=np.float64)
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan).astype(np.float32)

@@ -1,0 +1,194 @@
+"""Read a planned sample: windows of rasters become pixel series with masks, on one grid."""
+
+import math
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby
+
+import numpy as np
+
+from .grid import Window
+from .normalise import to_unit
+from .raster import read_window
+from .sample import ImageSeries, InputError, Sample, SampleSpec
+from .scene import Scene
+from .task import SampleTask, Skip
+from .time_series import Acquisition
+
+# Sen2Cor scene classification: what is not to be seen as ground. Snow (11) is ground.
+SCL_CLOUDS = (8, 9, 10)  # of medium and high probability, thin cirrus
+SCL_MASKED = (0, 1, 3, *SCL_CLOUDS)  # nodata, saturated, cloud shadow
+
+
+@dataclass(frozen=True)
+class _Image:
+    """One date of one modality over the window's true extent."""
+
+    acquisition: Acquisition
+    href: str
+    pixels: np.ndarray  # (C, H, W)
+    valid: np.ndarray  # (H, W) bool
+    cloud_fraction: float  # NaN = unknown
+
+
+def read_sample(task: SampleTask, spec: SampleSpec) -> Sample | Skip:
+    """Read a sample's pixels, or say why nothing of it can be used. Runs in worker processes.
+
+    Acquisitions are tried in order until each modality has `spec.max_dates` with any valid pixel. One that cannot
+    be read or holds numbers out of its unit is left out, and `Sample.dropped` says so.
+    """
+    images: dict[str, list[_Image]] = {}
+    dropped = list(task.dropped)
+    for modality, acquisitions in task.series.items():
+        found, failures = _read_images(acquisitions, task, spec)
+        if found:
+            images[modality] = sorted(found, key=_in_time)
+        if failures:
+            dropped.append((modality, _failure(failures, len(acquisitions))))
+    if not images:
+        return Skip(task.sample_id, "; ".join(f"{modality}: {reason}" for modality, reason in dropped))
+    return _sample(task, spec, images, tuple(dropped))
+
+
+def _read_images(
+    acquisitions: tuple[Acquisition, ...], task: SampleTask, spec: SampleSpec
+) -> tuple[list[_Image], list[str]]:
+    found: list[_Image] = []
+    failures: list[str] = []
+    for acquisition in acquisitions:
+        if len(found) == spec.max_dates[acquisition.modality]:
+            break
+        try:
+            found.append(_read_acquisition(acquisition, task, spec))
+        except InputError as error:
+            failures.append(str(error))
+    return found, failures
+
+
+def _failure(failures: list[str], tried: int) -> str:
+    return failures[0] if tried == 1 else f"{len(failures)} of {tried} dates, the first: {failures[0]}"
+
+
+def _in_time(image: _Image) -> tuple[bool, datetime, str]:
+    date = image.acquisition.date
+    return date is None, date or image.acquisition.scenes[0].start, image.href
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """One scene over the window's true extent."""
+
+    href: str
+    pixels: np.ndarray  # (C, H, W)
+    has_data: np.ndarray  # (H, W) bool
+    masked: np.ndarray  # (H, W) bool: cloud, shadow or no class in the scene classification
+    cloud: np.ndarray | None  # (H, W) bool, None without a scene classification
+
+
+def _read_acquisition(acquisition: Acquisition, task: SampleTask, spec: SampleSpec) -> _Image:
+    """Its scenes laid over each other, the first on top. Raises InputError when no pixel of them is valid."""
+    top: _Layer | None = None
+    failures: list[str] = []
+    for scene in acquisition.scenes:
+        try:
+            layer = _read_scene(scene, task.site.window, spec.gsd_m(scene.modality))
+        except InputError as error:
+            failures.append(str(error))
+            continue
+        top = layer if top is None else _over(top, layer)
+        if top.has_data.all():
+            break
+    if top is None:
+        raise InputError(failures[0])
+    valid = top.has_data & ~top.masked
+    if not valid.any():
+        what = "cloud" if top.has_data.any() else "nodata"
+        raise InputError(f"only {what} in the window")
+    return _Image(acquisition, top.href, top.pixels, valid, _cloud_fraction(top, acquisition))
+
+
+def _over(top: _Layer, below: _Layer) -> _Layer:
+    """`top`, with `below` showing through where it has no data."""
+    gap = ~top.has_data
+    if not (gap & below.has_data).any():
+        return top
+    cloud = (
+        np.where(gap, below.cloud, top.cloud) if top.cloud is not None and below.cloud is not None else None
+    )
+    return _Layer(
+        top.href if top.has_data.any() else below.href,
+        np.where(gap, below.pixels, top.pixels),
+        top.has_data | below.has_data,
+        np.where(gap, below.masked, top.masked),
+        cloud,
+    )
+
+
+def _cloud_fraction(layer: _Layer, acquisition: Acquisition) -> float:
+    if layer.cloud is not None:
+        return float(layer.cloud.sum() / layer.has_data.sum())
+    percent = acquisition.cloud_percent
+    return math.nan if percent is None else percent / 100
+
+
+def _read_scene(scene: Scene, window: Window, gsd_m: float) -> _Layer:
+    parts = [
+        read_window(
+            href,
+            [band.index for band in bands],
+            window,
+            gsd_m,
+            smooth=scene.modality == "hr",
+            nodata=scene.nodata,
+        )
+        for href, bands in groupby(scene.bands, key=lambda band: band.href)
+    ]
+    pixels, has_data = to_unit(scene, parts[0] if len(parts) == 1 else np.concatenate(parts))
+    if scene.scl_href is None:
+        return _Layer(scene.href, pixels, has_data, np.zeros_like(has_data), None)
+    classes = np.nan_to_num(read_window(scene.scl_href, [1], window, gsd_m)[0])  # (H, W), 0 = nodata
+    cloud = np.isin(classes, SCL_CLOUDS) & has_data
+    return _Layer(scene.href, pixels, has_data, np.isin(classes, SCL_MASKED), cloud)
+
+
+def _sample(
+    task: SampleTask, spec: SampleSpec, images: dict[str, list[_Image]], dropped: tuple[tuple[str, str], ...]
+) -> Sample:
+    site, window = task.site, task.site.window
+    every = [image for found in images.values() for image in found]
+    optical = [image.cloud_fraction for image in every if image.acquisition.modality != "s1"]
+    known = [cloud for cloud in optical if not math.isnan(cloud)]
+    return Sample(
+        sample_id=site.sample_id,
+        h3_cell=site.h3_cell,
+        lon_deg=site.lon_deg,
+        lat_deg=site.lat_deg,
+        start=task.start,
+        end=task.end,
+        footprint=site.footprint,
+        crs=window.crs,
+        origin_m=(window.left_m, window.top_m),
+        grid_shape=window.grid_shape,
+        series={
+            name: _series(found, window.grid_shape, spec.px_per_cell[name]) for name, found in images.items()
+        },
+        valid_fraction=sum(int(image.valid.sum()) for image in every)
+        / sum(image.valid.size for image in every),
+        cloud_fraction=sum(known) / len(known) if known else math.nan,
+        dropped=dropped,
+    )
+
+
+def _series(images: list[_Image], grid_shape: tuple[int, int], px_per_cell: int) -> ImageSeries:
+    """Stack dates and pad them on the right and below to whole cells."""
+    height, width = (cells * px_per_cell for cells in grid_shape)
+    pixels = np.stack([image.pixels for image in images])  # (T, C, h, w)
+    valid = np.stack([image.valid for image in images])  # (T, h, w)
+    pad = ((0, 0), (0, height - valid.shape[1]), (0, width - valid.shape[2]))
+    empty = np.nan if pixels.dtype == np.float32 else 0
+    return ImageSeries(
+        pixels=np.pad(pixels, (pad[0], *pad), constant_values=empty),
+        valid=np.pad(valid, pad),
+        day_of_year=np.array([image.acquisition.day_of_year for image in images], np.int16),
+        source_items=tuple(image.href for image in images),
+    )

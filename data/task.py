@@ -1,0 +1,157 @@
+"""A plan: the samples yet to be read, as cheap values that can be sent to a worker process."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+
+from .grid import Window
+from .modality import MODALITIES
+from .raster import file_stamp
+from .sample import InputError, SampleSpec
+from .scene import Scene
+from .time_series import Acquisition, Span
+
+Series = Mapping[str, tuple[Acquisition, ...]]  # by modality, in the order in which to try them
+
+
+@dataclass(frozen=True)
+class Skip:
+    """A place, tile or cell that cannot be embedded, and why."""
+
+    sample_id: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where a sample lies."""
+
+    sample_id: str
+    window: Window
+    footprint: tuple[tuple[float, float], ...]  # closed ring of (lon_deg, lat_deg), counter-clockwise
+    lon_deg: float  # centroid of the footprint
+    lat_deg: float
+    h3_cell: int
+
+
+@dataclass(frozen=True)
+class SampleTask:
+    """A sample yet to be read: where, when and from what."""
+
+    site: Site
+    start: datetime  # UTC, [start, end)
+    end: datetime
+    series: Series
+    dropped: tuple[tuple[str, str], ...]  # (modality, reason), known before reading
+    key: str  # digest of everything the sample is made from
+
+    @property
+    def sample_id(self) -> str:
+        return self.site.sample_id
+
+    @property
+    def h3_cell(self) -> int:
+        return self.site.h3_cell
+
+
+@dataclass(frozen=True)
+class PlanSummary:
+    """The size of a plan, known before any pixel is read."""
+
+    samples: int
+    cells: int
+    skipped: int
+    dates: Mapping[str, int]  # by modality, over all samples
+    read_bytes: int  # of decoded pixels
+    notes: tuple[str, ...]
+
+    def __str__(self) -> str:
+        dates = ", ".join(f"{count:,} {name}" for name, count in self.dates.items()) or "none"
+        size = f"{self.read_bytes / 1e6:,.1f} MB of pixels"
+        lines = [f"{self.samples:,} samples in {self.cells:,} cells; dates: {dates}; {size}"]
+        if self.skipped:
+            lines.append(f"{self.skipped:,} skipped")
+        return "\n".join([*lines, *self.notes])
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All samples to be made, in order of h3_cell, and what cannot be made."""
+
+    tasks: tuple[SampleTask, ...]
+    skipped: tuple[Skip, ...]
+    summary: PlanSummary
+
+
+def make_plan(tasks: Iterable[SampleTask], skipped: Iterable[Skip], spec: SampleSpec) -> Plan:
+    """Put tasks in order and sum them up."""
+    ordered = tuple(sorted(tasks, key=lambda task: (task.h3_cell, task.sample_id, task.start)))
+    skips = tuple(sorted(skipped, key=lambda skip: skip.sample_id))
+    dates: Counter[str] = Counter()
+    read_bytes = 0
+    for task in ordered:
+        for modality, series in task.series.items():
+            chosen = series[: spec.max_dates[modality]]
+            dates[modality] += len(chosen)
+            read_bytes += sum(_read_bytes(acquisition.scenes[0], task.site.window) for acquisition in chosen)
+    cells = len({task.h3_cell for task in ordered})
+    by_modality = {name: dates[name] for name in MODALITIES if dates[name]}
+    summary = PlanSummary(len(ordered), cells, len(skips), by_modality, read_bytes, _notes(ordered))
+    return Plan(ordered, skips, summary)
+
+
+def _read_bytes(scene: Scene, window: Window) -> int:
+    height, width = window.extent_px(scene.grid.gsd_m)
+    return height * width * len(scene.bands) * np.dtype(MODALITIES[scene.modality].dtype).itemsize
+
+
+def _notes(tasks: Sequence[SampleTask]) -> tuple[str, ...]:
+    unsure = sorted(
+        {
+            scene.item_id
+            for task in tasks
+            for acquisition in task.series.get("s2", ())
+            for scene in acquisition.scenes
+            if scene.offset is None
+        }
+    )
+    if not unsure:
+        return ()
+    named = ", ".join(unsure[:5]) + (", ..." if len(unsure) > 5 else "")
+    return (
+        f"{len(unsure)} Sentinel-2 scenes do not say whether the +1000 offset of baseline 04.00 is in them;"
+        f" taken as they are: {named}",
+    )
+
+
+def series_digest(series: Series) -> str:
+    """Digest of the scenes and of the files they lie in, as far as these can be told without reading them."""
+    scenes = [scene for found in series.values() for acquisition in found for scene in acquisition.scenes]
+    return _digest(*(part for scene in scenes for part in (scene, *_stamps(scene))))
+
+
+def _stamps(scene: Scene) -> list[tuple[int, int]]:
+    hrefs = dict.fromkeys(
+        [*(band.href for band in scene.bands), *([scene.scl_href] if scene.scl_href else [])]
+    )
+    return [_stamp(href) for href in hrefs]
+
+
+def _stamp(href: str) -> tuple[int, int]:
+    try:
+        return file_stamp(href)
+    except InputError:
+        return -1, -1  # missing: told when it is read
+
+
+def task_key(site: Site, span: Span, spec: SampleSpec, series_key: str) -> str:
+    """Digest of one sample's place, period, grid and scenes."""
+    return _digest(site, span, spec, series_key)
+
+
+def _digest(*parts: object) -> str:
+    return hashlib.sha256("\n".join(map(repr, parts)).encode()).hexdigest()
