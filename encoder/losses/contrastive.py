@@ -1,0 +1,20 @@
+"""L_CL: cross-entropy between the teacher's sharpened and the student's scores (paper, 3.4; DINO, Caron et al. 2021)."""
+
+import torch.nn.functional as F
+from torch import Tensor
+
+STUDENT_TEMPERATURE = 0.1  # DINO's; the paper does not publish its own
+
+
+def contrastive_loss(student: Tensor, teacher: Tensor) -> Tensor:
+    """L_CL = -sum_k p'_k log p_k, averaged over M pairs: positives only.
+
+    Args:
+        student: (M, K) scores.
+        teacher: (M, K) scores, already centred and divided by the teacher's temperature.
+    """
+    if not len(student):
+        return student.sum()  # zero, with a gradient of zero
+    target = F.softmax(teacher.detach().float(), dim=-1)
+    log_p = F.log_softmax(student.float() / STUDENT_TEMPERATURE, dim=-1)
+    return -(target * log_p).sum(dim=-1).mean()

@@ -1,0 +1,328 @@
+"""Pre-training: one flat loop over steps that are made from their number, so that a resumed run is the same run.
+
+Student and EMA teacher see two views of each place (paper, section 3.4). Run alone or under torchrun, where DDP
+copies the student to each process and FSDP2 shards it.
+"""
+
+import json
+import math
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from .batch import Batch
+from .branch import Branch
+from .checkpoint import CheckpointError, save_weights
+from .config import SkySenseConfig
+from .corpus import Corpus, Step
+from .diagnostics import effective_rank, uniformity
+from .initialise import initialise
+from .objective import ObjectiveConfig, objective, weighted
+from .parallel import Kind, Parallel, checkpoint_gradients, number
+from .skysense import SkySense
+from .teacher import Centring, follow, make_teacher, teacher_momentum
+
+LAST = "last.pt"
+BEST = "best.safetensors"
+LOG = "log.jsonl"
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """One run. It is saved in each checkpoint, and a run resumes only what has the same."""
+
+    model: SkySenseConfig
+    objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
+    steps: int = 10_000
+    learning_rate: float = 1e-3  # at its highest
+    warm_up: int = 200  # steps
+    weight_decay: float = 0.04  # of matrices; vectors have none
+    clip_norm: float = 1.0  # of the gradient
+    student_hidden: int = 256  # width of the heads
+    bottleneck: int = 64
+    outputs: int = 512  # K of each head
+    teacher_momentum: float = 0.992  # at the start; rises to 1
+    teacher_temperature: tuple[float, float] = (0.04, 0.07)  # DINO's, reached at `temperature_steps`
+    temperature_steps: int = 1000
+    centre_momentum: float = 0.9
+    modality_dropout: float = 0.3  # chance that the student fuses one modality alone
+    learn_position: bool = (
+        False  # False: the ViTs' patch positions stay zero, so that windows of all sizes agree
+    )
+    gradient_checkpointing: bool = False
+    seed: int = 0
+    log_every: int = 20
+    save_every: int = 200
+    validate_every: int = 500
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a run stands, for whoever watches."""
+
+    step: int
+    steps: int
+    values: dict[str, float]  # losses, diagnostics, learning rate, gradient norm
+
+
+class NotFiniteError(RuntimeError):
+    """The loss is NaN or infinite; names the file that holds the batch."""
+
+
+def pretrain(
+    config: TrainConfig,
+    corpus: Corpus,
+    folder: Path,
+    *,
+    device: str = "cpu",
+    parallel: Kind = "none",
+    validate: Callable[[SkySense], float] | None = None,
+    watch: Callable[[Progress], None] | None = None,
+    stop_after: float = math.inf,
+    stop_at_step: int | None = None,
+) -> SkySense:
+    """Trains from `folder`'s last checkpoint, or from the start; returns the teacher's model.
+
+    Args:
+        config: The run.
+        corpus: What it sees.
+        folder: For `last.pt`, `best.safetensors` and `log.jsonl`.
+        device: "cpu" or "cuda"; on CUDA the forward pass is in bf16.
+        parallel: What torchrun's processes do.
+        validate: Scores the teacher's model, higher is better; the best one is kept as `best.safetensors`.
+        watch: Called with each logged step.
+        stop_after: Seconds after which the run saves and stops, to be resumed.
+        stop_at_step: Likewise a step; the schedule stays that of `config.steps`.
+
+    Raises:
+        CheckpointError: the folder holds another configuration.
+        NotFiniteError: the loss is NaN; the batch is saved beside the last good checkpoint.
+    """
+    workers = Parallel.start(parallel, device)
+    folder.mkdir(parents=True, exist_ok=True)
+    run = Run(config, workers)
+    if (folder / LAST).is_file():
+        run.load(folder / LAST)
+    log = Log(folder / LOG, workers.rank, run.step, watch)
+    started = time.monotonic()
+    while (
+        run.step < min(config.steps, stop_at_step or config.steps) and time.monotonic() - started < stop_after
+    ):
+        step = corpus.step(run.step, workers.rank, workers.world)
+        losses, embedding = run.losses(step)
+        loss = weighted(losses, config.objective)
+        if not torch.isfinite(loss.detach()):
+            raise _saved_batch(folder, run.step, step, losses)
+        norm = run.update(loss)
+        run.step += 1
+        if run.step % config.log_every == 0:
+            log.write(run, step.source, losses, embedding, norm)
+        if run.step % config.save_every == 0:
+            run.save(folder / LAST)
+        if validate and run.step % config.validate_every == 0:
+            run.keep_if_best(validate, folder / BEST, log)
+    run.save(folder / LAST)
+    workers.stop()
+    return run.teacher.model
+
+
+class StudentStep(nn.Module):
+    """The student with its losses as one call, as DDP and FSDP2 need it."""
+
+    def __init__(self, branch: Branch) -> None:
+        super().__init__()
+        self.branch = branch
+
+    def forward(self, *args: Any, **settings: Any) -> tuple[dict[str, Tensor], Tensor]:
+        """`objective` of this student."""
+        return objective(self.branch, *args, **settings)
+
+
+class Run:
+    """Everything that changes from step to step: what a checkpoint holds."""
+
+    def __init__(self, config: TrainConfig, workers: Parallel) -> None:
+        self.config = config
+        self.workers = workers
+        torch.manual_seed(config.seed)
+        model = SkySense(config.model)
+        initialise(model, config.seed)
+        fix_positions(model, config.learn_position)
+        student = Branch(model, config.student_hidden, config.bottleneck, config.outputs).to(workers.device)
+        self.teacher = make_teacher(student)
+        if config.gradient_checkpointing:
+            checkpoint_gradients(student)
+        workers.shard(self.teacher)
+        self.student = StudentStep(student)
+        self.wrapped = workers.wrap(self.student)
+        self.centring = Centring(config.centre_momentum)
+        self.optimizer = torch.optim.AdamW(parameter_groups(self.student, config.weight_decay))
+        self.step = 0
+        self.best = -math.inf
+
+    def losses(self, step: Step) -> tuple[dict[str, Tensor], Tensor]:
+        """The losses of one step by name, and the student's embeddings."""
+        config = self.config
+        first, last = config.teacher_temperature
+        temperature = first + (last - first) * min(1.0, self.step / config.temperature_steps)
+        pair = step.first.to(self.workers.device), step.second.to(self.workers.device)
+        with torch.autocast(
+            self.workers.device.type, torch.bfloat16, enabled=self.workers.device.type == "cuda"
+        ):
+            losses, embedding = self.wrapped(
+                self.teacher, self.centring, pair, self._shown(pair), config.objective,
+                teacher_temperature=temperature, same_window=step.same_window,
+            )  # fmt: skip
+        self.workers.after_forward(self.teacher)
+        return losses, embedding
+
+    def _shown(self, pair: tuple[Batch, Batch]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Modalities that the student fuses of each view: all, or one alone."""
+        rng = np.random.default_rng((self.config.seed, 1, self.step))
+        names = [tuple(batch.series) for batch in pair]
+        alone = [len(n) > 1 and rng.random() < self.config.modality_dropout for n in names]
+        return tuple((str(rng.choice(n)),) if a else n for n, a in zip(names, alone, strict=True))  # type: ignore[return-value]
+
+    def update(self, loss: Tensor) -> float:
+        """One step of the optimiser, the teacher and the centres; returns the gradient's norm before clipping."""
+        config = self.config
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate(self.step, config)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        norm = nn.utils.clip_grad_norm_(self.student.parameters(), config.clip_norm)
+        self.optimizer.step()
+        momentum = teacher_momentum(self.step, config.steps, config.teacher_momentum)
+        follow(self.teacher, self.student.branch, momentum)
+        self.centring.update()
+        return number(norm)
+
+    def keep_if_best(self, validate: Callable[[SkySense], float], path: Path, log: "Log") -> None:
+        """Scores the teacher's model and keeps it if no earlier one was better."""
+        model = self.teacher.model.eval()
+        with torch.inference_mode():
+            score = validate(model)
+        model.train()
+        log.note({"step": self.step, "validation": score})
+        if score > self.best:
+            self.best = score
+            if self.workers.rank == 0:
+                save_weights(model, path, "skyhex/nano-1", trained=True)
+
+    def save(self, path: Path) -> None:
+        """Writes the whole state, replacing the file at once."""
+        state = {
+            "config": json.dumps(asdict(self.config)),
+            "step": self.step,
+            "best": self.best,
+            "student": self.workers.model_state(self.student),
+            "teacher": self.workers.model_state(self.teacher),
+            "optimizer": self.workers.optimizer_state(self.student, self.optimizer),
+            "centring": self.centring.state_dict(),
+        }
+        if self.workers.rank == 0:
+            torch.save(state, path.with_suffix(".partial"))
+            path.with_suffix(".partial").replace(path)
+
+    def load(self, path: Path) -> None:
+        """The inverse of `save`. Raises CheckpointError naming what differs in the configuration."""
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        theirs, ours = json.loads(state["config"]), json.loads(json.dumps(asdict(self.config)))
+        if changed := differences(theirs, ours):
+            raise CheckpointError(
+                f"{path} was trained with another configuration: {'; '.join(changed)}."
+                " Resume with the same settings, or start in an empty folder"
+            )
+        self.step, self.best = state["step"], state["best"]
+        self.workers.load_model_state(self.student, state["student"])
+        self.workers.load_model_state(self.teacher, state["teacher"])
+        self.workers.load_optimizer_state(self.student, self.optimizer, state["optimizer"])
+        self.centring.load_state_dict({n: c.to(self.workers.device) for n, c in state["centring"].items()})
+
+
+def fix_positions(model: SkySense, learn: bool) -> None:
+    """Unless they are learned, the ViTs' patch positions are zero for good."""
+    for name, encoder in model.encoders.items():
+        if name != "hr" and not learn:
+            position: nn.Parameter = encoder.position  # type: ignore[assignment]
+            nn.init.zeros_(position)
+            position.requires_grad_(False)
+
+
+def parameter_groups(module: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    """Matrices decay; biases, norms, tokens and date tables do not."""
+    learned = [(name, p) for name, p in module.named_parameters() if p.requires_grad]
+    plain = {
+        name for name, p in learned if p.ndim < 2 or "token" in name or "table" in name or "position" in name
+    }
+    return [
+        {"params": [p for name, p in learned if name not in plain], "weight_decay": weight_decay},
+        {"params": [p for name, p in learned if name in plain], "weight_decay": 0.0},
+    ]
+
+
+def learning_rate(step: int, config: TrainConfig) -> float:
+    """Linear warm-up, then half a cosine down to a hundredth."""
+    if step < config.warm_up:
+        return config.learning_rate * (step + 1) / config.warm_up
+    done = (step - config.warm_up) / max(1, config.steps - config.warm_up)
+    return config.learning_rate * (0.01 + 0.99 * (1 + math.cos(math.pi * min(1.0, done))) / 2)
+
+
+def differences(theirs: Any, ours: Any, where: str = "") -> list[str]:
+    """What differs between two nested dictionaries, as "name: theirs, here ours"."""
+    if isinstance(theirs, dict) and isinstance(ours, dict):
+        keys = sorted(theirs.keys() | ours.keys())
+        return [
+            d for k in keys for d in differences(theirs.get(k), ours.get(k), f"{where}.{k}" if where else k)
+        ]
+    return [] if theirs == ours else [f"{where} was {theirs}, here {ours}"]
+
+
+def _saved_batch(folder: Path, number: int, step: Step, losses: dict[str, Tensor]) -> NotFiniteError:
+    path = folder / f"not-finite-{number}.pt"
+    views = [{name: asdict(s) for name, s in batch.series.items()} for batch in (step.first, step.second)]
+    torch.save({"views": views, "source": step.source, "rows": step.row.tolist()}, path)
+    values = ", ".join(f"{name} {float(value):.3g}" for name, value in losses.items())
+    return NotFiniteError(
+        f"the loss of step {number} is not finite ({values}); its batch is in {path}, the last good state in"
+        f" {folder / LAST}: inspect the batch, or resume with a lower learning rate"
+    )
+
+
+class Log:
+    """One JSON object per logged step, appended by the first process; lines after a resumed step are dropped."""
+
+    def __init__(self, path: Path, rank: int, step: int, watch: Callable[[Progress], None] | None) -> None:
+        self.path = path if rank == 0 else None
+        self.watch = watch if rank == 0 else None
+        self.since = time.monotonic()
+        if self.path and path.is_file():
+            kept = [line for line in path.read_text().splitlines() if json.loads(line)["step"] <= step]
+            path.write_text("".join(line + "\n" for line in kept))
+
+    def write(self, run: Run, source: str, losses: dict[str, Tensor], embedding: Tensor, norm: float) -> None:
+        """The losses and diagnostics of the step that was just done."""
+        values = {name: float(value.detach()) for name, value in losses.items()}
+        values |= {"loss": float(weighted(losses, run.config.objective).detach()), "gradient_norm": norm}
+        values |= {"learning_rate": learning_rate(run.step - 1, run.config)}
+        values |= {
+            "effective_rank": effective_rank(embedding.detach()),
+            "uniformity": uniformity(embedding.detach()),
+        }
+        values |= {f"outputs_used_{name}": used for name, used in run.centring.used.items()}
+        self.note({"step": run.step, "source": source} | values)
+        if self.watch:
+            self.watch(Progress(run.step, run.config.steps, values))
+
+    def note(self, line: dict[str, Any]) -> None:
+        """Appends one line."""
+        if self.path:
+            with self.path.open("a") as file:
+                file.write(json.dumps(line | {"seconds": round(time.monotonic() - self.since, 1)}) + "\n")
