@@ -4,6 +4,7 @@ B images, C channels, H x W tokens; maps are channels-last inside.
 """
 
 import math
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -22,6 +23,7 @@ class WindowAttention(nn.Module):
 
     coords: Tensor
     index: Tensor
+    cached_bias: Tensor | None
 
     def __init__(self, width: int, heads: int, window: int) -> None:
         super().__init__()
@@ -35,7 +37,7 @@ class WindowAttention(nn.Module):
         self.out = nn.Linear(width, width)
         self.register_buffer("coords", relative_coordinates(window), persistent=False)
         self.register_buffer("index", relative_index(window), persistent=False)
-        self._cached_bias: Tensor | None = None
+        self.register_buffer("cached_bias", None, persistent=False)
 
     def forward(self, windows: Tensor, mask: Tensor | None) -> Tensor:
         """windows (B * nW, window ** 2, C), mask (nW, window ** 2, window ** 2) additive or None."""
@@ -62,25 +64,29 @@ class WindowAttention(nn.Module):
 
         Kept after the first call in inference mode, until weights are loaded or the mode is set.
         """
-        if self._cached_bias is not None and torch.is_inference_mode_enabled():
-            return self._cached_bias
-        table = self.bias_mlp(self.coords).flatten(0, 1)  # ((2 window - 1) ** 2, heads)
+        if self.cached_bias is not None and torch.is_inference_mode_enabled():
+            return self.cached_bias
+        table = self.bias_mlp(self.coords).flatten(0, 2)  # ((2 window - 1) ** 2, heads)
         bias = 16 * torch.sigmoid(table[self.index]).permute(2, 0, 1)
         if torch.is_inference_mode_enabled():
-            self._cached_bias = bias
+            self.cached_bias = bias
         return bias
 
     def train(self, mode: bool = True) -> "WindowAttention":
         """Sets the mode and forgets the cached bias."""
-        self._cached_bias = None
+        self.cached_bias = None
         return super().train(mode)
+
+    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
+        self.cached_bias = None
+        super()._load_from_state_dict(*args, **kwargs)
 
 
 def relative_coordinates(window: int) -> Tensor:
-    """Log-spaced offsets between two tokens of a window: (2 window - 1, 2 window - 1, 2)."""
+    """Log-spaced offsets between two tokens of a window: (1, 2 window - 1, 2 window - 1, 2)."""
     steps = torch.arange(1 - window, window, dtype=torch.float32) / (window - 1)
     coords = 8 * torch.stack(torch.meshgrid(steps, steps, indexing="ij"), dim=-1)
-    return coords.sign() * torch.log2(coords.abs() + 1) / math.log2(8)
+    return (coords.sign() * torch.log2(coords.abs() + 1) / math.log2(8))[None]
 
 
 def relative_index(window: int) -> Tensor:
