@@ -113,7 +113,7 @@ def search(
         list[str] | None, typer.Option(help="A cell to look like; repeatable.", metavar="ID")
     ] = None,
     lonlat: Annotated[
-        list[tuple[float, float]] | None, typer.Option(help="A place to look like.", metavar="LON LAT")
+        list[str] | None, typer.Option(help="A place to look like; repeatable.", metavar="LON LAT")
     ] = None,
     chip: Annotated[list[Path] | None, typer.Option(help="A GeoTIFF to look like.", metavar="TIF")] = None,
     vector: Annotated[list[Path] | None, typer.Option(help="A .npy or .json vector.", metavar="FILE")] = None,
@@ -284,7 +284,7 @@ def main() -> None:
     _Talk.quiet = "--quiet" in argv
     try:
         check_faiss()
-        app(args=[word for word in argv if word not in ("--debug", "--quiet")])
+        app(args=_pairs_joined([word for word in argv if word not in ("--debug", "--quiet")]))
     except KeyboardInterrupt:
         console.print("\nStopped. What was committed is safe; the same command goes on from there.")
         sys.exit(130)
@@ -294,6 +294,17 @@ def main() -> None:
         console.print("[bold red]error[/] ", end="")
         console.print(str(error), markup=False, highlight=False)
         sys.exit(2)
+
+
+def _pairs_joined(argv: list[str]) -> list[str]:
+    """`--lonlat LON LAT` as `--lonlat LON,LAT`: Typer knows no option that is both a pair and repeatable."""
+    joined: list[str] = []
+    for word in argv:
+        if joined[-2:-1] == ["--lonlat"] and "," not in joined[-1]:
+            joined[-1] += f",{word}"
+        else:
+            joined.append(word)
+    return joined
 
 
 def _is_expected(error: Exception) -> bool:

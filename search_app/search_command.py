@@ -30,7 +30,7 @@ class QueryWords:
     """What a person gave to look like, and not to look like."""
 
     cells: Sequence[str]
-    lonlats: Sequence[tuple[float, float]]
+    lonlats: Sequence[str]  # "LON,LAT"
     chips: Sequence[Path]
     vectors: Sequence[Path]
     not_cells: Sequence[str]
@@ -57,7 +57,7 @@ def build_query(table: EmbeddingTable, words: QueryWords) -> Query:
     """
     positives = [
         *(Cell(parse_cell(text)) for text in words.cells),
-        *(LonLat(lon, lat) for lon, lat in words.lonlats),
+        *(_lonlat(text) for text in words.lonlats),
         *(Vector(vector) for vector in _embed_chips(table, words.chips, words)),
         *(Vector(_read_vector(path)) for path in words.vectors),
     ]
@@ -103,6 +103,14 @@ def for_people(rows: pa.Table) -> pa.Table:
     ]:
         columns.remove("sample_id")  # of an area: the cell, once more
     return rows.select(columns)
+
+
+def _lonlat(text: str) -> LonLat:
+    try:
+        lon, lat = (float(number) for number in text.split(","))
+    except ValueError as error:
+        raise QueryError(f"--lonlat came as {text!r}; expected LON LAT in degrees.") from error
+    return LonLat(lon, lat)
 
 
 def _column(word: str, option: str) -> str:
