@@ -256,11 +256,11 @@ def info(table: TableOption = DEFAULT_TABLE, snapshot: SnapshotOption = None) ->
 @app.command()
 def log(table: TableOption = DEFAULT_TABLE, form: FormatOption = Format.table, out: OutOption = None) -> None:
     """The table's snapshots."""
-    import pyarrow as pa
-
     from indexer.table import EmbeddingTable
 
-    emit(pa.Table.from_pylist([vars(entry) for entry in EmbeddingTable.open(table).log()]), form, out)
+    from .info import snapshot_rows
+
+    emit(snapshot_rows(EmbeddingTable.open(table)), form, out)
 
 
 @app.command()

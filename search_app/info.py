@@ -1,6 +1,7 @@
 """The command `skyhex info`: what a table holds, on one screen."""
 
 import h3
+import pyarrow as pa
 from rich.console import Console
 from rich.table import Table
 
@@ -48,3 +49,22 @@ def describe(table: EmbeddingTable) -> dict[str, str]:
             or "none: `skyhex prototypes fit`",
         }
     return lines
+
+
+def snapshot_rows(table: EmbeddingTable) -> pa.Table:
+    """A row per kept snapshot; what its operation did in words."""
+    return pa.Table.from_pylist(
+        [
+            {
+                "snapshot": entry.snapshot,
+                "committed": f"{entry.committed:%Y-%m-%d %H:%M:%S}Z",
+                "operation": entry.operation,
+                "done": ", ".join(
+                    f"{name} {value}" for name, value in entry.summary.items() if value is not None
+                ),
+                "rows": entry.row_count,
+                "files": entry.files,
+            }
+            for entry in table.log()
+        ]
+    )
