@@ -23,6 +23,7 @@ EARTH_RADIUS_KM = 6371.0088  # mean radius, as in the H3 library
 MAX_RESOLUTION = 15
 DIGIT_BITS = 3
 RESOLUTION_SHIFT = 52
+LAST_DIGITS = 0o666666666666666  # fifteen digits of the largest value a used one has
 
 Cells = NDArray[np.uint64]
 Floats = NDArray[np.float64]
@@ -93,9 +94,8 @@ def child_range(cell: int, resolution: int) -> tuple[int, int]:
     own = resolution_of(cell)
     assert own <= resolution <= MAX_RESOLUTION, (own, resolution)
     digits = _digits_below(own) ^ _digits_below(resolution)  # the digits between the two resolutions
-    last_digits = digits & 0o666666666666666
     base = cell & ~(0xF << RESOLUTION_SHIFT) & ~digits | resolution << RESOLUTION_SHIFT
-    return base, base | last_digits
+    return base, base | digits & LAST_DIGITS
 
 
 def cell_ranges(cells: Iterable[int], resolution: int) -> Cells:

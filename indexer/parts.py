@@ -4,8 +4,9 @@ import hashlib
 import json
 import zlib
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 import pyarrow as pa
@@ -75,6 +76,19 @@ def take_from_part(
         read = parquet.read_row_groups(groups.tolist(), columns=list(columns), use_threads=True)
         offsets = np.r_[0, np.cumsum([sizes[g] for g in groups])][:-1]  # of each group in what was read
         return read.take(pa.array(rows - starts[groups[group_of_row]] + offsets[group_of_row]))
+
+
+def check_digests(storage: Storage, files: Sequence[PartFile]) -> None:
+    """Compare files with their SHA-256, once for each in a process (1 GB/s per core). Raises TableError."""
+    with ThreadPoolExecutor() as pool:
+        for _ in pool.map(partial(_check_digest, storage), files):
+            pass
+
+
+@lru_cache(maxsize=100_000)
+def _check_digest(storage: Storage, file: PartFile) -> None:
+    if hashlib.sha256(storage.read(file.path)).hexdigest() != file.sha256:
+        raise _damaged(storage, file, "its SHA-256 is not the one in the manifest")
 
 
 def _encode(rows: pa.Table) -> memoryview:
