@@ -43,8 +43,11 @@ def test_arrows_run_left_to_right(package: str) -> None:
 
 @pytest.mark.parametrize("package", ["data", "encoder", "indexer", "search_app"])
 def test_imports_inside_a_package_are_relative(package: str) -> None:
+    scripts = {"streamlit_app.py"}  # Streamlit runs it by path, outside any package
     for path in files_of(package):
-        assert package not in imported(path), f"{path} imports its own package by its absolute name"
+        assert path.name in scripts or package not in imported(path), (
+            f"{path} imports its own package by its absolute name"
+        )
 
 
 @pytest.mark.parametrize("module", MODEL_MODULES)
