@@ -1,5 +1,7 @@
 """An area in lon/lat, checked, and the H3 cells whose centres lie in it."""
 
+from itertools import pairwise
+
 import h3
 import h3.api.numpy_int as h3_int
 import numpy as np
@@ -20,16 +22,24 @@ def check_area(area: shapely.Geometry) -> shapely.Geometry:
     west, south, east, north = area.bounds
     if not (west >= -180 and east <= 180 and south >= -90 and north <= 90):
         raise InputError(
-            f"the area spans x {west:g}..{east:g}, y {south:g}..{north:g}; expected degrees of longitude (-180 to 180)"
-            " and latitude: reproject it to OGC:CRS84, and cut it at the antimeridian into a multipolygon"
+            f"the area spans x {west:g}..{east:g}, y {south:g}..{north:g}; expected longitudes within +-180"
+            " and latitudes within +-90: reproject it to OGC:CRS84, and cut it in two at the antimeridian"
         )
     if not area.is_valid:
-        raise InputError(f"the area is not a valid polygon: {shapely.is_valid_reason(area)}; mend it first")
+        raise InputError(f"the area is not a valid polygon ({shapely.is_valid_reason(area)}): mend it first")
     return area
 
 
 def cells_in(area: shapely.Geometry, resolution: int) -> np.ndarray:
-    """H3 cells (N,) uint64, ascending, whose centres lie in a (multi)polygon in lon/lat; poles are allowed."""
+    """H3 cells (N,) uint64, ascending, whose centres lie in a (multi)polygon in lon/lat, poles included.
+
+    Raises InputError when there are more than MAX_CELLS.
+    """
+    count = _estimated_count(area, resolution)
+    if count > MAX_CELLS:
+        raise InputError(
+            f"the area has about {count:,.0f} cells; {MAX_CELLS:,} at most: choose a smaller one"
+        )
     parts = [
         h3_int.h3shape_to_cells(h3_int.geo_to_h3shape(polygon), resolution)
         for west in range(-180, 180, _STRIP_DEG)
@@ -38,18 +48,21 @@ def cells_in(area: shapely.Geometry, resolution: int) -> np.ndarray:
     return np.unique(np.concatenate(parts)) if parts else np.empty(0, np.uint64)
 
 
-def estimated_cells(area: shapely.Geometry, resolution: int) -> float:
-    """Number of cells of a region in lon/lat, roughly, without listing them."""
+def cell_centres(cells: np.ndarray) -> np.ndarray:
+    """(N, 2) lon, lat in degrees."""
+    return np.array([h3_int.cell_to_latlng(cell)[::-1] for cell in cells]).reshape(-1, 2)
+
+
+def _estimated_count(area: shapely.Geometry, resolution: int) -> float:
+    """Within a few percent, from the surface of the area in 32 bands of latitude."""
     west, south, east, north = area.bounds
-    bands = np.linspace(south, north, 33)
-    heights = [
-        area.intersection(shapely.box(west, low, east, high)).area for low, high in zip(bands, bands[1:])
-    ]
-    km2 = (
-        sum(a * np.cos(np.radians((low + high) / 2)) for a, low, high in zip(heights, bands, bands[1:]))
+    surface_km2 = sum(
+        area.intersection(shapely.box(west, low, east, high)).area
+        * np.cos(np.radians((low + high) / 2))
         * 111.32**2
+        for low, high in pairwise(np.linspace(south, north, 33))
     )
-    return float(km2 / h3.average_hexagon_area(resolution, unit="km^2"))
+    return float(surface_km2 / h3.average_hexagon_area(resolution, unit="km^2"))
 
 
 def _polygons(geometry: shapely.Geometry) -> list[shapely.Polygon]:

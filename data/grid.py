@@ -8,6 +8,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 import shapely
@@ -106,7 +107,7 @@ def project(crs: str, x: np.ndarray, y: np.ndarray, source: str = LONLAT) -> tup
 
 
 def lonlat_rings(crs: str, bounds: np.ndarray, points_per_edge: int = 1) -> np.ndarray:
-    """Closed counter-clockwise rings (N, 4 * points_per_edge + 1, 2) in lon/lat of rectangles (N, 4) in `crs`."""
+    """Closed counter-clockwise rings (N, 4 * points_per_edge + 1, 2) in lon/lat of bounds (N, 4) in `crs`."""
     steps = np.arange(points_per_edge) / points_per_edge
     u = np.concatenate([steps, np.ones_like(steps), 1 - steps, np.zeros_like(steps), [0.0]])
     v = np.concatenate([np.zeros_like(steps), steps, np.ones_like(steps), 1 - steps, [0.0]])
@@ -146,7 +147,7 @@ class Window:
 
     @property
     def grid_shape(self) -> tuple[int, int]:
-        """(grid_h, grid_w): whole cells that cover the extent; what they add on the right and below is padding."""
+        """(grid_h, grid_w): whole cells that cover the extent; what they add right and below is padding."""
         return _cells(self.height_m, self.cell_m), _cells(self.width_m, self.cell_m)
 
     def extent_px(self, gsd_m: float) -> tuple[int, int]:
@@ -154,7 +155,7 @@ class Window:
         return max(1, round(self.height_m / gsd_m)), max(1, round(self.width_m / gsd_m))
 
     def tiles(self, window_cells: int) -> Iterator[tuple[int, int, "Window"]]:
-        """(row, col, window) of the fewest tiles of at most `window_cells` a side, as equal as whole cells allow.
+        """(row, col, window) of the fewest tiles of at most `window_cells` a side, as equal as cells allow.
 
         Equal tiles (33 cells: 7, 7, 7, 6, 6) rather than full ones and a sliver (8, 8, 8, 8, 1).
         """
@@ -162,6 +163,12 @@ class Window:
         for row, (top, bottom) in enumerate(_even_split(grid_h, window_cells)):
             for col, (left, right) in enumerate(_even_split(grid_w, window_cells)):
                 yield row, col, self._part(top, bottom, left, right)
+
+    def middle(self, window_cells: int) -> "Window":
+        """The part of at most `window_cells` a side around the centre."""
+        grid_h, grid_w = self.grid_shape
+        top, left = max(0, grid_h - window_cells) // 2, max(0, grid_w - window_cells) // 2
+        return self._part(top, min(top + window_cells, grid_h), left, min(left + window_cells, grid_w))
 
     def _part(self, top: int, bottom: int, left: int, right: int) -> "Window":
         width_m = min(right * self.cell_m, self.width_m) - left * self.cell_m
@@ -177,7 +184,7 @@ def _cells(length_m: float, cell_m: float) -> int:
 def _even_split(count: int, largest: int) -> list[tuple[int, int]]:
     parts = math.ceil(count / largest)
     edges = [-(-count * part // parts) for part in range(parts + 1)]
-    return list(zip(edges, edges[1:], strict=False))
+    return list(pairwise(edges))
 
 
 def snap(bounds: Bounds, grid: PixelGrid) -> Bounds:

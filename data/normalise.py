@@ -1,4 +1,4 @@
-"""Raw pixels to the modality's unit: offset once, decibels, and a check that the numbers can be what they claim."""
+"""Raw pixels to the modality's unit: the offset once, decibels, and a check that the numbers fit the unit."""
 
 import math
 
@@ -28,7 +28,7 @@ def to_unit(scene: Scene, raw: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _reflectance(scene: Scene, raw: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Sentinel-2 digital numbers less the offset, at least 1. Nodata is 0 in all bands; 0 in some is dark water."""
+    """Sentinel-2 digital numbers less the offset, at least 1. 0 in all bands is no data, in some it is dark."""
     raw = np.nan_to_num(raw, nan=0.0)
     has_data = (raw != 0).any(axis=0)
     if not has_data.any():
@@ -44,8 +44,9 @@ def _decibel(scene: Scene, raw: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     linear_unit = scene.unit.lower() in _LINEAR_UNITS
     if known.size and not linear_unit and known.min() >= 0:
         raise InputError(
-            f"Sentinel-1 values of {scene.href} lie in {known.min():.3g}..{known.max():.3g}, which looks like linear"
-            " power; expected backscatter in dB: convert with 10 log10, or set the asset's `unit` to `linear`"
+            f"Sentinel-1 values of {scene.href} lie in {known.min():.3g}..{known.max():.3g}, which looks like"
+            " linear power; expected backscatter in dB: convert with 10 log10, or set the asset's `unit`"
+            " to `linear`"
         )
     if not linear_unit:
         return raw, has_data
@@ -59,8 +60,8 @@ def _eight_bit(scene: Scene, raw: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     known = raw[:, has_data]
     if known.size and (known.max() > 255 or known.min() < 0 or (0 < known.max() <= 1 and (known % 1).any())):
         raise InputError(
-            f"values of {scene.href} lie in {known.min():g}..{known.max():g}; expected {MODALITIES['hr'].unit}:"
-            " scale them to 0-255"
+            f"values of {scene.href} lie in {known.min():g}..{known.max():g}; expected digital numbers 0-255:"
+            " scale them"
         )
     return np.rint(np.nan_to_num(raw, nan=0.0)), has_data
 

@@ -6,12 +6,13 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import rasterio
 from affine import Affine
-from rasterio.enums import ColorInterp, Resampling
+from rasterio.enums import ColorInterp, MaskFlags, Resampling
 from rasterio.errors import RasterioError
 from rasterio.warp import reproject, transform_bounds
 from rasterio.windows import Window as PixelWindow
@@ -22,7 +23,7 @@ from .sample import InputError
 OPEN_RASTERS = 96  # kept open by one process, at most
 READ_PX = 2**24  # pixels of one band held at a time while averaging
 ALIGNED_PX = 0.1  # grids that agree to this part of a pixel over the whole window are one grid
-_GDAL_OPTIONS = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR", "VSI_CACHE": True}
+_REMOTE_OPTIONS = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR", "VSI_CACHE": True}
 _REMOTE = ("http://", "https://", "s3://", "gs://", "az://", "/vsi")
 
 
@@ -33,7 +34,7 @@ class Raster:
     dataset: rasterio.DatasetReader
     grid: PixelGrid
     affine: Affine
-    mask_band: int | None  # a true alpha band; near infrared stored fourth is often tagged as one and is none
+    has_mask: bool  # an internal mask or a true alpha band
 
     @property
     def band_names(self) -> tuple[str | None, ...]:
@@ -41,12 +42,12 @@ class Raster:
 
 
 def open_raster(href: str) -> Raster:
-    """Open a local path or an http(s), s3 address. Raises InputError when it is missing, broken or without CRS."""
+    """Open a path or http(s) or s3 address. Raises InputError when it is missing, broken or without CRS."""
     return _open(href, file_stamp(href), os.getpid(), threading.get_ident())
 
 
 def file_stamp(href: str) -> tuple[int, int]:
-    """(size, time of change) of a local file, zeros for a remote one. Raises InputError when it is missing."""
+    """(size, time of change) of a local file, zeros of a remote one. Raises InputError when it is missing."""
     if href.startswith(_REMOTE):
         return 0, 0
     try:
@@ -60,7 +61,7 @@ def file_stamp(href: str) -> tuple[int, int]:
 def _open(href: str, stamp: tuple[int, int], process: int, thread: int) -> Raster:
     """GDAL handles belong to one thread of one process, and to the file as it was: hence the key."""
     try:
-        with rasterio.Env(**_GDAL_OPTIONS):
+        with rasterio.Env(**(_REMOTE_OPTIONS if href.startswith(_REMOTE) else {})):
             dataset = rasterio.open(href)
     except RasterioError as error:
         raise InputError(f"{href} is not a raster that can be read: {error}") from error
@@ -71,14 +72,18 @@ def _open(href: str, stamp: tuple[int, int], process: int, thread: int) -> Raste
     authority = dataset.crs.to_authority()
     crs = ":".join(authority) if authority else dataset.crs.to_wkt()
     grid = PixelGrid(crs, tuple(dataset.transform)[:6], dataset.shape)
-    return Raster(dataset, grid, dataset.transform, _mask_band(dataset))
+    return Raster(dataset, grid, dataset.transform, _has_mask(dataset))
 
 
-def _mask_band(dataset: rasterio.DatasetReader) -> int | None:
-    for index, role in enumerate(dataset.colorinterp, start=1):
-        if role == ColorInterp.alpha and (dataset.descriptions[index - 1] or "alpha").lower() == "alpha":
-            return index
-    return None
+def _has_mask(dataset: rasterio.DatasetReader) -> bool:
+    """Near infrared stored as the fourth band is often tagged as alpha: only an unnamed one or `alpha` is."""
+    flags = dataset.mask_flag_enums[0]
+    names = [
+        name or "alpha"
+        for name, role in zip(dataset.descriptions, dataset.colorinterp, strict=True)
+        if role == ColorInterp.alpha
+    ]
+    return MaskFlags.per_dataset in flags and all(name.lower() == "alpha" for name in names)
 
 
 def read_window(
@@ -92,9 +97,10 @@ def read_window(
 ) -> np.ndarray:
     """Bands (1-based) of a raster over a window's true extent: (C, H, W) float32, NaN where there is no data.
 
-    H, W are `window.extent_px(gsd_m)`. A raster on the window's own pixel grid is copied. Any other is taken from
-    the nearest pixel or, if `smooth`, averaged by area when finer and interpolated linearly when coarser.
-    `nodata` stands in where the raster declares none. Raises InputError for a raster that cannot be read.
+    H, W are `window.extent_px(gsd_m)`. A raster on the window's own pixel grid is copied. Any other is taken
+    from the nearest pixel or, if `smooth`, averaged by area when finer and interpolated when coarser.
+    `nodata` stands in where the raster declares none; an integer pixel has no data if all bands say so.
+    Raises InputError for a raster that cannot be read.
     """
     raster = open_raster(href)
     declared = raster.dataset.nodata
@@ -144,18 +150,19 @@ class _Reader:
 
     def _read(self, top: int, bottom: int, left: int, right: int) -> np.ndarray:
         window = PixelWindow(left, top, right - left, bottom - top)
-        mask_band = self.raster.mask_band
-        indexes = self.bands if mask_band is None else (*self.bands, mask_band)
+        dataset = self.raster.dataset
         try:
-            raw = self.raster.dataset.read(indexes, window=window)  # (C [+ 1], H, W)
+            raw = dataset.read(self.bands, window=window)  # (C, H, W)
+            masked = dataset.dataset_mask(window=window) == 0 if self.raster.has_mask else None
         except RasterioError as error:
             raise InputError(f"{self.href} is truncated or corrupt: {error}") from error
-        pixels = raw[: len(self.bands)].astype(np.float32)
-        if self.nodata is not None and not math.isnan(self.nodata):
-            pixels[pixels == np.float32(self.nodata)] = np.nan
-        if mask_band is not None:
-            pixels[:, raw[-1] == 0] = np.nan
-        return pixels
+        pixels = raw.astype(np.float32)
+        if self.nodata is not None:
+            gone = raw == self.nodata
+            pixels[gone if raw.dtype.kind == "f" else gone & gone.all(axis=0)] = np.nan
+        if masked is not None:
+            pixels[:, masked] = np.nan
+        return np.asarray(pixels)
 
     def resample(self, window: Window, gsd_m: float, smooth: bool) -> np.ndarray:
         height, width = window.extent_px(gsd_m)
@@ -207,14 +214,14 @@ class _Reader:
         return np.concatenate(
             [
                 _block_mean(self._read(start, stop, left, right), step_y, step_x)
-                for start, stop in zip(edges, edges[1:], strict=False)
+                for start, stop in pairwise(edges)
             ],
             axis=1,
         )
 
 
 def _margin(start: float, stop: float, step: int, size: int) -> tuple[int, int]:
-    """Pixels to read for [start, stop): two blocks more on each side, in whole blocks from `start`, in the raster."""
+    """Pixels to read for [start, stop): two blocks more on each side, in whole blocks from `start`."""
     first = math.floor(start + 1e-3) - 2 * step
     if first < 0:
         first += math.ceil(-first / step) * step

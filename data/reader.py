@@ -4,17 +4,21 @@ import math
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
+from pathlib import Path
 
 import numpy as np
 
+from .chip import scene_of_raster
 from .grid import Window
 from .normalise import to_unit
 from .raster import read_window
 from .sample import ImageSeries, InputError, Sample, SampleSpec
 from .scene import Scene
-from .task import SampleTask, Skip
+from .site import Skip, chip_window, sites_of
+from .task import SampleTask
 from .time_series import Acquisition
 
+CHIP_RESOLUTION = 12  # of the cell of a chip that is read alone
 # Sen2Cor scene classification: what is not to be seen as ground. Snow (11) is ground.
 SCL_CLOUDS = (8, 9, 10)  # of medium and high probability, thin cirrus
 SCL_MASKED = (0, 1, 3, *SCL_CLOUDS)  # nodata, saturated, cloud shadow
@@ -34,8 +38,8 @@ class _Image:
 def read_sample(task: SampleTask, spec: SampleSpec) -> Sample | Skip:
     """Read a sample's pixels, or say why nothing of it can be used. Runs in worker processes.
 
-    Acquisitions are tried in order until each modality has `spec.max_dates` with any valid pixel. One that cannot
-    be read or holds numbers out of its unit is left out, and `Sample.dropped` says so.
+    Acquisitions are tried in order until each modality has `spec.max_dates` with any valid pixel. One that
+    cannot be read or whose numbers do not fit their unit is left out, and `Sample.dropped` says so.
     """
     images: dict[str, list[_Image]] = {}
     dropped = list(task.dropped)
@@ -48,6 +52,23 @@ def read_sample(task: SampleTask, spec: SampleSpec) -> Sample | Skip:
     if not images:
         return Skip(task.sample_id, "; ".join(f"{modality}: {reason}" for modality, reason in dropped))
     return _sample(task, spec, images, tuple(dropped))
+
+
+def read_chip(href: str | Path, spec: SampleSpec, *, modality: str | None = None) -> Sample:
+    """One GeoTIFF, a path or address, as a sample of unknown date; of a large one, the window in its middle.
+
+    `modality` is told from the bands unless given. Raises InputError when the raster cannot be read or used.
+    """
+    scene = scene_of_raster(str(href), modality)
+    window, _ = chip_window({scene.modality: [scene]}, spec.cell_m)
+    (site,) = sites_of({Path(str(href)).stem: window.middle(spec.window_cells)}, CHIP_RESOLUTION)
+    if isinstance(site, Skip):
+        raise InputError(f"{href} cannot be used: {site.reason}")
+    series = {scene.modality: (Acquisition(scene.modality, None, (scene,)),)}
+    sample = read_sample(SampleTask(site, scene.start, scene.end, series, (), key=""), spec)
+    if isinstance(sample, Skip):
+        raise InputError(f"{href} cannot be used: {sample.reason}")
+    return sample
 
 
 def _read_images(

@@ -77,12 +77,12 @@ _BAND_NAMES = {
     "s2": _S2_NAMES,
     "s1": {},
 }
-# What tells a modality by its bands alone: Sentinel-2 by a red edge or narrow near infrared, aerial by colours.
+# What tells a modality by its bands alone: Sentinel-2 any red edge or narrow near infrared, HR all colours.
 _TELLTALE_BANDS = {"s1": {"VV"}, "s2": {"B05", "B06", "B07", "B8A"}, "hr": {"R", "G", "B"}}
 
 
 def standard_band(modality: str, names: Iterable[str | None]) -> str | None:
-    """The modality's own name of a band that goes by any of `names` (band, common or asset names), or None."""
+    """The modality's own name of a band that goes by any of `names` (of band, asset or colour), or None."""
     for name in names:
         key = (name or "").upper()
         key = _BAND_NAMES[modality].get(key, key)

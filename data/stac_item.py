@@ -1,7 +1,7 @@
 """One STAC item as a `Scene`: its modality, bands, pixel grid, dates and units.
 
-Follows STAC 1.0 and 1.1 with the projection, eo, raster, processing and sat extensions. An item may hold all bands
-in one raster or one raster per band. A raster is opened only where the item does not describe its grid or bands.
+Follows STAC 1.0 and 1.1 with the projection, eo, raster, processing and sat extensions. An item may hold all
+bands in one raster or one raster per band. A raster is opened only where the item does not describe it.
 """
 
 import math
@@ -56,7 +56,7 @@ def scene_of(item: pystac.Item) -> Scene:
     )
     if modality == "hr" and grid.gsd_m > HR_GSD_M:
         raise InputError(
-            f"item {item.id} has {grid.gsd_m:.0f} m pixels; high-resolution images have {HR_GSD_M:.0f} m at most"
+            f"item {item.id} has pixels of {grid.gsd_m:.0f} m; expected {HR_GSD_M:.0f} m at most of HR images"
         )
     date, start, end = acquisition_time(item.datetime, item.properties)
     return Scene(
@@ -116,13 +116,13 @@ def _modality(item: pystac.Item, band_names: Iterable[str | None]) -> str:
         if prefix in said:
             return modality
     names = [name for name in band_names if name]
-    modality = modality_by_bands(names)
-    if modality is None:
+    by_bands = modality_by_bands(names)
+    if by_bands is None:
         found = ", ".join(dict.fromkeys(names)) or "none named"
         raise InputError(
             f"item {item.id} is no known modality; its bands: {found}; expected RGB, Sentinel-2 or -1"
         )
-    return modality
+    return by_bands
 
 
 def _band_sources(
@@ -164,7 +164,7 @@ def _level(item: pystac.Item, modality: str) -> str:
 def acquisition_time(
     at: datetime | None, properties: dict[str, Any]
 ) -> tuple[datetime | None, datetime, datetime]:
-    """(date, start, end) in UTC. A range of at most a month counts as its middle; a longer one has no date."""
+    """(date, start, end) in UTC. A range of a month at most counts as its middle; a longer one is no date."""
     if at is not None:
         at = _utc(at)
         return at, at, at

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -13,29 +13,10 @@ from .modality import MODALITIES
 from .raster import file_stamp
 from .sample import InputError, SampleSpec
 from .scene import Scene
+from .site import Site, Skip
 from .time_series import Acquisition, Span
 
 Series = Mapping[str, tuple[Acquisition, ...]]  # by modality, in the order in which to try them
-
-
-@dataclass(frozen=True)
-class Skip:
-    """A place, tile or cell that cannot be embedded, and why."""
-
-    sample_id: str
-    reason: str
-
-
-@dataclass(frozen=True)
-class Site:
-    """Where a sample lies."""
-
-    sample_id: str
-    window: Window
-    footprint: tuple[tuple[float, float], ...]  # closed ring of (lon_deg, lat_deg), counter-clockwise
-    lon_deg: float  # centroid of the footprint
-    lat_deg: float
-    h3_cell: int
 
 
 @dataclass(frozen=True)
@@ -87,10 +68,11 @@ class Plan:
     summary: PlanSummary
 
 
-def make_plan(tasks: Iterable[SampleTask], skipped: Iterable[Skip], spec: SampleSpec) -> Plan:
+def make_plan(found: Sequence[SampleTask | Skip], spec: SampleSpec) -> Plan:
     """Put tasks in order and sum them up."""
+    tasks = [task for task in found if isinstance(task, SampleTask)]
+    skips = [skip for skip in found if isinstance(skip, Skip)]
     ordered = tuple(sorted(tasks, key=lambda task: (task.h3_cell, task.sample_id, task.start)))
-    skips = tuple(sorted(skipped, key=lambda skip: skip.sample_id))
     dates: Counter[str] = Counter()
     read_bytes = 0
     for task in ordered:
@@ -101,7 +83,7 @@ def make_plan(tasks: Iterable[SampleTask], skipped: Iterable[Skip], spec: Sample
     cells = len({task.h3_cell for task in ordered})
     by_modality = {name: dates[name] for name in MODALITIES if dates[name]}
     summary = PlanSummary(len(ordered), cells, len(skips), by_modality, read_bytes, _notes(ordered))
-    return Plan(ordered, skips, summary)
+    return Plan(ordered, tuple(sorted(skips, key=lambda skip: skip.sample_id)), summary)
 
 
 def _read_bytes(scene: Scene, window: Window) -> int:

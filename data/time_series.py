@@ -1,4 +1,4 @@
-"""Which dates of a modality make its series: periods, acquisitions, and a choice that is clear and well spread."""
+"""Which dates of a modality make its series: periods, acquisitions, and a clear, spread choice of them."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ _MONTHS = {"year": 12, "season": 3, "month": 1}
 
 @dataclass(frozen=True)
 class Acquisition:
-    """One pass of one sensor: the scenes that show it, the preferred first; later ones fill gaps of earlier ones."""
+    """One pass of one sensor: the scenes that show it, the preferred first; later ones fill its gaps."""
 
     modality: str
     date: datetime | None  # None = unknown
@@ -37,8 +37,8 @@ class Acquisition:
 def acquisitions(scenes: Iterable[Scene]) -> tuple[Acquisition, ...]:
     """Scenes of one modality joined into passes, in order of time, unknown dates last.
 
-    A pass joins scenes of one orbit direction within ten minutes: duplicates, and neighbours across a tile border.
-    Of scenes without a date, those with the same range are one.
+    A pass joins scenes of one orbit direction within ten minutes: duplicates, and neighbours across a tile
+    border. Of scenes without a date, those with the same range are one.
     """
     passes: list[list[Scene]] = []
     for scene in sorted(scenes, key=_pass_order):
@@ -76,8 +76,8 @@ def _preference(scene: Scene) -> tuple[float, float, str]:
 def by_preference(found: Sequence[Acquisition], max_dates: int) -> tuple[Acquisition, ...]:
     """Acquisitions in the order in which to try them until `max_dates` are found good.
 
-    Time from the first date to the last is cut into `max_dates` equal parts and the clearest date of each comes
-    first, then the other clear ones, the clearest first. Dates of more than 80 % cloud are left out unless all are.
+    The time from first to last date is cut into `max_dates` equal parts, and the clearest date of each comes
+    first, then the others, the clearest first. Dates of more than 80 % cloud are left out unless all are.
     """
     clear = [a for a in found if _cloud(a) <= CLOUDY_PERCENT] or list(found)
     best: dict[int, Acquisition] = {}
@@ -95,7 +95,7 @@ def _cloud(acquisition: Acquisition) -> float:
 
 
 def _parts(found: Sequence[Acquisition], count: int) -> list[int]:
-    """Of each acquisition, which of `count` equal parts of the time covered it lies in; -1 for unknown dates."""
+    """For each acquisition, which of `count` equal parts of the time covered it lies in; unknown: below 0."""
     dates = [a.date for a in found if a.date]
     if not dates:
         return [-1 - i for i in range(len(found))]
@@ -134,8 +134,8 @@ def periods(
 ) -> tuple[Span, ...]:
     """The periods in which `scenes` have dates, clipped to [start, end), in order of time.
 
-    "all" is one: [start, end) where given, else the days covered. "year" is a calendar year, "season" three months
-    from December, March, June or September, "month" a calendar month. Where no date is known, all is one.
+    "all" is one: [start, end) where given, else the days covered. "year" is a calendar year, "season" three
+    months from December, March, June or September, "month" a calendar month. With no date known, all is one.
     """
     inside = [scene for scene in scenes if within(scene, (start or _EVER[0], end or _EVER[1]))]
     if not inside:

@@ -1,0 +1,61 @@
+"""A lone GeoTIFF, with no catalog to describe it, as a `Scene`."""
+
+from collections.abc import Sequence
+
+from .modality import MODALITIES
+from .raster import Raster, open_raster
+from .sample import InputError
+from .scene import BandSource, Scene, modality_by_bands, standard_band
+from .stac_item import ANY_TIME
+
+# Bands in the order of the products, for files that do not name them, by their number.
+_UNNAMED = {
+    "hr": {3: "R G B", 4: "R G B N"},
+    "s1": {2: "VV VH"},
+    "s2": {
+        10: "B02 B03 B04 B05 B06 B07 B08 B8A B11 B12",
+        12: "B01 B02 B03 B04 B05 B06 B07 B08 B8A B09 B11 B12",
+        13: "B01 B02 B03 B04 B05 B06 B07 B08 B8A B09 B10 B11 B12",
+    },
+}
+
+
+def scene_of_raster(href: str, modality: str | None = None) -> Scene:
+    """The scene in one raster; its date and processing are unknown, and Sentinel-2 is taken as corrected.
+
+    The modality is told by the names of the bands, else by their number and type. Raises InputError when it
+    cannot be told, when a band is missing, and when the raster cannot be read.
+    """
+    raster = open_raster(href)
+    names = raster.band_names
+    modality = modality or modality_by_bands(names) or _modality_by_count(raster)
+    if modality not in MODALITIES:
+        raise InputError(
+            f"{href} has {len(names)} bands ({_named(names)}) of {raster.dataset.dtypes[0]}, which tell no"
+            " modality; expected those of hr, s2 or s1, named in the band descriptions: name the modality"
+        )
+    if not any(standard_band(modality, [name]) for name in names):
+        names = tuple(_UNNAMED[modality].get(len(names), "").split())
+    found = {
+        standard_band(modality, [name]): index for index, name in reversed(list(enumerate(names, start=1)))
+    }
+    bands = tuple(BandSource(name, href, found[name]) for name in MODALITIES[modality].bands if name in found)
+    scene = Scene(href, None, modality, "", bands, raster.grid, None, *ANY_TIME)
+    if scene.missing_bands:
+        raise InputError(
+            f"{href} is taken as {MODALITIES[modality].title} and lacks {' '.join(scene.missing_bands)};"
+            f" its bands: {_named(raster.band_names)}"
+        )
+    return scene
+
+
+def _modality_by_count(raster: Raster) -> str | None:
+    count, dtype = raster.dataset.count, raster.dataset.dtypes[0]
+    if any(raster.band_names):
+        return None
+    fitting = [m for m in _UNNAMED if count in _UNNAMED[m] and (m == "hr") == (dtype == "uint8")]
+    return fitting[0] if len(fitting) == 1 else None
+
+
+def _named(names: Sequence[str | None]) -> str:
+    return " ".join(name or "?" for name in names)

@@ -1,0 +1,101 @@
+"""Which scenes of a place can be used, and which acquisitions of them make its series in each period."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from .modality import MODALITIES
+from .sample import InputError, SampleSpec
+from .scene import Scene
+from .site import Site, Skip
+from .task import SampleTask, Series, series_digest, task_key
+from .time_series import Period, Span, acquisitions, by_preference, check_span, within
+
+Scenes = Mapping[str, Sequence[Scene]]  # by modality
+Dropped = tuple[tuple[str, str], ...]  # (modality, reason)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked of a plan. Raises InputError when it cannot be answered."""
+
+    spec: SampleSpec
+    h3_resolution: int
+    start: datetime | None
+    end: datetime | None
+    period: Period
+    allow_l1c: bool
+
+    def __post_init__(self) -> None:
+        check_span(self.start, self.end)
+        if not 0 <= self.h3_resolution <= 15:
+            raise InputError(f"H3 resolution {self.h3_resolution}; expected 0 to 15")
+
+    @property
+    def s2_levels(self) -> tuple[str, ...]:
+        """In order of preference."""
+        return (*self.spec.s2_levels, "L1C") if self.allow_l1c else self.spec.s2_levels
+
+
+def usable_scenes(scenes: Iterable[Scene], request: Request) -> tuple[Scenes, Dropped]:
+    """Scenes that the model can take, by modality, and the modalities it cannot take, whole or in part."""
+    by_modality: dict[str, list[Scene]] = defaultdict(list)
+    for scene in scenes:
+        by_modality[scene.modality].append(scene)
+    usable: dict[str, list[Scene]] = {}
+    dropped: list[tuple[str, str]] = []
+    for modality in (name for name in MODALITIES if name in by_modality):
+        found = by_modality[modality]
+        complete = [scene for scene in found if not scene.missing_bands]
+        if len(complete) < len(found):
+            dropped.append((modality, _missing_bands(found, len(complete))))
+        kept = _of_best_level(complete, request.s2_levels) if modality == "s2" else complete
+        if kept:
+            usable[modality] = kept
+        elif complete:
+            wanted = " or ".join(request.spec.s2_levels)
+            dropped.append(
+                (modality, f"level {complete[0].level}, the weights want {wanted} (see --allow-l1c)")
+            )
+    return usable, tuple(dropped)
+
+
+def _missing_bands(scenes: Sequence[Scene], complete: int) -> str:
+    names = " ".join(next(scene.missing_bands for scene in scenes if scene.missing_bands))
+    count = f"{len(scenes) - complete} of {len(scenes)} scenes: " if complete else ""
+    return f"{count}bands missing: {names}"
+
+
+def _of_best_level(scenes: Sequence[Scene], levels: Iterable[str]) -> list[Scene]:
+    """Scenes of the first level that any has, and those of unknown level; levels are never mixed."""
+    for level in levels:
+        if found := [scene for scene in scenes if scene.level in (level, "")]:
+            return found
+    return []
+
+
+def tasks_of(
+    sites: Iterable[Site | Skip], scenes: Scenes, dropped: Dropped, spans: Iterable[Span], spec: SampleSpec
+) -> list[SampleTask | Skip]:
+    """A task for every site and period that has scenes; skips pass through."""
+    chosen = [(span, _series(scenes, span, spec)) for span in spans]
+    digested = [(span, series, series_digest(series)) for span, series in chosen if series]
+    tasks: list[SampleTask | Skip] = []
+    for site in sites:
+        if isinstance(site, Skip):
+            tasks.append(site)
+            continue
+        for span, series, digest in digested:
+            key = task_key(site, span, spec, digest)
+            tasks.append(SampleTask(site, *span, series, dropped, key))
+    return tasks
+
+
+def _series(scenes: Scenes, span: Span, spec: SampleSpec) -> Series:
+    found = {
+        modality: acquisitions(scene for scene in scenes[modality] if within(scene, span))
+        for modality in MODALITIES
+        if modality in scenes
+    }
+    return {name: by_preference(passes, spec.max_dates[name]) for name, passes in found.items() if passes}
