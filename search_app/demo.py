@@ -14,7 +14,7 @@ from indexer.query import Cell, Query
 from indexer.search import search
 from indexer.table import EmbeddingTable
 
-from .embed_command import Period, run_embed
+from .embed_command import Dates, run_embed
 from .output import Format, emit
 from .progress import progress_bar, say
 from .search_command import for_people
@@ -22,23 +22,23 @@ from .search_command import for_people
 IMAGERY = "simulated-imagery"
 
 
-def run_demo(path: Path, *, quiet: bool = False) -> None:
+def run_demo(path: Path) -> None:
     """Simulate, embed, fit prototypes, search; everything lands in `path`."""
     began = time.monotonic()
-    say("[bold]skyhex demo[/]: a simulated landscape, no real place on Earth", quiet=quiet)
-    with progress_bar("simulate", "rasters", quiet=quiet) as progress:
+    say("[bold]skyhex demo[/]: a simulated landscape, no real place on Earth")
+    with progress_bar("simulate", "rasters") as progress:
         catalog = simulate(path / IMAGERY, progress=progress)
-    report = run_embed(str(catalog), path, whole_area(catalog), Period(), quiet=quiet)
+    report = run_embed(str(catalog), path, whole_area(catalog), Dates())
     assert report is not None
-    with progress_bar("prototypes", "regions", quiet=quiet) as progress:
+    with progress_bar("prototypes", "regions") as progress:
         fit_prototypes(report.table, progress=progress)
     table = EmbeddingTable.open(path)
     cell = typical_cell(table)
     hits = search(table, Query(positives=(Cell(cell),)), k=10)
     name = h3.int_to_str(cell)
-    say(f"\nWhere else does it look like [bold]{name}[/]? (simulated; {hits.plan})", quiet=quiet)
+    say(f"\nWhere else does it look like [bold]{name}[/]? (simulated; {hits.plan})")
     emit(for_people(hits.rows), Format.table, None)
-    say(next_commands(path, name, time.monotonic() - began), quiet=quiet)
+    say(next_commands(path, name, time.monotonic() - began))
 
 
 def whole_area(catalog: Path) -> shapely.Geometry:

@@ -13,6 +13,7 @@ from data.cover import Plan, plan_area, plan_chips
 from data.reader import read_sample
 from data.sample import InputError, Sample
 from data.stac import Catalog, read_catalog
+from data.time_series import Period
 from encoder.embed import Encoder
 from indexer.faiss_index import build_index
 
@@ -48,19 +49,19 @@ class AreaChoice:
 
 
 @dataclass(frozen=True)
-class Period:
+class Dates:
     """Which dates go in, and how they are cut into rows."""
 
     start: datetime | None = None
     end: datetime | None = None
-    unit: str = "all"  # all, year, season or month
+    period: Period = "all"
 
 
 def run_embed(
     catalog_href: str,
     table: Path,
     area: shapely.Geometry | None,
-    period: Period,
+    dates: Dates,
     *,
     h3_resolution: int | None = None,
     weights: str = "nano",
@@ -69,7 +70,6 @@ def run_embed(
     index: bool = True,
     dry_run: bool = False,
     workers: int = 1,
-    quiet: bool = False,
 ) -> EmbedReport | None:
     """Embed a catalog into a table and print what was done. An `area` of None means chips.
 
@@ -79,12 +79,12 @@ def run_embed(
     resolution = h3_resolution or (CHIP_RESOLUTION if area is None else AREA_RESOLUTION)
     catalog = read_catalog(catalog_href)
     encoder = Encoder(weights, device=device)
-    plan = make_plan(catalog, encoder, area, period, h3_resolution=resolution, allow_l1c=allow_l1c)
-    say(f"model {encoder.info.name} on {encoder.device}", quiet=quiet)
+    plan = make_plan(catalog, encoder, area, dates, h3_resolution=resolution, allow_l1c=allow_l1c)
+    say(f"model {encoder.info.name} on {encoder.device}")
     if dry_run:
         _print_dry_run(plan, encoder)
         return None
-    with progress_bar("embed", "samples", quiet=quiet) as progress:
+    with progress_bar("embed", "samples") as progress:
         report = embed_plan(
             plan,
             encoder,
@@ -94,13 +94,13 @@ def run_embed(
             workers=workers,
             progress=progress,
         )
-    _print_report(report, table, quiet=quiet)
+    _print_report(report, table)
     if report.table.row_count == 0:
         raise InputError(f"Nothing could be embedded. The reasons are in {table / SKIPPED_FILE}.")
     if index:
-        with progress_bar("index", "rows", quiet=quiet) as progress:
+        with progress_bar("index", "rows") as progress:
             info = build_index(report.table, progress=progress)
-        say(str(info), quiet=quiet)
+        say(str(info))
     return report
 
 
@@ -108,22 +108,32 @@ def make_plan(
     catalog: Catalog,
     encoder: Encoder,
     area: shapely.Geometry | None,
-    period: Period,
+    dates: Dates,
     *,
     h3_resolution: int,
     allow_l1c: bool,
 ) -> Plan:
     """Cells or chips, with the dates each will be made of."""
-    common = {
-        "h3_resolution": h3_resolution,
-        "start": period.start,
-        "end": period.end,
-        "period": period.unit,
-        "allow_l1c": allow_l1c,
-    }
     if area is None:
-        return plan_chips(catalog, encoder.spec, **common)
-    return plan_area(catalog, encoder.spec, area, **common)
+        return plan_chips(
+            catalog,
+            encoder.spec,
+            h3_resolution=h3_resolution,
+            start=dates.start,
+            end=dates.end,
+            period=dates.period,
+            allow_l1c=allow_l1c,
+        )
+    return plan_area(
+        catalog,
+        encoder.spec,
+        area,
+        h3_resolution=h3_resolution,
+        start=dates.start,
+        end=dates.end,
+        period=dates.period,
+        allow_l1c=allow_l1c,
+    )
 
 
 def _box(west: float, south: float, east: float, north: float) -> shapely.Geometry:
@@ -175,15 +185,14 @@ def _trial_rate(plan: Plan, encoder: Encoder) -> float:
     return len(tasks) / (time.perf_counter() - began)
 
 
-def _print_report(report: EmbedReport, table: Path, *, quiet: bool) -> None:
+def _print_report(report: EmbedReport, table: Path) -> None:
     say(
         f"{report.embedded:,} samples embedded, {report.already:,} were there already; "
         f"{report.table.row_count:,} rows in {table}",
-        quiet=quiet,
     )
     for (modality, reason), n in Counter(report.dropped).most_common(12):
-        say(f"[yellow]left out[/] {modality} of {n} samples: {reason}", quiet=quiet)
+        say(f"[yellow]left out[/] {modality} of {n} samples: {reason}")
     if report.skipped:
-        say(f"[yellow]skipped[/] {len(report.skipped)} places (all in {table / SKIPPED_FILE}):", quiet=quiet)
+        say(f"[yellow]skipped[/] {len(report.skipped)} places (all in {table / SKIPPED_FILE}):")
         for skip in report.skipped[:12]:
-            say(f"  {skip.sample_id}: {skip.reason}", quiet=quiet)
+            say(f"  {skip.sample_id}: {skip.reason}")

@@ -1,4 +1,7 @@
-"""Progress bars with rates, on stderr, so that results on stdout can be piped."""
+"""Progress bars with rates, on stderr, so that results on stdout can be piped.
+
+`console.quiet` silences all of it.
+"""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -27,7 +30,7 @@ class _RateColumn(ProgressColumn):
 
 
 @contextmanager
-def progress_bar(title: str, unit: str, *, quiet: bool = False) -> Iterator[Callable[[int, int], None]]:
+def progress_bar(title: str, unit: str) -> Iterator[Callable[[int, int], None]]:
     """Yield a function that is told (done, total) and draws it."""
     columns = (
         TextColumn("{task.description:<24}"),
@@ -36,12 +39,11 @@ def progress_bar(title: str, unit: str, *, quiet: bool = False) -> Iterator[Call
         _RateColumn(),
         TimeRemainingColumn(compact=True, elapsed_when_finished=True),
     )
-    with Progress(*columns, console=console, disable=quiet) as bar:
+    with Progress(*columns, console=console) as bar:
         task = bar.add_task(title, total=None, unit=unit)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
-def say(text: str, *, quiet: bool = False) -> None:
+def say(text: str) -> None:
     """A line of news on stderr."""
-    if not quiet:
-        console.print(text, highlight=False)
+    console.print(text, highlight=False, soft_wrap=True)

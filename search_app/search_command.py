@@ -13,7 +13,7 @@ import pyarrow as pa
 from indexer.cells import parse_cell
 from indexer.errors import QueryError
 from indexer.filters import Filter, Region
-from indexer.query import Cell, LonLat, Query, Vector
+from indexer.query import Cell, Example, LonLat, Query, Vector
 from indexer.table import EmbeddingTable
 
 COLUMNS = {
@@ -55,7 +55,7 @@ def build_query(table: EmbeddingTable, words: QueryWords) -> Query:
         QueryError: nothing to look like, a name or an id that cannot be read, a table of another model.
         InputError: a chip that cannot be embedded.
     """
-    positives = [
+    positives: list[Example] = [
         *(Cell(parse_cell(text)) for text in words.cells),
         *(_lonlat(text) for text in words.lonlats),
         *(Vector(vector) for vector in _embed_chips(table, words.chips, words)),
@@ -141,7 +141,7 @@ def _read_vector(path: Path) -> np.ndarray:
             vector = np.load(path, allow_pickle=False)
         else:
             vector = np.asarray(json.loads(path.read_text(encoding="utf-8")), np.float32)
-        return vector.astype(np.float32)
+        return np.asarray(vector, np.float32)
     except (ValueError, TypeError) as error:
         raise QueryError(
             f"{path} holds no vector ({error}); expected a .npy array or a JSON list of numbers."

@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -23,7 +22,7 @@ from indexer.errors import TableError
 from indexer.schema import ModelInfo, to_matrix
 from indexer.table import EmbeddingTable
 from search_app import embed_job
-from search_app.embed_command import Period, run_embed
+from search_app.embed_command import Dates, run_embed
 from search_app.embed_job import CHUNK_MAX, chunks_of, open_or_create
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -50,7 +49,7 @@ def area_of(catalog: Path) -> shapely.Geometry:
 
 
 def embed(catalog: Path, table: Path, **options: Any) -> embed_job.EmbedReport:
-    report = run_embed(str(catalog), table, area_of(catalog), Period(), workers=0, quiet=True, **options)
+    report = run_embed(str(catalog), table, area_of(catalog), Dates(), workers=0, **options)
     assert report is not None
     return report
 
@@ -156,9 +155,9 @@ def vectors(table: EmbeddingTable) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def real_table(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def real_table(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("samples")
-    run_embed(str(shared / "samples" / "catalog.json"), path, None, Period(), workers=1, quiet=True)
+    run_embed(str(shared / "samples" / "catalog.json"), path, None, Dates(), workers=1)
     return path
 
 
