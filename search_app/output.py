@@ -145,7 +145,8 @@ def _terminal_table(rows: pa.Table, title: str) -> Table:
     table = Table(title=title or None, title_justify="left", header_style="bold", box=None, pad_edge=False)
     for name, kind in zip(rows.column_names, rows.schema.types, strict=True):
         right = pa.types.is_integer(kind) or pa.types.is_floating(kind)
-        table.add_column(name, justify="right" if right and not is_cell_column(name) else "left")
+        cell = is_cell_column(name)
+        table.add_column(name, justify="right" if right and not cell else "left", no_wrap=cell)
     for row in records(rows.slice(0, TERMINAL_ROWS)):
         table.add_row(*(_short(value) for value in row.values()))
     if rows.num_rows > TERMINAL_ROWS:

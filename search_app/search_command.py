@@ -3,8 +3,9 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import h3
 import numpy as np
@@ -94,15 +95,34 @@ def build_filter(
 
 
 def for_people(rows: pa.Table) -> pa.Table:
-    """The columns of a result that fit a terminal."""
-    wanted = ("rank", "similarity", "h3_cell", "sample_id", "start_datetime", "end_datetime", "lon", "lat",
-              "n_hr", "n_s2", "n_s1", "prototype")  # fmt: skip
-    columns = [name for name in wanted if name in rows.column_names]
-    if "sample_id" in columns and rows["sample_id"].to_pylist() == [
-        h3.int_to_str(c) for c in rows["h3_cell"].to_pylist()
-    ]:
-        columns.remove("sample_id")  # of an area: the cell, once more
-    return rows.select(columns)
+    """The columns of a result that fit a terminal of 80 characters."""
+    starts, ends = rows["start_datetime"].to_pylist(), rows["end_datetime"].to_pylist()
+    columns = {
+        "rank": rows["rank"],
+        "like": [f"{similarity:.3f}" for similarity in rows["similarity"].to_pylist()],
+        "h3_cell": rows["h3_cell"],
+        "place": [_without_cell(i, c) for i, c in zip(*_lists(rows, "sample_id", "h3_cell"), strict=True)],
+        "period": [_period(start, end) for start, end in zip(starts, ends, strict=True)],
+        "lon": [f"{lon:.4f}" for lon in rows["lon"].to_pylist()],
+        "lat": [f"{lat:.4f}" for lat in rows["lat"].to_pylist()],
+    }
+    if not any(columns["place"]):
+        del columns["place"]  # an area's samples have no name but their cell
+    return pa.table(columns)
+
+
+def _period(start: datetime, end: datetime) -> str:
+    """A day, or the first and the last month of [start, end)."""
+    last = end - timedelta(microseconds=1)
+    return f"{start:%Y-%m-%d}" if end - start <= timedelta(days=1) else f"{start:%Y-%m}..{last:%Y-%m}"
+
+
+def _lists(rows: pa.Table, *names: str) -> list[list[Any]]:
+    return [rows[name].to_pylist() for name in names]
+
+
+def _without_cell(sample_id: str, cell: int) -> str:
+    return "" if sample_id == h3.int_to_str(cell) else sample_id
 
 
 def _lonlat(text: str) -> LonLat:
