@@ -1,0 +1,126 @@
+"""Arrays in files: written in a stream, mapped into memory, and checked block by block when first touched.
+
+So that opening costs nothing however large the file, and damage is an error instead of a wrong answer.
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+BLOCK_BYTES = 1 << 20
+
+
+class DamagedIndexError(Exception):
+    """A file of an index is not what its manifest says. Searches go on without the index."""
+
+
+@dataclass(frozen=True)
+class ArrayFile:
+    """What a manifest says of an array's file."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    block_crc32: tuple[int, ...]  # of each BLOCK_BYTES
+
+    @staticmethod
+    def from_json(values: dict[str, Any]) -> ArrayFile:
+        return ArrayFile(
+            values["name"], values["dtype"], tuple(values["shape"]), tuple(values["block_crc32"])
+        )
+
+
+class ArrayWriter:
+    """Writes an array (n, ...) in pieces along its first axis."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self._name = name
+        self._file = (folder / name).open("wb")
+        self._like: NDArray[Any] | None = None
+        self._rows = 0
+        self._crcs: list[int] = []
+        self._pending = b""  # less than a block
+
+    def append(self, rows: NDArray[Any]) -> None:
+        """Add rows (m, ...)."""
+        like = self._like = rows if self._like is None else self._like
+        assert rows.dtype == like.dtype, (rows.dtype, like.dtype)
+        assert rows.shape[1:] == like.shape[1:], (rows.shape, like.shape)
+        content = np.ascontiguousarray(rows).tobytes()
+        self._file.write(content)
+        self._rows += len(rows)
+        content = self._pending + content
+        whole = len(content) - len(content) % BLOCK_BYTES
+        view = memoryview(content)
+        self._crcs += [zlib.crc32(view[i : i + BLOCK_BYTES]) for i in range(0, whole, BLOCK_BYTES)]
+        self._pending = content[whole:]
+
+    def close(self) -> ArrayFile:
+        """Finish the file and say what is in it."""
+        self._file.close()
+        if self._pending:
+            self._crcs.append(zlib.crc32(self._pending))
+        assert self._like is not None, "an array without rows"
+        shape = (self._rows, *self._like.shape[1:])
+        return ArrayFile(self._name, self._like.dtype.str, shape, tuple(self._crcs))
+
+
+@dataclass(frozen=True)
+class CheckedArray:
+    """An array (n, ...) in memory, or in a file that is mapped and not to be trusted before `check`."""
+
+    unchecked: NDArray[Any]
+    path: Path | None = None
+    _block_crc32: tuple[int, ...] = ()
+    _known_good: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool), repr=False)
+
+    @staticmethod
+    def open(folder: Path, file: ArrayFile) -> CheckedArray:
+        """Map a file. Raises `DamagedIndexError` if it is missing or of another size."""
+        path = folder / file.name
+        expected = int(np.prod(file.shape, dtype=object)) * np.dtype(file.dtype).itemsize
+        try:
+            found = path.stat().st_size
+        except OSError as error:
+            raise DamagedIndexError(f"{path} cannot be read: {error.strerror}") from error
+        if found != expected or len(file.block_crc32) != -(-expected // BLOCK_BYTES):
+            raise DamagedIndexError(f"{path} has {found} bytes, expected {expected}")
+        if expected == 0:
+            return CheckedArray(np.empty(file.shape, file.dtype), path)
+        array = np.memmap(path, file.dtype, mode="r", shape=file.shape).view(np.ndarray)
+        return CheckedArray(array, path, file.block_crc32, np.zeros(len(file.block_crc32), bool))
+
+    def __len__(self) -> int:
+        return len(self.unchecked)
+
+    def whole(self) -> NDArray[Any]:
+        """The array, all of it checked. Raises `DamagedIndexError`."""
+        self.check(np.array([0]), np.array([len(self)]))
+        return self.unchecked
+
+    def check(self, starts: NDArray[np.int64], stops: NDArray[np.int64]) -> None:
+        """Compare the blocks under non-empty ranges of rows with their checksums, once in a process.
+
+        Raises:
+            DamagedIndexError: they differ.
+        """
+        if self._known_good.all():
+            return
+        row_bytes = self.unchecked.nbytes // len(self)
+        steps = np.zeros(len(self._known_good) + 1, np.int64)  # +1 where a range begins, -1 after it ends
+        np.add.at(steps, starts * row_bytes // BLOCK_BYTES, 1)
+        np.add.at(steps, (stops * row_bytes - 1) // BLOCK_BYTES + 1, -1)
+        content = memoryview(self.unchecked.reshape(-1).view(np.uint8).data)
+        for block in np.flatnonzero((np.cumsum(steps[:-1]) > 0) & ~self._known_good).tolist():
+            if (
+                zlib.crc32(content[block * BLOCK_BYTES : (block + 1) * BLOCK_BYTES])
+                != self._block_crc32[block]
+            ):
+                raise DamagedIndexError(f"{self.path} is damaged at byte {block * BLOCK_BYTES}")
+            self._known_good[block] = True

@@ -1,0 +1,82 @@
+"""Sets of rows as ranges: in order of H3 cell a region is a few hundred, however many rows it holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Rows = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class RowRanges:
+    """Sorted, disjoint, non-empty half-open ranges [start, stop) of row numbers."""
+
+    starts: Rows  # (m,)
+    stops: Rows  # (m,)
+
+    @staticmethod
+    def all_of(row_count: int) -> RowRanges:
+        """Every row of a matrix."""
+        return RowRanges.merged(np.array([0]), np.array([row_count]))
+
+    @staticmethod
+    def merged(starts: Rows, stops: Rows) -> RowRanges:
+        """From ranges in any order, overlapping, touching or empty."""
+        some = stops > starts
+        order = np.argsort(starts[some], kind="stable")
+        starts, stops = starts[some][order].astype(np.int64), stops[some][order].astype(np.int64)
+        if len(starts) == 0:
+            return RowRanges(starts, stops)
+        reach = np.maximum.accumulate(stops)
+        opens = np.r_[True, starts[1:] > reach[:-1]]
+        return RowRanges(starts[opens], reach[np.r_[opens[1:], True]])
+
+    @staticmethod
+    def of_rows(rows: Rows) -> RowRanges:
+        """From ascending, distinct row numbers."""
+        opens = np.flatnonzero(np.diff(rows, prepend=-2) != 1)
+        closes = np.r_[opens[1:], len(rows)] - 1 if len(rows) else opens
+        return RowRanges(rows[opens].astype(np.int64), rows[closes].astype(np.int64) + 1)
+
+    @property
+    def count(self) -> int:
+        """How many rows."""
+        return int((self.stops - self.starts).sum())
+
+    def rows(self) -> Rows:
+        """The row numbers, ascending: (count,)."""
+        lengths = self.stops - self.starts
+        before = np.cumsum(lengths) - lengths
+        return np.asarray(np.arange(lengths.sum()) + np.repeat(self.starts - before, lengths))
+
+    def mask(self, row_count: int) -> Mask:
+        """Which of so many rows are in the set: (row_count,)."""
+        steps = np.zeros(row_count + 1, np.int8)
+        steps[self.starts] += 1
+        steps[self.stops] -= 1
+        return np.asarray(np.cumsum(steps[:-1], dtype=np.int8).view(bool))
+
+    def keep(self, mask: Mask) -> RowRanges:
+        """Those rows where `mask` (count,), in the order of `rows()`, holds."""
+        return self if mask.all() else RowRanges.of_rows(self.rows()[mask])
+
+    def __and__(self, other: RowRanges) -> RowRanges:
+        first = np.searchsorted(other.stops, self.starts, side="right")
+        last = np.searchsorted(other.starts, self.stops, side="left")
+        mine = np.repeat(np.arange(len(self.starts)), last - first)
+        theirs = RowRanges(first, last).rows()
+        return RowRanges(
+            np.maximum(self.starts[mine], other.starts[theirs]),
+            np.minimum(self.stops[mine], other.stops[theirs]),
+        )
+
+    def split(self, shortest_long: int) -> tuple[RowRanges, RowRanges]:
+        """The ranges of at least so many rows, and the others."""
+        long = self.stops - self.starts >= shortest_long
+        return RowRanges(self.starts[long], self.stops[long]), RowRanges(
+            self.starts[~long], self.stops[~long]
+        )
