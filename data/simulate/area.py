@@ -110,7 +110,7 @@ class Area:
 
 
 # Each lies around the centre of an H3 cell of resolution 4, so it is one region of prototypes. Together
-# 1,060 cells of resolution 9 have their whole window of 640 m inside.
+# 1,063 cells of resolution 9 have their whole window of 640 m inside.
 DEFAULT_AREAS = (
     Area("simulated-plain", 2.759, 49.749, 7840, PLAIN),
     Area("simulated-hills", 12.441, 47.991, 7840, HILLS),

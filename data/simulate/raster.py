@@ -6,7 +6,7 @@ from typing import Any
 
 import rasterio
 from numpy.typing import NDArray
-from rasterio.transform import Affine, from_origin
+from rasterio.transform import Affine
 
 from .area import Area
 
@@ -16,7 +16,7 @@ _DIGEST_TAG = "SIMULATION"  # of the parameters that the pixels were drawn from
 def transform_of(area: Area, gsd_m: float) -> Affine:
     """The grid of an area at a pixel size: from its north-west corner."""
     west, _, _, north = area.bounds_m
-    return from_origin(west, north, gsd_m, gsd_m)
+    return Affine(gsd_m, 0, west, 0, -gsd_m, north)
 
 
 def write_cog(
@@ -42,6 +42,7 @@ def write_cog(
         "transform": transform_of(area, area.side_m / width),
         "nodata": nodata,
         "compress": "DEFLATE",
+        "blocksize": 256,  # windows of one sample are 64 and 256 px
         "predictor": "YES" if count > 1 else "NO",
         "overview_resampling": "average" if count > 1 else "mode",
     }

@@ -17,6 +17,7 @@ SCL_CLOUDS = (SCL_CLOUD_MEDIUM, SCL_CLOUD_HIGH, SCL_CIRRUS)
 _CLOUD = np.array((0.64, 0.62, 0.61, 0.62, 0.63, 0.64, 0.64, 0.65, 0.42, 0.33), np.float32)
 _HAZE = np.array((0.006, 0.004, 0.003, 0.002, 0.001, 0.001, 0.001, 0.001, 0.0, 0.0), np.float32)
 _CLOUD_HEIGHT_M = 900.0
+_LEAST_OPACITY = np.float32(0.05)  # of what is called cloud
 _TWENTY_METRE_BANDS = [3, 4, 5, 7, 8, 9]  # B05 B06 B07 B8A B11 B12
 _PATCH = np.array((-0.7, -0.4, -0.9, -0.3, 0.8, 1.0, 1.0, 1.0, -0.3, -0.7), np.float32)  # vigour's effect
 _SPECKLE_BLUR = 0.12  # pixels of 10 m overlap in a resolution cell of 20 m
@@ -139,7 +140,7 @@ def _clouds(rng: np.random.Generator, size_px: int, share: float, sun: Sun) -> t
     if share == 0:
         return np.zeros_like(noise), np.zeros_like(noise)
     edge, softness = np.quantile(noise, 1 - share), np.float32(0.55)
-    opacity = ((noise - edge) / softness + 0.1).clip(0, 1).astype(np.float32)
+    opacity = ((noise - edge) / softness + _LEAST_OPACITY).clip(0, 1).astype(np.float32)
     away_px = _CLOUD_HEIGHT_M / np.tan(sun.elevation_rad) / 10
     shift = round(away_px * np.cos(sun.azimuth_rad)), round(-away_px * np.sin(sun.azimuth_rad))
     return opacity, blur(np.roll(opacity, shift, (0, 1)), 0.25)
@@ -152,7 +153,11 @@ def _classify(ground: Field, cloud: Field, shadow: Field) -> NDArray[np.uint8]:
     scl = np.where(nir - red > 0.4 * (nir + red), SCL_VEGETATION, SCL_BARE)
     scl[(nir < 0.05) & (swir < 0.04)] = SCL_WATER
     scl[shadow > 0.25] = SCL_SHADOW
-    for least_opacity, label in ((0.1, SCL_CIRRUS), (0.3, SCL_CLOUD_MEDIUM), (0.6, SCL_CLOUD_HIGH)):
+    for least_opacity, label in (
+        (_LEAST_OPACITY, SCL_CIRRUS),
+        (0.3, SCL_CLOUD_MEDIUM),
+        (0.6, SCL_CLOUD_HIGH),
+    ):
         scl[cloud > least_opacity] = label
     return scl.astype(np.uint8)
 

@@ -91,10 +91,10 @@ class Material:
     grain: float = 0.03
 
 
-_WHEAT = Calendar(0.95, (92, 11), (184, 6), 208, winter=0.24, autumn_day=302)
+_WHEAT = Calendar(0.95, (92, 11), (184, 6), 208, winter=0.32, autumn_day=302)
 _RAPE = Calendar(0.95, (80, 11), (181, 6), 203, winter=0.45, autumn_day=262, bloom=(124, 15))
 _MAIZE = Calendar(0.96, (170, 8), (262, 7), 280)
-_GRASS = Calendar(0.90, (88, 14), (300, 25), 345, winter=0.66, autumn_day=310)
+_GRASS = Calendar(0.90, (88, 14), (300, 25), 345, winter=0.75, autumn_day=310)
 _LEAVES = Calendar(0.96, (113, 5), (296, 6), 322, winter=0.04, autumn_day=345)
 _NEEDLES = Calendar(0.93, (120, 20), (999, 10), 999, winter=0.85)
 _LAWN = Calendar(0.85, (80, 14), (305, 25), 350, winter=0.6, autumn_day=310)
