@@ -58,8 +58,9 @@ def cells_to_text(cells: ArrayLike) -> list[str]:
 
 
 def as_cells(cells: ArrayLike) -> Cells:
-    """Cells as uint64, whatever integers they came as."""
-    return np.asarray(cells).astype(np.uint64, copy=False)
+    """Cells as uint64, whatever integers they came as; floats have lost digits, and are not taken."""
+    assert getattr(cells, "dtype", np.dtype(np.uint64)) != np.float64, "cells as float64 are no longer exact"
+    return np.asarray(cells, np.uint64)
 
 
 def resolution_of(cell: int) -> int:

@@ -27,11 +27,15 @@ class Rewrite:
     """Parts to replace by the union of their rows and new ones; new rows win."""
 
     parts: tuple[PartFile, ...]
-    rows: pa.Table | None
+    fresh: pa.Table | None
+
+    @property
+    def rows(self) -> int:
+        return sum(part.rows for part in self.parts) + (len(self.fresh) if self.fresh else 0)
 
     @property
     def bytes(self) -> int:
-        return sum(part.bytes for part in self.parts) + (self.rows.nbytes if self.rows else 0)
+        return sum(part.bytes for part in self.parts) + (self.fresh.nbytes if self.fresh else 0)
 
 
 @dataclass(frozen=True)
@@ -69,7 +73,7 @@ class Merger:
         return Merged(tuple(files), replaced, optional)
 
     def _rewrite(self, base: Manifest, step: Rewrite, schema: pa.Schema) -> tuple[list[PartFile], int]:
-        name = (step.parts, schema, step.rows and (step.rows["h3_cell"][0], step.rows["h3_cell"][-1]))
+        name = (step.parts, schema, step.fresh and (step.fresh["h3_cell"][0], step.fresh["h3_cell"][-1]))
         if name not in self._written:
             self._written[name] = rewrite(self.storage, base, step, schema)
         return self._written[name]
@@ -79,8 +83,8 @@ def rewrite(storage: Storage, base: Manifest, step: Rewrite, schema: pa.Schema) 
     """Write the union of a step's parts and rows; the new parts, and how many rows were replaced."""
     old = [with_columns(parts.read_part(storage, part), schema) for part in step.parts]
     merged, replaced = pa.concat_tables(old) if old else schema.empty_table(), 0
-    if step.rows is not None:
-        merged, replaced = replace_rows(merged, step.rows)
+    if step.fresh is not None:
+        merged, replaced = replace_rows(merged, step.fresh)
     written = [parts.write_part(storage, piece, base) for piece in split(merged)]
     return written, replaced
 
@@ -136,12 +140,11 @@ def _join(left: PartFile | Rewrite, right: PartFile | Rewrite) -> Rewrite | None
     """One rewrite of both, where that is worth it."""
     if isinstance(left, PartFile) and isinstance(right, PartFile):
         return None
-    sizes = left.bytes, right.bytes
-    kept = sum(size for step, size in zip((left, right), sizes, strict=True) if isinstance(step, PartFile))
-    if sum(sizes) > JOINED_BYTES or 2 * kept > sum(sizes):  # a kept part larger than the rewrite stays
+    kept = sum(step.rows for step in (left, right) if isinstance(step, PartFile))
+    if left.bytes + right.bytes > JOINED_BYTES or 2 * kept > left.rows + right.rows:  # a larger part stays
         return None
     a, b = (Rewrite((step,), None) if isinstance(step, PartFile) else step for step in (left, right))
-    fresh = [rows for rows in (a.rows, b.rows) if rows is not None]
+    fresh = [rows for rows in (a.fresh, b.fresh) if rows is not None]
     return Rewrite(a.parts + b.parts, pa.concat_tables(fresh))
 
 

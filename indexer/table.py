@@ -307,9 +307,10 @@ class EmbeddingTable:
         return self.commit(lambda base: upkeep.compacted(self.storage, base))
 
     def vacuum(self, keep: int = 1, grace: timedelta = upkeep.GRACE) -> list[str]:
-        """Delete the manifests of all but the newest `keep` snapshots, and the files that none of them names.
+        """Delete all but the newest `keep` snapshots, and the files that no kept one names.
 
-        Files younger than `grace` stay: a writer may be about to name them. Returns the paths deleted.
+        What was the newest, or was written, within `grace` stays: others may be at work on it. Returns the
+        paths deleted.
         """
         return upkeep.vacuum(self.storage, keep, grace)
 

@@ -35,21 +35,27 @@ def compacted(storage: Storage, base: Manifest) -> Manifest:
 
 
 def vacuum(storage: Storage, keep: int, grace: timedelta) -> list[str]:
-    """Delete manifests first, oldest first, then orphans: dying on the way leaves only more orphans."""
+    """Delete manifests first, oldest first, then orphans: dying on the way leaves only more orphans.
+
+    Kept are the newest `keep` snapshots and any that was the newest within `grace`, for whoever reads it or
+    writes on top of it; so are files younger than that, which a writer may be about to name.
+    """
     if keep < 1:
         raise TableError(f"keep {keep} snapshots: the newest always stays, so expected 1 or more")
     files = list(
         storage.list()
     )  # before the manifests are read: what is committed later is younger than this
-    numbers = snapshot_numbers(storage)
-    named = {path for number in numbers[-keep:] for path in _named_files(read_manifest(storage, number))}
     before = datetime.now(UTC) - grace
+    manifests = [read_manifest(storage, number) for number in snapshot_numbers(storage)]
+    replaced = [datetime.fromisoformat(successor.committed) for successor in manifests[1:]]
+    old = [m for m, when in zip(manifests[:-keep], replaced, strict=False) if when < before]
+    named = {path for manifest in manifests[len(old) :] for path in _named_files(manifest)}
     orphans = [
         file.path
         for file in files
         if file.path.startswith(PREFIXES) and file.path not in named and file.modified < before
     ]
-    doomed = [manifest_path(number) for number in numbers[:-keep]] + orphans
+    doomed = [manifest_path(manifest.snapshot) for manifest in old] + orphans
     for path in doomed:
         storage.delete(path)
     return doomed
