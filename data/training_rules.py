@@ -109,6 +109,19 @@ def _flat(geometry: BaseGeometry, lon_deg: float, lat_deg: float) -> BaseGeometr
     return shapely.transform(geometry, project)
 
 
+def far_from_footprints(
+    lonlat: np.ndarray, footprints: Sequence[BaseGeometry], metres: float = BUFFER_M
+) -> np.ndarray:
+    """True for each point (n, 2) in degrees that lies farther than `metres` from all footprints."""
+    far = np.ones(len(lonlat), dtype=bool)
+    for footprint in footprints:
+        centre = footprint.centroid
+        points = _flat(shapely.multipoints(lonlat), centre.x, centre.y)
+        distance = shapely.distance(shapely.get_parts(points), _flat(footprint, centre.x, centre.y))
+        far &= distance > metres
+    return far
+
+
 def far_from_points(lonlat: np.ndarray, others: np.ndarray, metres: float = BUFFER_M) -> np.ndarray:
     """True for each point (n, 2) in degrees that lies farther than `metres` from all others (m, 2)."""
     limit = math.cos(math.radians(metres / METRES_PER_DEGREE))

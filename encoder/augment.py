@@ -80,10 +80,13 @@ def cropped(sample: Sample, rng: np.random.Generator, window_cells: int) -> Samp
 def _date_split(
     first: ImageSeries, second: ImageSeries, rng: np.random.Generator, at_most: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Dates (n,) of the first and the second view, n alike; disjoint where there are 2 n usable dates."""
+    """Dates (n,) of the first and the second view, n alike and two thirds of the usable at most.
+
+    They are disjoint where there are 2 n usable dates.
+    """
     usable = np.flatnonzero(first.valid.any(axis=(1, 2)) & second.valid.any(axis=(1, 2)))
     shuffled = rng.permutation(usable)
-    n = min(at_most, len(usable))
+    n = min(at_most, len(usable) - len(usable) // 3)
     return np.sort(shuffled[:n]), np.sort(shuffled[::-1][:n])
 
 

@@ -1,0 +1,35 @@
+"""Balanced assignment: rows are distributions, columns share alike, masked rows are out."""
+
+import torch
+
+from encoder.losses.sinkhorn import ITERATIONS, TEMPERATURE, sinkhorn
+
+
+def test_against_loops() -> None:
+    similarity = torch.tensor([[0.9, 0.1], [0.8, 0.2], [0.7, 0.3]], dtype=torch.float64)
+    s = [[float(torch.exp((x - similarity.max()) / TEMPERATURE)) for x in row] for row in similarity]
+    for _ in range(ITERATIONS):
+        columns = [sum(row[j] for row in s) for j in range(2)]
+        s = [[row[j] / columns[j] for j in range(2)] for row in s]
+        s = [[x / sum(row) for x in row] for row in s]
+    torch.testing.assert_close(sinkhorn(similarity), torch.tensor(s, dtype=torch.float32))
+
+
+def test_rows_are_distributions_and_columns_balance() -> None:
+    similarity = torch.rand(64, 4, generator=torch.Generator().manual_seed(0)) + torch.tensor(
+        [0.0, 0, 0, 0.5]
+    )
+    s = sinkhorn(similarity)
+    torch.testing.assert_close(s.sum(dim=1), torch.ones(64))
+    assert similarity.argmax(dim=1).bincount(minlength=4)[3] > 40  # the last column would win most rows
+    assert s.sum(dim=0).sub(16).abs().max() < 3
+
+
+def test_masked_rows_take_no_part() -> None:
+    similarity = torch.rand(2, 6, 3, generator=torch.Generator().manual_seed(1))
+    mask = torch.ones(2, 6, dtype=torch.bool)
+    mask[1, 4:] = False
+    s = sinkhorn(similarity, mask)
+    assert s[1, 4:].abs().max() == 0
+    torch.testing.assert_close(s[1, :4], sinkhorn(similarity[1, :4]))
+    torch.testing.assert_close(s[0], sinkhorn(similarity[0]))
