@@ -42,7 +42,8 @@ class _UnitIds:
     """Unit ids by use; where many, the first of them."""
 
     parcel: int  # 256 per block
-    stand: int  # per block one of broadleaf, one of conifers
+    broadleaf: int  # one stand per block
+    conifer: int  # one stand per block
     meadow: int  # one per block
     hedge: int
     track: int
@@ -116,8 +117,9 @@ def _allocate(rng: np.random.Generator, area: Area, blocks: Blocks) -> tuple[Uni
     parcel = add(n * PARCELS_PER_BLOCK, dict(area.character.crops))
     ids = _UnitIds(
         parcel=parcel,
-        stand=add(n, {"broadleaf": 1}),
-        meadow=(add(n, {"conifer": 1}), add(n, {"grassland": 1}))[1],
+        broadleaf=add(n, {"broadleaf": 1}),
+        conifer=add(n, {"conifer": 1}),
+        meadow=add(n, {"grassland": 1}),
         hedge=add(1, {"broadleaf": 1}),
         track=add(1, {"track": 1}),
         river=add(1, {"river": 1}),
@@ -191,13 +193,13 @@ def _paint_woods(plan: _Plan, at: _Points, unit: Ids) -> None:
     unit[plan.tracked[at.block] & (at.edge_m < 2.6)] = plan.ids.track
     forest = wish + 0.015 * crowns > plan.forest_level
     conifer = enlarge(plan.stands, FINE, at.rows)[forest] + 0.05 * crowns[forest] > plan.conifer_level
-    unit[forest] = plan.ids.stand + at.block[forest] + len(plan.block_woods) * conifer
+    unit[forest] = np.where(conifer, plan.ids.conifer, plan.ids.broadleaf) + at.block[forest]
 
 
 def _paint_river(plan: _Plan, at: _Points, unit: Ids) -> None:
     half_m = plan.area.character.river_m / 2
     from_bank_m = plan.river.distance_m(at.x, at.y) - half_m
-    meadow = (from_bank_m < 2 * half_m + 45) & (unit < plan.ids.stand)
+    meadow = (from_bank_m < 2 * half_m + 45) & (unit < plan.ids.broadleaf)  # fields alone
     unit[meadow] = plan.ids.meadow + at.block[meadow]
     unit[(from_bank_m < 12) & (plan.crowns[at.rows] > -0.2)] = plan.ids.hedge
     unit[from_bank_m < 0] = plan.ids.river
