@@ -3,18 +3,20 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import asinh, degrees, log2, radians, tan
+from math import asinh, cos, degrees, log2, radians, tan
 from typing import Any
 
 import numpy as np
 import pydeck as pdk
+
 from indexer.cells import boundary, cells_to_text, centres
 
 from .background import Extent, graticule, land
 from .map_cells import MapCells
 
 HEIGHT_PX = 560
-WIDTH_PX = 700  # what the map is fitted to; the real width is the browser's
+WIDTH_PX = 580  # what the map is fitted to; the true width is the browser's
+EARTH_M = 40_075_017.0  # circumference
 TILE_PX = 512  # side of the world at zoom 0
 MAX_ZOOM = 17.0
 LAND_FROM_DEG = 6.0  # the land's outline is too coarse for a closer look
@@ -51,7 +53,7 @@ class Camera:
     nudge: int = 0  # a new number moves the map back here even if only the reader has moved it away
 
     def view_state(self) -> pdk.ViewState:
-        """deck.gl moves only what differs from the last view it was given: hence the nudge, too small to see."""
+        """deck.gl moves only where the view differs from the last it was given: hence the unseen nudge."""
         off = (self.nudge % 1000) * 1e-9
         return pdk.ViewState(
             longitude=self.lon_deg + off, latitude=self.lat_deg + off, zoom=self.zoom + off, max_zoom=20
@@ -74,6 +76,11 @@ def fit(extent: Extent, nudge: int = 0) -> Camera:
     middle = (_mercator(extent.south) + _mercator(extent.north)) / 2
     lat = degrees(np.arctan(np.sinh(radians(middle))))
     return Camera((extent.west + extent.east) / 2, lat, float(np.clip(zoom, 0.3, MAX_ZOOM)), nudge)
+
+
+def metres_per_px(camera: Camera) -> float:
+    """Ground covered by a pixel in the middle of the map."""
+    return EARTH_M * cos(radians(camera.lat_deg)) / (TILE_PX * 2**camera.zoom)
 
 
 def build_map(

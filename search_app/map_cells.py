@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import h3
 import numpy as np
+
 from indexer.cells import Cells, cells_to_text, centres, parents, resolution_of
 
 from .background import Extent

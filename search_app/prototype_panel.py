@@ -1,0 +1,183 @@
+"""The prototypes tab: what each region is made of, where each part lies, and what it looks like."""
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import streamlit as st
+
+from indexer.cells import cell_to_text, cells_to_text
+from indexer.prototypes import Prototypes, cells_of_prototype
+from indexer.schema import COUNTS, KEY
+from indexer.table import EmbeddingTable
+
+from .background import degrees
+from .cached import BY_SNAPSHOT, Kinds, RowKeys, read_keys, read_kinds
+from .colours import css, kind_colours
+from .hexagon_map import HEIGHT_PX, Marks, build_map, fit
+from .map_cells import coarsen, extent_of, group_by_cell, middle
+from .query_panel import PROTOTYPE
+from .results import picture, quicklook_folder, rows_of, subjects
+from .session import change, current
+
+TYPICAL = 6  # pictures of a prototype
+ALIKE = 5  # prototypes of other regions
+_REGION = "prototype region"
+
+
+def draw_prototypes(table: EmbeddingTable) -> None:
+    """The whole tab."""
+    kinds = read_kinds(table)
+    if kinds is None or not len(kinds.kind):
+        st.info(
+            "This table has no prototypes yet. `skyhex prototypes fit` finds what each region is made of.",
+            icon=":material/category:",
+        )
+        return
+    region, number = _chosen(kinds.prototypes)
+    left, right = st.columns([9, 11], gap="medium")
+    with left:
+        _draw_region(kinds, read_keys(table), region)
+    with right:
+        _draw_map(table, kinds, region, number)
+        if number is not None:
+            _draw_typical(table, region, number)
+    if number is not None:
+        with left:
+            _draw_alike(kinds.prototypes, region, number)
+
+
+def prototype_frame(kinds: Kinds, region: int) -> pd.DataFrame:
+    """One line per prototype of a region, the largest first."""
+    mine = kinds.prototypes.region_cell == np.uint64(region)
+    rows = kinds.prototypes.n_rows[mine]
+    frame = pd.DataFrame(
+        {
+            "prototype": kinds.prototypes.prototype[mine],
+            "kind": [chr(ord("A") + kind) for kind in kinds.kind[mine].tolist()],
+            "share": rows / max(rows.sum(), 1),
+            "rows": rows,
+        }
+    )
+    return frame.sort_values(["share", "prototype"], ascending=[False, True], ignore_index=True)
+
+
+@st.cache_data(max_entries=64, show_spinner=False, hash_funcs=BY_SNAPSHOT)
+def typical_rows(table: EmbeddingTable, region: int, number: int) -> pa.Table:
+    """The rows of a prototype that are most like it, with footprints and sources."""
+    keys = cells_of_prototype(table, region, number).slice(0, TYPICAL)
+    asked = [*zip(*(keys[name].to_pylist() for name in KEY), strict=True)]
+    return rows_of(table, asked, [*KEY, *COUNTS, "geometry", "source_items"])
+
+
+def _chosen(prototypes: Prototypes) -> tuple[int, int | None]:
+    """The region and the prototype that the link asks for; the largest region where it asks for none."""
+    region, _, number = current().prototype.partition("/")
+    known = dict(zip(cells_to_text(prototypes.regions), prototypes.regions.tolist(), strict=True))
+    if region not in known:
+        sizes = [prototypes.n_rows[prototypes.region_cell == np.uint64(r)].sum() for r in known.values()]
+        return list(known.values())[int(np.argmax(sizes))], None
+    count = len(prototypes.of_region(known[region]))
+    return known[region], int(number) if number.isdecimal() and int(number) < count else None
+
+
+def _draw_region(kinds: Kinds, keys: RowKeys, region: int) -> None:
+    """Choice of the region, and its prototypes with their shares."""
+    regions = cells_to_text(kinds.prototypes.regions)
+    st.session_state[_REGION] = cell_to_text(region)
+    st.selectbox(
+        f"Region · one of {len(regions)}",
+        regions,
+        key=_REGION,
+        format_func=lambda name: _region_label(keys, int(name, 16)),
+        on_change=lambda: change(prototype=st.session_state[_REGION]),
+    )
+    frame = prototype_frame(kinds, region)
+    event = st.dataframe(
+        frame.style.map(_kind_style, subset=["kind"]),
+        key=f"prototypes of {region}",
+        hide_index=True,
+        height=min(430, 38 + 35 * len(frame)),
+        on_select="rerun",
+        selection_mode="single-row",
+        column_config={
+            "prototype": st.column_config.NumberColumn("prototype", width=80, format="%d"),
+            "kind": st.column_config.TextColumn(
+                "kind", width=50, help="Alike prototypes share a kind and colour."
+            ),
+            "share": st.column_config.ProgressColumn(
+                "share of the region", format="percent", min_value=0, max_value=float(frame["share"].max())
+            ),
+            "rows": st.column_config.NumberColumn("rows", width=60),
+        },
+    )
+    picked = [int(frame["prototype"][row]) for row in event.selection.rows if row < len(frame)]
+    wanted = f"{cell_to_text(region)}/{picked[0]}" if picked else ""
+    if wanted and wanted != current().prototype:
+        change(prototype=wanted)
+        st.rerun()
+
+
+def _draw_map(table: EmbeddingTable, kinds: Kinds, region: int, number: int | None) -> None:
+    """The region's cells by kind, or those of one prototype alone."""
+    keys = read_keys(table)
+    mine = keys.region == np.uint64(region)
+    kind = kinds.of_rows(keys)[mine]
+    if number is not None:
+        kind = np.where(keys.prototype[mine] == number, kind, -1)
+    cells = coarsen(group_by_cell(keys.cells[mine], np.full(mine.sum(), np.nan, np.float32), kind))
+    extent = extent_of(cells.cell)
+    notes = ["" if k < 0 else f"kind {chr(ord('A') + k)}" for k in cells.kind.tolist()]
+    name = "All prototypes, in kinds" if number is None else f"Prototype {number}: {(kind >= 0).sum():,} rows"
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        st.markdown(f"##### {name}")
+        if number is not None:
+            st.button("Show all", on_click=lambda: change(prototype=cell_to_text(region)), type="tertiary")
+            st.button(
+                "Search like this prototype", type="primary", icon=":material/search:", on_click=_search_like,
+                args=(region, number),
+            )  # fmt: skip
+    deck = build_map(cells, kind_colours(cells.kind), notes, Marks(), fit(extent), extent, layer="prototypes")
+    st.pydeck_chart(deck, key="prototype map", height=HEIGHT_PX - 140)
+
+
+def _draw_typical(table: EmbeddingTable, region: int, number: int) -> None:
+    rows = typical_rows(table, region, number)
+    st.caption("Most typical of it")
+    for column, subject in zip(st.columns(TYPICAL, gap="xsmall"), subjects(rows), strict=False):
+        shown = picture(subject, quicklook_folder(table))
+        column.image(shown.png, width="stretch")
+
+
+def _draw_alike(prototypes: Prototypes, region: int, number: int) -> None:
+    """The prototypes of other regions most like one."""
+    alike = prototypes.like(region, number, ALIKE)
+    if not alike.num_rows:
+        return
+    st.caption("Alike in other regions")
+    for row in alike.to_pylist():
+        name = f"{cell_to_text(row['region_cell'])}/{row['prototype']}"
+        st.button(
+            f"{name.replace('f', '')} · similarity {row['similarity']:.3f} · {row['n_rows']:,} rows",
+            key=f"alike {name}", type="tertiary", on_click=change, kwargs={"prototype": name},
+        )  # fmt: skip
+
+
+def _search_like(region: int, number: int) -> None:
+    change(
+        like=(f"{PROTOTYPE}{cell_to_text(region)}/{number}",),
+        unlike=(),
+        tab="map",
+        colour="similarity",
+        area="",
+    )
+
+
+def _region_label(keys: RowKeys, region: int) -> str:
+    mine = keys.cells[keys.region == np.uint64(region)]
+    lon, lat = middle(mine)
+    place = f"{degrees(round(lat, 2), 'NS')} {degrees(round(lon, 2), 'EW')}"
+    return f"{place} · {len(mine):,} rows · {cell_to_text(region)}"
+
+
+def _kind_style(letter: str) -> str:
+    return f"background-color: {css(kind_colours(np.array([ord(letter) - ord('A')]))[0])}; color: white"

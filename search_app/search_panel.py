@@ -1,0 +1,155 @@
+"""The map tab: the search, the map coloured by it, what was found."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import streamlit as st
+
+from indexer.cells import cells_to_text
+from indexer.errors import QueryError
+from indexer.filters import Filter
+from indexer.query import resolve
+from indexer.schema import COUNTS, KEY
+from indexer.search import search
+from indexer.table import EmbeddingTable
+
+from .cached import BY_SNAPSHOT, read_areas, read_keys, read_kinds, read_vectors, similarities
+from .hexagon_map import Marks
+from .kinds import letters
+from .map_cells import MapCells, group_by_cell
+from .map_panel import draw_map
+from .query_panel import to_filter, to_query
+from .results import draw_downloads, draw_pictures, draw_results, period, rows_of, with_footprints
+from .session import change, current
+from .url_state import View
+
+SHOWN_EXAMPLES = 3
+
+
+@dataclass(frozen=True)
+class Found:
+    """The answer to a view's question."""
+
+    rows: pa.Table  # of the hits, with footprints
+    plan: str
+    notes: tuple[str, ...]
+    examples: pa.Table  # rows that the query was made from
+    vectors: np.ndarray  # (m, d) float32, what was compared
+
+
+@st.cache_data(max_entries=32, ttl=60, show_spinner="Searching", hash_funcs=BY_SNAPSHOT)
+def find(table: EmbeddingTable, question: View) -> Found | None:
+    """Search for what the view looks for; None when it looks for nothing. Raises `QueryError`."""
+    kinds = read_kinds(table)
+    query, conditions = to_query(question, kinds.prototypes if kinds else None), to_filter(question)
+    if query is None:
+        return None
+    hits = search(table, query, k=question.k, filter=conditions)
+    resolved = resolve(table, query, conditions)
+    columns = [*KEY, *COUNTS, "geometry", "source_items"]
+    examples = rows_of(table, sorted(resolved.own_rows), columns)
+    return Found(with_footprints(table, hits.rows), hits.plan, hits.notes, examples, resolved.vectors)
+
+
+def question_of(view: View) -> View:
+    """The part of a view that decides what is found."""
+    return View(like=view.like, unlike=view.unlike, k=view.k, bbox=view.bbox, start=view.start, end=view.end)
+
+
+def draw_search(table: EmbeddingTable) -> None:
+    """The whole tab."""
+    view = current()
+    found, conditions = None, Filter()
+    try:
+        found, conditions = find(table, question_of(view)), to_filter(view)
+    except QueryError as error:
+        st.error(f"{error}.", icon=":material/error:")
+    left, right = st.columns([11, 9], gap="medium")
+    with right:
+        chosen = _draw_found(table, found) if found else None
+        if not found:
+            _draw_welcome()
+    with left:
+        kinds = read_kinds(table)
+        labels = letters(kinds.kind, kinds.prototypes.n_rows) if kinds else []
+        draw_map(map_cells(table, found, conditions), read_areas(table), _marks(view, found, chosen), labels)
+
+
+def map_cells(table: EmbeddingTable, found: Found | None, conditions: Filter) -> MapCells:
+    """All cells, with the best similarity and the commonest kind of their rows that the filter keeps."""
+    keys, kinds, vectors = read_keys(table), read_kinds(table), read_vectors(table)
+    kept = keys.kept(conditions)
+    value = np.full(len(kept), np.nan, np.float32)
+    if found is not None and vectors is not None:
+        value[kept] = similarities(vectors[kept], found.vectors)
+    kind = np.where(kept, kinds.of_rows(keys), -1) if kinds else np.full(len(kept), -1)
+    return group_by_cell(keys.cells, value, kind)
+
+
+def _marks(view: View, found: Found | None, chosen: int | None) -> Marks:
+    if found is None:
+        return Marks()
+    unlike = [place for place in view.unlike if place.isalnum()]
+    results = cells_to_text(found.rows["h3_cell"].to_numpy())
+    examples = dict.fromkeys(cells_to_text(found.examples["h3_cell"].to_numpy()))
+    return Marks(
+        query=[cell for cell in examples if cell not in unlike],
+        unlike=unlike,
+        results=results,
+        chosen=results[chosen] if chosen is not None else "",
+    )
+
+
+def _draw_welcome() -> None:
+    st.markdown(
+        "#### Where else does it look like this?\n"
+        "Click a hexagon on the map, or type a cell or a place on the left. "
+        "The rows most like it are listed here, and the map is coloured by likeness."
+    )
+
+
+def _draw_found(table: EmbeddingTable, found: Found) -> int | None:
+    """Examples, results and the result that is looked at; returns which."""
+    _draw_examples(table, found.examples)
+    if not found.rows.num_rows:
+        st.info("Nothing matches the filters. Widen the box or the dates.", icon=":material/filter_alt_off:")
+        return None
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        st.markdown(f"##### {found.rows.num_rows} most similar")
+        draw_downloads(found.rows, "results")
+    chosen = draw_results(table, found.rows, str(hash(question_of(current()))))
+    if chosen is None:
+        st.caption("Tick a row to look closer, and to search from it.")
+    else:
+        _draw_chosen(table, found.rows.slice(chosen, 1))
+    st.caption(" · ".join((found.plan, *found.notes)))
+    return chosen
+
+
+def _draw_examples(table: EmbeddingTable, examples: pa.Table) -> None:
+    """What the query was made from."""
+    for number in range(min(examples.num_rows, SHOWN_EXAMPLES)):
+        example = examples.slice(number, 1)
+        row = example.to_pylist()[0]
+        picture, text = st.columns([1, 3], vertical_alignment="center")
+        with picture:
+            draw_pictures(table, example, only_first=True)
+        cell = cells_to_text(np.array([row["h3_cell"]], np.uint64))[0]
+        name = "" if row["sample_id"] == cell else f"**{row['sample_id']}**  \n"
+        text.markdown(f"{name}`{cell}`  \n{period(row)}")
+
+
+def _draw_chosen(table: EmbeddingTable, row: pa.Table) -> None:
+    """A closer look at one result, and what to do with it."""
+    cell = cells_to_text(row["h3_cell"].to_numpy())[0]
+    with st.container(border=True):
+        draw_pictures(table, row)
+        with st.container(horizontal=True, gap="small"):
+            st.button("Search from here", type="primary", on_click=lambda: change(like=(cell,), unlike=()))
+            st.button("More like this", icon=":material/add:", on_click=_add, args=("like", cell))
+            st.button("Less like this", icon=":material/remove:", on_click=_add, args=("unlike", cell))
+
+
+def _add(name: str, cell: str) -> None:
+    change(**{name: tuple(dict.fromkeys((*getattr(current(), name), cell)))})

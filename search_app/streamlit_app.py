@@ -1,0 +1,62 @@
+"""The page: a table of embeddings as a map, its prototypes, and SQL. Layout alone; the parts do the work.
+
+Run by `skyhex app`, or by hand: SKYHEX_TABLE=DIR streamlit run search_app/streamlit_app.py
+"""
+
+import os
+from pathlib import Path
+
+import streamlit as st
+
+from indexer.errors import TableError
+from indexer.table import EmbeddingTable
+from search_app import query_panel, sql_panel
+from search_app.map_panel import look_again
+from search_app.prototype_panel import draw_prototypes
+from search_app.search_panel import draw_search
+from search_app.session import change, current, keep_in_url
+
+TABS = {"map": "Map", "prototypes": "Prototypes", "sql": "SQL"}
+
+HERE = Path(__file__).parent
+
+st.set_page_config("skyhex", str(HERE / "icon.svg"), layout="wide")
+st.html(HERE / "page.css")
+try:
+    table = EmbeddingTable.open(os.environ.get("SKYHEX_TABLE", "skyhex-data"))
+except TableError as error:
+    st.error(str(error), icon=":material/error:")
+    st.stop()
+view = current()
+
+with st.sidebar:
+    st.markdown(f"## skyhex\n{Path(table.storage.root).name or table.storage.root}")
+    with st.container(horizontal=True, gap="xsmall"):
+        st.badge(f"{table.row_count:,} rows", color="gray")
+        st.badge(f"snapshot {table.snapshot}", color="gray")
+        st.badge(table.model.name, color="gray", help=str(table.model))
+        if not table.model.trained:
+            st.badge("untrained", color="orange", icon=":material/warning:")
+        if table.simulated:
+            st.badge("simulated", color="orange", icon=":material/science:")
+    query_panel.draw_query(on_place=look_again)
+    query_panel.draw_options(has_prototypes=table.sidecar("prototypes") is not None)
+    query_panel.draw_filters(None)
+
+if not table.row_count:
+    st.info("The table has no rows yet. Fill it with `skyhex embed CATALOG -t DIR --chips`.")
+    st.stop()
+
+st.session_state["tab"] = TABS[view.tab]
+names = {label: name for name, label in TABS.items()}
+tabs = st.tabs(list(TABS.values()), key="tab", on_change=lambda: change(tab=names[st.session_state["tab"]]))
+if tabs[0].open:
+    with tabs[0]:
+        draw_search(table)
+if tabs[1].open:
+    with tabs[1]:
+        draw_prototypes(table)
+if tabs[2].open:
+    with tabs[2]:
+        sql_panel.draw_sql(table)
+keep_in_url()
