@@ -51,9 +51,10 @@ def _chip_tasks(place: Place, request: Request) -> list[SampleTask | Skip]:
     tiles = list(window.tiles(request.spec.window_cells))
     names = [place.name] if len(tiles) == 1 else [f"{place.name}#{row}_{col}" for row, col, _ in tiles]
     windows = dict(zip(names, (tile for _, _, tile in tiles), strict=True))
+    problems = tuple(("item", problem) for problem in place.problems)
     kept = {modality: of for modality, of in scenes.items() if modality not in dict(apart)}
     sites = sites_of(windows, request.h3_resolution)
-    return tasks_of(sites, kept, (*dropped, *apart), spans, request.spec)
+    return tasks_of(sites, kept, (*dropped, *apart, *problems), spans, request.spec)
 
 
 def _reasons(dropped: Iterable[tuple[str, str]], problems: Iterable[str] = ()) -> str:

@@ -17,7 +17,7 @@ from rasterio.errors import RasterioError
 from rasterio.warp import reproject, transform_bounds
 from rasterio.windows import Window as PixelWindow
 
-from .grid import PixelGrid, Window, parse_crs
+from .grid import PixelGrid, Window, parse_crs, project
 from .sample import InputError
 
 OPEN_RASTERS = 96  # kept open by one process, at most
@@ -94,12 +94,13 @@ def read_window(
     *,
     smooth: bool = False,
     nodata: float | None = None,
-) -> np.ndarray:
-    """Bands (1-based) of a raster over a window's true extent: (C, H, W) float32, NaN where there is no data.
+) -> tuple[np.ndarray, np.ndarray]:
+    """Bands (1-based) of a raster over a window's true extent.
 
-    H, W are `window.extent_px(gsd_m)`. A raster on the window's own pixel grid is copied. Any other is taken
-    from the nearest pixel or, if `smooth`, averaged by area when finer and interpolated when coarser.
-    `nodata` stands in where the raster declares none; an integer pixel has no data if all bands say so.
+    Returns pixels (C, H, W) and where there is data (H, W) bool, with H, W = `window.extent_px(gsd_m)`. A
+    raster on the window's own pixel grid is copied. Any other is taken from the nearest pixel, or if `smooth`
+    averaged by area when finer and interpolated when coarser, as float32. `nodata` stands in where the raster
+    declares none; an integer pixel has no data if all bands say so, a float one if any does.
     Raises InputError for a raster that cannot be read.
     """
     raster = open_raster(href)
@@ -108,7 +109,7 @@ def read_window(
     offset = _aligned_offset(raster, window, gsd_m)
     if offset is not None:
         return reader.copy(*offset, *window.extent_px(gsd_m))
-    return reader.resample(window, gsd_m, smooth)
+    return reader.smooth(window, gsd_m) if smooth else reader.nearest(window, gsd_m)
 
 
 def _aligned_offset(raster: Raster, window: Window, gsd_m: float) -> tuple[int, int] | None:
@@ -129,6 +130,21 @@ def _same_crs(first: str, second: str) -> bool:
     return first == second or bool(parse_crs(first) == parse_crs(second))
 
 
+@lru_cache(maxsize=32)
+def _pixels_of(grid: PixelGrid, window: Window, gsd_m: float) -> tuple[np.ndarray, np.ndarray]:
+    """Row and column (H, W) in `grid` of the centre of each pixel of a window; kept for its other dates."""
+    height, width = window.extent_px(gsd_m)
+    x, y = np.meshgrid(
+        window.left_m + (np.arange(width) + 0.5) * gsd_m, window.top_m - (np.arange(height) + 0.5) * gsd_m
+    )
+    if not _same_crs(grid.crs, window.crs):
+        x, y = project(grid.crs, x, y, source=window.crs)
+    inverse = ~Affine(*grid.transform)
+    cols = np.floor(inverse.a * x + inverse.b * y + inverse.c)
+    rows = np.floor(inverse.d * x + inverse.e * y + inverse.f)
+    return rows.astype(np.int64), cols.astype(np.int64)
+
+
 @dataclass(frozen=True)
 class _Reader:
     """The chosen bands of one raster."""
@@ -138,61 +154,78 @@ class _Reader:
     bands: tuple[int, ...]
     nodata: float | None
 
-    def copy(self, row: int, col: int, height: int, width: int) -> np.ndarray:
-        """(C, height, width) float32 from pixel (row, col) on, which may lie outside the raster."""
-        out = np.full((len(self.bands), height, width), np.nan, np.float32)
+    def copy(self, row: int, col: int, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+        """(C, height, width) from pixel (row, col) on, which may lie outside the raster."""
+        pixels, has_data = self._empty(height, width)
         raster_h, raster_w = self.raster.grid.shape
         top, bottom = max(row, 0), min(row + height, raster_h)
         left, right = max(col, 0), min(col + width, raster_w)
         if bottom > top and right > left:
-            out[:, top - row : bottom - row, left - col : right - col] = self._read(top, bottom, left, right)
-        return out
+            part = np.s_[top - row : bottom - row, left - col : right - col]
+            pixels[:, *part], has_data[part] = self._read(top, bottom, left, right)
+        return pixels, has_data
 
-    def _read(self, top: int, bottom: int, left: int, right: int) -> np.ndarray:
+    def nearest(self, window: Window, gsd_m: float) -> tuple[np.ndarray, np.ndarray]:
+        """Each pixel of the window from the raster's pixel that holds its centre."""
+        rows, cols = _pixels_of(self.raster.grid, window, gsd_m)  # (H, W) each
+        pixels, has_data = self._empty(*rows.shape)
+        raster_h, raster_w = self.raster.grid.shape
+        inside = (rows >= 0) & (rows < raster_h) & (cols >= 0) & (cols < raster_w)
+        if inside.any():
+            rows, cols = rows[inside], cols[inside]  # (N,)
+            top, left = rows.min(), cols.min()
+            source, known = self._read(top, rows.max() + 1, left, cols.max() + 1)
+            pixels[:, inside] = source[:, rows - top, cols - left]
+            has_data[inside] = known[rows - top, cols - left]
+        return pixels, has_data
+
+    def _empty(self, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+        dtype = self.raster.dataset.dtypes[self.bands[0] - 1]
+        return np.zeros((len(self.bands), height, width), dtype), np.zeros((height, width), bool)
+
+    def _read(self, top: int, bottom: int, left: int, right: int) -> tuple[np.ndarray, np.ndarray]:
+        """(C, H, W) of a part of the raster and where it has data (H, W)."""
         window = PixelWindow(left, top, right - left, bottom - top)
         dataset = self.raster.dataset
         try:
-            raw = dataset.read(self.bands, window=window)  # (C, H, W)
+            pixels = dataset.read(self.bands, window=window)
             masked = dataset.dataset_mask(window=window) == 0 if self.raster.has_mask else None
         except RasterioError as error:
             raise InputError(f"{self.href} is truncated or corrupt: {error}") from error
-        pixels = raw.astype(np.float32)
-        if self.nodata is not None:
-            gone = raw == self.nodata
-            pixels[gone if raw.dtype.kind == "f" else gone & gone.all(axis=0)] = np.nan
-        if masked is not None:
-            pixels[:, masked] = np.nan
-        return np.asarray(pixels)
+        if pixels.dtype.kind == "f":
+            has_data = (np.isfinite(pixels) & (pixels != self.nodata)).all(axis=0)
+        elif self.nodata is not None:
+            has_data = (pixels != self.nodata).any(axis=0)
+        else:
+            has_data = np.ones(pixels.shape[1:], bool)
+        return pixels, has_data if masked is None else has_data & ~masked
 
-    def resample(self, window: Window, gsd_m: float, smooth: bool) -> np.ndarray:
+    def smooth(self, window: Window, gsd_m: float) -> tuple[np.ndarray, np.ndarray]:
+        """Averaged by area where the raster is finer than the window, interpolated linearly where coarser."""
         height, width = window.extent_px(gsd_m)
         out = np.full((len(self.bands), height, width), np.nan, np.float32)
         top, bottom, left, right = self._source_box(window)
-        step_y = max(1, int((bottom - top) / height + 1e-3)) if smooth else 1
-        step_x = max(1, int((right - left) / width + 1e-3)) if smooth else 1
+        step_y = max(1, int((bottom - top) / height + 1e-3))
+        step_x = max(1, int((right - left) / width + 1e-3))
         raster_h, raster_w = self.raster.grid.shape
         first_row, last_row = _margin(top, bottom, step_y, raster_h)
         first_col, last_col = _margin(left, right, step_x, raster_w)
         if first_row >= last_row or first_col >= last_col:
-            return out
-        source = self._block_means(first_row, last_row, first_col, last_col, step_y, step_x)
-        finer = (bottom - top) > height * step_y * 1.001 or (right - left) > width * step_x * 1.001
+            return out, np.zeros((height, width), bool)
+        is_finer = (bottom - top) > height * step_y * 1.001 or (right - left) > width * step_x * 1.001
+        corner = Affine.translation(first_col, first_row)
         reproject(
-            source,
+            self._block_means(first_row, last_row, first_col, last_col, step_y, step_x),
             out,
-            src_transform=self.raster.affine
-            * Affine.translation(first_col, first_row)
-            * Affine.scale(step_x, step_y),
+            src_transform=self.raster.affine @ corner @ Affine.scale(step_x, step_y),
             src_crs=parse_crs(self.raster.grid.crs),
             src_nodata=np.nan,
             dst_transform=Affine(gsd_m, 0, window.left_m, 0, -gsd_m, window.top_m),
             dst_crs=parse_crs(window.crs),
             dst_nodata=np.nan,
-            resampling=(Resampling.average if finer else Resampling.bilinear)
-            if smooth
-            else Resampling.nearest,
+            resampling=Resampling.average if is_finer else Resampling.bilinear,
         )
-        return out
+        return out, np.isfinite(out[0])
 
     def _source_box(self, window: Window) -> tuple[float, float, float, float]:
         """(top, bottom, left, right) of the window in the raster's pixel coordinates."""
@@ -211,13 +244,11 @@ class _Reader:
         """Means over blocks of step_y x step_x pixels, read in strips of bounded size."""
         strip = max(1, READ_PX // ((right - left) * step_y)) * step_y
         edges = [*range(top, bottom, strip), bottom]
-        return np.concatenate(
-            [
-                _block_mean(self._read(start, stop, left, right), step_y, step_x)
-                for start, stop in pairwise(edges)
-            ],
-            axis=1,
-        )
+        strips = [
+            _block_mean(*self._read(start, stop, left, right), step_y, step_x)
+            for start, stop in pairwise(edges)
+        ]
+        return np.concatenate(strips, axis=1)
 
 
 def _margin(start: float, stop: float, step: int, size: int) -> tuple[int, int]:
@@ -228,15 +259,17 @@ def _margin(start: float, stop: float, step: int, size: int) -> tuple[int, int]:
     return first, min(math.ceil(stop) + 2 * step, size)
 
 
-def _block_mean(pixels: np.ndarray, step_y: int, step_x: int) -> np.ndarray:
+def _block_mean(pixels: np.ndarray, has_data: np.ndarray, step_y: int, step_x: int) -> np.ndarray:
     """Mean of the data in each block: (C, H, W) -> (C, ceil(H / step_y), ceil(W / step_x)), NaN for none."""
     if step_y == step_x == 1:
-        return pixels
-    bands, height, width = pixels.shape
-    padding = ((0, 0), (0, -height % step_y), (0, -width % step_x))
-    padded = np.pad(pixels, padding, constant_values=np.nan)
-    blocks = padded.reshape(bands, padded.shape[1] // step_y, step_y, padded.shape[2] // step_x, step_x)
-    known = ~np.isnan(blocks)
-    count = known.sum(axis=(2, 4))
-    total = np.where(known, blocks, 0).sum(axis=(2, 4), dtype=np.float64)
+        return np.where(has_data, pixels, np.nan).astype(np.float32)
+    count = _block_sum(has_data, step_y, step_x)
+    total = _block_sum(np.where(has_data, pixels, 0), step_y, step_x)
     return np.where(count > 0, total / np.maximum(count, 1), np.nan).astype(np.float32)
+
+
+def _block_sum(values: np.ndarray, step_y: int, step_x: int) -> np.ndarray:
+    *bands, height, width = values.shape
+    padded = np.pad(values, [*[(0, 0)] * len(bands), (0, -height % step_y), (0, -width % step_x)])
+    blocks = padded.reshape(*bands, -(-height // step_y), step_y, -(-width // step_x), step_x)
+    return np.asarray(blocks.sum(axis=(-3, -1), dtype=np.float64))

@@ -22,6 +22,8 @@ CHIP_RESOLUTION = 12  # of the cell of a chip that is read alone
 # Sen2Cor scene classification: what is not to be seen as ground. Snow (11) is ground.
 SCL_CLOUDS = (8, 9, 10)  # of medium and high probability, thin cirrus
 SCL_MASKED = (0, 1, 3, *SCL_CLOUDS)  # nodata, saturated, cloud shadow
+_CLOUD = np.isin(np.arange(256), SCL_CLOUDS)  # by class
+_MASKED = np.isin(np.arange(256), SCL_MASKED)
 
 
 @dataclass(frozen=True)
@@ -164,12 +166,14 @@ def _read_scene(scene: Scene, window: Window, gsd_m: float) -> _Layer:
         )
         for href, bands in groupby(scene.bands, key=lambda band: band.href)
     ]
-    pixels, has_data = to_unit(scene, parts[0] if len(parts) == 1 else np.concatenate(parts))
+    join = np.logical_or if scene.modality == "s2" else np.logical_and
+    known: np.ndarray = join.reduce([has_data for _, has_data in parts])  # (H, W)
+    raw = parts[0][0] if len(parts) == 1 else np.concatenate([pixels for pixels, _ in parts])
+    pixels, has_data = to_unit(scene, raw, known)
     if scene.scl_href is None:
         return _Layer(scene.href, pixels, has_data, np.zeros_like(has_data), None)
-    classes = np.nan_to_num(read_window(scene.scl_href, [1], window, gsd_m)[0])  # (H, W), 0 = nodata
-    cloud = np.isin(classes, SCL_CLOUDS) & has_data
-    return _Layer(scene.href, pixels, has_data, np.isin(classes, SCL_MASKED), cloud)
+    (classes,), _ = read_window(scene.scl_href, [1], window, gsd_m)  # (H, W) uint8, 0 = no data
+    return _Layer(scene.href, pixels, has_data, _MASKED[classes], _CLOUD[classes] & has_data)
 
 
 def _sample(
