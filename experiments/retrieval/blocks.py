@@ -29,18 +29,28 @@ class Scores:
 
     values: np.ndarray  # (n,) float
     block: np.ndarray  # (n,) anything hashable: resampled whole
-    stratum: np.ndarray | None = None  # (n,) classes for a balanced mean; None = plain mean
+    weight: np.ndarray  # (n,) of each query in the mean
+
+    @classmethod
+    def plain(cls, values: np.ndarray, block: np.ndarray) -> "Scores":
+        """Every query counts alike."""
+        return cls(values, block, np.ones(len(values)))
+
+    @classmethod
+    def balanced(cls, values: np.ndarray, block: np.ndarray, code: np.ndarray) -> "Scores":
+        """Every class counts alike: with hits as values, the mean is balanced accuracy."""
+        _, inverse = np.unique(code, return_inverse=True)
+        return cls(values, block, 1 / np.bincount(inverse)[inverse])
 
     @property
     def mean(self) -> float:
-        """Mean over strata of the mean inside each."""
-        total, count = _sums(self)
-        return float((total.sum(axis=0) / count.sum(axis=0)).mean())
+        """Weighted mean."""
+        return float(self.values @ self.weight / self.weight.sum())
 
     def minus(self, other: "Scores") -> "Scores":
         """Paired difference, query by query."""
         assert len(self.values) == len(other.values), f"{len(self.values)} scores against {len(other.values)}"
-        return Scores(self.values - other.values, self.block, self.stratum)
+        return Scores(self.values - other.values, self.block, self.weight)
 
 
 def bootstrap(scores: Scores, *, seed: int = 0, resamples: int = RESAMPLES) -> Interval:
@@ -59,34 +69,16 @@ def _interval(mean: float, draws: np.ndarray) -> Interval:
     return Interval(mean, float(low), float(high))
 
 
-def _sums(scores: Scores) -> tuple[np.ndarray, np.ndarray]:
-    """Score sums and counts per block and stratum, both (blocks, strata)."""
-    _, block = np.unique(scores.block, return_inverse=True)
-    stratum = (
-        np.zeros_like(block) if scores.stratum is None else np.unique(scores.stratum, return_inverse=True)[1]
-    )
-    shape = (int(block.max()) + 1, int(stratum.max()) + 1)
-    flat = block * shape[1] + stratum
-    size = shape[0] * shape[1]
-    return (
-        np.bincount(flat, scores.values, minlength=size).reshape(shape),
-        np.bincount(flat, minlength=size).reshape(shape).astype(float),
-    )
-
-
 def _resampled(scores: Scores, seed: int, resamples: int) -> np.ndarray:
-    """Means of `resamples` draws of blocks with replacement; a stratum not drawn is left out of its draw."""
-    total, count = _sums(scores)
-    n_blocks = len(total)
+    """Weighted means of `resamples` draws of whole blocks with replacement; queries keep their weights."""
+    _, block = np.unique(scores.block, return_inverse=True)
+    n_blocks = int(block.max()) + 1
     if n_blocks < 2:
         return np.full(resamples, np.nan)
-    weights = np.random.default_rng(seed).multinomial(
-        n_blocks, np.full(n_blocks, 1 / n_blocks), size=resamples
-    )
-    drawn_total, drawn_count = weights @ total, weights @ count  # (resamples, strata)
-    seen = drawn_count > 0
-    means = np.divide(drawn_total, drawn_count, out=np.zeros_like(drawn_total), where=seen)
-    return np.asarray(means.sum(axis=1) / seen.sum(axis=1))
+    total = np.bincount(block, scores.values * scores.weight)
+    weight = np.bincount(block, scores.weight)
+    draws = np.random.default_rng(seed).multinomial(n_blocks, np.full(n_blocks, 1 / n_blocks), size=resamples)
+    return np.asarray((draws @ total) / (draws @ weight))
 
 
 def far_from(

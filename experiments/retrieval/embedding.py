@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from data.sample import Sample, SampleSpec
+from data.sample import Sample
 from encoder.batch import buckets, check_sample, collate, window_shape
 from encoder.skysense import SkySense
 
@@ -25,18 +25,6 @@ class Embedded:
     fused: np.ndarray  # (n, d) float32
     by_modality: dict[str, np.ndarray]  # (n, d) float32 each
     ms_per_item: float
-
-
-def spec_of(model: SkySense) -> SampleSpec:
-    """The pixel grid that a model asks for."""
-    config = model.config
-    return SampleSpec(
-        cell_m=config.cell_m,
-        window_cells=config.window_cells,
-        px_per_cell=config.px_per_cell,
-        max_dates=config.max_dates,
-        s2_levels=config.s2_levels,
-    )
 
 
 def embed_small(model: SkySense, samples: Sequence[Sample | None], *, batch_size: int = 64) -> Embedded:

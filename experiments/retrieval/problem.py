@@ -1,5 +1,6 @@
 """What is asked of vectors: labels, positions, and who may look at whom."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -63,10 +64,16 @@ class Problem:
         """Share of the queries that have the most frequent label."""
         return float(self.labels[self.queries].mean(axis=0).max())
 
+    @property
+    def is_balanced(self) -> bool:
+        """Whether scores are averaged over classes."""
+        return not self.is_multi_label and self.majority_share > BALANCED_ABOVE
+
     def scored(self, values: np.ndarray) -> Scores:
         """Scores of all queries, in order, ready to be averaged as this set asks for."""
-        balanced = not self.is_multi_label and self.majority_share > BALANCED_ABOVE
-        return Scores(values, self.query_block, self.code[self.queries] if balanced else None)
+        if self.is_balanced:
+            return Scores.balanced(values, self.query_block, self.code[self.queries])
+        return Scores.plain(values, self.query_block)
 
     def asking(self, rows: np.ndarray) -> "Problem":
         """The same with only those queries that `rows` (n,) bool allows."""
@@ -78,9 +85,9 @@ class Problem:
         return replace(self, notes=self.notes + notes)
 
 
-def one_hot(names: list[str]) -> tuple[np.ndarray, tuple[str, ...]]:
+def one_hot(names: Sequence[str] | np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
     """Class names -> ((n, L) bool, the L names in order)."""
-    classes, code = np.unique(np.array(names, dtype=str), return_inverse=True)
+    classes, code = np.unique(np.asarray(names, dtype=str), return_inverse=True)
     return np.eye(len(classes), dtype=bool)[code], tuple(classes.tolist())
 
 

@@ -3,6 +3,7 @@
 Zero-shot (P3, P5: no label is fitted) and probes (P1, P4) are two functions, for two tables.
 """
 
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -49,7 +50,7 @@ def probes(problem: Problem, vectors: np.ndarray, methods: Sequence[str] = PROBE
     With several labels a row, a class is predicted when most votes (or a logistic model each) say so, and the
     score is the F1 of the predicted set.
     """
-    predict = {"kNN-5": _knn_5, "kNN-20": _knn_20, "linear": _linear}
+    predict = {"kNN-5": _knn_5, "kNN-20": knn_20, "linear": _linear}
     tables = []
     for fold in problem.folds:
         truth = problem.labels[fold.query]
@@ -74,7 +75,7 @@ def _knn_5(problem: Problem, fold: Fold, vectors: np.ndarray) -> np.ndarray:
     return _decide(problem, problem.labels[fold.database][hits.index].mean(axis=1))
 
 
-def _knn_20(problem: Problem, fold: Fold, vectors: np.ndarray) -> np.ndarray:
+def knn_20(problem: Problem, fold: Fold, vectors: np.ndarray) -> np.ndarray:
     hits = by_cosine(vectors[fold.query], vectors[fold.database], 20)
     weight = np.exp((hits.similarity - hits.similarity[:, :1]) / TEMPERATURE)
     votes = np.einsum("qk,qkl->ql", weight, problem.labels[fold.database][hits.index])
@@ -96,10 +97,12 @@ def _linear(problem: Problem, fold: Fold, vectors: np.ndarray) -> np.ndarray:
 
 def _logistic(x: np.ndarray, y: np.ndarray, held: np.ndarray, query: np.ndarray) -> np.ndarray:
     """Class of each query row; the one class there is, when there is one."""
+    from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
     if len(np.unique(y)) == 1:
         return np.full(len(query), y[0])
+    warnings.simplefilter("ignore", ConvergenceWarning)  # weak penalties on separable data never converge
     penalty, best = 1.0, -1.0
     if len(np.unique(y[~held])) > 1 and held.any():
         model = LogisticRegression(max_iter=60, warm_start=True, tol=1e-3)

@@ -1,213 +1,212 @@
 """Labelled series of single pixels: one Parquet file per set, one row per place (docs/evaluation.md)."""
 
 import json
-from dataclasses import dataclass, replace
-from datetime import date
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from data.modality import S1, S2
-from data.sample import InputError
+from data.modality import S1, S2, Modality
+from data.pixel_series import PixelSeries, read_pixel_series
+from data.sample import InputError, Sample
+from encoder.corpus import PixelSamples
 
-COLUMNS = {"id", "lon", "lat", "label", "dates", "s2", "s1", "block", "split"}
+from .problem import Problem, one_hot, split_fold
+
 L1C_BLUE_OVER_GREEN = 0.8  # over vegetation: L2A sets lie at 0.54-0.59, L1C sets at 1.00-1.12
-MID_MONTH_DAY = 15
+MEDIAN_RANGE = {"s2": (30.0, 20000.0), "s1": (-45.0, -1.0)}  # outside: 0-1 reflectance, linear power, ...
+
+
+@dataclass(frozen=True)
+class SensorRules:
+    """What may stand in for what. Both are printed beside every number they touch."""
+
+    fill_band: Mapping[str, str] = field(default_factory=dict)  # missing band -> band to copy: B8A -> B08
+    allow_l1c: bool = False
+
+    @classmethod
+    def parse(cls, fills: Sequence[str], allow_l1c: bool) -> "SensorRules":
+        """From the command line's words, `B8A=B08`.
+
+        Raises:
+            InputError: not two Sentinel-2 bands joined by `=`.
+        """
+        pairs = dict(word.partition("=")[::2] for word in fills)
+        if unknown := [word for word in (*pairs, *pairs.values()) if word not in S2.bands]:
+            raise InputError(f"--fill-band names {unknown}; expected BAND=BAND of {', '.join(S2.bands)}.")
+        return cls(pairs, allow_l1c)
 
 
 @dataclass(frozen=True)
 class SeriesSet:
-    """n places with T steps of time; absent steps and sensors are NaN."""
+    """n labelled places with up to T dates."""
 
     name: str
-    id: np.ndarray  # (n,) str
-    lon_deg: np.ndarray  # (n,) float64
-    lat_deg: np.ndarray
-    label: list[str]  # (n,)
-    block: np.ndarray  # (n,) str, H3 cell
-    split: np.ndarray  # (n,) "train" or "test"
-    s2: np.ndarray  # (n, T, len(s2_bands)) float32, reflectance x 10000
-    s2_bands: tuple[str, ...]
-    s1: np.ndarray  # (n, T, 2) float32 VV, VH in dB
-    day_of_year: np.ndarray  # (n, T) int16, 0 = unknown
-    first_day: np.ndarray  # (n,) datetime64[D], first step; NaT = unknown year
-    last_day: np.ndarray  # (n,)
-    s2_level: str  # "L2A" or "L1C"
+    pixels: PixelSeries  # ten S2 bands; one that is not among `bands` repeats another
+    label: np.ndarray  # (n,) str
+    bands: tuple[str, ...]  # S2 bands of the file
+    encoder_sees_s2: bool
     notes: tuple[str, ...]  # what the table must say of this set
 
     def __len__(self) -> int:
-        return len(self.id)
+        return len(self.pixels)
 
     def take(self, rows: np.ndarray) -> "SeriesSet":
-        """Some of the places."""
-        arrays = (
-            "id",
-            "lon_deg",
-            "lat_deg",
-            "block",
-            "split",
-            "s2",
-            "s1",
-            "day_of_year",
-            "first_day",
-            "last_day",
-        )
-        picked = {name: getattr(self, name)[rows] for name in arrays}
-        return replace(self, label=[self.label[i] for i in rows], **picked)
+        """The places of these rows, by index or by mask."""
+        return replace(self, pixels=self.pixels.take(rows), label=self.label[rows])
+
+    @property
+    def s2(self) -> np.ndarray:
+        """(n, T, len(bands)) float32 reflectance x 10000, NaN where missing."""
+        own = self.pixels.s2[..., [S2.bands.index(band) for band in self.bands]].astype(np.float32)
+        return np.where(self.pixels.s2_valid[..., None], own, np.nan)
+
+    @property
+    def s1(self) -> np.ndarray:
+        """(n, T, 2) float32 dB, NaN where missing."""
+        return np.where(self.pixels.s1_valid[..., None], self.pixels.s1, np.nan)
 
     @property
     def raw(self) -> np.ndarray:
-        """(n, T, C) both sensors stacked, NaN where missing."""
+        """(n, T, C) both sensors, NaN where missing."""
         return np.concatenate([self.s2, self.s1], axis=2)
 
+    def samples(self, px_per_cell: Mapping[str, int], max_dates: int | None = None) -> list[Sample | None]:
+        """One constant patch of one grid cell each, as the encoder may see it; None where it sees nothing.
 
-def read_series(path: Path) -> SeriesSet:
+        Args:
+            px_per_cell: of the model.
+            max_dates: of each sensor, spread over the period; all if None.
+        """
+        s2_valid = _spread(self.pixels.s2_valid, max_dates) & self.encoder_sees_s2
+        s1_valid = _spread(self.pixels.s1_valid, max_dates)
+        seen = np.asarray(s2_valid.any(axis=1) | s1_valid.any(axis=1))
+        shown = replace(self.pixels, s2_valid=s2_valid, s1_valid=s1_valid).take(seen)
+        made = iter(PixelSamples(shown, px_per_cell))
+        return [next(made) if there else None for there in seen]
+
+
+def read_series(path: Path, rules: SensorRules) -> SeriesSet:
     """Read and check one set.
 
     Raises:
         InputError: not a Parquet file of this form, no rows, or values in another unit.
     """
-    table = _read(path)
-    bands = {name: _bands(table, name) for name in ("s2_bands", "s1_bands")}
-    s2 = _cube(table["s2"], len(bands["s2_bands"]), nodata_zero=True)
-    s1 = _cube(table["s1"], 2, nodata_zero=False)
-    steps = max(s2.shape[1], s1.shape[1])
-    s2, s1 = _stretched(s2, steps), _stretched(s1, steps)
-    day_of_year, first, last = _calendar(table, steps)
-    _check_units(path, s2, s1)
-    level, level_note = _s2_level(table, s2, bands["s2_bands"])
+    schema = _schema(path)
+    bands = tuple(json.loads((schema.metadata or {}).get(b"s2_bands", b"[]"))) or S2.bands
+    lacking = [band for band in S2.bands if band not in bands]
+    filled = {b: rules.fill_band[b] for b in lacking if rules.fill_band.get(b) in bands}
+    stand_in = dict.fromkeys(lacking, bands[0]) | filled
+    table = pq.read_table(path, columns=["label", "dates"])
     found = SeriesSet(
         name=path.stem,
-        id=np.array(table["id"].to_pylist(), dtype=str),
-        lon_deg=np.array(table["lon"].to_pylist(), dtype=float),
-        lat_deg=np.array(table["lat"].to_pylist(), dtype=float),
-        label=[str(x) for x in table["label"].to_pylist()],
-        block=np.array([str(x) for x in table["block"].to_pylist()]),
-        split=np.array(table["split"].to_pylist(), dtype=str),
-        s2=s2,
-        s2_bands=bands["s2_bands"],
-        s1=s1,
-        day_of_year=day_of_year,
-        first_day=first,
-        last_day=last,
-        s2_level=level,
-        notes=(level_note,) if level_note else (),
+        pixels=read_pixel_series(path, stand_in),
+        label=np.array(table["label"].to_pylist(), dtype=str),
+        bands=bands,
+        encoder_sees_s2=True,
+        notes=tuple(f"{band} filled with {source}" for band, source in filled.items())
+        + (("no year: mid-month dates, if any",) if table["dates"].null_count == len(table) else ()),
     )
-    return replace(found, notes=found.notes + _remarks(found))
+    _check_units(path, found)
+    stated = (schema.metadata or {}).get(b"s2_level", b"").decode()
+    return _allowed(found, [band for band in lacking if band not in filled], stated, rules)
 
 
-def _read(path: Path) -> pa.Table:
-    if not path.exists():
-        raise InputError(f"{path} is not there; expected a Parquet file of labelled series.")
+def series_problem(found: SeriesSet, query: np.ndarray, database: np.ndarray) -> Problem:
+    """The set as a question: rows of `query` (n,) bool against those of `database`.
+
+    Raises:
+        InputError: no query, or no row far enough from all of them.
+    """
+    pixels = found.pixels
+    fold, note = split_fold(query, database, pixels.lon_deg, pixels.lat_deg, found.name)
+    labels, classes = one_hot(found.label)
+    position = (pixels.lon_deg, pixels.lat_deg)
+    return Problem(found.name, labels, classes, pixels.block, *position, (fold,), (*found.notes, note))
+
+
+def _schema(path: Path) -> pa.Schema:
     try:
-        table = pq.read_table(path)
-    except pa.ArrowInvalid as error:
+        file = pq.ParquetFile(path)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise InputError(f"{path} cannot be read ({error}); expected a Parquet file of series.") from error
+    if "label" not in file.schema_arrow.names or not file.metadata.num_rows:
         raise InputError(
-            f"{path} is no Parquet file ({error}); expected a Parquet file of labelled series."
-        ) from error
-    missing = sorted(COLUMNS - set(table.column_names))
-    if missing or not len(table):
-        raise InputError(
-            f"{path} has {len(table)} rows and lacks {missing or 'no column'}; "
-            f"expected rows with the columns {sorted(COLUMNS)}."
+            f"{path} has no column `label` or no rows; expected a Parquet file of labelled series."
         )
-    return table
+    return file.schema_arrow
 
 
-def _bands(table: pa.Table, key: str) -> tuple[str, ...]:
-    raw = (table.schema.metadata or {}).get(key.encode())
-    bands = tuple(json.loads(raw)) if raw else {"s2_bands": S2.bands, "s1_bands": S1.bands}[key]
-    known = {"s2_bands": S2.bands, "s1_bands": S1.bands}[key]
-    if unknown := sorted(set(bands) - set(known)):
-        raise InputError(f"Schema metadata {key} names {unknown}; expected some of {list(known)}.")
-    return bands
+def _check_units(path: Path, found: SeriesSet) -> None:
+    """A median outside what a scene can have is a unit mix-up, which would silently ruin every number."""
+    for modality, values in ((S2, found.s2), (S1, found.s1)):
+        flat = values.reshape(-1, values.shape[2])
+        flat = flat[np.isfinite(flat).all(axis=1)]
+        if len(flat):
+            _check_medians(path, modality, np.median(flat, axis=0))
 
 
-def _cube(column: pa.ChunkedArray, n_bands: int, *, nodata_zero: bool) -> np.ndarray:
-    """List of steps of bands -> (n, T, n_bands) float32 with NaN for nodata, padded at the end."""
-    rows = column.to_pylist()
-    steps = max((len(row) for row in rows if row), default=0)
-    cube = np.full((len(rows), steps, n_bands), np.nan, dtype=np.float32)
-    for i, row in enumerate(rows):
-        if row:
-            values = np.array(row, dtype=np.float32)
-            if values.shape[1:] != (n_bands,):
-                raise InputError(
-                    f"Row {i} has steps of {values.shape[1:]} values; the bands named are {n_bands}."
-                )
-            cube[i, : len(values)] = values
-    if nodata_zero:
-        cube[(cube == 0).any(axis=2)] = np.nan
-    else:
-        cube[np.isnan(cube).any(axis=2)] = np.nan
-    return cube
+def _check_medians(path: Path, modality: Modality, medians: np.ndarray) -> None:
+    low, high = MEDIAN_RANGE[modality.name]
+    if (medians < low).any() or (medians > high).any():
+        raise InputError(
+            f"{path}: medians per band of {modality.name} are {np.round(medians, 3).tolist()}; expected "
+            f"{low:g} to {high:g} ({modality.unit}). Convert the units first."
+        )
 
 
-def _stretched(cube: np.ndarray, steps: int) -> np.ndarray:
-    padding = ((0, 0), (0, steps - cube.shape[1]), (0, 0))
-    return np.pad(cube, padding, constant_values=np.nan)
+def _allowed(found: SeriesSet, lacking: list[str], stated_level: str, rules: SensorRules) -> SeriesSet:
+    """Decide whether the encoder may see S2, and say what a reader of the table must know."""
+    level, level_note = (stated_level, "") if stated_level else guess_level(found)
+    notes = [level_note, *_remarks(found)]
+    refused = ""
+    if lacking:
+        refused = f"{', '.join(lacking)} missing, see --fill-band"
+    elif level != "L2A":
+        refused = "" if rules.allow_l1c else f"{level}, see --allow-l1c"
+        notes.append("" if refused else f"{level} taken as L2A")
+    if refused:
+        notes.append(f"the encoder sees no S2 ({refused})")
+    return replace(found, encoder_sees_s2=not refused, notes=found.notes + tuple(n for n in notes if n))
 
 
-def _calendar(table: pa.Table, steps: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Day of year of each step, first and last day. Only months known -> mid-month and no year."""
-    n = len(table)
-    day = np.zeros((n, steps), dtype=np.int16)
-    first, last = np.full(n, "NaT", dtype="datetime64[D]"), np.full(n, "NaT", dtype="datetime64[D]")
-    months = table["months"].to_pylist() if "months" in table.column_names else [None] * n
-    for i, dates in enumerate(table["dates"].to_pylist()):
-        if dates:
-            day[i, : len(dates)] = [d.timetuple().tm_yday for d in dates]
-            first[i], last[i] = min(dates), max(dates)
-        elif known := months[i]:
-            day[i, : len(known)] = [date(2021, m, MID_MONTH_DAY).timetuple().tm_yday for m in known]
-    return day, first, last
-
-
-def _check_units(path: Path, s2: np.ndarray, s1: np.ndarray) -> None:
-    """A median outside what the statistics allow is a unit mix-up, which would silently ruin every number."""
-    for modality, cube in ((S2, s2), (S1, s1)):
-        if not np.isfinite(cube).any():
-            continue
-        medians = np.nanmedian(cube, axis=(0, 1))
-        low, high = modality.valid_range
-        # reflectance given as 0-1 instead of 0-10000, or linear power instead of dB, falls outside this
-        floor = 30 if modality is S2 else low
-        ceiling = high if modality is S2 else -1
-        if (medians < floor).any() or (medians > ceiling).any():
-            raise InputError(
-                f"{path}: medians per band of {modality.name} are {np.round(medians, 3).tolist()}; expected "
-                f"{floor} to {ceiling} ({modality.unit}). Convert the units first."
-            )
-
-
-def _s2_level(table: pa.Table, s2: np.ndarray, bands: tuple[str, ...]) -> tuple[str, str]:
-    """Processing level that the metadata states (`s2_level`), else as blue over vegetation tells."""
-    stated = (table.schema.metadata or {}).get(b"s2_level")
-    if stated:
-        return stated.decode(), ""
-    at = {band: s2[..., i] for i, band in enumerate(bands)}
+def guess_level(found: SeriesSet) -> tuple[str, str]:
+    """Processing level by haze: over vegetation blue is well below green at the surface, equal above it."""
+    at = {band: found.s2[..., i] for i, band in enumerate(found.bands)}
     if not {"B02", "B03", "B04", "B08"} <= set(at):
-        return "L2A", "processing level unknown, taken as L2A"
-    green = (at["B08"] - at["B04"]) > 0.4 * (at["B08"] + at["B04"])  # NDVI above 0.4
-    if green.sum() < 20:
-        return "L2A", "processing level unknown (no vegetation to tell by), taken as L2A"
-    ratio = float(np.median(at["B02"][green] / at["B03"][green]))
+        return "L2A", "S2 level unknown, taken as L2A"
+    vegetation = (at["B08"] - at["B04"]) > 0.4 * (at["B08"] + at["B04"])  # NDVI above 0.4
+    if vegetation.sum() < 20:
+        return "L2A", "S2 level unknown (no vegetation to tell by), taken as L2A"
+    ratio = float(np.median(at["B02"][vegetation] / at["B03"][vegetation]))
     if ratio < L1C_BLUE_OVER_GREEN:
         return "L2A", ""
-    return "L1C", f"S2 is Level-1C by its haze (blue/green over vegetation {ratio:.2f}; L2A is below 0.8)"
+    return "L1C", f"S2 is L1C by its haze (blue/green over vegetation {ratio:.2f}, L2A is below 0.8)"
 
 
-def _remarks(found: SeriesSet) -> tuple[str, ...]:
-    notes = []
-    if missing := [band for band in S2.bands if band not in found.s2_bands]:
-        notes.append(f"lacks {', '.join(missing)}")
-    if np.isnat(found.first_day).all():
-        notes.append("no year, months alone: mid-month dates" if found.day_of_year.any() else "no dates")
-    if not np.isfinite(found.s1).any():
+def _remarks(found: SeriesSet) -> list[str]:
+    pixels, notes = found.pixels, []
+    if missing := [band for band in S2.bands if band not in found.bands]:
+        notes.append(f"file lacks {', '.join(missing)}")
+    if not pixels.day_of_year.any():
+        notes.append("no dates")
+    if not pixels.s1_valid.any():
         notes.append("no S1")
-    duplicates = len(found) - len({*zip(found.lon_deg.tolist(), found.lat_deg.tolist(), strict=True)})
-    if duplicates:
-        notes.append(f"{duplicates} of {len(found)} rows share a position with another")
-    return tuple(notes)
+    places = len(np.unique(np.stack([pixels.lon_deg, pixels.lat_deg]), axis=1).T)
+    if places < len(found):
+        notes.append(f"{len(found)} rows at {places} positions")
+    return notes
+
+
+def _spread(valid: np.ndarray, at_most: int | None) -> np.ndarray:
+    """Keep at most `at_most` True of each row, evenly spaced among them: (n, T) bool -> (n, T) bool."""
+    if at_most is None:
+        return valid
+    rank = np.cumsum(valid, axis=1) - 1  # of each valid step
+    count = valid.sum(axis=1, keepdims=True)
+    wanted = np.round(np.arange(at_most) * np.maximum(count - 1, 0) / max(at_most - 1, 1))  # (n, at_most)
+    chosen = (rank[:, :, None] == wanted[:, None, :]).any(axis=2)
+    return np.asarray(valid & (chosen | (count <= at_most)))

@@ -3,23 +3,23 @@
 Test places are never read: only rows whose split is "train" go on.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from data.sample import Sample, SampleSpec
+from data.pixel_series import PixelSeries
+from data.sample import Sample
 from encoder.skysense import SkySense
 
 from .blocks import hold_out
 from .embedding import Embedded, embed_small
-from .problem import Problem, one_hot, split_fold
+from .problem import Problem
 from .protocols import cross_modal, finite_rows, probes, zero_shot
-from .series_samples import SensorRules, to_samples, usable_sensors
-from .series_sets import SeriesSet, read_series
+from .series_sets import SensorRules, SeriesSet, read_series, series_problem
 
-RULES = SensorRules(fill_band=(("B8A", "B08"),), allow_l1c=True)
+RULES = SensorRules(fill_band={"B8A": "B08"}, allow_l1c=True)
 HELD_OUT = 0.3  # share of the blocks
 MAX_DATES = 12  # of each sensor
 
@@ -33,36 +33,32 @@ class ValidationSet:
 
 
 def read_validation(
-    paths: Sequence[Path], spec: SampleSpec, *, at_most: int = 900, seed: int = 0
+    paths: Sequence[Path], px_per_cell: Mapping[str, int], *, at_most: int = 900, seed: int = 0
 ) -> tuple[ValidationSet, ...]:
-    """Read the train split of each series file, at most `at_most` rows of it.
+    """Read the train split of each series file, at most `at_most` rows of it. Read once, score often.
 
-    Read once, score often.
+    Args:
+        px_per_cell: of the models to be scored (`config.px_per_cell`).
 
     Raises:
         InputError: a file that is no series set, or has no block to hold out.
     """
-    return tuple(_prepare(read_series(path), spec, at_most, seed) for path in paths)
+    return tuple(_prepare(read_series(path, RULES), px_per_cell, at_most, seed) for path in paths)
 
 
-def held_out(found: SeriesSet) -> np.ndarray:
+def held_out(pixels: PixelSeries) -> np.ndarray:
     """(n,) True for the rows of the train split that serve as queries, whole blocks of them."""
-    held = found.split == "train"
-    held[held] = hold_out(found.block[held], HELD_OUT)
+    held = pixels.split == "train"
+    held[held] = hold_out(pixels.block[held], HELD_OUT)
     return np.asarray(held)
 
 
-def _prepare(found: SeriesSet, spec: SampleSpec, at_most: int, seed: int) -> ValidationSet:
-    order = np.random.default_rng(seed).permutation(np.flatnonzero(found.split == "train"))[:at_most]
-    rows = np.sort(order)
-    held = held_out(found)[rows]
-    found, _ = usable_sensors(found.take(rows), RULES)
-    fold, note = split_fold(held, ~held, found.lon_deg, found.lat_deg, found.name)
-    labels, classes = one_hot(found.label)
-    problem = Problem(
-        found.name, labels, classes, found.block, found.lon_deg, found.lat_deg, (fold,), (note,)
-    )
-    return ValidationSet(problem, to_samples(found, spec, max_dates=MAX_DATES))
+def _prepare(found: SeriesSet, px_per_cell: Mapping[str, int], at_most: int, seed: int) -> ValidationSet:
+    train = np.flatnonzero(found.pixels.split == "train")
+    rows = np.sort(np.random.default_rng(seed).permutation(train)[:at_most])
+    held = held_out(found.pixels)[rows]
+    problem = series_problem(found.take(rows), held, ~held)
+    return ValidationSet(problem, found.take(rows).samples(px_per_cell, MAX_DATES))
 
 
 def validation_score(model: SkySense, sets: Sequence[ValidationSet]) -> dict[str, float]:

@@ -1,0 +1,79 @@
+"""What every `skyhex eval` command is told, and the encoders it compares."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from data.sample import InputError
+from encoder.embed import Encoder
+from encoder.initialise import initialise
+from encoder.skysense import SkySense
+
+from .series_sets import SensorRules
+
+PROTOCOLS = ("all", "zero-shot", "probes", "cross-modal", "leakage", "compression")
+UNTRAINED_SEEDS = (1, 2, 3, 4, 5)
+
+
+@dataclass(frozen=True)
+class Options:
+    """Choices of one run. They are printed with its results."""
+
+    command: str = "skyhex eval"
+    weights: str = "nano"
+    device: str = "auto"
+    protocol: str = "all"
+    split: str = "validation"  # "test" for the final table alone
+    seed: int = 0
+    rules: SensorRules = field(default_factory=SensorRules)
+    max_queries: int = 1500
+    max_database: int = 4000
+    max_dates: int | None = None  # of each sensor; all if None
+    untrained_seeds: tuple[int, ...] = UNTRAINED_SEEDS
+
+    def __post_init__(self) -> None:
+        if self.protocol not in PROTOCOLS:
+            raise InputError(f"--protocol came as {self.protocol!r}; expected one of {', '.join(PROTOCOLS)}.")
+        if self.split not in ("validation", "test"):
+            raise InputError(f"--split came as {self.split!r}; expected validation or test.")
+
+    def wants(self, protocol: str) -> bool:
+        """Whether a part of the work was asked for."""
+        return self.protocol in ("all", protocol)
+
+
+@dataclass(frozen=True)
+class Encoders:
+    """Ours, and the same architecture before any training, several times."""
+
+    ours: SkySense
+    untrained: tuple[SkySense, ...]
+    info: dict[str, Any]
+
+    @classmethod
+    def load(cls, options: Options) -> "Encoders":
+        """Raises CheckpointError when the weights cannot be used."""
+        encoder = Encoder(options.weights, options.device)
+        config = encoder.model.config
+        untrained = []
+        for seed in options.untrained_seeds:
+            model = SkySense(config)
+            initialise(model, seed)
+            untrained.append(model.to(encoder.device).eval())
+        info = encoder.info
+        about = {
+            "name": info.name,
+            "digest": info.digest,
+            "trained": info.trained,
+            "dimension": info.dimension,
+        }
+        return cls(encoder.model, tuple(untrained), about)
+
+
+def capped(mask: np.ndarray, at_most: int, seed: int) -> np.ndarray:
+    """At most `at_most` of the True entries, drawn at random: (n,) bool -> (n,) bool."""
+    rows = np.random.default_rng(seed).permutation(np.flatnonzero(mask))[:at_most]
+    out = np.zeros_like(mask)
+    out[rows] = True
+    return out

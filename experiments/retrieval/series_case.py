@@ -1,0 +1,205 @@
+"""A labelled series set -> vectors of ours and of every baseline, for `skyhex eval series`."""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from encoder.skysense import SkySense
+
+from . import baselines, leakage
+from .embedding import Embedded, embed_small
+from .options import Encoders, Options, capped
+from .pictures import Exhibit
+from .problem import Problem
+from .protocols import finite_rows, standardised
+from .run import Case, Finding, Pairs
+from .series_sets import SeriesSet, series_problem
+from .sheet import Candidate, Pair
+from .validation import held_out
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+INT16_BYTES, FLOAT16_BYTES, FLOAT32_BYTES = 2, 2, 4
+RCF_STEPS = 3  # a filter's reach in time
+
+
+def series_case(found: SeriesSet, encoders: Encoders, options: Options) -> Case:
+    """Split, thin and embed a set.
+
+    Raises:
+        InputError: nothing to compare in this split.
+    """
+    shown, problem, ours, untrained = _embedded(found, encoders, options)
+    candidates = (
+        _encoder_candidate("ours", [ours]),
+        _encoder_candidate("untrained encoder", untrained),
+        *_baselines(shown, problem, options.seed),
+    )
+    return Case(
+        problem,
+        candidates,
+        Exhibit(problem, ours.fused, partial(_draw_series, shown)),
+        _pairs(shown, problem, ours, untrained),
+        _findings(shown, problem, ours, encoders.ours, options) if options.wants("leakage") else (),
+    )
+
+
+def _embedded(
+    found: SeriesSet, encoders: Encoders, options: Options
+) -> tuple[SeriesSet, Problem, Embedded, list[Embedded]]:
+    """The rows of the split that the encoder sees anything of, as a problem, by ours and untrained."""
+    query, database = _split(found, options)
+    asked = query | database
+    samples = found.samples(encoders.ours.config.px_per_cell, options.max_dates)
+    seen = np.array([sample is not None for sample in samples])
+    rows = np.flatnonzero(asked & seen)
+    problem = series_problem(found.take(rows), query[rows], database[rows])
+    if blind := int((asked & ~seen).sum()):
+        problem = problem.noting(f"{blind} rows left out: the encoder sees nothing of them")
+    picked = [samples[i] for i in rows]
+    untrained = [embed_small(model, picked) for model in encoders.untrained]
+    return found.take(rows), problem, embed_small(encoders.ours, picked), untrained
+
+
+def _split(found: SeriesSet, options: Options) -> tuple[np.ndarray, np.ndarray]:
+    """Queries and database, thinned: the file's own split, or blocks held out of its train part."""
+    if options.split == "test":
+        query, database = found.pixels.split == "test", found.pixels.split == "train"
+    else:
+        query = held_out(found.pixels)
+        database = (found.pixels.split == "train") & ~query
+    return (
+        capped(query, options.max_queries, options.seed),
+        capped(database, options.max_database, options.seed),
+    )
+
+
+def _encoder_candidate(name: str, embedded: list[Embedded]) -> Candidate[np.ndarray]:
+    vectors = tuple(e.fused for e in embedded)
+    label = name if len(vectors) == 1 else f"{name} ({len(vectors)} seeds)"
+    return Candidate(label, vectors, FLOAT16_BYTES * vectors[0].shape[1], embedded[0].ms_per_item)
+
+
+def _baselines(found: SeriesSet, problem: Problem, seed: int) -> list[Candidate[np.ndarray]]:
+    raw, fit_on = found.raw, problem.folds[0].database
+    pixels = found.pixels
+
+    def convolved(whitened: bool) -> np.ndarray:
+        series = raw[:, :, None]  # (n, T, 1, C)
+        made = baselines.random_convolutions(
+            series, (RCF_STEPS, 1), fit_on=fit_on, whitened=whitened, seed=seed
+        )
+        return standardised(made, fit_on)
+
+    return [
+        _timed(
+            "statistics over time", FLOAT32_BYTES, lambda: standardised(baselines.statistics(raw), fit_on)
+        ),
+        _timed("raw series", INT16_BYTES, lambda: baselines.raw_series(raw, fit_on)),
+        _timed("RCF, Gaussian", FLOAT32_BYTES, lambda: convolved(False)),
+        _timed("RCF, whitened patches", FLOAT32_BYTES, lambda: convolved(True)),
+        _timed("lon/lat alone", FLOAT32_BYTES, lambda: baselines.position(pixels.lon_deg, pixels.lat_deg)),
+    ]
+
+
+def _timed(name: str, bytes_per_value: int, make: Callable[[], np.ndarray]) -> Candidate[np.ndarray]:
+    started = time.perf_counter()
+    vectors = make()
+    ms = 1000 * (time.perf_counter() - started) / len(vectors)
+    return Candidate(name, (vectors.astype(np.float32),), bytes_per_value * vectors.shape[1], ms)
+
+
+def _pairs(found: SeriesSet, problem: Problem, ours: Embedded, untrained: list[Embedded]) -> Pairs | None:
+    """S1 against S2, where the set has both and the encoder may see both."""
+    s1, s2 = ours.by_modality.get("s1"), ours.by_modality.get("s2")
+    if s1 is None or s2 is None:
+        return None
+    both = finite_rows(s1, s2)
+    paired = problem.asking(both)
+    if not paired.folds:
+        return None
+    size = FLOAT16_BYTES * s1.shape[1]
+    return Pairs(
+        paired,
+        "S1",
+        "S2",
+        (
+            Candidate("ours", ((s1, s2),), size, ours.ms_per_item),
+            Candidate(
+                f"untrained encoder ({len(untrained)} seeds)",
+                tuple((e.by_modality["s1"], e.by_modality["s2"]) for e in untrained),
+                size,
+                ours.ms_per_item,
+            ),
+            _cca(found, problem, both),
+        ),
+    )
+
+
+def _cca(found: SeriesSet, problem: Problem, both: np.ndarray) -> Candidate[Pair]:
+    """Fitted on the database's raw pairs alone."""
+    started = time.perf_counter()
+    fit_on = problem.folds[0].database
+    fit_on = fit_on[both[fit_on]]
+    x, y = baselines.raw_series(found.s1, fit_on), baselines.raw_series(found.s2, fit_on)
+    cca = baselines.CCA.chosen(x[fit_on], y[fit_on], problem.block[fit_on])
+    projected = cca.project(x, y)
+    ms = 1000 * (time.perf_counter() - started) / len(x)
+    return Candidate("CCA of raw series", (projected,), FLOAT32_BYTES * projected[0].shape[1], ms)
+
+
+def _findings(
+    found: SeriesSet, problem: Problem, ours: Embedded, model: SkySense, options: Options
+) -> tuple[Finding, ...]:
+    rows = problem.queries
+    block = problem.block[rows]
+    position = np.stack([problem.lon_deg, problem.lat_deg])[:, rows]
+    place = np.unique(position, axis=1, return_inverse=True)[1]
+    out = []
+    subsets = {name: v for name, v in ours.by_modality.items() if np.isfinite(v[rows]).any()}
+    both = finite_rows(*(v[rows] for v in subsets.values()))
+    if len(subsets) > 1 and both.sum() > 20:
+        own = rows[both]
+        for name, vectors in subsets.items():
+            recall = leakage.same_place_recall(ours.fused[own], vectors[own], block[both])
+            out.append(Finding(f"same place, all sensors -> {name}, recall@10", recall, 10 / len(own)))
+        mixed, code = leakage.mixed_subsets(
+            ours.fused[own], {n: v[own] for n, v in subsets.items()}, options.seed
+        )
+        share, base = leakage.group_excess(mixed, code, place[both], block[both])
+        out.append(Finding("neighbours of the query's sensor subset", share, base))
+    return (*out, *_month_findings(found.take(rows), block, model, options))
+
+
+def _month_findings(found: SeriesSet, block: np.ndarray, model: SkySense, options: Options) -> list[Finding]:
+    """One random date per place: do neighbours in other blocks share its month more than at random?"""
+    pixels = found.pixels
+    kept = leakage.one_date(pixels.s2_valid & found.encoder_sees_s2 | pixels.s1_valid, options.seed)
+    month = (np.where(kept, pixels.day_of_year, 0).sum(axis=1) - 1) // 31
+    seen = kept.any(axis=1) & (month >= 0)
+    if seen.sum() < 50 or len(np.unique(month[seen])) < 2:
+        return []
+    dated = replace(pixels, s2_valid=pixels.s2_valid & kept, s1_valid=pixels.s1_valid & kept)
+    undated = replace(dated, day_of_year=np.zeros_like(pixels.day_of_year))
+    out = []
+    for name, shown in (("date given", dated), ("date withheld", undated)):
+        samples = replace(found, pixels=shown).take(seen).samples(model.config.px_per_cell)
+        vectors = embed_small(model, samples).fused
+        share, base = leakage.group_excess(vectors, month[seen], block[seen], block[seen])
+        out.append(Finding(f"neighbours of the query's month, single dates, {name}", share, base))
+    return out
+
+
+def _draw_series(found: SeriesSet, axes: "Axes", row: int) -> None:
+    """NDVI over the steps, and VH where there is radar."""
+    s2 = found.s2[row]
+    at = {band: s2[:, i] for i, band in enumerate(found.bands)}
+    if {"B04", "B08"} <= set(at):
+        axes.plot((at["B08"] - at["B04"]) / (at["B08"] + at["B04"]), color="#2a9d55", marker=".", ms=3, lw=1)
+    axes.plot((found.s1[row, :, 1] + 35) / 30, color="#7b4fa3", lw=0.8)  # -35 to -5 dB
+    axes.set_ylim(-0.2, 1.1)

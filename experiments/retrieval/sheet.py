@@ -1,0 +1,140 @@
+"""One table: every candidate's scores on one problem under one family of protocols, ours against each."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Generic, TypeVar
+
+import numpy as np
+
+from .blocks import Interval, Scores, bootstrap, pooled
+from .problem import Problem
+from .protocols import PROBES, ScoreTable, chance, cross_modal, majority, probes, zero_shot
+
+HEADLINE = {"zero-shot": "mAP@20", "probes": "kNN-20", "cross-modal": "recall@10"}
+V = TypeVar("V")
+Pair = tuple[np.ndarray, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Candidate(Generic[V]):
+    """Something that turns n items into vectors: V is (n, d) finite, or a pair of them, one per sensor."""
+
+    name: str
+    vectors: tuple[V, ...]  # one per seed: scores are averaged over seeds
+    bytes_per_item: float
+    ms_per_item: float
+
+    def row(self, judge: Callable[[V], ScoreTable], scored: Callable[[np.ndarray], Scores]) -> "Row":
+        """This candidate's line of a table."""
+        tables = [judge(vectors) for vectors in self.vectors]
+        mean = {metric: np.mean([table[metric] for table in tables], axis=0) for metric in tables[0]}
+        scores = {metric: scored(values) for metric, values in mean.items()}
+        return Row(self.name, scores, self.bytes_per_item, self.ms_per_item)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a table."""
+
+    name: str
+    scores: dict[str, Scores]  # by metric
+    bytes_per_item: float = float("nan")
+    ms_per_item: float = float("nan")
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """One table of one problem. The first row is ours."""
+
+    family: str  # "zero-shot", "probes" or "cross-modal": families are never mixed
+    problem: Problem
+    rows: tuple[Row, ...]
+    title: str = ""  # what tells this table from others of its family: "S1 -> S2"
+
+    @property
+    def headline(self) -> str:
+        """The metric that differences are given in."""
+        return HEADLINE[self.family]
+
+    def row(self, name: str) -> Row | None:
+        """The line of a candidate, if it is here."""
+        return next((row for row in self.rows if row.name == name), None)
+
+    def gains(self, metric: str) -> dict[str, Scores]:
+        """Ours minus each other row, query by query."""
+        ours = self.rows[0].scores[metric]
+        return {row.name: ours.minus(row.scores[metric]) for row in self.rows[1:] if metric in row.scores}
+
+
+def zero_shot_sheet(problem: Problem, candidates: Sequence[Candidate[np.ndarray]], seed: int = 0) -> Sheet:
+    """P3 of every candidate, and of chance and majority."""
+    rows = [c.row(lambda v: zero_shot(problem, v), problem.scored) for c in candidates]
+    floors = {"chance": chance(problem, seed)[0], "majority": majority(problem)[0]}
+    return Sheet("zero-shot", problem, (*rows, *_floor_rows(floors, problem.scored)))
+
+
+def probe_sheet(
+    problem: Problem,
+    candidates: Sequence[Candidate[np.ndarray]],
+    seed: int = 0,
+    methods: Sequence[str] = PROBES,
+) -> Sheet:
+    """P1 and P4 of every candidate, and of chance and majority."""
+    rows = [c.row(lambda v: probes(problem, v, methods), problem.scored) for c in candidates]
+    floors = {"chance": chance(problem, seed)[1], "majority": majority(problem)[1]}
+    return Sheet("probes", problem, (*rows, *_floor_rows(floors, problem.scored)))
+
+
+def cross_modal_sheet(problem: Problem, candidates: Sequence[Candidate[Pair]], title: str) -> Sheet:
+    """P5 of every candidate, and of chance: each query's true pair among all queries' places."""
+    plain = partial(Scores.plain, block=problem.query_block)
+    rows = [c.row(lambda pair: cross_modal(problem, *pair), plain) for c in candidates]
+    n = len(problem.queries)
+    floor = {
+        "recall@1": np.full(n, 1 / n),
+        "recall@10": np.full(n, min(10 / n, 1)),
+        "MRR": np.full(n, np.mean(1 / np.arange(1, n + 1))),
+    }
+    return Sheet("cross-modal", problem, (*rows, *_floor_rows({"chance": floor}, plain)), title)
+
+
+def _floor_rows(tables: dict[str, ScoreTable], scored: Callable[[np.ndarray], Scores]) -> list[Row]:
+    return [Row(name, {m: scored(values) for m, values in table.items()}) for name, table in tables.items()]
+
+
+@dataclass(frozen=True)
+class Gain:
+    """Ours minus one other candidate, over several sets."""
+
+    name: str
+    pooled: Interval
+    by_set: dict[str, Interval]
+
+    @property
+    def above(self) -> int:
+        """Sets on which the interval lies above zero."""
+        return sum(interval.low > 0 for interval in self.by_set.values())
+
+    @property
+    def below(self) -> int:
+        """Sets on which the interval lies below zero."""
+        return sum(interval.high < 0 for interval in self.by_set.values())
+
+
+def gains_over_sets(sheets: Sequence[Sheet], seed: int = 0) -> list[Gain]:
+    """Ours minus each candidate that all sheets (of one family) have, in the family's headline metric."""
+    metric = sheets[0].headline
+    by_sheet = [sheet.gains(metric) for sheet in sheets]
+    shared = [name for name in by_sheet[0] if all(name in gains for gains in by_sheet)]
+    return [
+        Gain(
+            name,
+            pooled([gains[name] for gains in by_sheet], seed=seed),
+            {
+                f"{sheet.problem.name} {sheet.title}".strip(): bootstrap(gains[name], seed=seed)
+                for sheet, gains in zip(sheets, by_sheet, strict=True)
+            },
+        )
+        for name in shared
+    ]
