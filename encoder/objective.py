@@ -1,7 +1,7 @@
 """L = alpha L_MGCL + beta L_align (paper, section 3.4), and two terms of ours: completion and place contrast."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -61,12 +61,12 @@ def objective(
     level = fine_grained_loss if config.levels == "all" and same_window else image_loss
     losses: dict[str, list[Tensor]] = {}
     for i, j in ((0, 1), (1, 0)):
-        own = student_views(student, seen[i])
-        other = {
-            name: View(view.features, view.mask, centring.head(name, view.head, teacher_temperature))
-            for name, view in student_views(teacher, targets[j]).items()
-        }
-        losses.setdefault("mgcl", []).append(multi_granularity_loss(own, other, level))
+        if config.alpha:
+            other = {
+                name: replace(view, head=centring.head(name, view.head, teacher_temperature))
+                for name, view in views(teacher, targets[j]).items()
+            }
+            losses.setdefault("mgcl", []).append(multi_granularity_loss(views(student, seen[i]), other, level))
         if config.place:
             losses.setdefault("place", []).append(
                 info_nce_loss(gathered(seen[i].embedding), gathered(targets[j].embedding))
@@ -78,10 +78,10 @@ def objective(
     return {name: torch.stack(values).mean() for name, values in losses.items() if values}, seen[0].embedding
 
 
-def student_views(branch: Branch, seen: Seen) -> dict[str, View]:
+def views(branch: Branch, seen: Seen) -> dict[str, View]:
     """What the contrastive losses compare: F_i of each modality and F_fus."""
-    views = {name: View(m, seen.valid[name], branch.heads[name]) for name, m in seen.maps.items()}
-    return views | {"fused": View(seen.fused, seen.fused_valid, branch.heads["fused"])}
+    own = {name: View(m, seen.valid[name], branch.heads[name]) for name, m in seen.maps.items()}
+    return own | {"fused": View(seen.fused, seen.fused_valid, branch.heads["fused"])}
 
 
 def _alignment(seen: Seen) -> Tensor:

@@ -26,7 +26,7 @@ from .transformer import Layer
 
 Kind = Literal["none", "ddp", "fsdp"]
 WHOLE = StateDictOptions(full_state_dict=True, cpu_offload=True)
-FROM_FIRST = StateDictOptions(full_state_dict=True)
+FROM_FIRST = StateDictOptions(full_state_dict=True, strict=False)  # a modality not yet seen has no state
 
 
 @dataclass(frozen=True)
