@@ -79,7 +79,7 @@ def _read(path: Path) -> dict[str, Tensor]:
         raise CheckpointError(
             f"{path} is refused: it is no file of plain tensors, and reading pickled objects could run code"
         ) from error
-    except (SafetensorError, RuntimeError, EOFError) as error:
+    except (SafetensorError, RuntimeError, EOFError, LookupError, ValueError) as error:
         raise CheckpointError(f"{path} is not a readable checkpoint: {error}") from error
     for wrapper in ("model", "state_dict"):
         content = content.get(wrapper, content) if isinstance(content, Mapping) else content

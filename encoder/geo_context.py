@@ -4,6 +4,8 @@ A region is an H3 cell (ours: the paper's map from location to region is unpubli
 B samples, N tokens, D width, R regions, P prototypes.
 """
 
+from dataclasses import replace
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -49,14 +51,36 @@ class GeoContext(nn.Module):
 
         (B, N, 2D); Q = F_fus^mm, K = V = the region's prototypes. An unknown region's second half is zero.
         """
+        if not len(self.region_cells):
+            return torch.cat([fused, torch.zeros_like(fused)], dim=-1)
         row = self.region_index(h3_cells)
-        known = row >= 0
-        context = torch.zeros_like(fused)
-        if known.any():
-            vectors = self.prototypes[row[known]].to(fused.dtype)  # (B', P, D)
-            slots = torch.arange(vectors.shape[1], device=fused.device)
-            used = slots < self.prototype_count[row[known], None]  # (B', P)
-            context[known] = F.scaled_dot_product_attention(
-                fused[known], vectors, vectors, attn_mask=used[:, None]
+        vectors = self.prototypes[row.clamp(min=0)].to(fused.dtype)  # (B, P, D)
+        slots = torch.arange(vectors.shape[1], device=fused.device)
+        used = slots < self.prototype_count[row.clamp(min=0), None]  # (B, P)
+        context = F.scaled_dot_product_attention(fused, vectors, vectors, attn_mask=used[:, None])
+        return torch.cat([fused, torch.where((row >= 0)[:, None, None], context, 0.0)], dim=-1)
+
+    def hold(self, region_cells: Tensor, prototypes: Tensor, prototype_count: Tensor) -> None:
+        """Takes prototypes (R, P, D) of regions (R,) int64; `prototype_count` (R,) of each are in use.
+
+        Raises ValueError for shapes that do not fit, a region without prototypes or given twice, and a cell
+        of another resolution.
+        """
+        regions, count, width = prototypes.shape
+        if region_cells.shape != (regions,) or prototype_count.shape != (regions,):
+            raise ValueError(
+                f"prototypes {tuple(prototypes.shape)} with {len(region_cells)} regions"
+                f" and {len(prototype_count)} counts: expected one of each per region"
             )
-        return torch.cat([fused, context], dim=-1)
+        if width != self.prototypes.shape[2]:
+            raise ValueError(f"prototypes are {width} wide, the embedding is {self.prototypes.shape[2]}")
+        if prototype_count.min() < 1 or prototype_count.max() > count:
+            raise ValueError(f"each region holds 1 to {count} prototypes, got {prototype_count.tolist()}")
+        resolution = (region_cells >> H3_RESOLUTION_SHIFT) & 0xF
+        if (resolution != self.config.region_resolution).any() or len(set(region_cells.tolist())) != regions:
+            raise ValueError(f"regions are distinct H3 cells of resolution {self.config.region_resolution}")
+        order = region_cells.argsort()
+        self.region_cells = region_cells[order].clone()
+        self.prototypes = prototypes[order].to(self.prototypes.dtype).clone()
+        self.prototype_count = prototype_count[order].clone()
+        self.config = replace(self.config, region_count=regions, prototypes_per_region=count)

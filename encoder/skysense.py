@@ -4,7 +4,7 @@ B samples, T dates, C bands, H x W pixels, h x w grid cells, D width of the comm
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -119,6 +119,11 @@ class SkySense(nn.Module):
         """F_fus^mm (B, d, h, w) and H3 cells (B,) int64 -> F_fus (B, 2d, h, w)."""
         cells = self.geo(fused.flatten(2).transpose(1, 2), h3_cells)  # (B, h * w, 2d)
         return torch.unflatten(cells.transpose(1, 2), 2, fused.shape[2:])
+
+    def hold_prototypes(self, region_cells: Tensor, prototypes: Tensor, prototype_count: Tensor) -> None:
+        """Takes regional prototypes (see `GeoContext.hold`), to be saved with the weights."""
+        self.geo.hold(region_cells, prototypes, prototype_count)
+        self.config = replace(self.config, geo=self.geo.config)
 
     def embed(self, batch: Batch, by_modality: bool = True) -> Embeddings:
         """Everything of a batch: fused and geo-context embeddings, one per modality, the dense map."""

@@ -23,7 +23,6 @@ class WindowAttention(nn.Module):
 
     coords: Tensor
     index: Tensor
-    cached_bias: Tensor | None
 
     def __init__(self, width: int, heads: int, window: int) -> None:
         super().__init__()
@@ -37,7 +36,7 @@ class WindowAttention(nn.Module):
         self.out = nn.Linear(width, width)
         self.register_buffer("coords", relative_coordinates(window), persistent=False)
         self.register_buffer("index", relative_index(window), persistent=False)
-        self.register_buffer("cached_bias", None, persistent=False)
+        self.cached_bias: Tensor | None = None
 
     def forward(self, windows: Tensor, mask: Tensor | None) -> Tensor:
         """windows (B * nW, window ** 2, C), mask (nW, window ** 2, window ** 2) additive or None."""
@@ -64,8 +63,9 @@ class WindowAttention(nn.Module):
 
         Kept after the first call in inference mode, until weights are loaded or the mode is set.
         """
-        if self.cached_bias is not None and torch.is_inference_mode_enabled():
-            return self.cached_bias
+        cached = self.cached_bias
+        if cached is not None and cached.device == self.coords.device and torch.is_inference_mode_enabled():
+            return cached
         table = self.bias_mlp(self.coords).flatten(0, 2)  # ((2 window - 1) ** 2, heads)
         bias = 16 * torch.sigmoid(table[self.index]).permute(2, 0, 1)
         if torch.is_inference_mode_enabled():
