@@ -16,7 +16,7 @@ from .selection import Request, tasks_of, usable_scenes
 from .site import Skip, cell_window_m, cell_windows, chip_window, reference_grid, sites_of
 from .stac import Catalog, Place
 from .task import Plan, PlanSummary, SampleTask, make_plan
-from .time_series import Period, Span, periods
+from .time_series import Period, Span, periods, utc
 
 __all__ = ["Plan", "PlanSummary", "SampleTask", "Skip", "plan_area", "plan_chips"]
 
@@ -36,7 +36,7 @@ def plan_chips(
     A place wider than the model's window becomes tiles named `place#row_col`. Dates are UTC, [start, end).
     Raises InputError when the dates are the wrong way round.
     """
-    request = Request(spec, h3_resolution, start, end, period, allow_l1c)
+    request = Request(spec, h3_resolution, start and utc(start), end and utc(end), period, allow_l1c)
     return make_plan([found for place in catalog.places for found in _chip_tasks(place, request)], spec)
 
 
@@ -78,15 +78,17 @@ def plan_area(
     is the same for all cells. Raises InputError when the area is empty or invalid, when nothing covers it,
     when the dates are the wrong way round, and when the hexagons do not fit the model.
     """
-    request = Request(spec, h3_resolution, start, end, period, allow_l1c)
+    request = Request(spec, h3_resolution, start and utc(start), end and utc(end), period, allow_l1c)
     side_m = cell_window_m(spec, h3_resolution)
     scenes = catalog.scenes
+    if not scenes:
+        raise InputError(f"no item of {catalog.href} can be used; the first: {catalog.places[0].problems[0]}")
     groups = _cells_by_scenes(check_area(area), scenes, h3_resolution, side_m)
     if not groups:
         raise InputError(_not_covered(catalog))
     touched = [scenes[i] for i in sorted({i for indexes in groups for i in indexes})]
     usable, _ = usable_scenes(touched, request)
-    spans = periods([s for of in usable.values() for s in of], period, start, end)
+    spans = periods([s for of in usable.values() for s in of], request.period, request.start, request.end)
     if usable and not spans:
         raise InputError(f"no scene over the area has a date from {start} to {end}; widen the period")
     found = [

@@ -139,6 +139,9 @@ def _pixels_of(grid: PixelGrid, window: Window, gsd_m: float) -> tuple[np.ndarra
     )
     if not _same_crs(grid.crs, window.crs):
         x, y = project(grid.crs, x, y, source=window.crs)
+    if parse_crs(grid.crs).is_geographic:  # a grid on the antimeridian counts on beyond 180
+        left, _, right, _ = grid.bounds
+        x = x + 360 * np.round(((left + right) / 2 - x) / 360)
     inverse = ~Affine(*grid.transform)
     cols = np.floor(inverse.a * x + inverse.b * y + inverse.c)
     rows = np.floor(inverse.d * x + inverse.e * y + inverse.f)

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import get_args
 
 from .modality import MODALITIES
 from .sample import InputError, SampleSpec
@@ -29,6 +30,8 @@ class Request:
 
     def __post_init__(self) -> None:
         check_span(self.start, self.end)
+        if self.period not in get_args(Period):
+            raise InputError(f"period {self.period!r}; expected one of {', '.join(get_args(Period))}")
         if not 0 <= self.h3_resolution <= 15:
             raise InputError(f"H3 resolution {self.h3_resolution}; expected 0 to 15")
 

@@ -19,6 +19,7 @@ from .modality import MODALITIES
 from .raster import open_raster
 from .sample import InputError
 from .scene import BandSource, Scene, modality_by_bands, standard_band
+from .time_series import utc
 
 NOT_PIXELS = {
     "labels",
@@ -166,17 +167,13 @@ def acquisition_time(
 ) -> tuple[datetime | None, datetime, datetime]:
     """(date, start, end) in UTC. A range of a month at most counts as its middle; a longer one is no date."""
     if at is not None:
-        at = _utc(at)
+        at = utc(at)
         return at, at, at
     given = (properties.get("start_datetime"), properties.get("end_datetime"))
     if None in given:
         return None, *ANY_TIME
-    start, end = (_utc(str_to_datetime(str(value))) for value in given)
+    start, end = (utc(str_to_datetime(str(value))) for value in given)
     return (start + (end - start) / 2 if end - start <= MONTH else None), start, end
-
-
-def _utc(at: datetime) -> datetime:
-    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
 
 
 def s2_offset(properties: dict[str, Any]) -> int | None:

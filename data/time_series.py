@@ -1,5 +1,6 @@
 """Which dates of a modality make its series: periods, acquisitions, and a clear, spread choice of them."""
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -69,24 +70,27 @@ def _same_pass(first: Scene, second: Scene) -> bool:
 
 def _preference(scene: Scene) -> tuple[float, float, str]:
     """The newest processing first, then the clearest."""
-    cloud = 50.0 if scene.cloud_percent is None else scene.cloud_percent
-    return -scene.baseline, cloud, scene.item_id
+    return -scene.baseline, scene.cloud_percent or 0.0, scene.item_id
 
 
 def by_preference(found: Sequence[Acquisition], max_dates: int) -> tuple[Acquisition, ...]:
     """Acquisitions in the order in which to try them until `max_dates` are found good.
 
     The time from first to last date is cut into `max_dates` equal parts, and the clearest date of each comes
-    first, then the others, the clearest first. Dates of more than 80 % cloud are left out unless all are.
+    first, of equally clear ones that nearest to the part's middle; then the others, the clearest first. Dates
+    of more than 80 % cloud are left out unless all are.
     """
     clear = [a for a in found if _cloud(a) <= CLOUDY_PERCENT] or list(found)
-    best: dict[int, Acquisition] = {}
-    for acquisition, part in zip(clear, _parts(clear, max_dates), strict=True):
-        if part not in best or _cloud(acquisition) < _cloud(best[part]):
-            best[part] = acquisition
-    first = sorted(best.values(), key=_cloud)
-    rest = sorted((a for a in clear if a not in first), key=_cloud)
-    return (*first, *rest)
+    position = dict(zip(clear, _positions(clear, max_dates), strict=True))
+    first: dict[int, Acquisition] = {}
+    rest: list[Acquisition] = []
+    for acquisition in sorted(clear, key=lambda a: (_cloud(a), abs(position[a] % 1 - 0.5))):
+        part = math.floor(position[acquisition])
+        if part in first:
+            rest.append(acquisition)
+        else:
+            first[part] = acquisition
+    return (*first.values(), *rest)
 
 
 def _cloud(acquisition: Acquisition) -> float:
@@ -94,31 +98,40 @@ def _cloud(acquisition: Acquisition) -> float:
     return 50.0 if acquisition.cloud_percent is None else acquisition.cloud_percent
 
 
-def _parts(found: Sequence[Acquisition], count: int) -> list[int]:
-    """For each acquisition, which of `count` equal parts of the time covered it lies in; unknown: below 0."""
+def _positions(found: Sequence[Acquisition], count: int) -> list[float]:
+    """Where dates lie in the time from the first to the last, 0 to below `count`; -1 for unknown dates."""
     dates = [a.date for a in found if a.date]
-    if not dates:
-        return [-1 - i for i in range(len(found))]
-    span = max(dates) - min(dates)
-    return [
-        -1 if a.date is None else min(int((a.date - min(dates)) / span * count), count - 1) if span else 0
-        for a in found
-    ]
+    first, last = (min(dates), max(dates)) if dates else (None, None)
+
+    def position(date: datetime | None) -> float:
+        if date is None or first is None or last is None:
+            return -1.0
+        return min((date - first) / (last - first) * count, count - 1e-6) if last > first else 0.5
+
+    return [position(a.date) for a in found]
 
 
 def covered_days(scenes: Iterable[Scene]) -> Span:
-    """From the first day on which any of `scenes` can have been taken to the day after the last.
+    """From the first day on which any of `scenes` was taken to the day after the last.
 
-    Scenes of known date decide; unknown ones count only where all are.
+    A scene of unknown date widens that by its range only where the two would not touch.
     """
-    chosen = list(scenes)
-    chosen = [scene for scene in chosen if scene.date] or chosen
-    last = max(scene.end for scene in chosen)
-    return _midnight(min(scene.start for scene in chosen)), _midnight(last) + timedelta(days=1)
+    every = list(scenes)
+    known = [scene for scene in every if scene.date] or every
+    start, end = min(scene.start for scene in known), max(scene.end for scene in known)
+    apart = [scene for scene in every if scene.end < start or scene.start > end]
+    start = min([start, *(scene.start for scene in apart)])
+    end = max([end, *(scene.end for scene in apart)])
+    return _midnight(start), _midnight(end) + timedelta(days=1)
 
 
 def _midnight(at: datetime) -> datetime:
     return at.replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def utc(at: datetime) -> datetime:
+    """`at` in UTC; without a zone it is taken to be."""
+    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
 
 
 def check_span(start: datetime | None, end: datetime | None) -> None:
