@@ -1,0 +1,47 @@
+"""Pieces of a window."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from data.sample import Sample
+from encoder.embed import Encoder
+from encoder.granularity import pool_pieces
+
+
+@given(st.integers(0, 10_000), st.integers(1, 6), st.booleans())
+def test_pieces_that_tile_the_window_add_up_to_its_mean(seed: int, pieces: int, holes: bool) -> None:
+    random = np.random.default_rng(seed)
+    dense = random.normal(size=(7, 4, 5)).astype(np.float32)
+    if holes:
+        dense[:, random.random((4, 5)) < 0.3] = np.nan
+        dense[:, 0, 0] = 1
+    overlap = random.dirichlet(np.ones(pieces), size=(4, 5)).transpose(2, 0, 1)  # shares of each cell
+    known = np.isfinite(dense[0])
+    area = (overlap * known).sum(axis=(1, 2))
+    total = (np.nan_to_num(pool_pieces(dense, overlap)) * area[:, None]).sum(axis=0) / area.sum()
+    np.testing.assert_allclose(total, np.nanmean(dense, axis=(1, 2)), atol=1e-5)
+
+
+def test_a_piece_is_the_mean_of_its_cells_and_nan_without_data() -> None:
+    dense = np.arange(8, dtype=np.float32).reshape(2, 2, 2)
+    dense[:, 1, 1] = np.nan
+    overlap = np.zeros((3, 2, 2))
+    overlap[0, 0] = 1, 3
+    overlap[1, 1, 1] = 1
+    overlap[2] = 1
+    made = pool_pieces(dense, overlap)
+    assert made[0].tolist() == [0.75, 4.75]
+    assert np.isnan(made[1]).all()
+    assert made[2].tolist() == [1, 5]
+
+
+def test_the_whole_window_as_one_piece_is_the_embedding(make_sample: Callable[..., Sample]) -> None:
+    encoder = Encoder("nano", device="cpu")
+    sample = make_sample(grid=(5, 8), px_per_cell=encoder.spec.px_per_cell, dates={"s2": 1})
+    made = encoder.embed([sample], dense=True)
+    whole = pool_pieces(made.dense[0], np.ones((1, 5, 8)))[0]
+    assert whole / np.linalg.norm(whole) == pytest.approx(made.embedding[0], abs=1e-5)
