@@ -45,7 +45,9 @@ def _cells(sample: Sample, resolution: int) -> np.ndarray:
     if h3_int.get_resolution(sample.h3_cell) < resolution:
         return np.sort(np.asarray(h3_int.cell_to_children(sample.h3_cell, resolution), dtype=np.uint64))
     ring = np.array(sample.footprint)
-    around = [shapely.Polygon(ring + (turn, 0)) for turn in (-360, 0, 360)]  # it may run past +-180 degrees
+    around = [
+        shapely.Polygon(ring + np.array([turn, 0])) for turn in (-360, 0, 360)
+    ]  # it may run past +-180 degrees
     return cells_in(shapely.MultiPolygon(around), resolution)
 
 
