@@ -1,6 +1,7 @@
 """One process or several under torchrun: what a single process, DDP and FSDP2 answer alike."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
@@ -100,6 +101,15 @@ class Parallel:
 def gathered(rows: Tensor) -> Tensor:
     """(B, ...) of each process -> all rows of all processes, with gradients; alone, the rows themselves."""
     return torch.cat(all_gather(rows)) if dist.is_initialized() else rows
+
+
+def averaged(values: Mapping[str, Tensor]) -> dict[str, float]:
+    """Each scalar as its mean over the processes."""
+    stacked = torch.stack([value.detach().float() for value in values.values()])
+    if dist.is_initialized():
+        dist.all_reduce(stacked)
+        stacked /= dist.get_world_size()
+    return dict(zip(values, stacked.tolist(), strict=True))
 
 
 def number(value: Tensor) -> float:

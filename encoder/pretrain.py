@@ -24,7 +24,7 @@ from .corpus import Corpus, Step
 from .diagnostics import effective_rank, uniformity
 from .initialise import initialise
 from .objective import ObjectiveConfig, objective, weighted
-from .parallel import Kind, Parallel, checkpoint_gradients, number
+from .parallel import Kind, Parallel, averaged, checkpoint_gradients, number
 from .skysense import SkySense
 from .teacher import Centring, follow, make_teacher, teacher_momentum
 
@@ -289,7 +289,7 @@ def _saved_batch(folder: Path, number: int, step: Step, losses: dict[str, Tensor
     path = folder / f"not-finite-{number}.pt"
     views = [{name: asdict(s) for name, s in batch.series.items()} for batch in (step.first, step.second)]
     torch.save({"views": views, "source": step.source, "rows": step.row.tolist()}, path)
-    values = ", ".join(f"{name} {float(value):.3g}" for name, value in losses.items())
+    values = ", ".join(f"{name} {float(value.detach()):.3g}" for name, value in losses.items())
     return NotFiniteError(
         f"the loss of step {number} is not finite ({values}); its batch is in {path}, the last good state in"
         f" {folder / LAST}: inspect the batch, or resume with a lower learning rate"
@@ -309,8 +309,7 @@ class Log:
 
     def write(self, run: Run, source: str, losses: dict[str, Tensor], embedding: Tensor, norm: float) -> None:
         """The losses and diagnostics of the step that was just done."""
-        values = {name: float(value.detach()) for name, value in losses.items()}
-        values |= {"loss": float(weighted(losses, run.config.objective).detach()), "gradient_norm": norm}
+        values = averaged(losses | {"loss": weighted(losses, run.config.objective)}) | {"gradient_norm": norm}
         values |= {"learning_rate": learning_rate(run.step - 1, run.config)}
         values |= {
             "effective_rank": effective_rank(embedding.detach()),

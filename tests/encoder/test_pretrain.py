@@ -1,0 +1,169 @@
+"""The loop: it learns, resumes on the same curve, refuses another configuration, stops at NaN with the batch kept."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from encoder.checkpoint import CheckpointError, load_weights
+from encoder.pretrain import BEST, LAST, LOG, NotFiniteError, Run, learning_rate, pretrain
+from encoder.parallel import Parallel
+from encoder.skysense import SkySense
+
+from .tiny import CONFIG, corpus
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def curve(folder: Path) -> list[float]:
+    lines = [json.loads(line) for line in (folder / LOG).read_text().splitlines()]
+    return [line["loss"] for line in lines if "loss" in line]
+
+
+def weights(model: SkySense) -> torch.Tensor:
+    return torch.cat([p.detach().flatten() for p in model.parameters()])
+
+
+def test_a_resumed_run_is_the_same_run(tmp_path: Path) -> None:
+    whole = pretrain(CONFIG, corpus(), tmp_path / "whole")
+    pretrain(CONFIG, corpus(), tmp_path / "halves", stop_at_step=5)
+    resumed = pretrain(CONFIG, corpus(), tmp_path / "halves")
+    assert curve(tmp_path / "halves") == curve(tmp_path / "whole")
+    assert len(curve(tmp_path / "whole")) == CONFIG.steps
+    assert torch.equal(weights(resumed), weights(whole))
+
+
+def test_the_loss_falls(tmp_path: Path) -> None:
+    config = replace(CONFIG, steps=60, objective=replace(CONFIG.objective, alpha=0.0))
+    pretrain(config, corpus(places=4), tmp_path)
+    losses = curve(tmp_path)
+    assert sum(losses[-10:]) < 0.9 * sum(losses[:10])
+
+
+def test_gradient_checkpointing_changes_nothing(tmp_path: Path) -> None:
+    pretrain(CONFIG, corpus(), tmp_path / "plain", stop_at_step=3)
+    pretrain(replace(CONFIG, gradient_checkpointing=True), corpus(), tmp_path / "saving", stop_at_step=3)
+    assert curve(tmp_path / "saving") == pytest.approx(curve(tmp_path / "plain"), rel=1e-5)
+
+
+def test_the_best_by_validation_is_kept(tmp_path: Path) -> None:
+    scores = iter([0.5, 0.3])
+    seen = []
+
+    def validate(model: SkySense) -> float:
+        seen.append(weights(model))
+        return next(scores)
+
+    pretrain(CONFIG, corpus(), tmp_path, validate=validate)
+    best, info = load_weights(tmp_path / BEST)
+    assert torch.equal(weights(best), seen[0])
+    assert info.trained
+
+
+def test_another_configuration_is_named(tmp_path: Path) -> None:
+    pretrain(CONFIG, corpus(), tmp_path, stop_at_step=1)
+    other = replace(CONFIG, objective=replace(CONFIG.objective, beta=0.5), seed=7)
+    with pytest.raises(CheckpointError, match=r"objective\.beta was 1\.0, here 0\.5; seed was 0, here 7"):
+        pretrain(other, corpus(), tmp_path)
+
+
+def test_a_loss_that_is_not_finite_stops_with_its_batch_saved(tmp_path: Path) -> None:
+    pretrain(CONFIG, corpus(), tmp_path, stop_at_step=2)
+    good = (tmp_path / LAST).read_bytes()
+    broken = corpus()
+    for place in broken.sources[0].samples:
+        place.series["s1"].pixels[:] = float("nan")
+    with pytest.raises(NotFiniteError, match="not-finite-2.pt"):
+        pretrain(CONFIG, broken, tmp_path)
+    kept = torch.load(tmp_path / "not-finite-2.pt", weights_only=True)
+    assert kept["views"][0]["s1"]["pixels"].isnan().any()
+    assert (tmp_path / LAST).read_bytes() == good
+
+
+@pytest.mark.parametrize(
+    ("modalities", "places", "dates"),
+    [
+        (("s2",), 6, 4),
+        (("hr",), 6, 1),
+        (("s2", "s1"), 6, 1),
+        (("s2", "s1"), 1, 4),
+        (("hr", "s2", "s1"), 3, 3),
+    ],
+    ids=["one modality", "aerial alone", "one date", "one place", "all, fewer than the batch"],
+)
+def test_poor_corpora_train(tmp_path: Path, modalities: tuple[str, ...], places: int, dates: int) -> None:
+    pretrain(CONFIG, corpus(modalities, places, dates), tmp_path, stop_at_step=2)
+    assert all(torch.isfinite(torch.tensor(curve(tmp_path))))
+
+
+def test_patch_positions_stay_zero_so_that_windows_of_all_sizes_agree(tmp_path: Path) -> None:
+    model = pretrain(CONFIG, corpus(), tmp_path, stop_at_step=2).eval()
+    large = torch.zeros(1, 1, 10, 16, 16)
+    large[..., :8, :8] = torch.randn(1, 1, 10, 1, 1)
+    valid = torch.zeros(1, 1, 16, 16, dtype=torch.bool)
+    valid[..., :8, :8] = True
+    small = model.encode_s2(large[..., :8, :8], valid[..., :8, :8])
+    torch.testing.assert_close(model.encode_s2(large, valid)[..., :1, :1], small)
+
+
+def test_learning_rate_warms_up_and_falls_to_a_hundredth() -> None:
+    config = replace(CONFIG, steps=100, warm_up=10, learning_rate=1.0)
+    assert learning_rate(0, config) == pytest.approx(0.1)
+    assert learning_rate(9, config) == pytest.approx(1.0)
+    assert learning_rate(55, config) == pytest.approx(0.505)
+    assert learning_rate(100, config) == pytest.approx(0.01)
+
+
+def test_biases_norms_and_dates_do_not_decay() -> None:
+    run = Run(CONFIG, Parallel.start("none", "cpu"))
+    decayed, plain = run.optimizer.param_groups
+    assert decayed["weight_decay"] > 0 == plain["weight_decay"]
+    assert all(p.ndim >= 2 for p in decayed["params"])
+    dates = run.student.branch.model.date_encoding.table
+    assert any(p is dates for p in plain["params"])
+
+
+WORKER = """
+import sys
+from pathlib import Path
+from encoder.pretrain import pretrain
+from tests.encoder.tiny import CONFIG, corpus
+import torch
+torch.set_num_threads(1)
+pretrain(CONFIG, corpus(), Path(sys.argv[1]), parallel=sys.argv[2], stop_at_step=int(sys.argv[3]))
+"""
+
+
+def run_two(folder: Path, parallel: str, steps: int) -> None:
+    script = folder.parent / "worker.py"
+    script.write_text(WORKER)
+    command = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc_per_node=2",
+        str(script),
+    ]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [*command, str(folder), parallel, str(steps)], capture_output=True, text=True, env=environment
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+@pytest.mark.parametrize("parallel", ["ddp", "fsdp"])
+def test_two_processes_walk_the_curve_of_one(tmp_path: Path, parallel: str) -> None:
+    one = pretrain(CONFIG, corpus(), tmp_path / "one", stop_at_step=4)
+    run_two(tmp_path / "two", parallel, 2)
+    run_two(tmp_path / "two", parallel, 4)  # and goes on from its checkpoint
+    assert curve(tmp_path / "two") == pytest.approx(curve(tmp_path / "one"), rel=1e-3)
+    last = torch.load(tmp_path / "two" / LAST, weights_only=True)["teacher"]
+    mine = dict(one.named_parameters())
+    for name, value in mine.items():
+        torch.testing.assert_close(last[f"model.{name}"], value.detach(), rtol=1e-3, atol=1e-4)
