@@ -4,16 +4,21 @@
 number is free, so committing is choosing the next number and losing is seeing it taken.
 """
 
+from __future__ import annotations
+
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .errors import TableError
 from .schema import SCHEMA_VERSION, ModelInfo
 from .storage import Storage
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 FORMAT = "skyhex-table"
 FOLDER = "manifests"
@@ -33,11 +38,18 @@ class PartFile:
 
 
 @dataclass(frozen=True)
+class SidecarFile:
+    name: str  # "assignments.parquet"
+    path: str  # relative to the table
+    sha256: str
+
+
+@dataclass(frozen=True)
 class Sidecar:
     """Files made from the rows of a snapshot, such as prototypes."""
 
     snapshot: int  # whose rows they were made from
-    files: tuple[tuple[str, str, str], ...]  # (name, path relative to the table, sha256)
+    files: tuple[SidecarFile, ...]
     info: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -75,7 +87,7 @@ class Manifest:
     def row_count(self) -> int:
         return sum(file.rows for file in self.files)
 
-    def following(self, operation: str, summary: Mapping[str, Any], **changes: Any) -> "Manifest":
+    def following(self, operation: str, summary: Mapping[str, Any], **changes: Any) -> Manifest:
         """The next snapshot."""
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
         number = self.snapshot + 1
@@ -94,13 +106,8 @@ class Manifest:
         document |= {"row_count": self.row_count, **asdict(self)}
         for file in document["files"]:
             file["min_h3"], file["max_h3"] = f"{file['min_h3']:x}", f"{file['max_h3']:x}"
-        for sidecar in document["sidecars"].values():
-            sidecar["files"] = [dict(zip(_SIDECAR_FILE, file, strict=True)) for file in sidecar["files"]]
         document["sha256"] = _digest(document)
         return json.dumps(document, indent=1).encode()
-
-
-_SIDECAR_FILE = ("name", "path", "sha256")
 
 
 def manifest_path(snapshot: int) -> str:
@@ -153,20 +160,25 @@ def _parse(content: bytes, where: str) -> Manifest:
 
 
 def _from_document(document: dict[str, Any]) -> Manifest:
-    del document["schema_version"], document["row_count"]
-    document["model"] = ModelInfo(**document["model"])
-    document["files"] = tuple(
-        PartFile(**file | {"min_h3": int(file["min_h3"], 16), "max_h3": int(file["max_h3"], 16)})
-        for file in document["files"]
-    )
-    document["input_keys"] = tuple(document["input_keys"])
-    document["sidecars"] = {
-        kind: Sidecar(
-            s["snapshot"], tuple((f["name"], f["path"], f["sha256"]) for f in s["files"]), s["info"]
-        )
-        for kind, s in document["sidecars"].items()
+    files = [_known(PartFile, file) for file in document["files"]]
+    bounds = [{side: int(file[side], 16) for side in ("min_h3", "max_h3")} for file in files]
+    parsed = {
+        "model": ModelInfo(**_known(ModelInfo, document["model"])),
+        "files": tuple(PartFile(**file | ends) for file, ends in zip(files, bounds, strict=True)),
+        "input_keys": tuple(document["input_keys"]),
+        "sidecars": {kind: _sidecar(sidecar) for kind, sidecar in document["sidecars"].items()},
     }
-    return Manifest(**document)
+    return Manifest(**_known(Manifest, document) | parsed)
+
+
+def _sidecar(document: dict[str, Any]) -> Sidecar:
+    files = tuple(SidecarFile(**_known(SidecarFile, file)) for file in document["files"])
+    return Sidecar(document["snapshot"], files, document["info"])
+
+
+def _known(kind: type[DataclassInstance], document: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields that this version knows; a later one may have added others."""
+    return {f.name: document[f.name] for f in fields(kind)}
 
 
 def _digest(document: Mapping[str, Any]) -> str:

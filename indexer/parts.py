@@ -44,7 +44,9 @@ def write_part(storage: Storage, rows: pa.Table, table: Manifest) -> PartFile:
 def read_part(storage: Storage, file: PartFile) -> pa.Table:
     """All rows of a part."""
     with _readable(storage, file):
-        return _open(storage, file).read(use_threads=True)
+        rows = _open(storage, file).read(use_threads=True)
+        _check_count(len(rows), file.rows)
+        return rows
 
 
 def scan_part(
@@ -57,11 +59,14 @@ def scan_part(
         groups = _groups_in(parquet.metadata, ranges)
         if not groups:
             return
+        expected = sum(parquet.metadata.row_group(group).num_rows for group in groups)
         for batch in parquet.iter_batches(batch_rows, row_groups=groups, columns=wanted, use_threads=True):
+            expected -= len(batch)
             if ranges is None:
                 yield batch
             else:
                 yield from _slices_in(batch, ranges, columns)
+        _check_count(-expected, 0)
 
 
 def take_from_part(
@@ -74,6 +79,7 @@ def take_from_part(
         starts = np.r_[0, np.cumsum(sizes)]
         groups, group_of_row = np.unique(np.searchsorted(starts, rows, side="right") - 1, return_inverse=True)
         read = parquet.read_row_groups(groups.tolist(), columns=list(columns), use_threads=True)
+        _check_count(len(read), sum(sizes[group] for group in groups))
         offsets = np.r_[0, np.cumsum([sizes[g] for g in groups])][:-1]  # of each group in what was read
         return read.take(pa.array(rows - starts[groups[group_of_row]] + offsets[group_of_row]))
 
@@ -162,6 +168,12 @@ def _readable(storage: Storage, file: PartFile) -> Iterator[None]:
         yield
     except (pa.ArrowException, OSError) as error:
         raise _damaged(storage, file, str(error).split("\n")[0]) from error
+
+
+def _check_count(found: int, expected: int) -> None:
+    """A damaged page header, which no checksum covers, can end a column early."""
+    if found != expected:
+        raise pa.ArrowInvalid(f"{found} rows instead of {expected}")
 
 
 def _damaged(storage: Storage, file: PartFile, reason: str) -> TableError:

@@ -104,7 +104,7 @@ def _partition_field(partition: int) -> pa.Field:
 def _add_sidecar(connection: duckdb.DuckDBPyConnection, table: EmbeddingTable) -> list[str]:
     """Views of the prototype files, empty where there are none."""
     sidecar = table.sidecar("prototypes")
-    stored = {name: str(table.path / path) for name, path, _ in sidecar.files} if sidecar else {}
+    stored = {file.name: str(table.path / file.path) for file in sidecar.files} if sidecar else {}
     for view, name, schema in (
         ("_assignments", "assignments.parquet", ASSIGNMENTS),
         ("_prototypes", "prototypes.parquet", PROTOTYPES),

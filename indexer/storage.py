@@ -65,7 +65,8 @@ class Storage:
         """The last bytes of a file."""
         with explained(f"cannot read {self.locate(path)}"):
             size: int = obstore.head(self._store, path)["size"]
-            return bytes(obstore.get_range(self._store, path, start=max(size - length, 0), end=size))
+            start = max(size - length, 0)
+            return bytes(obstore.get_range(self._store, path, start=start, end=size)) if size else b""
 
     def put(self, path: str, content: bytes | memoryview) -> None:
         """A file named by its content: writing it twice changes nothing."""

@@ -27,6 +27,7 @@ from .manifest import (
     Manifest,
     PartFile,
     Sidecar,
+    SidecarFile,
     SnapshotInfo,
     manifest_path,
     read_manifest,
@@ -284,11 +285,11 @@ class EmbeddingTable:
     def read_sidecar(self, kind: str, name: str) -> bytes:
         """A sidecar file's content, its digest checked. Raises TableError."""
         sidecar = self.sidecar(kind)
-        for file_name, path, sha256 in sidecar.files if sidecar else ():
-            if file_name == name:
-                content = self.storage.read(path)
-                if hashlib.sha256(content).hexdigest() != sha256:
-                    raise TableError(f"{self.storage.locate(path)} is damaged: make the {kind} again")
+        for file in sidecar.files if sidecar else ():
+            if file.name == name:
+                content = self.storage.read(file.path)
+                if hashlib.sha256(content).hexdigest() != file.sha256:
+                    raise TableError(f"{self.storage.locate(file.path)} is damaged: make the {kind} again")
                 return content
         raise TableError(f"snapshot {self.snapshot} of {self.storage.root} has no {kind} file {name}")
 
@@ -347,13 +348,13 @@ class EmbeddingTable:
             raise TableError(f"{len(repeated_keys(joined))} of these rows repeat the key {KEY} of another")
         return joined
 
-    def _put_sidecar(self, kind: str, name: str, content: bytes | Path) -> tuple[str, str, str]:
+    def _put_sidecar(self, kind: str, name: str, content: bytes | Path) -> SidecarFile:
         data = content if isinstance(content, bytes) else content.read_bytes()
         digest = hashlib.sha256(data).hexdigest()
         stem, dot, suffix = name.partition(".")
         path = f"sidecars/{kind}/{stem}-{digest[:16]}{dot}{suffix}"
         self.storage.put(path, data)
-        return name, path, digest
+        return SidecarFile(name, path, digest)
 
     def _column_names(self, columns: Sequence[str] | None) -> list[str]:
         known = self.schema.names

@@ -76,4 +76,4 @@ def _groups(files: Sequence[PartFile], partition_resolution: int) -> Iterator[li
 def _named_files(manifest: Manifest) -> Iterator[str]:
     yield from (file.path for file in manifest.files)
     for sidecar in manifest.sidecars.values():
-        yield from (path for _, path, _ in sidecar.files)
+        yield from (file.path for file in sidecar.files)

@@ -30,7 +30,7 @@ def problems(table: EmbeddingTable) -> list[str]:
     for file in table.files:
         found += [f"{file.path}: {problem}" for problem in _part_problems(table, file)]
     for kind, sidecar in table.manifest.sidecars.items():
-        found += [problem for name, _, _ in sidecar.files for problem in _sidecar_problems(table, kind, name)]
+        found += [problem for file in sidecar.files for problem in _sidecar_problems(table, kind, file.name)]
     return found
 
 

@@ -50,6 +50,6 @@ def columns_for(h3_cell: np.ndarray, seed: int = 0, dimension: int = MODEL.dimen
     }
 
 
-def random_rows(n: int, seed: int = 0, **changes: Any) -> pa.Table:
+def random_rows(n: int, seed: int = 0, h3_cell: np.ndarray | None = None, **changes: Any) -> pa.Table:
     """n checked rows; `changes` replace arguments of `make_rows`."""
-    return make_rows(**columns_for(random_cells(n, seed), seed) | changes)
+    return make_rows(**columns_for(random_cells(n, seed) if h3_cell is None else h3_cell, seed) | changes)

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from indexer import cells, merge, parts
 from indexer.errors import QueryError, TableError
 from indexer.schema import KEY, ModelInfo, make_rows, to_matrix
+from indexer.storage import Storage
 from indexer.table import EmbeddingTable
 
 from .random_rows import MODEL, columns_for, random_cells, random_rows
@@ -56,8 +57,9 @@ def rows_at(places: list[tuple[int, int, int]], seed: int) -> pa.Table:
 
 @contextmanager
 def tiny_files() -> Iterator[None]:
-    """Row groups and files of a few rows, so that small tables have many."""
+    """Row groups and files of a few rows, so that small tables have many; no waiting for the disk."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Storage, "_flush", lambda self, path: None)
         patch.setattr(parts, "ROW_GROUP_ROWS", 3)
         patch.setattr(merge, "MAX_FILE_BYTES", 4_000)
         patch.setattr(merge, "JOINED_BYTES", 2_000)
