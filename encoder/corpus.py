@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 import h3
 import numpy as np
@@ -60,7 +61,8 @@ class PixelSamples(Sequence[Sample]):
     def __len__(self) -> int:
         return len(self.series)
 
-    def __getitem__(self, i):  # type: ignore[no-untyped-def, override]
+    def __getitem__(self, i: Any) -> Any:
+        """The sample of one place; slices are not taken."""
         s = self.series
         parts = {
             name: self._constant(name, values[i], valid[i], s.day_of_year[i])

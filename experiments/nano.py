@@ -1,0 +1,71 @@
+"""The training of skyhex/nano-1: what it sees, and the variants that were compared.
+
+    python -m experiments.nano train --shared ../shared --folder FOLDER --minutes 45 [--variant NAME]
+
+A run that is stopped goes on from FOLDER when the same command is given again. The lab book is LOG.md.
+"""
+
+import argparse
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from encoder.config import preset
+from encoder.objective import ObjectiveConfig
+from encoder.pretrain import Progress, TrainConfig, pretrain
+from encoder.skysense import SkySense
+from experiments.nano_corpus import build_corpus, series_paths
+from experiments.retrieval.validation import read_validation, validation_score
+
+MODEL = replace(preset("nano"), hr=replace(preset("nano").hr, pad_small_map=True))
+PAPER = ObjectiveConfig()
+BASE = TrainConfig(MODEL, PAPER, learning_rate=7e-4)
+VARIANTS = {
+    "paper": BASE,
+    "mixed": replace(BASE, objective=ObjectiveConfig(alpha=0.2, beta=0.5, completion=4.0, place=0.5)),
+    "ours": replace(BASE, objective=ObjectiveConfig(alpha=0.0, beta=0.5, completion=4.0, place=0.5)),
+}
+
+
+def train(shared: Path, folder: Path, variant: str, minutes: float, steps: int) -> None:
+    """Trains a variant until its steps are done or time is up."""
+    config = replace(VARIANTS[variant], steps=steps, validate_every=max(1, steps // 4))
+    corpus = build_corpus(shared, config.model)
+    for source in corpus.sources:
+        print(f"{source.name}: {len(source.samples)} samples, {source.share:.0%} of the steps", flush=True)
+    sets = read_validation(series_paths(shared), config.model.px_per_cell)
+
+    def validate(model: SkySense) -> float:
+        scores = validation_score(model, sets)
+        print(json.dumps({name: round(value, 4) for name, value in scores.items()}), flush=True)
+        return scores["score"]
+
+    def watch(progress: Progress) -> None:
+        if progress.step % 100 == 0:
+            print(progress.step, {k: float(f"{v:.3g}") for k, v in progress.values.items()}, flush=True)
+
+    pretrain(config, corpus, folder, validate=validate, watch=watch, stop_after=60 * minutes)
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("command", choices=["train"])
+    parser.add_argument(
+        "--shared", type=Path, required=True, help="folder of samples/, corpus/, eval/ and series/"
+    )
+    parser.add_argument("--folder", type=Path, required=True, help="for checkpoints and the log")
+    parser.add_argument("--variant", choices=VARIANTS, default="mixed")
+    parser.add_argument("--minutes", type=float, default=45.0)
+    parser.add_argument("--steps", type=int, default=4000)
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    train(arguments.shared, arguments.folder, arguments.variant, arguments.minutes, arguments.steps)
+
+
+if __name__ == "__main__":
+    main()
