@@ -100,7 +100,7 @@ def read_areas(table: EmbeddingTable) -> list[Area]:
 
 
 def similarities(vectors: np.ndarray, queries: np.ndarray) -> np.ndarray:
-    """The best cosine (n,) float32 of unit vectors (n, d) float16 with unit queries (m, d), block by block."""
+    """The best cosine (n,) float32 of unit vectors (n, d) float16 with unit queries (m, d)."""
     found = np.empty(len(vectors), np.float32)
     for first in range(0, len(vectors), BLOCK_ROWS):
         block = vectors[first : first + BLOCK_ROWS].astype(np.float32)

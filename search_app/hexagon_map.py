@@ -1,8 +1,9 @@
 """The map: a deck.gl scene of hexagons on land and graticule, which needs nothing from the network."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from math import asinh, cos, degrees, log2, radians, tan
 from typing import Any
 
@@ -28,6 +29,7 @@ QUERY_RGB = (255, 45, 120)
 UNLIKE_RGB = (234, 88, 12)
 RESULT_RGB = (15, 23, 42)
 PIN_PX = 8
+TOOLTIP_STYLE = {"fontSize": "12px", "borderRadius": "6px", "whiteSpace": "pre-line"}
 LAND_RGBA = (148, 163, 184, 46)
 LINE_RGBA = (148, 163, 184, 90)
 TEXT_RGBA = (120, 132, 150, 255)
@@ -41,6 +43,11 @@ class Marks:
     unlike: Sequence[str] = ()
     results: Sequence[str] = ()  # in order of rank
     chosen: str = ""  # the result that is looked at
+
+    @property
+    def places(self) -> Iterator[str]:
+        """The query's cells, then those of the results."""
+        return chain(self.query, self.results)
 
 
 @dataclass(frozen=True)
@@ -68,14 +75,14 @@ class CompactDeck(pdk.Deck):  # type: ignore[misc]
         return json.dumps(json.loads(super().to_json()), separators=(",", ":"))
 
 
-def fit(extent: Extent, nudge: int = 0) -> Camera:
+def fit(extent: Extent, nudge: int = 0, height_px: int = HEIGHT_PX) -> Camera:
     """The camera that sees the whole extent with a margin, in Web Mercator."""
     width = max(extent.east - extent.west, 1e-4) / 360
     height = max(_mercator(extent.north) - _mercator(extent.south), 1e-4) / 360
-    zoom = min(log2(WIDTH_PX / TILE_PX / width), log2(HEIGHT_PX / TILE_PX / height)) - 0.35
+    zoom = min(log2(WIDTH_PX / TILE_PX / width), log2(height_px / TILE_PX / height)) - 0.35
     middle = (_mercator(extent.south) + _mercator(extent.north)) / 2
     lat = degrees(np.arctan(np.sinh(radians(middle))))
-    return Camera((extent.west + extent.east) / 2, lat, float(np.clip(zoom, 0.3, MAX_ZOOM)), nudge)
+    return Camera((extent.west + extent.east) / 2, lat, float(np.clip(zoom, 0.0, MAX_ZOOM)), nudge)
 
 
 def metres_per_px(camera: Camera) -> float:
@@ -97,7 +104,7 @@ def build_map(
     Args:
         cells: what to draw, n cells.
         rgb: (n, 3) uint8 colour of each.
-        notes: n texts, shown under the cell's id where the pointer rests.
+        notes: n texts of any lines, shown under the cell's id where the pointer rests.
         marks: the query, the results.
         camera: where to look.
         extent: what the graticule covers.
@@ -107,15 +114,17 @@ def build_map(
         {"h": name, "c": colour, "t": note}
         for name, colour, note in zip(cells_to_text(cells.cell), rgb.tolist(), notes, strict=True)
     ]
-    layers = [*_background(extent), _hexagons(data, layer)]
+    wraps = extent.east > 180
+    layers = [*_background(extent), _hexagons(data, layer, wraps)]
     if len(data) <= DOTS_UP_TO:
         layers.append(_dots(data, cells, layer))
     layers += _outlines(marks)
     return CompactDeck(
         layers=layers,
+        views=[pdk.View("MapView", controller=True, repeat=wraps)],
         map_provider=None,
         initial_view_state=camera.view_state(),
-        tooltip={"html": "<b>{h}</b><br>{t}", "style": {"fontSize": "12px", "borderRadius": "6px"}},
+        tooltip={"html": "<b>{h}</b><br>{t}", "style": TOOLTIP_STYLE},
     )
 
 
@@ -127,7 +136,8 @@ def clicked_cell(selection: Mapping[str, Any]) -> str:
     return ""
 
 
-def _hexagons(data: list[dict[str, Any]], layer: str) -> pdk.Layer:
+def _hexagons(data: list[dict[str, Any]], layer: str, wraps: bool) -> pdk.Layer:
+    """Hexagons; across the antimeridian as polygons, for there deck.gl's quicker way draws none."""
     return pdk.Layer(
         "H3HexagonLayer",
         id=f"hexagons-{layer}",
@@ -136,6 +146,7 @@ def _hexagons(data: list[dict[str, Any]], layer: str) -> pdk.Layer:
         get_fill_color="c",
         extruded=False,
         coverage=0.96,
+        high_precision=wraps or pdk.types.String("auto"),
         pickable=True,
         auto_highlight=True,
         highlight_color=[255, 255, 255, 90],

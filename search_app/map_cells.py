@@ -99,10 +99,10 @@ def middle(cell: Cells) -> tuple[float, float]:
 
 
 def extent_of(cell: Cells) -> Extent:
-    """The box around the centres of cells (n,); around the antimeridian where that is narrower."""
+    """The box around the centres of cells (n,); across the antimeridian where that is narrower."""
     lon, lat = centres(cell)
     east_of_zero = np.where(lon < 0, lon + 360, lon)
-    if np.ptp(east_of_zero) < np.ptp(lon):
+    if np.ptp(east_of_zero) < np.ptp(lon) - 1:
         lon = east_of_zero
     return Extent(float(lon.min()), float(lat.min()), float(lon.max()), float(lat.max()))
 

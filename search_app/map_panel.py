@@ -1,5 +1,6 @@
 """The map with what belongs to it: where it looks, what a click means, its legend."""
 
+from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 
@@ -18,7 +19,7 @@ from .session import change, current
 ALL = "all"
 MAX_PILLS = 6
 SMALLEST_HEXAGON_PX = 3.0  # across; smaller ones are looked at area by area
-_CLICKS, _LOOKS, _MAP, _AREA = "clicks", "looks", "map", "area"
+_CLICKS, _LOOKS, _MAP, _AREA, _FOLLOW = "clicks", "looks", "map", "area", "follow"
 
 
 def focus_cells(key: str, areas: Sequence[Area]) -> Cells:
@@ -40,12 +41,25 @@ def choose_focus(wanted: str, areas: Sequence[Area], cells: MapCells, query: str
         return wanted
     if len(areas) < 2 or len(cells.cell) <= FEW:
         return ALL
-    for area in areas if query else ():
-        if h3.str_to_int(h3.cell_to_parent(query, resolution_of(int(area.cells[0])))) in area.cells:
-            return area.key
+    asked = area_of(query, areas) if query else None
+    if asked:
+        return asked.key
     edge_m = h3.average_hexagon_edge_length(resolution_of(int(cells.cell[0])), "m")
     across_px = 2 * edge_m / metres_per_px(fit(extent_of(cells.cell)))
     return ALL if across_px >= SMALLEST_HEXAGON_PX else areas[0].key
+
+
+def area_of(cell: str, areas: Sequence[Area]) -> Area | None:
+    """The area that a cell, by its hex id, lies in."""
+    for area in areas:
+        if h3.str_to_int(h3.cell_to_parent(cell, resolution_of(int(area.cells[0])))) in area.cells:
+            return area
+    return None
+
+
+def look_at_chosen() -> None:
+    """Show the area of the result that was just picked, from the next run on."""
+    st.session_state[_FOLLOW] = True
 
 
 def look_again() -> None:
@@ -56,10 +70,11 @@ def look_again() -> None:
 def draw_map(cells: MapCells, areas: Sequence[Area], marks: Marks, kind_labels: Sequence[str]) -> None:
     """The map of cells (all of the table's, at its own resolution), coloured as the view says."""
     view = current()
-    focus = choose_focus(view.area, areas, cells, marks.query[0] if marks.query else "")
+    follow = marks.chosen and st.session_state.pop(_FOLLOW, False) and view.area != ALL
+    focus = choose_focus("" if follow else view.area, areas, cells, marks.chosen or next(marks.places, ""))
     if focus != view.area:
         change(area=focus)
-    _draw_areas(areas, focus)
+    _draw_areas(areas, focus, marks.results)
     inside = cells.within(focus_cells(focus, areas))
     drawn = coarsen(cells if len(cells.cell) <= MAX_DRAWN else inside)
     rgb = _draw_legend(drawn, view.colour, kind_labels)
@@ -105,9 +120,10 @@ def _zoom_in() -> None:
         change(area=cell)
 
 
-def _draw_areas(areas: Sequence[Area], focus: str) -> None:
+def _draw_areas(areas: Sequence[Area], focus: str, results: Sequence[str]) -> None:
     """Buttons, or a list where there are many, to jump to a part of the table."""
-    labels = {ALL: "All areas"} | {area.key: _area_label(area) for area in areas}
+    found = Counter(area.key for cell in results if (area := area_of(cell, areas)))
+    labels = {ALL: "All areas"} | {area.key: _area_label(area, found[area.key]) for area in areas}
     labels.setdefault(focus, f"Zoomed to {focus.rstrip('f')}")
     if len(labels) < 3:
         return
@@ -128,9 +144,9 @@ def _jump() -> None:
     look_again()
 
 
-def _area_label(area: Area) -> str:
+def _area_label(area: Area, found: int) -> str:
     place = f"{degrees(round(area.lat_deg, 1), 'NS')} {degrees(round(area.lon_deg, 1), 'EW')}"
-    return f"{place} · {area.rows:,}"
+    return f"{place} · {found} found" if found else f"{place} · {area.rows:,} rows"
 
 
 def _draw_legend(drawn: MapCells, colour: str, kind_labels: Sequence[str]) -> np.ndarray:
@@ -157,7 +173,7 @@ def _notes(drawn: MapCells, kind_labels: Sequence[str]) -> list[str]:
         lines += [f"similarity {value:.3f}"] if value == value else []
         lines += [f"{kind_labels[kind]}"] if kind >= 0 else []
         lines += [f"{rows:,} rows"] if rows > 1 else []
-        notes.append("<br>".join(lines))
+        notes.append("\n".join(lines))
     return notes
 
 
@@ -170,6 +186,6 @@ def _scale_note(drawn: MapCells, cells: MapCells) -> str:
     if _same_resolution(drawn, cells):
         return size
     return (
-        f"{len(cells.cell):,} cells are shown as {len(drawn.cell):,} coarser ones, each with the best similarity "
-        f"within. {size} Click one to zoom in to its cells."
+        f"{len(cells.cell):,} cells are shown as {len(drawn.cell):,} coarser ones, each with its best similarity. "
+        f"{size} Click one to zoom in to its cells."
     )

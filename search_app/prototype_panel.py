@@ -13,12 +13,13 @@ from indexer.table import EmbeddingTable
 from .background import degrees
 from .cached import BY_SNAPSHOT, Kinds, RowKeys, read_keys, read_kinds
 from .colours import css, kind_colours
-from .hexagon_map import HEIGHT_PX, Marks, build_map, fit
+from .hexagon_map import Marks, build_map, fit
 from .map_cells import coarsen, extent_of, group_by_cell, middle
 from .query_panel import PROTOTYPE
 from .results import picture, quicklook_folder, rows_of, subjects
 from .session import change, current
 
+MAP_HEIGHT_PX = 420
 TYPICAL = 6  # pictures of a prototype
 ALIKE = 5  # prototypes of other regions
 _REGION = "prototype region"
@@ -136,8 +137,16 @@ def _draw_map(table: EmbeddingTable, kinds: Kinds, region: int, number: int | No
                 "Search like this prototype", type="primary", icon=":material/search:", on_click=_search_like,
                 args=(region, number),
             )  # fmt: skip
-    deck = build_map(cells, kind_colours(cells.kind), notes, Marks(), fit(extent), extent, layer="prototypes")
-    st.pydeck_chart(deck, key="prototype map", height=HEIGHT_PX - 140)
+    deck = build_map(
+        cells,
+        kind_colours(cells.kind),
+        notes,
+        Marks(),
+        fit(extent, height_px=MAP_HEIGHT_PX),
+        extent,
+        layer="prototypes",
+    )
+    st.pydeck_chart(deck, key="prototype map", height=MAP_HEIGHT_PX)
 
 
 def _draw_typical(table: EmbeddingTable, region: int, number: int) -> None:

@@ -1,4 +1,4 @@
-"""What is looked for: the words that people type, the query and the filter they mean, the sidebar for them."""
+"""What is looked for: words that people type, the query and filter they mean, the sidebar for them."""
 
 import re
 from collections.abc import Callable
@@ -157,7 +157,7 @@ def _take_place(on_place: Callable[[], None]) -> None:
     if not text.strip():
         return
     try:
-        change(like=(parse_place(text),), unlike=())
+        change(like=(parse_place(text),), unlike=(), tab="map", area="")
     except QueryError as error:
         st.session_state[_PLACE_ERROR] = f"{error}."
         return

@@ -1,7 +1,7 @@
 """The rows that were found: a table with pictures, a closer look at one of them, downloads."""
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -26,6 +26,9 @@ MAX_THUMBNAILS = 60  # rows that get a picture in the table; each may be a read 
 WORKERS = 4
 DOWNLOADS = {
     "CSV": (Format.csv, "csv", "text/csv"),
+    "JSON": (Format.json, "json", "application/json"),
+}
+MAP_DOWNLOADS = {
     "GeoJSON": (Format.geojson, "geojson", "application/geo+json"),
     "GeoParquet": (Format.geoparquet, "parquet", "application/vnd.apache.parquet"),
 }
@@ -113,12 +116,15 @@ def dates_used(row: Mapping[str, Any]) -> str:
     return " · ".join(f"{name.upper()} {row[f'n_{name}']}" for name in ("hr", "s2", "s1") if row[f"n_{name}"])
 
 
-def draw_results(table: EmbeddingTable, rows: pa.Table, signature: str) -> int | None:
+def draw_results(
+    table: EmbeddingTable, rows: pa.Table, signature: str, on_pick: Callable[[], None]
+) -> int | None:
     """The result table; returns the row that is picked.
 
     Args:
         rows: results in order of rank, with footprints.
         signature: tells one search from another: what was picked belongs to it.
+        on_pick: runs when a row is picked.
     """
     pictures = thumbnails(subjects(rows.slice(0, MAX_THUMBNAILS)), quicklook_folder(table))
     event = st.dataframe(
@@ -127,7 +133,7 @@ def draw_results(table: EmbeddingTable, rows: pa.Table, signature: str) -> int |
         hide_index=True,
         height=TABLE_HEIGHT_PX,
         row_height=64,
-        on_select="rerun",
+        on_select=on_pick,
         selection_mode="single-row",
         column_config={
             "picture": st.column_config.ImageColumn("", width=72),
@@ -146,15 +152,16 @@ def draw_pictures(table: EmbeddingTable, row: pa.Table, only_first: bool = False
     """The pictures that one row (a table of one) has, side by side."""
     subject, folder = subjects(row)[0], quicklook_folder(table)
     names = [""] if only_first else modalities(subject) or [""]
-    for column, name in zip(st.columns(len(names)), names, strict=True):
+    for column, name in zip(st.columns(1 if only_first else max(3, len(names))), names, strict=False):
         shown = picture(subject, folder, name, PICTURE_PX)
         column.image(shown.png, caption=shown.caption, width="stretch")
 
 
 def draw_downloads(rows: pa.Table, name: str) -> None:
-    """A button per form; the file is made when it is asked for."""
+    """A button per form that the rows can take; the file is made when it is asked for."""
+    forms = DOWNLOADS | (MAP_DOWNLOADS if "h3_cell" in rows.column_names else {})
     with st.popover("Download", icon=":material/download:"):
-        for label, (form, suffix, mime) in DOWNLOADS.items():
+        for label, (form, suffix, mime) in forms.items():
             st.download_button(
                 label,
                 data=partial(encode, rows, form),

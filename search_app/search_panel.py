@@ -18,13 +18,26 @@ from .cached import BY_SNAPSHOT, read_areas, read_keys, read_kinds, read_vectors
 from .hexagon_map import Marks
 from .kinds import letters
 from .map_cells import MapCells, group_by_cell
-from .map_panel import draw_map
+from .map_panel import draw_map, look_at_chosen
+from .prototype_panel import typical_rows
 from .query_panel import to_filter, to_query
-from .results import draw_downloads, draw_pictures, draw_results, period, rows_of, with_footprints
+from .results import (
+    PICTURE_PX,
+    draw_downloads,
+    draw_pictures,
+    draw_results,
+    period,
+    picture,
+    quicklook_folder,
+    rows_of,
+    subjects,
+    with_footprints,
+)
 from .session import change, current
 from .url_state import View
 
 SHOWN_EXAMPLES = 3
+STARTING_POINTS = 6
 
 
 @dataclass(frozen=True)
@@ -69,7 +82,7 @@ def draw_search(table: EmbeddingTable) -> None:
     with right:
         chosen = _draw_found(table, found) if found else None
         if not found:
-            _draw_welcome()
+            _draw_welcome(table)
     with left:
         kinds = read_kinds(table)
         labels = letters(kinds.kind, kinds.prototypes.n_rows) if kinds else []
@@ -101,12 +114,38 @@ def _marks(view: View, found: Found | None, chosen: int | None) -> Marks:
     )
 
 
-def _draw_welcome() -> None:
+@st.cache_data(max_entries=4, show_spinner=False, hash_funcs=BY_SNAPSHOT)
+def starting_points(table: EmbeddingTable) -> pa.Table:
+    """A few rows to begin with: the most typical of each kind, or spread evenly where there are no kinds."""
+    kinds, keys = read_kinds(table), read_keys(table)
+    columns = [*KEY, *COUNTS, "geometry", "source_items"]
+    if kinds is None:
+        spread = keys.cells[np.linspace(0, len(keys.cells) - 1, STARTING_POINTS + 2).astype(int)[1:-1]]
+        rows = pa.Table.from_batches(table.scan(columns, cells=spread.tolist()))
+        return rows.slice(0, STARTING_POINTS)
+    largest = [
+        max(np.flatnonzero(kinds.kind == kind).tolist(), key=lambda i: (int(kinds.prototypes.n_rows[i]), -i))
+        for kind in range(min(int(kinds.kind.max()) + 1, STARTING_POINTS))
+    ]
+    named = [(int(kinds.prototypes.region_cell[i]), int(kinds.prototypes.prototype[i])) for i in largest]
+    return pa.concat_tables([typical_rows(table, region, number).slice(0, 1) for region, number in named])
+
+
+def _draw_welcome(table: EmbeddingTable) -> None:
     st.markdown(
         "#### Where else does it look like this?\n"
-        "Click a hexagon on the map, or type a cell or a place on the left. "
-        "The rows most like it are listed here, and the map is coloured by likeness."
+        "Click a hexagon, or type a cell or a place on the left. The rows most like it are listed here, "
+        "and the map is coloured by likeness. Or start from one of these:"
     )
+    rows = starting_points(table)
+    columns = st.columns(3)
+    for number, subject in enumerate(subjects(rows)):
+        cell = cells_to_text(rows["h3_cell"].slice(number, 1).to_numpy())[0]
+        with columns[number % 3]:
+            st.image(picture(subject, quicklook_folder(table), "", PICTURE_PX).png, width="stretch")
+            st.button(
+                "Search", key=f"start {number}", on_click=change, kwargs={"like": (cell,)}, width="stretch"
+            )
 
 
 def _draw_found(table: EmbeddingTable, found: Found) -> int | None:
@@ -115,13 +154,12 @@ def _draw_found(table: EmbeddingTable, found: Found) -> int | None:
     if not found.rows.num_rows:
         st.info("Nothing matches the filters. Widen the box or the dates.", icon=":material/filter_alt_off:")
         return None
+    st.markdown(f"##### {found.rows.num_rows} most similar")
+    chosen = draw_results(table, found.rows, str(hash(question_of(current()))), look_at_chosen)
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-        st.markdown(f"##### {found.rows.num_rows} most similar")
-        draw_downloads(found.rows, "results")
-    chosen = draw_results(table, found.rows, str(hash(question_of(current()))))
-    if chosen is None:
-        st.caption("Tick a row to look closer, and to search from it.")
-    else:
+        st.caption("Tick a row to look closer and to search from it.")
+        draw_downloads(found.rows.drop_columns("geometry"), "results")
+    if chosen is not None:
         _draw_chosen(table, found.rows.slice(chosen, 1))
     st.caption(" · ".join((found.plan, *found.notes)))
     return chosen

@@ -63,7 +63,7 @@ def draw_sql(table: EmbeddingTable) -> None:
     st.pills(
         "Examples", list(EXAMPLES), key="sql example", on_change=_take_example, label_visibility="collapsed"
     )
-    st.text_area("SQL", key=_TEXT, height=170, label_visibility="collapsed", help=None)
+    st.text_area("SQL", key=_TEXT, height=170, label_visibility="collapsed")
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button("Run", type="primary", icon=":material/play_arrow:", on_click=_run)
         st.caption(
@@ -84,7 +84,7 @@ def _draw_answer(table: EmbeddingTable, query: str) -> None:
         shown = "" if rows.num_rows <= SHOWN_ROWS else f", the first {SHOWN_ROWS:,} shown"
         st.markdown(f"**{rows.num_rows:,} rows**{shown}")
         draw_downloads(rows, "query")
-    st.dataframe(readable(rows.slice(0, SHOWN_ROWS)), hide_index=True, height=420)
+    st.dataframe(readable(rows.slice(0, SHOWN_ROWS)), hide_index=True)
 
 
 def _run() -> None:
