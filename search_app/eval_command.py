@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
@@ -10,6 +11,7 @@ import typer
 from .progress import progress_bar, say
 
 if TYPE_CHECKING:
+    from experiments.retrieval.options import Options
     from experiments.retrieval.report import Report
 
 T = TypeVar("T")
@@ -54,19 +56,13 @@ def series(
     report: ReportDir = None,
 ) -> None:
     """Labelled series of single pixels, split by place."""
-    from experiments.retrieval.options import Encoders, Options
+    from experiments.retrieval.options import Encoders
     from experiments.retrieval.run import report_of
     from experiments.retrieval.series_case import series_case
-    from experiments.retrieval.series_sets import SensorRules, read_series
+    from experiments.retrieval.series_sets import read_series
 
-    options = Options(
-        command=_command(),
-        weights=weights,
-        device=device,
-        protocol=protocol,
-        split=split,
-        seed=seed,
-        rules=SensorRules.parse(fill_band or [], allow_l1c),
+    options = replace(
+        _options(weights, device, protocol, split, seed, fill_band, allow_l1c),
         max_queries=max_queries,
         max_database=max_database,
         max_dates=max_dates,
@@ -74,6 +70,72 @@ def series(
     encoders = Encoders.load(options)
     cases = _each(paths, lambda path: series_case(read_series(path, options.rules), encoders, options))
     _give(report_of(cases, options, encoders.info), json_file, report)
+
+
+@eval_app.command()
+def chips(
+    catalogs: Annotated[list[Path], typer.Argument(help="STAC catalogs whose items have label rasters.")],
+    cells: Annotated[int, typer.Option(help="Side of a patch in grid cells of the model.")] = 1,
+    per_place: Annotated[int, typer.Option(help="Patches of a place, at most: a seeded draw.")] = 256,
+    weights: Weights = "nano",
+    device: Device = "auto",
+    protocol: Protocol = "all",
+    split: Split = "validation",
+    seed: Seed = 0,
+    allow_l1c: AllowL1C = False,
+    json_file: JsonFile = None,
+    report: ReportDir = None,
+) -> None:
+    """Patches of label rasters, whole places held out: what search does."""
+    from experiments.retrieval.chip_case import chip_case
+    from experiments.retrieval.options import Encoders
+    from experiments.retrieval.run import report_of
+
+    options = _options(weights, device, protocol, split, seed, None, allow_l1c)
+    encoders = Encoders.load(options)
+    dial = {"cells": cells, "per_place": per_place}
+    cases = _each(catalogs, lambda catalog: chip_case(catalog, encoders, options, **dial))
+    _give(report_of(cases, options, encoders.info), json_file, report)
+
+
+@eval_app.command()
+def vectors(
+    paths: Annotated[list[Path], typer.Argument(help="Parquet files: embedding, label, ...; ours first.")],
+    protocol: Protocol = "all",
+    seed: Seed = 0,
+    max_queries: MaxQueries = 1500,
+    max_database: MaxDatabase = 4000,
+    json_file: JsonFile = None,
+    report: ReportDir = None,
+) -> None:
+    """Embeddings of the same items by several models; the first is compared with the others."""
+    from experiments.retrieval.run import report_of
+    from experiments.retrieval.vector_case import vector_case
+
+    options = replace(
+        _options("", "", protocol, "test", seed, None, False),
+        max_queries=max_queries,
+        max_database=max_database,
+    )
+    about = {"name": paths[0].stem, "digest": "", "trained": True}
+    _give(report_of([vector_case(paths, options)], options, about), json_file, report)
+
+
+def _options(
+    weights: str,
+    device: str,
+    protocol: str,
+    split: str,
+    seed: int,
+    fill_band: list[str] | None,
+    allow_l1c: bool,
+) -> "Options":
+    from experiments.retrieval.options import Options
+    from experiments.retrieval.series_sets import SensorRules
+
+    rules = SensorRules.parse(fill_band or [], allow_l1c)
+    command = " ".join(["skyhex", *sys.argv[1:]])
+    return Options(command, weights, device, protocol, split, seed, rules)
 
 
 def _each(items: Sequence[T], work: Callable[[T], C]) -> list[C]:
@@ -84,10 +146,6 @@ def _each(items: Sequence[T], work: Callable[[T], C]) -> list[C]:
             done.append(work(item))
             progress(i + 1, len(items))
     return done
-
-
-def _command() -> str:
-    return " ".join(["skyhex", *sys.argv[1:]])
 
 
 def _give(found: "Report", json_file: Path | None, folder: Path | None) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from data.sample import InputError
+from data.sample import InputError, SampleSpec
 from encoder.embed import Encoder
 from encoder.initialise import initialise
 from encoder.skysense import SkySense
@@ -50,6 +50,7 @@ class Encoders:
     ours: SkySense
     untrained: tuple[SkySense, ...]
     info: dict[str, Any]
+    spec: SampleSpec
 
     @classmethod
     def load(cls, options: Options) -> "Encoders":
@@ -68,7 +69,7 @@ class Encoders:
             "trained": info.trained,
             "dimension": info.dimension,
         }
-        return cls(encoder.model, tuple(untrained), about)
+        return cls(encoder.model, tuple(untrained), about, encoder.spec)
 
 
 def capped(mask: np.ndarray, at_most: int, seed: int) -> np.ndarray:

@@ -91,6 +91,17 @@ def one_hot(names: Sequence[str] | np.ndarray) -> tuple[np.ndarray, tuple[str, .
     return np.eye(len(classes), dtype=bool)[code], tuple(classes.tolist())
 
 
+def many_hot(names: Sequence[str | Sequence[str]]) -> tuple[np.ndarray, tuple[str, ...]]:
+    """One class name or several per row -> ((n, L) bool, the L names in order)."""
+    rows = [[row] if isinstance(row, str) else list(row) for row in names]
+    classes = sorted({name for row in rows for name in row})
+    at = {name: i for i, name in enumerate(classes)}
+    labels = np.zeros((len(rows), len(classes)), dtype=bool)
+    for i, row in enumerate(rows):
+        labels[i, [at[name] for name in row]] = True
+    return labels, tuple(classes)
+
+
 def split_fold(
     query: np.ndarray, database: np.ndarray, lon_deg: np.ndarray, lat_deg: np.ndarray, name: str
 ) -> tuple[Fold, str]:

@@ -1,7 +1,6 @@
 """A labelled series set -> vectors of ours and of every baseline, for `skyhex eval series`."""
 
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -11,6 +10,7 @@ import numpy as np
 from encoder.skysense import SkySense
 
 from . import baselines, leakage
+from .candidates import FLOAT32_BYTES, INT16_BYTES, encoder_candidate, encoder_pairs, timed
 from .embedding import Embedded, embed_small
 from .options import Encoders, Options, capped
 from .pictures import Exhibit
@@ -24,7 +24,6 @@ from .validation import held_out
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-INT16_BYTES, FLOAT16_BYTES, FLOAT32_BYTES = 2, 2, 4
 RCF_STEPS = 3  # a filter's reach in time
 
 
@@ -36,8 +35,8 @@ def series_case(found: SeriesSet, encoders: Encoders, options: Options) -> Case:
     """
     shown, problem, ours, untrained = _embedded(found, encoders, options)
     candidates = (
-        _encoder_candidate("ours", [ours]),
-        _encoder_candidate("untrained encoder", untrained),
+        encoder_candidate("ours", [ours]),
+        encoder_candidate("untrained encoder", untrained),
         *_baselines(shown, problem, options.seed),
     )
     return Case(
@@ -79,12 +78,6 @@ def _split(found: SeriesSet, options: Options) -> tuple[np.ndarray, np.ndarray]:
     )
 
 
-def _encoder_candidate(name: str, embedded: list[Embedded]) -> Candidate[np.ndarray]:
-    vectors = tuple(e.fused for e in embedded)
-    label = name if len(vectors) == 1 else f"{name} ({len(vectors)} seeds)"
-    return Candidate(label, vectors, FLOAT16_BYTES * vectors[0].shape[1], embedded[0].ms_per_item)
-
-
 def _baselines(found: SeriesSet, problem: Problem, seed: int) -> list[Candidate[np.ndarray]]:
     raw, fit_on = found.raw, problem.folds[0].database
     pixels = found.pixels
@@ -97,21 +90,12 @@ def _baselines(found: SeriesSet, problem: Problem, seed: int) -> list[Candidate[
         return standardised(made, fit_on)
 
     return [
-        _timed(
-            "statistics over time", FLOAT32_BYTES, lambda: standardised(baselines.statistics(raw), fit_on)
-        ),
-        _timed("raw series", INT16_BYTES, lambda: baselines.raw_series(raw, fit_on)),
-        _timed("RCF, Gaussian", FLOAT32_BYTES, lambda: convolved(False)),
-        _timed("RCF, whitened patches", FLOAT32_BYTES, lambda: convolved(True)),
-        _timed("lon/lat alone", FLOAT32_BYTES, lambda: baselines.position(pixels.lon_deg, pixels.lat_deg)),
+        timed("statistics over time", FLOAT32_BYTES, lambda: standardised(baselines.statistics(raw), fit_on)),
+        timed("raw series", INT16_BYTES, lambda: baselines.raw_series(raw, fit_on)),
+        timed("RCF, Gaussian", FLOAT32_BYTES, lambda: convolved(False)),
+        timed("RCF, whitened patches", FLOAT32_BYTES, lambda: convolved(True)),
+        timed("lon/lat alone", FLOAT32_BYTES, lambda: baselines.position(pixels.lon_deg, pixels.lat_deg)),
     ]
-
-
-def _timed(name: str, bytes_per_value: int, make: Callable[[], np.ndarray]) -> Candidate[np.ndarray]:
-    started = time.perf_counter()
-    vectors = make()
-    ms = 1000 * (time.perf_counter() - started) / len(vectors)
-    return Candidate(name, (vectors.astype(np.float32),), bytes_per_value * vectors.shape[1], ms)
 
 
 def _pairs(found: SeriesSet, problem: Problem, ours: Embedded, untrained: list[Embedded]) -> Pairs | None:
@@ -123,21 +107,8 @@ def _pairs(found: SeriesSet, problem: Problem, ours: Embedded, untrained: list[E
     paired = problem.asking(both)
     if not paired.folds:
         return None
-    size = FLOAT16_BYTES * s1.shape[1]
     return Pairs(
-        paired,
-        "S1",
-        "S2",
-        (
-            Candidate("ours", ((s1, s2),), size, ours.ms_per_item),
-            Candidate(
-                f"untrained encoder ({len(untrained)} seeds)",
-                tuple((e.by_modality["s1"], e.by_modality["s2"]) for e in untrained),
-                size,
-                ours.ms_per_item,
-            ),
-            _cca(found, problem, both),
-        ),
+        paired, "S1", "S2", (*encoder_pairs(ours, untrained, "s1", "s2"), _cca(found, problem, both))
     )
 
 

@@ -9,7 +9,16 @@ import numpy as np
 
 from .blocks import Interval, Scores, bootstrap, pooled
 from .problem import Problem
-from .protocols import PROBES, ScoreTable, chance, cross_modal, majority, probes, zero_shot
+from .protocols import (
+    PROBES,
+    ScoreTable,
+    chance,
+    cross_modal,
+    cross_modal_chance,
+    majority,
+    probes,
+    zero_shot,
+)
 
 HEADLINE = {"zero-shot": "mAP@20", "probes": "kNN-20", "cross-modal": "recall@10"}
 V = TypeVar("V")
@@ -87,16 +96,12 @@ def probe_sheet(
 
 
 def cross_modal_sheet(problem: Problem, candidates: Sequence[Candidate[Pair]], title: str) -> Sheet:
-    """P5 of every candidate, and of chance: each query's true pair among all queries' places."""
+    """P5 of every candidate, and of chance: each query's true pair among the queries of its fold."""
     plain = partial(Scores.plain, block=problem.query_block)
     rows = [c.row(lambda pair: cross_modal(problem, *pair), plain) for c in candidates]
-    n = len(problem.queries)
-    floor = {
-        "recall@1": np.full(n, 1 / n),
-        "recall@10": np.full(n, min(10 / n, 1)),
-        "MRR": np.full(n, np.mean(1 / np.arange(1, n + 1))),
-    }
-    return Sheet("cross-modal", problem, (*rows, *_floor_rows({"chance": floor}, plain)), title)
+    return Sheet(
+        "cross-modal", problem, (*rows, *_floor_rows({"chance": cross_modal_chance(problem)}, plain)), title
+    )
 
 
 def _floor_rows(tables: dict[str, ScoreTable], scored: Callable[[np.ndarray], Scores]) -> list[Row]:
