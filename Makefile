@@ -1,6 +1,7 @@
 # The whole project from four commands: demo, app, test, check.
 PYTHON ?= python3
 BIN := .venv/bin
+export OMP_WAIT_POLICY ?= PASSIVE
 TABLE ?= ./skyhex-data
 
 .PHONY: install demo app test check clean
