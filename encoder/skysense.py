@@ -105,7 +105,7 @@ class SkySense(nn.Module):
         for name in (n for n in self.config.modalities if n in maps):
             x = maps[name].permute(0, 3, 4, 1, 2)  # (B, h, w, T, D)
             if name in dated and name in day_of_year:
-                x = x + self.date_encoding(day_of_year[name])[:, None, None]
+                x = x + self.date_encoding(day_of_year[name])[:, None, None].to(x.dtype)
             out[name] = self.fusion.project(x)
         return out
 
@@ -119,6 +119,11 @@ class SkySense(nn.Module):
         """F_fus^mm (B, d, h, w) and H3 cells (B,) int64 -> F_fus (B, 2d, h, w)."""
         cells = self.geo(fused.flatten(2).transpose(1, 2), h3_cells)  # (B, h * w, 2d)
         return torch.unflatten(cells.transpose(1, 2), 2, fused.shape[2:])
+
+    def compile_parts(self) -> None:
+        """Compiles each encoder, head and fusion layer in place with `torch.compile`."""
+        for part in (*self.encoders.values(), *self.heads.values(), *self.fusion.layers):
+            part.compile()
 
     def hold_prototypes(self, region_cells: Tensor, prototypes: Tensor, prototype_count: Tensor) -> None:
         """Takes regional prototypes (see `GeoContext.hold`), to be saved with the weights."""
