@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,18 +24,19 @@ QUERIES = 32  # for each measurement
 K = 10  # of each measurement
 FIRST_PROBES = 8
 LARGEST_K = 1_000  # beyond this, exact: an inverted file finds few of many
-CANDIDATES_PER_HIT = 20
+CANDIDATES_PER_HIT = (20, 60, 200)  # tried; refining one costs as much as scanning one exactly
 
 
 @dataclass(frozen=True)
 class Point:
-    """What was found at one share of the rows: `probes` is 0 where the exact scan is the better plan."""
+    """The best plan that was found at one share of the rows; `probes` is 0 where that is the exact scan."""
 
     kind: str  # of the filter: "region" (one run of rows in order of cell) or "random"
     selectivity: float  # share of the rows that match
     probes: int
-    recall: float  # at 10, against the exact answer, of the plan chosen
-    milliseconds: float  # a query, one thread, of the plan chosen
+    candidates_per_hit: int
+    recall: float  # at 10, against the exact answer
+    milliseconds: float  # a query, one thread
     exact_milliseconds: float
 
 
@@ -43,6 +45,11 @@ class Measured:
     """All points of one inverted file."""
 
     points: tuple[Point, ...]
+
+    @property
+    def ever_helps(self) -> bool:
+        """Whether the inverted file is the better plan anywhere."""
+        return any(point.probes for point in self.points)
 
     def to_json(self) -> list[dict[str, Any]]:
         return [asdict(point) for point in self.points]
@@ -86,14 +93,15 @@ def choose(measured: Measured | None, matching: int, rows: int, k: int) -> Plan:
     exact_milliseconds = slowest.exact_milliseconds * share / slowest.selectivity
     if slowest.milliseconds * more >= exact_milliseconds:
         return EXACT
-    return Plan(int(max(point.probes for point in nearest) * more), CANDIDATES_PER_HIT * max(k, K))
+    probes = max(point.probes for point in nearest)
+    return Plan(int(probes * more), max(point.candidates_per_hit for point in nearest) * max(k, K))
 
 
 def run(
     plan: Plan, vectors: Vectors, inverted: Ivf | None, rows: RowRanges, query: Similarities, k: int
 ) -> tuple[Similarities, Rows]:
     """Carry a plan out: similarities and rows, best first, min(k, rows.count) of them whatever the plan."""
-    if plan.probes and inverted is not None:
+    if inverted is not None and plan.candidates < rows.count:
         found = inverted.candidates(query, rows, plan.candidates, plan.probes)
         if len(found) >= min(k, rows.count):
             return vectors.nearest(RowRanges.of_rows(found), query, k)
@@ -111,26 +119,30 @@ def measure(vectors: Vectors, inverted: Ivf, seed: int = 0) -> Measured:
 
 
 def _point(vectors: Vectors, inverted: Ivf, kind: str, share: float, rng: np.random.Generator) -> Point:
+    """The fastest plan that reaches TARGET_RECALL."""
     cases = list(_cases(vectors, kind, share, rng))
-    exact, exact_ms = _timed(lambda query, rows: vectors.nearest(rows, query, K)[1], cases)
-    probes = FIRST_PROBES
-    while True:
-        plan = Plan(probes, CANDIDATES_PER_HIT * K)
-        found, milliseconds = _timed(lambda q, rows: run(plan, vectors, inverted, rows, q, K)[1], cases)  # noqa: B023
-        recall = float(
-            np.mean([np.isin(e, f).mean() if len(e) else 1 for e, f in zip(exact, found, strict=True)])
-        )
-        if milliseconds >= exact_ms or (recall < TARGET_RECALL and probes >= inverted.lists):
-            return Point(kind, share, 0, 1.0, exact_ms, exact_ms)
-        if recall >= TARGET_RECALL:
-            return Point(kind, share, probes, recall, milliseconds, exact_ms)
-        probes *= 2
+    exact, exact_ms = _timed(partial(_search, EXACT, vectors, None), cases)
+    best = Point(kind, share, 0, 0, 1.0, exact_ms, exact_ms)
+    for per_hit in CANDIDATES_PER_HIT:
+        probes = FIRST_PROBES
+        while probes <= inverted.lists:
+            found, milliseconds = _timed(
+                partial(_search, Plan(probes, per_hit * K), vectors, inverted), cases
+            )
+            if milliseconds >= best.milliseconds:
+                break
+            recall = float(np.mean([_share_found(*pair) for pair in zip(exact, found, strict=True)]))
+            if recall >= TARGET_RECALL:
+                best = Point(kind, share, probes, per_hit, recall, milliseconds, exact_ms)
+                break
+            probes *= 2
+    return best
 
 
 def _cases(
     vectors: Vectors, kind: str, share: float, rng: np.random.Generator
-) -> Iterator[tuple[Similarities, RowRanges]]:
-    """Rows of the table as queries, each with a filter that leaves itself out."""
+) -> Iterator[tuple[int, RowRanges]]:
+    """Rows to look like, each with the rows to look among."""
     n = len(vectors.matrix)
     valid = (
         RowRanges.all_of(n)
@@ -138,23 +150,33 @@ def _cases(
         else RowRanges.of_rows(np.flatnonzero(vectors.valid.whole()))
     )
     count = max(int(n * share), 1)
-    for row in rng.choice(valid.rows(), QUERIES):
+    for row in rng.choice(valid.rows(), QUERIES).tolist():
         if kind == "random":
             rows = RowRanges.of_rows(np.flatnonzero(rng.random(n) < share))
         else:
             start = rng.integers(0, n - count + 1)
             rows = RowRanges.merged(np.array([start]), np.array([start + count]))
-        others = RowRanges.merged(np.array([0, row + 1]), np.array([row, n]))
-        yield vectors.matrix.unchecked[row].astype(np.float32), rows & valid & others
+        yield row, rows & valid
+
+
+def _search(plan: Plan, vectors: Vectors, inverted: Ivf | None, row: int, rows: RowRanges) -> Rows:
+    """The K rows most like a row, itself left out."""
+    query = vectors.matrix.unchecked[row].astype(np.float32)
+    found = run(plan, vectors, inverted, rows, query, K + 1)[1]
+    return np.asarray(found[found != row][:K])
+
+
+def _share_found(exact: Rows, found: Rows) -> float:
+    return float(np.isin(exact, found).mean()) if len(exact) else 1.0
 
 
 def _timed(
-    search: Callable[[Similarities, RowRanges], Rows], cases: list[tuple[Similarities, RowRanges]]
+    search: Callable[[int, RowRanges], Rows], cases: list[tuple[int, RowRanges]]
 ) -> tuple[list[Rows], float]:
     """The answers, and the median milliseconds of one."""
     answers, seconds = [], []
-    for query, rows in cases:
+    for row, rows in cases:
         began = time.perf_counter()
-        answers.append(search(query, rows))
+        answers.append(search(row, rows))
         seconds.append(time.perf_counter() - began)
     return answers, 1000 * float(np.median(seconds))

@@ -241,8 +241,8 @@ def _polygons(document: Mapping[str, Any]) -> list[shapely.Polygon]:
             raise QueryError(f"the {kind} is not GeoJSON: {error}") from error
     else:
         raise QueryError(f"the region is a {kind}: expected a Polygon or MultiPolygon, or features of them")
-    if not polygons:
-        raise QueryError("the region is empty: expected at least one polygon")
+    if not polygons or any(polygon.is_empty for polygon in polygons):
+        raise QueryError("the region is empty: expected at least one polygon, and corners in each")
     return polygons
 
 
@@ -269,7 +269,7 @@ def _unrolled(ring: shapely.LinearRing) -> NDArray[np.float64]:
     lon_deg, lat_deg = shapely.get_coordinates(ring).T
     steps = np.diff(lon_deg)
     crosses = (np.abs(steps) > 180) & (np.abs(steps) < 360)
-    lon_deg = lon_deg[0] + np.r_[0, np.cumsum(steps - np.where(crosses, 360 * np.sign(steps), 0))]
+    lon_deg = lon_deg - 360 * np.r_[0, np.cumsum(np.where(crosses, np.sign(steps), 0))]
     coordinates = np.stack([lon_deg, lat_deg], axis=1)
     if abs(lon_deg[-1] - lon_deg[0]) > 180:
         pole = np.copysign(90.0, lat_deg.mean())

@@ -55,10 +55,12 @@ class RowRanges:
 
     def mask(self, row_count: int) -> Mask:
         """Which of so many rows are in the set: (row_count,)."""
-        steps = np.zeros(row_count + 1, np.int8)
-        steps[self.starts] += 1
-        steps[self.stops] -= 1
-        return np.asarray(np.cumsum(steps[:-1], dtype=np.int8).view(bool))
+        mask = np.zeros(row_count, bool)
+        long, short = self.split(64)
+        for start, stop in zip(long.starts.tolist(), long.stops.tolist(), strict=True):
+            mask[start:stop] = True
+        mask[short.rows()] = True
+        return mask
 
     def keep(self, mask: Mask) -> RowRanges:
         """Those rows where `mask` (count,), in the order of `rows()`, holds."""

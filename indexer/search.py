@@ -199,5 +199,5 @@ def _notes(table: EmbeddingTable, index: Index | None, answer: _Answer, rows: pa
     elif index.missing:
         behind = table.manifest.rows_snapshot - index.snapshot
         newer = sum(file.rows for file in index.missing)
-        old = f"{behind} snapshots old" if behind > 0 else "of another snapshot"
+        old = f"{behind} snapshot{'s' * (behind > 1)} old" if behind > 0 else "of another snapshot"
         yield f"the index is {old}, so {newer:,} rows were read from Parquet: run `skyhex index`"

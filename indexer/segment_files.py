@@ -141,7 +141,9 @@ def _write_arrays(
     for file in files:
         for batch in scan_part(table, file, columns):
             for name, values in _arrays(batch, columns).items():
-                writers.setdefault(name, ArrayWriter(folder, name)).append(values)
+                if name not in writers:
+                    writers[name] = ArrayWriter(folder, name)
+                writers[name].append(values)
             done += len(batch)
             if progress is not None:
                 progress(done, total)
@@ -164,13 +166,15 @@ def _arrays(batch: pa.RecordBatch, columns: Sequence[str]) -> dict[str, NDArray[
 def _write_inverted(
     folder: Path, column: str, arrays: Mapping[str, ArrayFile], progress: ivf.Progress | None
 ) -> dict[str, Any] | None:
-    """Train, score and write the inverted file of a column; none where there are few rows."""
+    """Train, score and write the inverted file of a column; none where an exact scan is always better."""
     opened = {name: CheckedArray.open(folder, file) for name, file in arrays.items()}
     vectors = Vectors(opened[f"{column}.bin"], opened.get(f"{column}.valid.bin"))
     if vectors.count < EXACT_ROWS:
         return None
     built = ivf.train(vectors.matrix.whole(), progress)
     measured = measure(vectors, built)
+    if not measured.ever_helps:
+        return None
     return {"sha256": built.write(folder / f"{column}.faiss"), "measured": measured.to_json()}
 
 

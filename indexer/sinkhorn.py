@@ -22,10 +22,10 @@ def sinkhorn_knopp(cosines: Vectors, epsilon: float = EPSILON, iterations: int =
     S = Sinkhorn-Knopp(M)).
     """
     n, p = cosines.shape
-    scores = np.exp((cosines - cosines.max(axis=1, keepdims=True)) / epsilon, dtype=np.float64)
+    scores = np.exp((cosines - cosines.max()) / epsilon, dtype=np.float64)
     for _ in range(iterations):
-        scores /= np.maximum(scores.sum(axis=0, keepdims=True), 1e-300) * (p / n)
-        scores /= scores.sum(axis=1, keepdims=True)
+        scores *= n / p / np.maximum(scores.sum(axis=0), 1e-300)
+        scores /= np.maximum(scores.sum(axis=1, keepdims=True), 1e-300)
     return np.asarray(scores, np.float32)
 
 

@@ -1,0 +1,274 @@
+"""The index: built, brought up to date, damaged; and the inverted file scored against exact search."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from indexer import faiss_index, ivf, planner, segment_files
+from indexer.faiss_index import build_index, describe_index, index_info, open_index
+from indexer.filters import Filter, Region
+from indexer.ivf import Ivf
+from indexer.mapped import DamagedIndexError
+from indexer.planner import Measured, Plan, Point, choose
+from indexer.query import Query, Vector
+from indexer.row_ranges import RowRanges
+from indexer.search import search
+from indexer.table import EmbeddingTable
+from indexer.vectors import Vectors, nearest
+
+from .random_rows import MODEL, random_cells
+from .small_tables import place_rows, place_table, similarities, whole
+
+QUERY = np.arange(1, MODEL.dimension + 1).astype(np.float32)
+
+
+def best(table: EmbeddingTable, k: int = 10, **conditions: object) -> np.ndarray:
+    hits = search(table, Query((Vector(QUERY),)), k, Filter(**conditions))  # type: ignore[arg-type]
+    return np.asarray(hits.rows["similarity"])
+
+
+def expected(table: EmbeddingTable, k: int = 10) -> np.ndarray:
+    return np.sort(similarities(whole(table), QUERY))[::-1][:k]
+
+
+def files_below(path: Path) -> list[str]:
+    return sorted(str(file.relative_to(path)) for file in (path / "index").rglob("*") if file.is_file())
+
+
+def test_building_twice_does_nothing_the_second_time(tmp_path: Path) -> None:
+    table = place_table(tmp_path)
+    seen: list[tuple[int, int]] = []
+    first = build_index(table, progress=lambda done, total: seen.append((done, total)))
+    assert (first.rows, first.missing_rows, first.segments, first.action) == (table.row_count, 0, 1, "built")
+    assert seen[-1] == (table.row_count, table.row_count)
+    before = files_below(tmp_path)
+    assert build_index(table).action == "nothing to do"
+    assert files_below(tmp_path) == before
+    assert not [name for name in before if "building" in name or "committing" in name]
+
+
+def test_few_new_rows_make_a_segment_and_many_a_new_index(tmp_path: Path) -> None:
+    table = place_table(tmp_path, n=300)
+    build_index(table)
+    table = table.upsert(place_rows(random_cells(5, box=(150, 10, 151, 11))))  # a partition of its own
+    assert describe_index(table).endswith("run `skyhex index`")
+    added = build_index(table)
+    assert (added.action, added.segments, added.replaced_rows) == ("added a segment", 2, 0)
+    np.testing.assert_allclose(best(table), expected(table), atol=1e-3)
+    table = table.upsert(place_rows(random_cells(200, seed=8)))
+    rebuilt = build_index(table)
+    assert (rebuilt.action, rebuilt.segments, rebuilt.rows) == ("built", 1, table.row_count)
+    np.testing.assert_allclose(best(table), expected(table), atol=1e-3)
+    folders = [path for path in (tmp_path / "index").iterdir() if path.is_dir()]
+    assert len(folders) == 1, "segments that no index names are deleted"
+
+
+def test_an_index_serves_older_and_newer_snapshots(tmp_path: Path) -> None:
+    old = place_table(tmp_path, n=100)
+    new = old.upsert(place_rows(random_cells(50, seed=8)))
+    for built_from in (old, new):
+        shutil.rmtree(tmp_path / "index", ignore_errors=True)
+        build_index(built_from)
+        for table in (old, new):
+            np.testing.assert_allclose(best(table, 500), expected(table, 500), atol=1e-3)
+
+
+def test_an_empty_table_can_be_indexed(tmp_path: Path) -> None:
+    table = EmbeddingTable.create(tmp_path, MODEL, h3_resolution=9)
+    assert build_index(table).rows == 0
+    table = table.upsert(place_rows(random_cells(5)))
+    assert build_index(table).rows == 10
+
+
+def test_no_index_is_said_so(tmp_path: Path) -> None:
+    table = place_table(tmp_path, n=10)
+    assert index_info(table) is None
+    assert "skyhex index" in describe_index(table)
+
+
+def test_any_damaged_file_is_noticed_and_the_search_is_still_right(tmp_path: Path) -> None:
+    table = place_table(tmp_path)
+    build_index(table)
+    rng = np.random.default_rng(0)
+    for name in files_below(tmp_path):
+        path = tmp_path / "index" / Path(name).relative_to("index")
+        good = path.read_bytes()
+        for damage in ("flip", "truncate", "remove"):
+            _forget()
+            content = bytearray(good)
+            if damage == "flip":
+                content[rng.integers(len(content))] ^= 0xFF
+            path.write_bytes(content if damage == "flip" else content[:-3])
+            if damage == "remove":
+                path.unlink()
+            region = Region.from_bbox(-180, -90, 180, 90)
+            hits = search(table, Query((Vector(QUERY),), against="embedding"), 10, Filter(region=region))
+            np.testing.assert_allclose(hits.rows["similarity"], expected(table), atol=1e-3)
+            if _is_read(name):
+                assert "skyhex index" in " ".join(hits.notes), (name, damage)
+            path.write_bytes(good)
+    _forget()
+    assert not search(table, Query((Vector(QUERY),)), 10).plan.count("Parquet")
+
+
+def _is_read(name: str) -> bool:
+    """Whether a search of `embedding` in a region touches the file's content."""
+    return "embedding_s1" not in name and "_us.bin" not in name
+
+
+def _forget() -> None:
+    """What this process knows of files on disk."""
+    segment_files.open_segment.cache_clear()
+    segment_files._open_inverted.cache_clear()
+
+
+# An inverted file over many rows: low-dimensional clusters in spatial order.
+ROWS, DIMENSION = 120_000, 32
+
+
+@pytest.fixture(scope="module")
+def clustered() -> np.ndarray:
+    """(n, d) float16 unit vectors of intrinsic dimension 6, neighbours alike, with duplicates and a zero."""
+    rng = np.random.default_rng(0)
+    centres = rng.normal(size=(300, 6))
+    cluster = np.where(
+        rng.random(ROWS) < 0.7, np.repeat(rng.integers(0, 300, ROWS // 60), 60), rng.integers(0, 300, ROWS)
+    )
+    flat = (centres[cluster] + 0.4 * rng.normal(size=(ROWS, 6))) @ rng.normal(size=(6, DIMENSION))
+    flat += 0.02 * rng.normal(size=flat.shape)
+    matrix = (flat / np.linalg.norm(flat, axis=1, keepdims=True)).astype(np.float16)
+    matrix[1000:1020] = matrix[1000]
+    matrix[7] = 0
+    return matrix
+
+
+@pytest.fixture(scope="module")
+def inverted(clustered: np.ndarray) -> Ivf:
+    return ivf.train(clustered)
+
+
+def recall(clustered: np.ndarray, inverted: Ivf, plan: Plan, rows: RowRanges, k: int = 10) -> float:
+    held = Vectors.of(clustered)
+    shares = []
+    for row in range(500, ROWS, 6007):
+        query = clustered[row].astype(np.float32)
+        found = planner.run(plan, held, inverted, rows, query, k)[1]
+        exact = nearest(clustered, rows, query, k)[1]
+        assert len(found) == len(exact) == min(k, rows.count)
+        assert np.isin(found, rows.rows()).all()
+        shares.append(np.isin(exact, found).mean())
+    return float(np.mean(shares))
+
+
+def some_rows(kind: str, share: float) -> RowRanges:
+    if kind == "random":
+        return RowRanges.of_rows(np.flatnonzero(np.random.default_rng(1).random(ROWS) < share))
+    start = int(ROWS * (1 - share) / 2)
+    return RowRanges.merged(np.array([start]), np.array([start + int(ROWS * share)]))
+
+
+@pytest.mark.parametrize("kind", ["random", "region"])
+@pytest.mark.parametrize("share", [0.01, 0.1, 1.0])
+def test_the_inverted_file_finds_what_exact_search_finds(
+    clustered: np.ndarray, inverted: Ivf, kind: str, share: float
+) -> None:
+    assert recall(clustered, inverted, Plan(512, 600), some_rows(kind, share)) >= 0.99
+
+
+def test_fewer_candidates_than_asked_for_means_exact(clustered: np.ndarray, inverted: Ivf) -> None:
+    assert recall(clustered, inverted, Plan(1, 5), some_rows("random", 0.001), k=50) == 1.0
+
+
+def test_an_inverted_file_is_read_back_and_checked(
+    clustered: np.ndarray, inverted: Ivf, tmp_path: Path
+) -> None:
+    path = tmp_path / "embedding.faiss"
+    digest = inverted.write(path)
+    again = ivf.read(path, digest, ROWS, DIMENSION)
+    query, everything = clustered[500].astype(np.float32), RowRanges.all_of(ROWS)
+    np.testing.assert_array_equal(
+        again.candidates(query, everything, 100, 16), inverted.candidates(query, everything, 100, 16)
+    )
+    for rows, dimension in ((ROWS + 1, DIMENSION), (ROWS, DIMENSION + 1)):
+        with pytest.raises(DamagedIndexError, match="is not an index of"):
+            ivf.read(path, digest, rows, dimension)
+    content = bytearray(path.read_bytes())
+    content[60] ^= 0xFF
+    path.write_bytes(content)
+    with pytest.raises(DamagedIndexError, match="digest"):
+        ivf.read(path, digest, ROWS, DIMENSION)
+    with pytest.raises(DamagedIndexError):
+        ivf.read(tmp_path / "missing.faiss", digest, ROWS, DIMENSION)
+
+
+def test_a_file_that_is_no_index_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "embedding.faiss"
+    path.write_bytes(b"IxPT" + b"\xff" * 200)  # a transform of absurd size
+    with pytest.raises(DamagedIndexError):
+        ivf.read(path, ivf._sha256(path), ROWS, DIMENSION)
+
+
+def test_what_is_measured_is_true(clustered: np.ndarray, inverted: Ivf) -> None:
+    measured = planner.measure(Vectors.of(clustered), inverted)
+    assert [(p.selectivity, p.kind) for p in measured.points] == [
+        (share, kind) for share in planner.SELECTIVITIES for kind in ("region", "random")
+    ]
+    assert min(point.recall for point in measured.points) >= planner.TARGET_RECALL
+    for point in measured.points:
+        if point.probes:
+            plan = Plan(point.probes, point.candidates_per_hit * 10)
+            assert recall(clustered, inverted, plan, some_rows(point.kind, point.selectivity)) >= 0.95
+    assert Measured.from_json(measured.to_json()) == measured
+
+
+def test_the_plan_is_that_of_the_nearest_smaller_share() -> None:
+    points = [
+        Point(kind, share, 0, 0, 1.0, 1.0, 1.0) for share in (0.001, 0.01) for kind in ("region", "random")
+    ]
+    points += [Point("region", 0.1, 64, 20, 0.99, 1, 10), Point("random", 0.1, 128, 60, 0.99, 2, 10)]
+    points += [Point(kind, 1.0, 16, 20, 0.99, 1, 100) for kind in ("region", "random")]
+    measured = Measured(tuple(points))
+    assert choose(None, 500, 1000, 10).probes == 0
+    assert choose(measured, 5, 1000, 10).probes == 0
+    assert choose(measured, 50, 1000, 10).probes == 0
+    assert choose(measured, 500, 1000, 10) == Plan(128, 600)
+    assert choose(measured, 1000, 1000, 10) == Plan(16, 200)
+    assert choose(measured, 1000, 1000, 90) == Plan(48, 1800)
+    assert choose(measured, 1000, 1000, 5000).probes == 0
+
+
+def test_large_tables_get_an_inverted_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(segment_files, "EXACT_ROWS", 50)
+    plan = [
+        Point(kind, s, 4, 60, 0.99, 1e-9, 1.0) for s in planner.SELECTIVITIES for kind in ("region", "random")
+    ]
+    monkeypatch.setattr(segment_files, "measure", lambda vectors, inverted: Measured(tuple(plan)))
+    table = place_table(tmp_path, n=300)
+    info = build_index(table)
+    assert info.recall.keys() == {"embedding", "embedding_s1"}
+    assert "recall@10 at least 0.990" in str(info)
+    hits = search(table, Query((Vector(QUERY),)), 10)
+    assert "lists, refined" in hits.plan
+    np.testing.assert_allclose(hits.rows["similarity"], expected(table), atol=1e-3)
+    path = next((tmp_path / "index").rglob("embedding.faiss"))
+    content = bytearray(path.read_bytes())
+    content[-5] ^= 1
+    path.write_bytes(content)
+    _forget()
+    again = search(table, Query((Vector(QUERY),)), 10)
+    assert "Parquet" in again.plan
+    np.testing.assert_allclose(again.rows["similarity"], expected(table), atol=1e-3)
+
+
+def test_an_inverted_file_that_never_helps_is_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(segment_files, "EXACT_ROWS", 50)
+    monkeypatch.setattr(segment_files, "measure", lambda vectors, inverted: Measured(()))
+    table = place_table(tmp_path, n=300)
+    build_index(table)
+    assert faiss_index.index_info(table).recall == {}  # type: ignore[union-attr]
+    assert not list((tmp_path / "index").rglob("*.faiss"))
+    assert open_index(table)[0] is not None
