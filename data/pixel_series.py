@@ -67,7 +67,7 @@ def read_pixel_series(path: Path, fill_band: dict[str, str] | None = None) -> Pi
         split=_strings(table["split"]),
         day_of_year=_days(table, dates),
         s2=s2,
-        s2_valid=(s2 > 0).all(axis=-1),
+        s2_valid=np.asarray((s2 > 0).all(axis=-1)),
         s1=np.nan_to_num(s1),
         s1_valid=np.isfinite(s1).all(axis=-1),
     )
@@ -84,7 +84,7 @@ def _band_order(bands: list[str], fill_band: dict[str, str], path: Path) -> list
 
 
 def _strings(column: pa.ChunkedArray) -> np.ndarray:
-    return column.to_numpy(zero_copy_only=False).astype(str)
+    return np.asarray(column.to_numpy(zero_copy_only=False).astype(str))
 
 
 def _padded(column: pa.ChunkedArray, bands: int, dtype: type, dates: int = 0) -> np.ndarray:
@@ -92,7 +92,7 @@ def _padded(column: pa.ChunkedArray, bands: int, dtype: type, dates: int = 0) ->
     rows = column.combine_chunks()
     counts = rows.value_lengths().fill_null(0).to_numpy(zero_copy_only=False).astype(np.int64)  # (n,)
     fill = 0 if np.issubdtype(dtype, np.integer) else np.nan
-    out = np.full((len(rows), max(dates, int(counts.max(initial=0))), bands), fill, dtype=dtype)
+    out: np.ndarray = np.full((len(rows), max(dates, int(counts.max(initial=0))), bands), fill, dtype=dtype)
     values = rows.flatten().flatten().to_numpy(zero_copy_only=False).reshape(-1, bands)
     out[np.arange(out.shape[1]) < counts[:, None]] = values
     return out

@@ -31,13 +31,14 @@ class SplitRules:
 
     @classmethod
     def read(cls, path: Path) -> "SplitRules":
-        """Reads the lists of places `test`, `validation` and `unused_in_training`. Raises InputError without them."""
+        """Reads the lists `test`, `validation` and `unused_in_training`. Raises InputError without them."""
         try:
             values = json.loads(path.read_text(encoding="utf-8"))
             return cls(*(frozenset(values[name]) for name in ("test", "validation", "unused_in_training")))
         except (OSError, ValueError, KeyError) as error:
-            raise InputError(f"{path} is no split of places ({error}): expected JSON with test, validation and"
-                             " unused_in_training") from error  # fmt: skip
+            raise InputError(
+                f"{path} is no split of places ({error}): expected test, validation and unused_in_training"
+            ) from error
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ def _refusal(ground: Ground, test: Sequence[BaseGeometry], rules: SplitRules) ->
 
 
 def distance_m(a: BaseGeometry, b: BaseGeometry) -> float:
-    """Metres between two lon/lat geometries: a plane around `a`, true to 1 % up to 100 km below 80 degrees."""
+    """Metres between two lon/lat geometries on a plane around `a`: true to 2 % over 20 km below 75 deg."""
     centre = a.centroid
     return float(_flat(a, centre.x, centre.y).distance(_flat(b, centre.x, centre.y)))
 

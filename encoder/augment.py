@@ -1,4 +1,4 @@
-"""Two views of one place: other dates, disturbed dates, crops, flips and light, all modalities in register."""
+"""Two views of one place: dates, crops, flips and light differ, modalities stay in register."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -57,7 +57,7 @@ def two_views(
 
 
 def cropped(sample: Sample, rng: np.random.Generator, window_cells: int) -> Sample:
-    """A random window of whole cells, turned and mirrored at random: the same for all modalities and dates."""
+    """A random window of whole cells, turned and mirrored: the same for all modalities and dates."""
     h, w = (min(side, window_cells) for side in sample.grid_shape)
     top, left = (
         int(rng.integers(full - side + 1)) for full, side in zip(sample.grid_shape, (h, w), strict=True)

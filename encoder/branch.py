@@ -32,7 +32,7 @@ class Seen:
 
 
 class Branch(nn.Module):
-    """A SkySense model, a projection head per modality and one for the fused map, and the completion heads."""
+    """A SkySense model, a projection head per modality and for the fused map, and the completion heads."""
 
     def __init__(self, model: SkySense, hidden: int, bottleneck: int, outputs: int) -> None:
         super().__init__()

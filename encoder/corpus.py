@@ -54,7 +54,7 @@ class PixelSamples(Sequence[Sample]):
 
     def __init__(self, series: PixelSeries, px_per_cell: Mapping[str, int]) -> None:
         self.px_per_cell = px_per_cell
-        self.series = series.take(series.s2_valid.any(axis=1) | series.s1_valid.any(axis=1))
+        self.series = series.take(np.asarray(series.s2_valid.any(axis=1) | series.s1_valid.any(axis=1)))
         places = zip(self.series.lat_deg, self.series.lon_deg, strict=True)
         self.cells = [h3.str_to_int(h3.latlng_to_cell(lat, lon, H3_RESOLUTION)) for lat, lon in places]
 
@@ -70,9 +70,10 @@ class PixelSamples(Sequence[Sample]):
             if valid[i].any()
         }
         return Sample(
-            sample_id=str(s.id[i]), h3_cell=self.cells[i], lon_deg=float(s.lon_deg[i]), lat_deg=float(s.lat_deg[i]),
-            start=ANY_TIME[0], end=ANY_TIME[1], footprint=(), crs="OGC:CRS84", origin_m=(0.0, 0.0), grid_shape=(1, 1),
-            series=parts, valid_fraction=1.0, cloud_fraction=float("nan"),
+            sample_id=str(s.id[i]), h3_cell=self.cells[i], lon_deg=float(s.lon_deg[i]),
+            lat_deg=float(s.lat_deg[i]), start=ANY_TIME[0], end=ANY_TIME[1], footprint=(), crs="OGC:CRS84",
+            origin_m=(0.0, 0.0), grid_shape=(1, 1), series=parts, valid_fraction=1.0,
+            cloud_fraction=float("nan"),
         )  # fmt: skip
 
     def _constant(self, name: str, values: np.ndarray, valid: np.ndarray, days: np.ndarray) -> ImageSeries:

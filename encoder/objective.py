@@ -1,4 +1,4 @@
-"""L = alpha L_MGCL + beta L_align (paper, section 3.4), and two terms of ours: completion and place contrast."""
+"""L = alpha L_MGCL + beta L_align (paper, section 3.4), and two terms of ours: completion, place contrast."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -66,7 +66,8 @@ def objective(
                 name: replace(view, head=centring.head(name, view.head, teacher_temperature))
                 for name, view in views(teacher, targets[j]).items()
             }
-            losses.setdefault("mgcl", []).append(multi_granularity_loss(views(student, seen[i]), other, level))
+            own = views(student, seen[i])
+            losses.setdefault("mgcl", []).append(multi_granularity_loss(own, other, level))
         if config.place:
             losses.setdefault("place", []).append(
                 info_nce_loss(gathered(seen[i].embedding), gathered(targets[j].embedding))
@@ -107,7 +108,10 @@ def _completion(student: Branch, seen: Seen, other: Batch) -> list[Tensor]:
 
 
 def _asked(cells: Tensor, valid: Tensor, day_of_year: Tensor, head: torch.nn.Module) -> View:
-    """Fused cells (B, 1, N, d) beside each date (B, T) -> features (B, T, N, d + 2 HARMONICS); unknown dates masked."""
+    """Fused cells (B, 1, N, d) beside each date (B, T): features (B, T, N, d + 2 HARMONICS).
+
+    Unknown dates are masked.
+    """
     b, dates = day_of_year.shape
     n = cells.shape[2]
     harmonics = date_harmonics(day_of_year)[:, :, None].expand(-1, -1, n, -1)
@@ -122,7 +126,7 @@ def band_values(series: SeriesBatch, px_per_cell: int) -> View:
     )
     share = F.avg_pool2d(valid.float(), px_per_cell).flatten(2)  # (B, T, N)
     total = F.avg_pool2d(series.pixels.flatten(0, 1), px_per_cell)  # (B * T, C, h, w), zero where not valid
-    total = total.unflatten(0, series.pixels.shape[:2]).flatten(3).transpose(2, 3)  # (B, T, N, C)
+    total = total.flatten(2).reshape(*series.pixels.shape[:3], -1).transpose(2, 3)  # (B, T, N, C)
     return View(total / share.clamp(min=1e-6)[..., None], share >= 0.5, torch.nn.Identity())
 
 

@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -25,6 +25,7 @@ from torch.utils.checkpoint import checkpoint
 from .swin_v2 import SwinBlock
 from .transformer import Layer
 
+Module = TypeVar("Module", bound=nn.Module)
 Kind = Literal["none", "ddp", "fsdp"]
 WHOLE = StateDictOptions(full_state_dict=True, cpu_offload=True)
 FROM_FIRST = StateDictOptions(full_state_dict=True, strict=False)  # a modality not yet seen has no state
@@ -58,7 +59,7 @@ class Parallel:
         if self.kind != "none":
             dist.destroy_process_group()
 
-    def shard(self, module: nn.Module) -> nn.Module:
+    def shard(self, module: Module) -> Module:
         """Under FSDP2 each layer, and then the rest, is split over the processes; else nothing is done."""
         if self.kind == "fsdp":
             mesh = dist.device_mesh.init_device_mesh(self.device.type, (self.world,))
@@ -100,7 +101,9 @@ class Parallel:
 
 def gathered(rows: Tensor) -> Tensor:
     """(B, ...) of each process -> all rows of all processes, with gradients; alone, the rows themselves."""
-    return torch.cat(all_gather(rows)) if dist.is_initialized() else rows
+    if not dist.is_initialized():
+        return rows
+    return torch.cat(all_gather(rows))  # type: ignore[no-untyped-call]
 
 
 def averaged(values: Mapping[str, Tensor]) -> dict[str, float]:
@@ -119,7 +122,7 @@ def number(value: Tensor) -> float:
 
 
 def checkpoint_gradients(module: nn.Module) -> None:
-    """Keeps only the input of each Transformer layer and Swin block for the backward pass, and computes it again."""
+    """Keeps only the input of each layer for the backward pass, and computes the rest again."""
     for part in module.modules():
         if isinstance(part, Layer | SwinBlock):
             part.forward = partial(checkpoint, part.forward, use_reentrant=False)  # type: ignore[method-assign]

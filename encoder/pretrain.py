@@ -1,7 +1,7 @@
-"""Pre-training: one flat loop over steps that are made from their number, so that a resumed run is the same run.
+"""Pre-training: one flat loop over steps made from their number, so that a resumed run is the same run.
 
-Student and EMA teacher see two views of each place (paper, section 3.4). Run alone or under torchrun, where DDP
-copies the student to each process and FSDP2 shards it.
+Student and EMA teacher see two views of each place (paper, section 3.4). Run alone or under torchrun, where
+DDP copies the student to each process and FSDP2 shards it.
 """
 
 import json
@@ -190,12 +190,12 @@ class Run:
         return tuple((str(rng.choice(n)),) if a else n for n, a in zip(names, alone, strict=True))  # type: ignore[return-value]
 
     def update(self, loss: Tensor) -> float:
-        """One step of the optimiser, the teacher and the centres; returns the gradient's norm before clipping."""
+        """One step of the optimiser, the teacher and the centres; returns the gradient's norm."""
         config = self.config
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.step, config)
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         norm = nn.utils.clip_grad_norm_(self.student.parameters(), config.clip_norm)
         self.optimizer.step()
         momentum = teacher_momentum(self.step, config.steps, config.teacher_momentum)
@@ -297,7 +297,7 @@ def _saved_batch(folder: Path, number: int, step: Step, losses: dict[str, Tensor
 
 
 class Log:
-    """One JSON object per logged step, appended by the first process; lines after a resumed step are dropped."""
+    """One JSON object per logged step, by the first process; lines after a resumed step are dropped."""
 
     def __init__(self, path: Path, rank: int, step: int, watch: Callable[[Progress], None] | None) -> None:
         self.path = path if rank == 0 else None

@@ -1,8 +1,9 @@
-"""The teacher: an exponential moving average of the student, and the centre of its scores (paper 3.4; DINO)."""
+"""The teacher: a running mean of the student, and the centre of its scores (paper, section 3.4; DINO)."""
 
 import copy
 import math
 from collections.abc import Callable
+from typing import TypeVar
 
 import torch
 import torch.distributed as dist
@@ -10,8 +11,10 @@ from torch import Tensor, nn
 
 from .diagnostics import outputs_used
 
+Module = TypeVar("Module", bound=nn.Module)
 
-def make_teacher(student: nn.Module) -> nn.Module:
+
+def make_teacher(student: Module) -> Module:
     """A copy of the student that no gradient reaches."""
     teacher = copy.deepcopy(student)
     return teacher.requires_grad_(False)
@@ -19,7 +22,7 @@ def make_teacher(student: nn.Module) -> nn.Module:
 
 @torch.no_grad()
 def follow(teacher: nn.Module, student: nn.Module, momentum: float) -> None:
-    """teacher <- m teacher + (1 - m) student, for parameters and floating buffers; other buffers are copied."""
+    """teacher <- m teacher + (1 - m) student, of what floats; other buffers are copied."""
     ours = dict(student.named_parameters()) | dict(student.named_buffers())
     for name, tensor in (dict(teacher.named_parameters()) | dict(teacher.named_buffers())).items():
         if tensor.is_floating_point():
@@ -34,7 +37,7 @@ def teacher_momentum(step: int, steps: int, start: float) -> float:
 
 
 class Centring:
-    """A running mean of each head's teacher scores: what is subtracted so that no output wins for all samples."""
+    """A running mean of each head's teacher scores, subtracted so that no output wins for all samples."""
 
     def __init__(self, momentum: float = 0.9) -> None:
         self.momentum = momentum
@@ -55,7 +58,10 @@ class Centring:
         return centred
 
     def update(self) -> None:
-        """c <- m c + (1 - m) mean of the scores since the last call, over all processes. A first mean is taken whole."""
+        """c <- m c + (1 - m) mean of the scores since the last call, over all processes.
+
+        The first mean is taken whole.
+        """
         for name in sorted(self._seen):
             scores = torch.cat(self._seen[name])
             total = torch.cat([scores.sum(dim=0), scores.new_tensor([len(scores)])])  # (K + 1,)

@@ -19,19 +19,22 @@ from encoder.skysense import SkySense
 from experiments.nano_corpus import build_corpus, series_paths
 from experiments.retrieval.validation import read_validation, validation_score
 
-MODEL = replace(preset("nano"), hr=replace(preset("nano").hr, pad_small_map=True))
+NANO = preset("nano")
+assert NANO.hr
+MODEL = replace(NANO, hr=replace(NANO.hr, pad_small_map=True))  # so that small crops can be trained on
 PAPER = ObjectiveConfig()
-BASE = TrainConfig(MODEL, PAPER, learning_rate=7e-4)
+BASE = TrainConfig(MODEL, PAPER, learning_rate=7e-4, warm_up=100, save_every=100)
 VARIANTS = {
     "paper": BASE,
     "mixed": replace(BASE, objective=ObjectiveConfig(alpha=0.2, beta=0.5, completion=4.0, place=0.5)),
     "ours": replace(BASE, objective=ObjectiveConfig(alpha=0.0, beta=0.5, completion=4.0, place=0.5)),
+    "nano-1": replace(BASE, objective=ObjectiveConfig(alpha=0.1, beta=1.0, completion=4.0, place=1.0)),
 }
 
 
 def train(shared: Path, folder: Path, variant: str, minutes: float, steps: int) -> None:
     """Trains a variant until its steps are done or time is up."""
-    config = replace(VARIANTS[variant], steps=steps, validate_every=max(1, steps // 4))
+    config = replace(VARIANTS[variant], steps=steps, validate_every=max(1, steps // 12))
     corpus = build_corpus(shared, config.model)
     for source in corpus.sources:
         print(f"{source.name}: {len(source.samples)} samples, {source.share:.0%} of the steps", flush=True)
@@ -59,7 +62,7 @@ def main() -> None:
         "--shared", type=Path, required=True, help="folder of samples/, corpus/, eval/ and series/"
     )
     parser.add_argument("--folder", type=Path, required=True, help="for checkpoints and the log")
-    parser.add_argument("--variant", choices=VARIANTS, default="mixed")
+    parser.add_argument("--variant", choices=VARIANTS, default="nano-1")
     parser.add_argument("--minutes", type=float, default=45.0)
     parser.add_argument("--steps", type=int, default=4000)
     arguments = parser.parse_args()

@@ -1,4 +1,4 @@
-"""What skyhex/nano-1 sees: pixel series, chips and aerial images that the rules of the split and of terms allow."""
+"""What skyhex/nano-1 sees: pixel series, chips and aerial images that split and terms allow."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -13,7 +13,6 @@ from data.pixel_series import PixelSeries, read_pixel_series
 from data.reader import read_sample
 from data.sample import ImageSeries, Sample, SampleSpec
 from data.stac import Catalog, read_catalog
-from data.task import Skip
 from data.training_rules import SplitRules, far_from_footprints, far_from_points, read_grounds, refusals
 from encoder.config import SkySenseConfig
 from encoder.corpus import Corpus, PixelSamples, Source
@@ -37,7 +36,7 @@ BEFORE, AFTER = datetime(2015, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UT
 
 
 def build_corpus(shared: Path, config: SkySenseConfig) -> Corpus:
-    """Everything that nano-1 is trained on, from the folder that holds samples/, corpus/, eval/ and series/."""
+    """Everything that nano-1 is trained on, from the folder of samples/, corpus/, eval/ and series/."""
     px = config.px_per_cell
     sources = []
     for name, series in training_series(shared).items():
@@ -62,7 +61,7 @@ def series_paths(shared: Path) -> list[Path]:
 
 
 def training_series(shared: Path) -> dict[str, PixelSeries]:
-    """Train places of all files, none near a test place of any, none of a block that validation asks about."""
+    """Train places of all files: none near a test place of any, none of a validation block."""
     read = {path.stem: read_pixel_series(path, {"B8A": "B08"}) for path in series_paths(shared)}
     lonlat = {name: np.stack([s.lon_deg, s.lat_deg], axis=1) for name, s in read.items()}
     test = np.concatenate([lonlat[name][s.split == "test"] for name, s in read.items()])
@@ -100,11 +99,11 @@ def training_chips(shared: Path, config: SkySenseConfig) -> list[Sample]:
         kept = tuple(place for place in read.places if place.name in places)
         plan = plan_chips(Catalog(read.href, read.title, kept, read.simulated), spec)
         found += [read_sample(task, spec) for task in plan.tasks if {"s2", "s1"} & task.series.keys()]
-    return [sample for sample in found if not isinstance(sample, Skip)]
+    return [sample for sample in found if isinstance(sample, Sample)]
 
 
 def aerial_images(shared: Path, px_per_cell: int) -> list[Sample]:
-    """Aerial images at several zooms, each cut to whole cells: texture at 0.1 to 0.6 m stands in for 2.5 m."""
+    """Aerial images at several zooms, cut to whole cells: texture at 0.1 to 0.6 m stands in for 2.5 m."""
     images = []
     for name, places in training_places(shared).items():
         for place in read_catalog(shared / name / "catalog.json").places:
@@ -139,7 +138,8 @@ def _placeless(name: str, grid_shape: tuple[int, int], series: Mapping[str, Imag
     """A sample whose position plays no part."""
     return Sample(
         sample_id=name, h3_cell=0, lon_deg=0.0, lat_deg=0.0, start=BEFORE, end=AFTER, footprint=(), crs="",
-        origin_m=(0.0, 0.0), grid_shape=grid_shape, series=series, valid_fraction=1.0, cloud_fraction=float("nan"),
+        origin_m=(0.0, 0.0), grid_shape=grid_shape, series=series, valid_fraction=1.0,
+        cloud_fraction=float("nan"),
     )  # fmt: skip
 
 

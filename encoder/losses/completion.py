@@ -1,4 +1,4 @@
-"""Completion (ours, not the paper's): the embedding of some dates and modalities tells the other dates' pixels.
+"""Completion (ours, not the paper's): the embedding of some dates and modalities tells the pixels of others.
 
 SkySense++ predicts features of missing modalities; here band values of dates that the student did not see are
 predicted. It gives a small model on a small corpus a dense signal, where contrast alone learns slowly.

@@ -1,4 +1,4 @@
-"""L_CL: cross-entropy between the teacher's sharpened and the student's scores (paper, 3.4; DINO, Caron et al. 2021)."""
+"""L_CL: cross-entropy of the student's scores under the sharpened teacher's (paper, section 3.4; DINO)."""
 
 import torch.nn.functional as F
 from torch import Tensor

@@ -13,7 +13,7 @@ def multi_granularity_loss(
     teacher: Mapping[str, View],
     level: Callable[[View, View], Tensor] = fine_grained_loss,
 ) -> Tensor:
-    """L_MGCL = sum_i L_FGCL(F_i, F_i') + L_FGCL(F_fus, F_fus'), i over the modalities that both branches have.
+    """L_MGCL = sum_i L_FGCL(F_i, F_i') + L_FGCL(F_fus, F_fus'), i over the modalities of both.
 
     Args:
         student: By modality name, and "fused".

@@ -7,7 +7,7 @@ from .view import View, paired
 
 
 def pixel_loss(student: View, teacher: View) -> Tensor:
-    """L_pix = 1 / (N_S T_i) sum_s sum_t L_CL(f_pix, f'_pix), over the cells and dates that both branches have."""
+    """L_pix = 1 / (N_S T_i) sum_s sum_t L_CL(f_pix, f'_pix), over what both branches have."""
     both = paired(student, teacher)
     return contrastive_loss(
         student.head(student.features[both]),  # (M, K)

@@ -1,4 +1,4 @@
-"""Sinkhorn-Knopp: similarities become a balanced soft assignment (Cuturi 2013; as in SwAV, Caron et al. 2020)."""
+"""Sinkhorn-Knopp: similarities become a balanced soft assignment (Cuturi 2013; as in SwAV)."""
 
 import torch
 from torch import Tensor
