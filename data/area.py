@@ -17,8 +17,8 @@ def check_area(area: shapely.Geometry) -> shapely.Geometry:
     """The area, if it is a valid (multi)polygon in lon/lat with some surface. Raises InputError otherwise."""
     if area.geom_type not in ("Polygon", "MultiPolygon"):
         raise InputError(f"the area is a {area.geom_type}; expected a polygon or multipolygon in lon/lat")
-    if area.is_empty or area.area == 0:
-        raise InputError("the area is empty; expected a polygon with some surface")
+    if area.is_empty:
+        raise InputError("the area is empty; expected a polygon in lon/lat")
     west, south, east, north = area.bounds
     if not (west >= -180 and east <= 180 and south >= -90 and north <= 90):
         raise InputError(
@@ -27,6 +27,8 @@ def check_area(area: shapely.Geometry) -> shapely.Geometry:
         )
     if not area.is_valid:
         raise InputError(f"the area is not a valid polygon ({shapely.is_valid_reason(area)}): mend it first")
+    if area.area == 0:
+        raise InputError("the area has no surface; expected a polygon with some")
     return area
 
 
@@ -35,6 +37,8 @@ def cells_in(area: shapely.Geometry, resolution: int) -> np.ndarray:
 
     Raises InputError when there are more than MAX_CELLS.
     """
+    if area.is_empty:
+        return np.empty(0, np.uint64)
     count = _estimated_count(area, resolution)
     if count > MAX_CELLS:
         raise InputError(

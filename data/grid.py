@@ -73,6 +73,12 @@ class PixelGrid:
         metres_per_unit = 111_320.0 if parsed.is_geographic else float(parsed.linear_units_factor[1])
         return math.hypot(self.transform[1], self.transform[4]) * metres_per_unit
 
+    def rows_cols(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Fractional row and column of points in `crs`; (0, 0) is the upper left corner."""
+        a, b, c, d, e, f = self.transform
+        dx, dy = x - c, y - f
+        return (a * dy - d * dx) / (a * e - b * d), (e * dx - b * dy) / (a * e - b * d)
+
     def bounds_in(self, crs: str) -> Bounds:
         """The rectangle in `crs` that holds all pixels."""
         return _bounds_in(self, crs)

@@ -77,6 +77,6 @@ def _check_range(scene: Scene, pixels: np.ndarray, has_data: np.ndarray) -> None
         "; it looks like reflectance 0-1: multiply by 10000" if scene.modality == "s2" and median < 2 else ""
     )
     raise InputError(
-        f"{modality.title} of {scene.href} has the median {median:.4g}; expected {low:g} to {high:g}"
+        f"{modality.title} of {scene.href} has the median {median:.6g}; expected {low:g} to {high:g}"
         f" ({modality.unit}){hint}"
     )

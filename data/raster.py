@@ -33,7 +33,6 @@ class Raster:
 
     dataset: rasterio.DatasetReader
     grid: PixelGrid
-    affine: Affine
     has_mask: bool  # an internal mask or a true alpha band
 
     @property
@@ -72,7 +71,7 @@ def _open(href: str, stamp: tuple[int, int], process: int, thread: int) -> Raste
     authority = dataset.crs.to_authority()
     crs = ":".join(authority) if authority else dataset.crs.to_wkt()
     grid = PixelGrid(crs, tuple(dataset.transform)[:6], dataset.shape)
-    return Raster(dataset, grid, dataset.transform, _has_mask(dataset))
+    return Raster(dataset, grid, _has_mask(dataset))
 
 
 def _has_mask(dataset: rasterio.DatasetReader) -> bool:
@@ -114,12 +113,12 @@ def read_window(
 
 def _aligned_offset(raster: Raster, window: Window, gsd_m: float) -> tuple[int, int] | None:
     """(row, col) of the window's corner when raster and window share one pixel grid, else None."""
-    affine = raster.affine
-    if not _same_crs(raster.grid.crs, window.crs) or affine.b or affine.d:
+    a, b, c, d, e, f = raster.grid.transform
+    if not _same_crs(raster.grid.crs, window.crs) or b or d:
         return None
     height, width = window.extent_px(gsd_m)
-    row, col = (window.top_m - affine.f) / affine.e, (window.left_m - affine.c) / affine.a
-    drift = max(abs(affine.a - gsd_m) * width, abs(-affine.e - gsd_m) * height) / gsd_m
+    row, col = (window.top_m - f) / e, (window.left_m - c) / a
+    drift = max(abs(a - gsd_m) * width, abs(-e - gsd_m) * height) / gsd_m
     if max(drift, abs(row - round(row)), abs(col - round(col))) > ALIGNED_PX:
         return None
     return round(row), round(col)
@@ -142,10 +141,8 @@ def _pixels_of(grid: PixelGrid, window: Window, gsd_m: float) -> tuple[np.ndarra
     if parse_crs(grid.crs).is_geographic:  # a grid on the antimeridian counts on beyond 180
         left, _, right, _ = grid.bounds
         x = x + 360 * np.round(((left + right) / 2 - x) / 360)
-    inverse = ~Affine(*grid.transform)
-    cols = np.floor(inverse.a * x + inverse.b * y + inverse.c)
-    rows = np.floor(inverse.d * x + inverse.e * y + inverse.f)
-    return rows.astype(np.int64), cols.astype(np.int64)
+    rows, cols = grid.rows_cols(x, y)
+    return np.floor(rows).astype(np.int64), np.floor(cols).astype(np.int64)
 
 
 @dataclass(frozen=True)
@@ -216,11 +213,12 @@ class _Reader:
         if first_row >= last_row or first_col >= last_col:
             return out, np.zeros((height, width), bool)
         is_finer = (bottom - top) > height * step_y * 1.001 or (right - left) > width * step_x * 1.001
-        corner = Affine.translation(first_col, first_row)
+        a, b, c, d, e, f = self.raster.grid.transform
+        corner_x, corner_y = c + a * first_col + b * first_row, f + d * first_col + e * first_row
         reproject(
             self._block_means(first_row, last_row, first_col, last_col, step_y, step_x),
             out,
-            src_transform=self.raster.affine @ corner @ Affine.scale(step_x, step_y),
+            src_transform=Affine(a * step_x, b * step_y, corner_x, d * step_x, e * step_y, corner_y),
             src_crs=parse_crs(self.raster.grid.crs),
             src_nodata=np.nan,
             dst_transform=Affine(gsd_m, 0, window.left_m, 0, -gsd_m, window.top_m),
@@ -235,11 +233,9 @@ class _Reader:
         bounds = window.bounds
         if not _same_crs(self.raster.grid.crs, window.crs):
             bounds = transform_bounds(parse_crs(window.crs), parse_crs(self.raster.grid.crs), *bounds)
-        corners = [
-            ~self.raster.affine * (x, y) for x in (bounds[0], bounds[2]) for y in (bounds[1], bounds[3])
-        ]
-        cols, rows = [c for c, _ in corners], [r for _, r in corners]
-        return min(rows), max(rows), min(cols), max(cols)
+        x, y = np.meshgrid(bounds[0::2], bounds[1::2])
+        rows, cols = self.raster.grid.rows_cols(x, y)
+        return float(rows.min()), float(rows.max()), float(cols.min()), float(cols.max())
 
     def _block_means(
         self, top: int, bottom: int, left: int, right: int, step_y: int, step_x: int

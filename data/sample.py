@@ -47,7 +47,7 @@ class Sample:
     """One place in one period.
 
     The window is a square-celled grid in `crs`; row 0 is north. A modality that is absent has no key in
-    `series`; one that was there but could not be used is named in `dropped` with its reason.
+    `series`; what was there but could not be used, a modality or some of its dates, is named in `dropped`.
     """
 
     sample_id: str  # stable id of the place; tiles of a large chip are `place#row_col`

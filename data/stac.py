@@ -53,6 +53,9 @@ def read_catalog(href: str | Path) -> Catalog:
             scenes.append(scene_of(item))
         except InputError as error:
             problems.setdefault(str(item.properties.get("place", item.id)), []).append(str(error))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            malformed = f"item {item.id} is malformed: {error!r}"
+            problems.setdefault(str(item.properties.get("place", item.id)), []).append(malformed)
     if not scenes and not problems:
         raise InputError(f"{href} holds no items; expected a STAC catalog of GeoTIFFs")
     simulated = any(bool(item.properties.get("simulated")) for item in items)

@@ -205,14 +205,9 @@ def _scl_href(item: pystac.Item) -> str | None:
 
 def _raster_field(asset: pystac.Asset, field: str) -> object:
     """A field of the asset, of its first band (STAC 1.1) or of its first raster:band (1.0)."""
-    for fields in (
-        asset.extra_fields,
-        *(asset.extra_fields.get(key, [])[:1] for key in ("bands", "raster:bands")),
-    ):
-        found = (fields[0] if isinstance(fields, list) and fields else fields or {}) or {}
-        if isinstance(found, dict) and found.get(field) is not None:
-            return found[field]
-    return None
+    fields = asset.extra_fields
+    first_bands = [(fields.get(key) or [{}])[0] for key in ("bands", "raster:bands")]
+    return next((found[field] for found in (fields, *first_bands) if found.get(field) is not None), None)
 
 
 def _nodata(asset: pystac.Asset) -> float | None:

@@ -1,0 +1,64 @@
+import h3
+import numpy as np
+import pytest
+import shapely
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from data.area import cells_in, check_area
+from data.sample import InputError
+
+
+@settings(deadline=None, max_examples=15)
+@given(st.floats(-179, 178), st.floats(-85, 84), st.floats(0.05, 1.0))
+def test_cells_are_those_whose_centre_lies_in_the_area(west, south, size):
+    hole = shapely.box(west + size / 4, south + size / 4, west + size / 2, south + size / 2)
+    area = shapely.box(west, south, west + size, south + size) - hole
+    middle = h3.latlng_to_cell(south + size / 2, west + size / 2, 6)
+    ring = 2 + int(size * 111_000 / h3.average_hexagon_edge_length(6, unit="m"))
+    expected = set()
+    for cell in h3.grid_disk(middle, ring):
+        lat, lon = h3.cell_to_latlng(cell)
+        if area.buffer(1e-7).contains(shapely.Point(lon, lat)):
+            expected.add(h3.str_to_int(cell))
+    found = cells_in(area, 6)
+    assert set(found.tolist()) == expected
+    assert (np.diff(found.astype(np.int64)) > 0).all()
+
+
+def test_areas_wider_than_half_the_globe_and_around_a_pole():
+    band = cells_in(shapely.box(-180, 60, 180, 62), 2)
+    assert len(band) == sum(
+        60 <= h3.cell_to_latlng(c)[0] <= 62 for c in h3.uncompact_cells(h3.get_res0_cells(), 2)
+    )
+    cap = cells_in(shapely.box(-180, 85, 180, 90), 3)
+    pole = h3.str_to_int(h3.latlng_to_cell(90, 0, 3))
+    assert pole in cap or h3.cell_to_latlng(h3.int_to_str(pole))[0] < 85
+    assert len(cap) > 10
+
+
+def test_an_area_in_two_parts_at_the_antimeridian():
+    area = shapely.union_all([shapely.box(179.9, 10, 180, 10.2), shapely.box(-180, 10, -179.9, 10.2)])
+    lons = [h3.cell_to_latlng(h3.int_to_str(int(c)))[1] for c in cells_in(area, 7)]
+    assert min(lons) < -179.9
+    assert max(lons) > 179.9
+
+
+@pytest.mark.parametrize(
+    ("area", "message"),
+    [
+        (shapely.Point(1, 2), "is a Point"),
+        (shapely.Polygon(), "empty"),
+        (shapely.Polygon([(0, 0), (1, 1), (1, 0), (0, 1)]), "not a valid polygon .*Self-intersection"),
+        (shapely.box(500_000, 5_600_000, 501_000, 5_601_000), "OGC:CRS84"),
+        (shapely.box(170, 0, 190, 1), "cut it in two at the antimeridian"),
+    ],
+)
+def test_what_is_no_area_in_lon_lat_is_an_input_error(area, message):
+    with pytest.raises(InputError, match=message):
+        check_area(area)
+
+
+def test_an_absurd_number_of_cells_is_refused():
+    with pytest.raises(InputError, match="20,000,000 at most"):
+        cells_in(shapely.box(-180, -90, 180, 90), 9)

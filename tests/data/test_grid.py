@@ -1,0 +1,128 @@
+import numpy as np
+import pytest
+import shapely
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from data.grid import (
+    PixelGrid,
+    Window,
+    common_bounds,
+    encircles_pole,
+    is_utm,
+    lonlat_rings,
+    parse_crs,
+    project,
+    snap,
+    utm_crs,
+)
+from data.sample import InputError
+
+
+@pytest.mark.parametrize(
+    ("lon", "lat", "crs"),
+    [
+        (9.0, 50.0, "EPSG:32632"),
+        (5.999, -3.0, "EPSG:32731"),
+        (-180.0, 0.0, "EPSG:32601"),
+        (179.999, 10.0, "EPSG:32660"),
+        (180.0, 10.0, "EPSG:32601"),
+        (20.0, 84.0, "EPSG:32661"),
+        (20.0, -80.1, "EPSG:32761"),
+    ],
+)
+def test_zone_of_a_place(lon, lat, crs):
+    assert utm_crs(lon, lat) == crs
+
+
+def test_utm_of_any_datum_and_ups_are_utm_and_other_grids_are_not():
+    assert [is_utm(crs) for crs in ("EPSG:32632", "EPSG:25832", "EPSG:26914", "EPSG:32661")] == [True] * 4
+    assert [is_utm(crs) for crs in ("EPSG:4326", "EPSG:3857", "EPSG:3035")] == [False] * 3
+
+
+def test_an_unknown_projection_is_named():
+    with pytest.raises(InputError, match="EPSG:99"):
+        parse_crs("EPSG:99")
+
+
+def test_rings_are_closed_counter_clockwise_and_where_they_should_be():
+    ring = lonlat_rings("EPSG:32632", np.array([[600_000, 5_600_000, 600_640, 5_600_640]]))[0]
+    polygon = shapely.Polygon(ring)
+    assert ring.shape == (5, 2)
+    assert (ring[0] == ring[-1]).all()
+    assert polygon.exterior.is_ccw
+    x, y = project("EPSG:32632", np.array([polygon.centroid.x]), np.array([polygon.centroid.y]))
+    assert (x[0], y[0]) == pytest.approx((600_320, 5_600_320), abs=0.1)
+
+
+@pytest.mark.parametrize(("zone", "x"), [("EPSG:32601", 165_800.0), ("EPSG:32660", 834_200.0)])
+def test_a_ring_on_the_antimeridian_is_contiguous_and_centred_within_180_degrees(zone, x):
+    edge, _ = project(zone, np.array([180.0]), np.array([10.0]))
+    y = project(zone, np.array([180.0]), np.array([10.0]))[1][0]
+    ring = lonlat_rings(zone, np.array([[edge[0] - 400, y - 320, edge[0] + 240, y + 320]]))[0]
+    assert np.ptp(ring[:, 0]) < 0.01
+    assert -180 <= shapely.Polygon(ring).centroid.x < 180
+    assert np.abs(ring[:, 0]).max() > 180
+
+
+def test_a_window_around_a_pole_is_told_from_one_beside_it():
+    around, beside = lonlat_rings(
+        "EPSG:32661",
+        np.array(
+            [[1_999_700, 1_999_700, 2_000_340, 2_000_340], [2_001_000, 2_001_000, 2_001_640, 2_001_640]]
+        ),
+    )
+    assert encircles_pole(around)
+    assert not encircles_pole(beside)
+
+
+def test_the_footprint_of_a_grid_around_a_pole_covers_all_longitudes():
+    grid = PixelGrid("EPSG:32661", (100, 0, 1_900_000, 0, -100, 2_100_000), (2000, 2000))
+    assert grid.footprint().bounds[0::2] == (-180, 180)
+    assert grid.footprint().contains(shapely.Point(123, 89.9))
+
+
+def test_pixel_size_and_bounds_of_a_grid():
+    assert PixelGrid("EPSG:32632", (10, 0, 100, 0, -10, 200), (5, 4)).bounds == (100, 150, 140, 200)
+    assert PixelGrid("EPSG:4326", (1e-4, 0, 10, 0, -9e-5, 50), (9, 9)).gsd_m == pytest.approx(10.02, abs=0.01)
+
+
+@settings(deadline=None)
+@given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 9), st.floats(0.1, 1.0))
+def test_tiles_cut_a_window_without_gap_or_overlap(grid_h, grid_w, largest, share):
+    window = Window("EPSG:32632", 0.0, 0.0, (grid_w - 1 + share) * 80, (grid_h - 1 + share) * 80, 80.0)
+    assert window.grid_shape == (grid_h, grid_w)
+    times_covered = np.zeros((grid_h, grid_w), int)
+    heights = set()
+    for _, _, tile in window.tiles(largest):
+        top, left = round(-tile.top_m / 80), round(tile.left_m / 80)
+        tile_h, tile_w = tile.grid_shape
+        times_covered[top : top + tile_h, left : left + tile_w] += 1
+        heights.add(tile_h)
+        assert max(tile.grid_shape) <= largest
+    assert (times_covered == 1).all()
+    assert max(heights) - min(heights) <= 1
+    tiles = [tile for _, _, tile in window.tiles(largest)]
+    assert sum(t.width_m * t.height_m for t in tiles) == pytest.approx(window.width_m * window.height_m)
+
+
+def test_sizes_in_pixels_leave_padding_out():
+    window = Window("EPSG:32632", 0, 0, 60, 130, 80.0)
+    assert window.grid_shape == (2, 1)
+    assert window.extent_px(10) == (13, 6)
+    assert Window("EPSG:32632", 0, 0, 1, 1, 80.0).extent_px(10) == (1, 1)
+
+
+def test_the_middle_of_a_window():
+    window = Window("EPSG:32632", 0, 0, 2000, 320, 80.0)  # 25 x 4 cells
+    assert window.middle(8).bounds == (640, -320, 1280, 0)
+
+
+def test_snapping_moves_edges_to_the_nearest_pixel():
+    grid = PixelGrid("EPSG:32632", (10, 0, 5, 0, -10, 3), (9, 9))
+    assert snap((11, -11, 24, -1), grid) == (15, -7, 25, 3)
+
+
+def test_common_bounds_of_what_lies_apart_are_none():
+    assert common_bounds([(0, 0, 2, 2), (1, -1, 3, 1)]) == (1, 0, 2, 1)
+    assert common_bounds([(0, 0, 1, 1), (1, 0, 2, 1)]) is None

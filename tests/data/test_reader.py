@@ -1,0 +1,284 @@
+import math
+import pickle
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+
+import h3
+import numpy as np
+import pytest
+import shapely
+
+from data.cover import Skip, plan_area, plan_chips
+from data.reader import read_chip, read_sample
+from data.sample import InputError, Sample, SampleSpec
+
+SPEC = SampleSpec()
+
+
+def only_sample(catalog, **options):
+    (task,) = plan_chips(catalog, SPEC, **options).tasks
+    return read_sample(task, SPEC)
+
+
+def test_all_three_sensors_on_one_grid(tiny):
+    pixels = {
+        "s2": tiny.typical("s2", (64, 64)),
+        "s1": tiny.typical("s1", (64, 64)),
+        "hr": tiny.typical("hr", (256, 256)),
+    }
+    paths = {modality: tiny.add(modality, modality, pixels[modality]) for modality in pixels}
+    sample = only_sample(tiny.read())
+    assert (sample.sample_id, sample.crs, sample.grid_shape) == ("here", "EPSG:32632", (8, 8))
+    assert sample.origin_m == (tiny.left, tiny.top)
+    assert list(sample.series) == ["hr", "s2", "s1"]
+    for modality, series in sample.series.items():
+        np.testing.assert_array_equal(series.pixels[0], pixels[modality])
+        assert series.valid.all()
+        assert series.day_of_year.tolist() == [153]
+        assert series.source_items == (str(paths[modality]),)
+    assert (sample.valid_fraction, sample.dropped) == (1.0, ())
+    assert math.isnan(sample.cloud_fraction)
+
+
+def test_a_chip_smaller_than_a_cell_is_padded_and_padding_does_not_count(tiny):
+    tiny.add("s2", "s2", shape=(6, 4))
+    tiny.add("hr", "hr", shape=(24, 16))
+    sample = only_sample(tiny.read())
+    assert sample.grid_shape == (1, 1)
+    assert sample.series["s2"].pixels.shape == (1, 10, 8, 8)
+    assert np.argwhere(sample.series["s2"].valid[0]).max(axis=0).tolist() == [5, 3]
+    assert sample.series["hr"].valid.shape == (1, 32, 32)
+    assert sample.series["hr"].valid.sum() == 24 * 16
+    assert sample.valid_fraction == 1.0
+
+
+def test_dates_are_in_order_of_time_with_unknown_ones_last(tiny):
+    tiny.add("s2", "c", date=None, start_datetime="2010-01-01T00:00:00Z", end_datetime="2030-01-01T00:00:00Z")
+    tiny.add("s2", "b", date="2020-12-31T10:00:00Z")
+    tiny.add("s2", "a", date="2020-02-01T10:00:00Z")
+    assert only_sample(tiny.read()).series["s2"].day_of_year.tolist() == [32, 366, 0]
+
+
+def test_clouds_shadows_and_missing_classes_are_masked_and_snow_is_not(tiny):
+    classes = np.full((32, 32), 4, np.uint8)
+    for row, value in enumerate((0, 1, 3, 8, 9, 10, 11)):
+        classes[row] = value
+    tiny.add("s2", "s2", scl=classes)
+    sample = only_sample(tiny.read())
+    by_class_row = sample.series["s2"].valid[0, ::2].all(axis=1)
+    assert by_class_row[:8].tolist() == [False] * 6 + [True] * 2
+    assert sample.valid_fraction == pytest.approx(26 / 32)
+    assert sample.cloud_fraction == pytest.approx(3 / 32)
+
+
+def test_cloud_cover_of_the_item_stands_in_for_a_mask(tiny):
+    tiny.add("s2", "a", date="2020-01-01T00:00:00Z", **{"eo:cloud_cover": 10})
+    tiny.add("s2", "b", **{"eo:cloud_cover": 40})
+    assert only_sample(tiny.read()).cloud_fraction == pytest.approx(0.25)
+
+
+def test_a_date_under_cloud_makes_room_for_another(tiny):
+    for month in range(1, 11):
+        cloudy = np.full((32, 32), 9 if month < 3 else 4, np.uint8)
+        tiny.add("s2", f"m{month:02}", date=f"2020-{month:02}-01T00:00:00Z", scl=cloudy)
+    sample = only_sample(tiny.read())
+    assert len(sample.series["s2"].valid) == SPEC.max_dates["s2"]
+    assert sample.series["s2"].day_of_year.min() == 61
+    assert sample.dropped[0][0] == "s2"
+    assert "only cloud in the window" in sample.dropped[0][1]
+
+
+def test_the_offset_is_applied_once(tiny):
+    raw = np.full((10, 64, 64), 3000, np.uint16)
+    unset = {"sample:boa_offset": None}
+    tiny.add("s2", "a", raw, place="corrected", **{"s2:processing_baseline": "05.09"})
+    tiny.add("s2", "b", raw, place="raw", **unset, **{"s2:processing_baseline": "05.09"})
+    tiny.add("s2", "c", raw, place="early", **unset, **{"s2:processing_baseline": "02.14"})
+    tiny.add("s2", "d", raw, place="unknown", **unset)
+    samples = (read_sample(task, SPEC) for task in plan_chips(tiny.read(), SPEC).tasks)
+    values = {sample.sample_id: int(sample.series["s2"].pixels[0, 0, 0, 0]) for sample in samples}
+    assert values == {"corrected": 3000, "raw": 2000, "early": 3000, "unknown": 3000}
+
+
+def test_nodata_is_not_valid(tiny):
+    s2 = tiny.typical("s2", (64, 64))
+    s2[:, :16] = 0
+    s1 = tiny.typical("s1", (64, 64))
+    s1[0, :, :32] = np.nan
+    tiny.add("s2", "s2", s2, nodata=0)
+    tiny.add("s1", "s1", s1, nodata=np.nan)
+    sample = only_sample(tiny.read())
+    assert sample.series["s2"].valid.mean() == 0.75
+    assert sample.series["s1"].valid.mean() == 0.5
+    assert sample.valid_fraction == 0.625
+
+
+def test_a_sensor_of_nodata_alone_is_dropped_and_the_rest_embedded(tiny):
+    tiny.add("s2", "s2", np.zeros((10, 64, 64), np.uint16))
+    tiny.add("s1", "s1")
+    sample = only_sample(tiny.read())
+    assert list(sample.series) == ["s1"]
+    assert sample.dropped == (("s2", "only nodata in the window"),)
+
+
+def test_bad_dates_are_left_out_with_their_reason_and_the_place_goes_on(tiny):
+    tiny.add("s2", "good", date="2020-01-01T00:00:00Z")
+    truncated = tiny.add("s2", "truncated", date="2020-03-01T00:00:00Z", shape=(300, 300))
+    truncated.write_bytes(truncated.read_bytes()[:2000])
+    tiny.add(
+        "s2", "floats", tiny.typical("s2", (64, 64)).astype(np.float32) / 10_000, date="2020-05-01T00:00:00Z"
+    )
+    tiny.add("s2", "missing", date="2020-07-01T00:00:00Z").unlink()
+    linear = np.abs(tiny.typical("s1", (64, 64))) / 100
+    tiny.add("s1", "linear", linear)
+    catalog = tiny.read()
+    tasks = plan_chips(catalog, SPEC).tasks
+    sample = next(read_sample(task, SPEC) for task in tasks)
+    assert list(sample.series) == ["s2"]
+    assert len(sample.series["s2"].valid) == 1
+    reasons = dict(sample.dropped)
+    assert reasons["s2"].startswith("3 of 4 dates, the first:")
+    assert "linear power" in reasons["s1"]
+
+
+def test_a_place_with_nothing_usable_is_skipped_with_all_reasons(tiny):
+    tiny.add("s2", "s2").unlink()
+    tiny.add("s1", "s1", np.full((2, 64, 64), np.nan, np.float32))
+    skip = only_sample(tiny.read())
+    assert isinstance(skip, Skip)
+    assert skip.sample_id == "here"
+    assert "s2: no such raster" in skip.reason
+    assert "s1: only nodata" in skip.reason
+
+
+def test_tiles_of_one_pass_complete_each_other(tiny):
+    whole = tiny.typical("s2", (100, 200))
+    west, east = whole.copy()[:, :, :110], whole.copy()[:, :, 90:]
+    west[:, :, 100:] = 0
+    tiny.add("s2", "west", west, date="2020-06-01T10:30:00Z")
+    tiny.add("s2", "east", east, date="2020-06-01T10:30:14Z", left=tiny.left + 900)
+    catalog = tiny.read()
+    area = shapely.union_all([scene.footprint for scene in catalog.scenes])
+    for task in plan_area(catalog, SPEC, area).tasks:
+        sample = read_sample(task, SPEC)
+        (series,) = sample.series.values()
+        assert len(series.valid) == 1
+        row = round((tiny.top - sample.origin_m[1]) / 10)
+        col = round((sample.origin_m[0] - tiny.left) / 10)
+        rows, cols = np.mgrid[row : row + 64, col : col + 64]
+        inside = (rows >= 0) & (rows < 100) & (cols >= 0) & (cols < 200)
+        np.testing.assert_array_equal(series.valid[0], inside)
+        np.testing.assert_array_equal(series.pixels[0][:, inside], whole[:, rows[inside], cols[inside]])
+
+
+def test_high_resolution_is_averaged_when_finer_and_takes_red_green_blue_of_four_bands(tiny):
+    fine = np.random.default_rng(0).integers(0, 255, (4, 400, 400), np.uint8)
+    tiny.add("hr", "hr", fine, gsd=0.1, bands=("R", "G", "B", "N"))
+    sample = only_sample(tiny.read())
+    expected = np.rint(fine[:3].reshape(3, 16, 25, 16, 25).mean(axis=(2, 4)))
+    found = sample.series["hr"].pixels[0, :, :16, :16].astype(int)
+    assert np.abs(found - expected).max() <= 1
+    assert sample.series["hr"].valid[0, :16, :16].all()
+
+
+def test_only_the_wanted_number_of_dates_is_kept(tiny):
+    for month in range(1, 13):
+        for modality in ("s2", "s1", "hr"):
+            tiny.add(modality, f"{modality}{month}", date=f"2020-{month:02}-15T00:00:00Z", shape=(16, 16))
+    sample = only_sample(tiny.read())
+    assert {name: len(series.valid) for name, series in sample.series.items()} == SPEC.max_dates
+
+
+def test_samples_are_read_in_worker_processes(tiny):
+    tiny.add("s2", "s2", shape=(130, 64))
+    tasks = plan_chips(tiny.read(), SPEC).tasks
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        there = list(pool.map(read_sample, tasks, [SPEC] * len(tasks)))
+    for here, sample in zip((read_sample(task, SPEC) for task in tasks), there, strict=True):
+        assert pickle.dumps(here.footprint) == pickle.dumps(sample.footprint)
+        np.testing.assert_array_equal(here.series["s2"].pixels, sample.series["s2"].pixels)
+
+
+# One GeoTIFF as a query
+
+
+@pytest.mark.parametrize("modality", ["hr", "s2", "s1"])
+def test_the_modality_of_a_chip_is_told_by_its_band_names(tiny, modality):
+    pixels = tiny.typical(modality, (32, 32))
+    path = tiny.add(modality, "chip", pixels)
+    sample = read_chip(path, SPEC)
+    (found,) = sample.series
+    assert found == modality
+    height, width = pixels.shape[1:]
+    np.testing.assert_array_equal(sample.series[modality].pixels[0, :, :height, :width], pixels)
+    assert sample.series[modality].day_of_year.tolist() == [0]
+    assert sample.sample_id == "chip"
+    assert h3.latlng_to_cell(sample.lat_deg, sample.lon_deg, 12) == h3.int_to_str(sample.h3_cell)
+
+
+@pytest.mark.parametrize(
+    ("bands", "dtype", "modality"),
+    [
+        (3, np.uint8, "hr"),
+        (4, np.uint8, "hr"),
+        (2, np.float32, "s1"),
+        (10, np.uint16, "s2"),
+        (13, np.uint16, "s2"),
+    ],
+)
+def test_the_modality_of_a_chip_without_names_is_told_by_number_and_type(raster, bands, dtype, modality):
+    sign = -1 if dtype == np.float32 else 1
+    pixels = (sign * np.arange(1, bands + 1)[:, None, None] * np.ones((64, 64))).astype(dtype)
+    sample = read_chip(raster(pixels), SPEC)
+    (series,) = sample.series.values()
+    assert list(sample.series) == [modality]
+    if bands == 13:
+        assert series.pixels[0, :, 0, 0].tolist() == [2, 3, 4, 5, 6, 7, 8, 9, 12, 13]
+
+
+def test_a_large_chip_is_read_in_its_middle(raster):
+    pixels = np.broadcast_to(np.arange(1, 201, dtype=np.uint16), (10, 200, 200)).copy()
+    sample = read_chip(raster(pixels), SPEC)
+    assert sample.grid_shape == (8, 8)
+    assert sample.series["s2"].pixels[0, 0, 0, [0, -1]].tolist() == [65, 128]
+
+
+@pytest.mark.parametrize(
+    ("pixels", "options", "message"),
+    [
+        (np.ones((5, 8, 8), np.uint16), {}, "tell no modality"),
+        (
+            np.ones((9, 8, 8), np.uint16),
+            {"names": ("B02", "B03", "B04", "B05", "B06", "B07", "B08", "B11", "B12")},
+            "lacks B8A",
+        ),
+        (np.full((10, 8, 8), 0.2, np.float32), {}, "expected 1 to 20000"),
+        (np.full((2, 8, 8), 0.2, np.float32), {}, "linear power"),
+        (np.zeros((10, 8, 8), np.uint16), {}, "only nodata"),
+        (np.ones((3, 8, 8), np.uint8), {"crs": None}, "no CRS"),
+    ],
+)
+def test_a_chip_that_cannot_be_used_is_an_input_error(raster, pixels, options, message):
+    with pytest.raises(InputError, match=message):
+        read_chip(raster(pixels, **options), SPEC)
+
+
+def test_the_modality_of_a_chip_can_be_given(raster):
+    names = ("first", "second", "third")
+    path = raster(np.full((3, 8, 8), 9, np.uint8), names=names)
+    with pytest.raises(InputError, match="first second third"):
+        read_chip(path, SPEC)
+    assert isinstance(read_chip(path, SPEC, modality="hr"), Sample)
+    with pytest.raises(InputError, match="lacks VV VH"):
+        read_chip(path, SPEC, modality="s1")
+    with pytest.raises(InputError, match="expected those of hr, s2 or s1"):
+        read_chip(path, SPEC, modality="lidar")
+
+
+def test_a_missing_or_truncated_chip_is_an_input_error(raster, tmp_path):
+    with pytest.raises(InputError, match="no such raster"):
+        read_chip(tmp_path / "gone.tif", SPEC)
+    path = raster(np.random.default_rng(0).integers(1, 999, (10, 300, 300), np.uint16))
+    path.write_bytes(path.read_bytes()[:100_000])
+    with pytest.raises(InputError, match="truncated"):
+        read_chip(path, SPEC)
