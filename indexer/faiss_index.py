@@ -9,12 +9,13 @@ and the search reads all others from the table: a stale index costs time, never 
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import re
 import shutil
-import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -24,6 +25,7 @@ from .manifest import PartFile
 from .mapped import DamagedIndexError
 from .planner import TARGET_RECALL, Point
 from .segment_files import SegmentFiles, open_segment, write_segment
+from .storage import explained
 from .table import EmbeddingTable
 
 FORMAT = "skyhex-index-1"
@@ -64,7 +66,7 @@ class IndexInfo:
     action: str = ""
 
     def __str__(self) -> str:
-        kind = "exact" if not self.recall else "RaBitQ inverted file, " + _worst(self.recall)
+        kind = "exact" if not self.recall else f"RaBitQ inverted file, {_recall_words(self.recall)}"
         words = [f"{self.rows:,} rows of snapshot {self.snapshot}", kind, f"{self.bytes / 1e6:.1f} MB"]
         if self.segments > 1:
             words.append(f"{self.segments} segments")
@@ -83,10 +85,15 @@ def build_index(table: EmbeddingTable, progress: Progress | None = None) -> Inde
         progress: called with rows done and rows in all, for each pass over them.
 
     Raises:
-        TableError: the table is remote, or a part cannot be read.
+        TableError: the table is remote, a part cannot be read, or the disk refuses; an index that was there
+            stays.
     """
     root = table.path / FOLDER
-    root.mkdir(exist_ok=True)
+    with explained(f"cannot write {root}"), _locked(root):
+        return _build(table, root, progress)
+
+
+def _build(table: EmbeddingTable, root: Path, progress: Progress | None) -> IndexInfo:
     index = open_index(table)[0]
     kept = index.segments if index is not None else ()
     files = index.missing if index is not None else table.files
@@ -133,6 +140,17 @@ def describe_index(table: EmbeddingTable) -> str:
     return str(_info(table, index))
 
 
+@contextmanager
+def _locked(root: Path) -> Iterator[None]:
+    """One builder at a time; what a builder that died left behind is removed."""
+    root.mkdir(exist_ok=True)
+    with (root / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for left in root.glob(".building-*"):
+            shutil.rmtree(left, ignore_errors=True)
+        yield
+
+
 def _info(table: EmbeddingTable, index: Index, action: str = "") -> IndexInfo:
     rows = sum(file.rows for file in table.files if file.path in index.known_parts)
     largest = max(index.segments, key=lambda files: len(files.segment), default=None)
@@ -156,10 +174,14 @@ def _outgrown(table: EmbeddingTable, index: Index) -> bool:
     return everything - living > MERGED_SHARE * everything
 
 
-def _worst(recall: Mapping[str, Sequence[Point]]) -> str:
-    worst = min((point for points in recall.values() for point in points), key=lambda point: point.recall)
-    short = "" if worst.recall >= TARGET_RECALL else f", below {TARGET_RECALL}"
-    return f"recall@10 at least {worst.recall:.3f} ({worst.kind} filter of {worst.selectivity:.2%}{short})"
+def _recall_words(recall: Mapping[str, Sequence[Point]]) -> str:
+    """The least recall of any column and kind of filter, at each share of the rows."""
+    points = [point for column in recall.values() for point in column]
+    shares = sorted({point.selectivity for point in points})
+    least = [min(point.recall for point in points if point.selectivity == share) for share in shares]
+    words = ", ".join(f"{value:.3f}" for value in least)
+    below = f" (below the target of {TARGET_RECALL})" if min(least) < TARGET_RECALL else ""
+    return f"recall@10 {words} at {', '.join(f'{share:.4g}' for share in shares)} of the rows{below}"
 
 
 def _manifests(root: Path) -> list[Path]:
@@ -185,9 +207,9 @@ def _commit(root: Path, snapshot: int, segments: Sequence[SegmentFiles]) -> None
     names = [files.folder.name for files in segments]
     content = json.dumps({"format": FORMAT, "snapshot": snapshot, "segments": names}).encode()
     path = root / f"{snapshot:06}-{_digest(content)}.json"
-    with tempfile.NamedTemporaryFile(dir=root, prefix=".committing-", delete=False) as file:
-        file.write(content)
-    Path(file.name).replace(path)
+    scratch = root / ".committing"
+    scratch.write_bytes(content)
+    scratch.replace(path)
     for old in _manifests(root):
         if old != path:
             old.unlink(missing_ok=True)

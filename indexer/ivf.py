@@ -49,7 +49,10 @@ class Ivf:
 
     def write(self, path: Path) -> str:
         """Write the file and return its SHA-256."""
-        faiss.write_index(self.index, str(path))
+        try:
+            faiss.write_index(self.index, str(path))
+        except RuntimeError as error:
+            raise OSError(f"{path} cannot be written: {str(error).splitlines()[0]}") from error
         return _sha256(path)
 
 
