@@ -31,7 +31,7 @@ class Format(StrEnum):
     geoparquet = "geoparquet"
 
 
-def emit(rows: pa.Table, form: Format, out: Path | None, *, title: str = "") -> None:
+def emit(rows: pa.Table, form: Format, out: Path | None) -> None:
     """Write `rows` to stdout, or to `out`.
 
     Raises:
@@ -42,7 +42,7 @@ def emit(rows: pa.Table, form: Format, out: Path | None, *, title: str = "") -> 
     elif form is Format.geoparquet:
         raise QueryError("GeoParquet is binary and came without a file: add -o FILE.parquet.")
     elif form is Format.table:
-        Console().print(_terminal_table(rows, title))
+        _print_table(Console(), rows)
     else:
         sys.stdout.write(_TEXT[form](rows))
 
@@ -135,24 +135,26 @@ def _cells_of(rows: pa.Table) -> list[int]:
     return [int(cell) for cell in rows["h3_cell"].to_pylist()]
 
 
-def _to_markdownish(rows: pa.Table) -> str:
+def _to_text(rows: pa.Table) -> str:
     text = io.StringIO()
-    Console(file=text, width=160).print(_terminal_table(rows, ""))
+    _print_table(Console(file=text, width=160), rows)
     return text.getvalue()
 
 
-def _terminal_table(rows: pa.Table, title: str) -> Table:
-    table = Table(title=title or None, title_justify="left", header_style="bold", box=None, pad_edge=False)
+def _print_table(console: Console, rows: pa.Table) -> None:
+    console.print(_terminal_table(rows))
+    if rows.num_rows > TERMINAL_ROWS:
+        console.print(f"{TERMINAL_ROWS} of {rows.num_rows:,} rows; --format csv -o FILE writes them all.")
+
+
+def _terminal_table(rows: pa.Table) -> Table:
+    table = Table(header_style="bold", box=None, pad_edge=False)
     for name, kind in zip(rows.column_names, rows.schema.types, strict=True):
         right = pa.types.is_integer(kind) or pa.types.is_floating(kind)
         cell = is_cell_column(name)
         table.add_column(name, justify="right" if right and not cell else "left", no_wrap=cell)
     for row in records(rows.slice(0, TERMINAL_ROWS)):
         table.add_row(*(_short(value) for value in row.values()))
-    if rows.num_rows > TERMINAL_ROWS:
-        table.caption = (
-            f"{rows.num_rows:,} rows; the first {TERMINAL_ROWS} are shown. -o FILE writes them all."
-        )
     return table
 
 
@@ -169,7 +171,7 @@ def _short(value: Any) -> str:
 
 
 _TEXT = {
-    Format.table: _to_markdownish,
+    Format.table: _to_text,
     Format.json: _to_json,
     Format.csv: _to_csv,
     Format.geojson: _to_geojson,

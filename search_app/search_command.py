@@ -146,12 +146,13 @@ def _embed_chips(table: EmbeddingTable, paths: Sequence[Path], words: QueryWords
     from encoder.embed import Encoder
 
     encoder = Encoder(words.weights)
+    samples = [read_chip(str(path), encoder.spec) for path in paths]
     if encoder.info.digest != table.model.digest:
         raise QueryError(
             f"The table was made with {table.model}, the chip would be embedded with {encoder.info.name} "
             f"({encoder.info.digest[:12]}): name the table's weights with --weights FILE."
         )
-    batch = encoder.embed([read_chip(str(path), encoder.spec) for path in paths])
+    batch = encoder.embed(samples)
     return list(batch.by_modality.get(words.using, batch.embedding))
 
 

@@ -10,6 +10,7 @@ import pytest
 import rasterio
 from rasterio.transform import from_origin
 
+from data.simulate import Area, simulate
 from search_app import cli, installation
 
 from .make_table import CELLS, small_table
@@ -27,6 +28,13 @@ def run(
         code = int(stop.code or 0)
     out = capsys.readouterr()
     return code, out.out, " ".join(out.err.split())
+
+
+@pytest.fixture(scope="module")
+def catalog(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A simulated catalog of one small area."""
+    area = Area("here", 10.0, 47.0, 1300)
+    return simulate(tmp_path_factory.mktemp("imagery"), areas=(area,), s2_dates=2, s1_dates=1)
 
 
 @pytest.fixture
@@ -78,19 +86,20 @@ def test_a_mistake_is_one_clear_line(
     words: tuple[str, ...],
     says: str,
     table: Path,
+    catalog: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    places = prepare(words, table, tmp_path)
+    places = prepare(words, table, catalog, tmp_path)
     code, _, err = run(monkeypatch, capsys, *(places.get(word, word) for word in words), "--quiet")
     assert code == 2
     assert says in err
     assert "Traceback" not in err
 
 
-def prepare(words: tuple[str, ...], table: Path, folder: Path) -> dict[str, str]:
+def prepare(words: tuple[str, ...], table: Path, catalog: Path, folder: Path) -> dict[str, str]:
     """What the words of a test stand for; bad files are made only where they are named."""
     (folder / "metres.geojson").write_text(json.dumps(POLYGON_IN_METRES))
     (folder / "bowtie.geojson").write_text(json.dumps(BOW_TIE))
@@ -104,7 +113,7 @@ def prepare(words: tuple[str, ...], table: Path, folder: Path) -> dict[str, str]
     return {
         "TABLE": str(table),
         "CELL": h3.int_to_str(CELLS[0]),
-        "CATALOG": str(small_catalog(folder)),
+        "CATALOG": str(catalog),
         "METRES": "metres.geojson",
         "BOWTIE": "bowtie.geojson",
         "UNITS": "units.tif",
@@ -113,17 +122,7 @@ def prepare(words: tuple[str, ...], table: Path, folder: Path) -> dict[str, str]
     }
 
 
-def small_catalog(folder: Path) -> Path:
-    """A simulated catalog of one small area."""
-    from data.simulate import Area, simulate
-
-    area = Area("here", 10.0, 47.0, 1300)
-    return simulate(folder / "imagery", areas=(area,), s2_dates=2, s1_dates=1)
-
-
-def test_debug_shows_the_traceback(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_debug_shows_the_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["skyhex", "info", "-t", "nowhere", "--debug"])
     with pytest.raises(ValueError, match="nowhere"):
         cli.main()
