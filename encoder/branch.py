@@ -26,6 +26,7 @@ class Seen:
     valid: dict[str, Tensor]  # (B, T, N) bool
     fused: Tensor  # (B, 1, N, d) F_fus^mm of the modalities shown
     fused_valid: Tensor  # (B, 1, N) bool
+    contextual: Tensor  # (B, 1, N, d or 2d) F_fus: beside the region's prototypes, where the model holds any
     embedding: Tensor  # (B, d) what a table would store
     alone: dict[str, Tensor]  # (B, d) embedding of each modality by itself; only where there are several
     alone_valid: dict[str, Tensor]  # (B,) bool
@@ -38,7 +39,7 @@ class Branch(nn.Module):
         super().__init__()
         self.model = model
         widths = dict.fromkeys(model.config.modalities, model.config.fusion.in_width)
-        widths["fused"] = model.config.fusion.width
+        widths["fused"] = model.config.fusion.width * (2 if model.config.geo.region_count else 1)
         self.heads = nn.ModuleDict({n: Projection(w, hidden, bottleneck, outputs) for n, w in widths.items()})
         asked = model.config.fusion.width + 2 * HARMONICS
         self.completion = nn.ModuleDict(
@@ -72,10 +73,15 @@ class Branch(nn.Module):
             valid={n: v.flatten(2) for n, v in valid.items()},
             fused=fused.flatten(2).transpose(1, 2)[:, None],
             fused_valid=cells.flatten(1)[:, None],
+            contextual=self._contextual(fused, batch).flatten(2).transpose(1, 2)[:, None],
             embedding=pool(fused, cells),
             alone={n: pool(*pair) for n, pair in alone.items()},
             alone_valid={n: c.flatten(1).any(dim=1) for n, (_, c) in alone.items()},
         )
+
+    def _contextual(self, fused: Tensor, batch: Batch) -> Tensor:
+        """(B, d, h, w) -> the same, or (B, 2d, h, w) with the geo-context."""
+        return self.model.geo_context(fused, batch.h3_cell) if self.model.config.geo.region_count else fused
 
     def _valid(self, name: str, batch: Batch, maps: Tensor) -> Tensor:
         valid = batch.series[name].valid

@@ -33,9 +33,8 @@ class Source:
     dates: Mapping[str, tuple[int, int]] = field(
         default_factory=lambda: {"hr": (1, 1), "s2": (2, 8), "s1": (1, 4)}
     )
-    same_window: bool = (
-        True  # both views crop alike; else cells do not correspond and images alone are compared
-    )
+    h3_cells: Sequence[int] = ()  # of the samples; none where positions play no part
+    same_window: bool = True  # both views crop alike; else cells do not correspond, and images are compared
 
 
 @dataclass(frozen=True)
@@ -107,6 +106,11 @@ class Corpus:
             raise InputError(
                 f"no samples to train on in {', '.join(empty) or 'an empty corpus'}: check paths and split"
             )
+
+    @property
+    def h3_cells(self) -> np.ndarray:
+        """(n,) int64 cells of all sources."""
+        return np.array([cell for source in self.sources for cell in source.h3_cells], dtype=np.int64)
 
     def step(self, number: int, rank: int = 0, world: int = 1) -> Step:
         """The rows of step `number` that process `rank` of `world` works on."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -31,6 +31,19 @@ class ObjectiveConfig:
     place: float = 0.0  # of InfoNCE between the two views' embeddings (ours)
 
 
+class Observed(NamedTuple):
+    """What diagnostics and prototypes need of the student, without gradients."""
+
+    embedding: Tensor  # (B, d)
+    fused: Tensor  # (B, N, d)
+    valid: Tensor  # (B, N) bool
+
+
+def observed(seen: Seen) -> Observed:
+    """The part of a branch's output that outlives the step."""
+    return Observed(seen.embedding.detach(), seen.fused[:, 0].detach(), seen.fused_valid[:, 0])
+
+
 def objective(
     student: Branch,
     teacher: Branch,
@@ -41,8 +54,8 @@ def objective(
     *,
     teacher_temperature: float,
     same_window: bool = True,
-) -> tuple[dict[str, Tensor], Tensor]:
-    """The losses of one step by name, unweighted, and the student's embeddings (B, d) for diagnostics.
+) -> tuple[dict[str, Tensor], Observed]:
+    """The losses of one step by name, unweighted, and what the student made of the first view.
 
     Each view goes through both branches; the student of one is compared with the teacher of the other.
 
@@ -76,13 +89,13 @@ def objective(
             losses.setdefault("completion", []).extend(_completion(student, seen[i], pair[j]))
         if config.beta and seen[i].alone:
             losses.setdefault("align", []).append(_alignment(seen[i]))
-    return {name: torch.stack(values).mean() for name, values in losses.items() if values}, seen[0].embedding
+    return {name: torch.stack(values).mean() for name, values in losses.items() if values}, observed(seen[0])
 
 
 def views(branch: Branch, seen: Seen) -> dict[str, View]:
     """What the contrastive losses compare: F_i of each modality and F_fus."""
     own = {name: View(m, seen.valid[name], branch.heads[name]) for name, m in seen.maps.items()}
-    return own | {"fused": View(seen.fused, seen.fused_valid, branch.heads["fused"])}
+    return own | {"fused": View(seen.contextual, seen.fused_valid, branch.heads["fused"])}
 
 
 def _alignment(seen: Seen) -> Tensor:

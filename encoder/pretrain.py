@@ -23,8 +23,9 @@ from .config import SkySenseConfig
 from .corpus import Corpus, Step
 from .diagnostics import effective_rank, uniformity
 from .initialise import initialise
-from .objective import ObjectiveConfig, objective, weighted
-from .parallel import Kind, Parallel, averaged, checkpoint_gradients, number
+from .objective import ObjectiveConfig, Observed, objective, weighted
+from .parallel import Kind, Parallel, averaged, checkpoint_gradients, gathered, number
+from .prototype_learning import learn_prototypes, seed_prototypes
 from .skysense import SkySense
 from .teacher import Centring, follow, make_teacher, teacher_momentum
 
@@ -51,6 +52,7 @@ class TrainConfig:
     teacher_temperature: tuple[float, float] = (0.04, 0.07)  # DINO's, reached at `temperature_steps`
     temperature_steps: int = 1000
     centre_momentum: float = 0.9
+    prototypes_per_region: int = 0  # N_p; 0 = the fused head looks through no geo-context
     modality_dropout: float = 0.3  # chance that the student fuses one modality alone
     learn_position: bool = (
         False  # False: the ViTs' patch positions stay zero, so that windows of all sizes agree
@@ -106,7 +108,7 @@ def pretrain(
     """
     workers = Parallel.start(parallel, device)
     folder.mkdir(parents=True, exist_ok=True)
-    run = Run(config, workers)
+    run = Run(config, workers, torch.from_numpy(corpus.h3_cells))
     if (folder / LAST).is_file():
         run.load(folder / LAST)
     log = Log(folder / LOG, workers.rank, run.step, watch)
@@ -115,14 +117,15 @@ def pretrain(
         run.step < min(config.steps, stop_at_step or config.steps) and time.monotonic() - started < stop_after
     ):
         step = corpus.step(run.step, workers.rank, workers.world)
-        losses, embedding = run.losses(step)
+        losses, seen = run.losses(step)
         loss = weighted(losses, config.objective)
         if not torch.isfinite(loss.detach()):
             raise _saved_batch(folder, run.step, step, losses)
         norm = run.update(loss)
+        run.learn_prototypes(seen, step.first.h3_cell)
         run.step += 1
         if run.step % config.log_every == 0:
-            log.write(run, step.source, losses, embedding, norm)
+            log.write(run, step.source, losses, seen.embedding, norm)
         if run.step % config.save_every == 0:
             run.save(folder / LAST)
         if validate and run.step % config.validate_every == 0:
@@ -139,7 +142,7 @@ class StudentStep(nn.Module):
         super().__init__()
         self.branch = branch
 
-    def forward(self, *args: Any, **settings: Any) -> tuple[dict[str, Tensor], Tensor]:
+    def forward(self, *args: Any, **settings: Any) -> tuple[dict[str, Tensor], Observed]:
         """`objective` of this student."""
         return objective(self.branch, *args, **settings)
 
@@ -147,13 +150,15 @@ class StudentStep(nn.Module):
 class Run:
     """Everything that changes from step to step: what a checkpoint holds."""
 
-    def __init__(self, config: TrainConfig, workers: Parallel) -> None:
+    def __init__(self, config: TrainConfig, workers: Parallel, h3_cells: Tensor) -> None:
         self.config = config
         self.workers = workers
         torch.manual_seed(config.seed)
         model = SkySense(config.model)
         initialise(model, config.seed)
         fix_positions(model, config.learn_position)
+        if config.prototypes_per_region:
+            seed_prototypes(model, h3_cells, config.prototypes_per_region, config.seed)
         student = Branch(model, config.student_hidden, config.bottleneck, config.outputs).to(workers.device)
         self.teacher = make_teacher(student)
         if config.gradient_checkpointing:
@@ -166,8 +171,8 @@ class Run:
         self.step = 0
         self.best = -math.inf
 
-    def losses(self, step: Step) -> tuple[dict[str, Tensor], Tensor]:
-        """The losses of one step by name, and the student's embeddings."""
+    def losses(self, step: Step) -> tuple[dict[str, Tensor], Observed]:
+        """The losses of one step by name, and what the student made of its first view."""
         config = self.config
         first, last = config.teacher_temperature
         temperature = first + (last - first) * min(1.0, self.step / config.temperature_steps)
@@ -175,12 +180,12 @@ class Run:
         with torch.autocast(
             self.workers.device.type, torch.bfloat16, enabled=self.workers.device.type == "cuda"
         ):
-            losses, embedding = self.wrapped(
+            losses, seen = self.wrapped(
                 self.teacher, self.centring, pair, self._shown(pair), config.objective,
                 teacher_temperature=temperature, same_window=step.same_window,
             )  # fmt: skip
         self.workers.after_forward(self.teacher)
-        return losses, embedding
+        return losses, seen
 
     def _shown(self, pair: tuple[Batch, Batch]) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Modalities that the student fuses of each view: all, or one alone."""
@@ -202,6 +207,12 @@ class Run:
         follow(self.teacher, self.student.branch, momentum)
         self.centring.update()
         return number(norm)
+
+    def learn_prototypes(self, seen: Observed, h3_cells: Tensor) -> None:
+        """Moves the prototypes of the regions that the step has seen."""
+        if self.config.prototypes_per_region:
+            cells = gathered(h3_cells.to(self.workers.device))
+            learn_prototypes(self.student.branch.model.geo, gathered(seen.fused), gathered(seen.valid), cells)
 
     def keep_if_best(self, validate: Callable[[SkySense], float], path: Path, log: "Log") -> None:
         """Scores the teacher's model and keeps it if no earlier one was better."""
@@ -312,8 +323,8 @@ class Log:
         values = averaged(losses | {"loss": weighted(losses, run.config.objective)}) | {"gradient_norm": norm}
         values |= {"learning_rate": learning_rate(run.step - 1, run.config)}
         values |= {
-            "effective_rank": effective_rank(embedding.detach()),
-            "uniformity": uniformity(embedding.detach()),
+            "effective_rank": effective_rank(embedding),
+            "uniformity": uniformity(embedding),
         }
         values |= {f"outputs_used_{name}": used for name, used in run.centring.used.items()}
         self.note({"step": run.step, "source": source} | values)

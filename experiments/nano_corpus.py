@@ -41,7 +41,8 @@ def build_corpus(shared: Path, config: SkySenseConfig) -> Corpus:
     sources = []
     for name, series in training_series(shared).items():
         share, dates = SERIES[name]
-        sources.append(Source(name, PixelSamples(series, px), share, SERIES_BATCH, (1, 1), dates))
+        places = PixelSamples(series, px)
+        sources.append(Source(name, places, share, SERIES_BATCH, (1, 1), dates, h3_cells=places.cells))
     chips = training_chips(shared, config)
     radar = [sample for sample in chips if {"s1", "s2"} <= sample.series.keys()]
     optical = [sample for sample in chips if sample.series.keys() == {"s2"}]

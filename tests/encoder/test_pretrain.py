@@ -7,6 +7,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import h3
 import pytest
 import torch
 
@@ -43,6 +44,22 @@ def test_the_loss_falls(tmp_path: Path) -> None:
     pretrain(config, corpus(places=4), tmp_path)
     losses = curve(tmp_path)
     assert sum(losses[-5:]) < 0.95 * sum(losses[:5])
+
+
+def test_prototypes_follow_the_student_and_travel_with_the_weights(tmp_path: Path) -> None:
+    cell = h3.str_to_int(h3.latlng_to_cell(50.0, 10.0, 12))
+    placed = corpus()
+    source = replace(placed.sources[0], h3_cells=[cell])
+    samples = [replace(sample, h3_cell=cell) for sample in source.samples]
+    placed = replace(placed, sources=(replace(source, samples=samples),))
+    config = replace(CONFIG, prototypes_per_region=3)
+    pretrain(config, placed, tmp_path, stop_at_step=2)
+    after_two = torch.load(tmp_path / LAST, weights_only=True)["student"]["branch.model.geo.prototypes"]
+    model = pretrain(config, placed, tmp_path, validate=lambda _: 1.0, stop_at_step=4)
+    assert model.geo.prototypes.shape == (1, 3, 16)
+    assert not torch.equal(model.geo.prototypes, after_two)
+    saved, _ = load_weights(tmp_path / BEST)
+    assert torch.equal(saved.geo.prototypes, model.geo.prototypes)
 
 
 def test_gradient_checkpointing_changes_nothing(tmp_path: Path) -> None:
@@ -120,7 +137,7 @@ def test_learning_rate_warms_up_and_falls_to_a_hundredth() -> None:
 
 
 def test_biases_norms_and_dates_do_not_decay() -> None:
-    run = Run(CONFIG, Parallel.start("none", "cpu"))
+    run = Run(CONFIG, Parallel.start("none", "cpu"), torch.zeros(0, dtype=torch.int64))
     decayed, plain = run.optimizer.param_groups
     assert decayed["weight_decay"] > 0 == plain["weight_decay"]
     assert all(p.ndim >= 2 for p in decayed["params"])
