@@ -41,8 +41,9 @@ CREATE MACRO h3_boundary(cell) AS _h3_boundary(h3_id(cell));
 CREATE MACRO _haversine(lon1, lat1, lon2, lat2) AS
     sin(radians(lat2 - lat1) / 2) ** 2
     + cos(radians(lat1)) * cos(radians(lat2)) * sin(radians(lon2 - lon1) / 2) ** 2;
+CREATE MACRO _at_most_one(x) AS CASE WHEN x > 1 THEN 1 ELSE x END;
 CREATE MACRO h3_distance(a, b) AS
-    2 * {radius_km} * asin(sqrt(least(1, _haversine(h3_lon(a), h3_lat(a), h3_lon(b), h3_lat(b)))));
+    2 * {radius_km} * asin(sqrt(_at_most_one(_haversine(h3_lon(a), h3_lat(a), h3_lon(b), h3_lat(b)))));
 CREATE MACRO similarity(a, b) AS list_inner_product(a, b);
 """
 
