@@ -48,7 +48,12 @@ def read_pixel_series(path: Path, fill_band: dict[str, str] | None = None) -> Pi
     Raises:
         InputError: the file has no such columns, or lacks a band that nothing fills.
     """
-    schema = pq.read_schema(path)
+    try:
+        schema = pq.read_schema(path)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise InputError(
+            f"{path} is no Parquet file ({error}): a file of pixel series was expected"
+        ) from error
     missing = [name for name in COLUMNS if name not in schema.names]
     if missing:
         raise InputError(f"{path} lacks the columns {', '.join(missing)}: it is not a file of pixel series")

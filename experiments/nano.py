@@ -1,6 +1,6 @@
 """The training of skyhex/nano-1: what it sees, and the variants that were compared.
 
-    python -m experiments.nano train --shared ../shared --folder FOLDER --minutes 45 [--variant NAME]
+    python -m experiments.nano train --shared ../shared --folder FOLDER [--minutes 45] [--variant NAME]
 
 A run that is stopped goes on from FOLDER when the same command is given again. The lab book is LOG.md.
 """
@@ -16,8 +16,10 @@ from encoder.config import preset
 from encoder.objective import ObjectiveConfig
 from encoder.pretrain import Progress, TrainConfig, pretrain
 from encoder.skysense import SkySense
+from encoder.tensorboard_log import tensorboard_log
 from experiments.nano_corpus import build_corpus, series_paths
 from experiments.retrieval.validation import read_validation, validation_score
+from search_app.progress import progress_bar
 
 NANO = preset("nano")
 assert NANO.hr
@@ -32,24 +34,38 @@ VARIANTS = {
 }
 
 
-def train(shared: Path, folder: Path, variant: str, minutes: float, steps: int) -> None:
+def train(arguments: argparse.Namespace) -> None:
     """Trains a variant until its steps are done or time is up."""
-    config = replace(VARIANTS[variant], steps=steps, validate_every=max(1, steps // 12))
-    corpus = build_corpus(shared, config.model)
+    steps = arguments.steps
+    config = replace(VARIANTS[arguments.variant], steps=steps, validate_every=max(1, steps // 12))
+    corpus = build_corpus(arguments.shared, config.model)
     for source in corpus.sources:
         print(f"{source.name}: {len(source.samples)} samples, {source.share:.0%} of the steps", flush=True)
-    sets = read_validation(series_paths(shared), config.model.px_per_cell)
+    sets = read_validation(series_paths(arguments.shared), config.model.px_per_cell)
 
     def validate(model: SkySense) -> float:
         scores = validation_score(model, sets)
         print(json.dumps({name: round(value, 4) for name, value in scores.items()}), flush=True)
         return scores["score"]
 
-    def watch(progress: Progress) -> None:
-        if progress.step % 100 == 0:
-            print(progress.step, {k: float(f"{v:.3g}") for k, v in progress.values.items()}, flush=True)
+    curves = tensorboard_log(arguments.folder) if arguments.tensorboard else None
+    with progress_bar(f"training {arguments.variant}", "steps") as bar:
 
-    pretrain(config, corpus, folder, validate=validate, watch=watch, stop_after=60 * minutes)
+        def watch(progress: Progress) -> None:
+            bar(progress.step, progress.steps)
+            if curves:
+                curves(progress)
+
+        pretrain(
+            config,
+            corpus,
+            arguments.folder,
+            device=arguments.device,
+            parallel=arguments.parallel,
+            validate=validate,
+            watch=watch,
+            stop_after=60 * arguments.minutes,
+        )
 
 
 def main() -> None:
@@ -63,11 +79,15 @@ def main() -> None:
     )
     parser.add_argument("--folder", type=Path, required=True, help="for checkpoints and the log")
     parser.add_argument("--variant", choices=VARIANTS, default="nano-1")
-    parser.add_argument("--minutes", type=float, default=45.0)
-    parser.add_argument("--steps", type=int, default=4000)
+    parser.add_argument("--minutes", type=float, default=float("inf"))
+    parser.add_argument("--steps", type=int, default=3000)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    parser.add_argument("--parallel", choices=["none", "ddp", "fsdp"], default="none", help="under torchrun")
+    parser.add_argument("--tensorboard", action="store_true", help="write curves into the folder")
     arguments = parser.parse_args()
-    torch.set_num_threads(1)
-    train(arguments.shared, arguments.folder, arguments.variant, arguments.minutes, arguments.steps)
+    torch.set_num_threads(arguments.threads)
+    train(arguments)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """What skyhex/nano-1 sees: pixel series, chips and aerial images that split and terms allow."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from data.cover import plan_chips
 from data.pixel_series import PixelSeries, read_pixel_series
 from data.reader import read_sample
 from data.sample import ImageSeries, Sample, SampleSpec
-from data.stac import Catalog, read_catalog
+from data.stac import read_catalog
 from data.training_rules import SplitRules, far_from_footprints, far_from_points, read_grounds, refusals
 from encoder.config import SkySenseConfig
 from encoder.corpus import Corpus, PixelSamples, Source
@@ -31,8 +32,17 @@ SERIES = {  # share of the steps, dates of a view
 SERIES_BATCH = 48
 CHIP_DATES = {"hr": (1, 1), "s2": (1, 4), "s1": (1, 3)}
 EVERY_DATE = {"hr": 1, "s2": 40, "s1": 30}
+SMALLEST_AERIAL_CELLS = 3
 HR_ZOOMS = (1, 2, 4)  # an aerial image is shown at its own pixel size and at these multiples of it
 BEFORE, AFTER = datetime(2015, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Found:
+    """Samples that could be read, and what could not, with the reason."""
+
+    samples: list[Sample]
+    skipped: list[str]
 
 
 def build_corpus(shared: Path, config: SkySenseConfig) -> Corpus:
@@ -43,15 +53,17 @@ def build_corpus(shared: Path, config: SkySenseConfig) -> Corpus:
         share, dates = SERIES[name]
         places = PixelSamples(series, px)
         sources.append(Source(name, places, share, SERIES_BATCH, (1, 1), dates, h3_cells=places.cells))
-    chips = training_chips(shared, config)
-    radar = [sample for sample in chips if {"s1", "s2"} <= sample.series.keys()]
-    optical = [sample for sample in chips if sample.series.keys() == {"s2"}]
-    aerial = aerial_images(shared, px["hr"])
+    places = training_places(shared)
+    chips, aerial = training_chips(shared, places, config), aerial_images(shared, places, px["hr"])
+    for reason in (*chips.skipped, *aerial.skipped):
+        print(f"skipped {reason}")
+    radar = [sample for sample in chips.samples if {"s1", "s2"} <= sample.series.keys()]
+    optical = [sample for sample in chips.samples if sample.series.keys() == {"s2"}]
     sources += [
         Source("chips with S1 and S2", radar, 0.06, 16, (1, 3), CHIP_DATES),
         Source("chips with S2", optical, 0.07, 16, (1, 4), CHIP_DATES),
-        Source("aerial, one window", aerial, 0.04, 8, (3, 4), CHIP_DATES),
-        Source("aerial, two windows", aerial, 0.05, 8, (3, 4), CHIP_DATES, same_window=False),
+        Source("aerial, one window", aerial.samples, 0.04, 8, (3, 4), CHIP_DATES),
+        Source("aerial, two windows", aerial.samples, 0.05, 8, (3, 4), CHIP_DATES, same_window=False),
     ]
     return Corpus(tuple(sources), px)
 
@@ -91,27 +103,39 @@ def training_places(shared: Path) -> dict[str, set[str]]:
     return {name: set(places) - set(refusals(places, test, rules)) for name, places in grounds.items()}
 
 
-def training_chips(shared: Path, config: SkySenseConfig) -> list[Sample]:
+def training_chips(shared: Path, places: Mapping[str, set[str]], config: SkySenseConfig) -> Found:
     """Windows of the places' Sentinel imagery, with all dates."""
     spec = SampleSpec(config.cell_m, config.window_cells, config.px_per_cell, EVERY_DATE)
-    found = []
-    for name, places in training_places(shared).items():
-        read = read_catalog(shared / name / "catalog.json")
-        kept = tuple(place for place in read.places if place.name in places)
-        plan = plan_chips(Catalog(read.href, read.title, kept, read.simulated), spec)
-        found += [read_sample(task, spec) for task in plan.tasks if {"s2", "s1"} & task.series.keys()]
-    return [sample for sample in found if isinstance(sample, Sample)]
+    samples, skipped = [], []
+    for name, kept in places.items():
+        catalog = read_catalog(shared / name / "catalog.json")
+        plan = plan_chips(replace(catalog, places=tuple(p for p in catalog.places if p.name in kept)), spec)
+        tasks = [task for task in plan.tasks if {"s2", "s1"} & task.series.keys()]
+        for read in (*plan.skipped, *(read_sample(task, spec) for task in tasks)):
+            if isinstance(read, Sample):
+                samples.append(read)
+                skipped += [f"{read.sample_id} {modality}: {reason}" for modality, reason in read.dropped]
+            else:
+                skipped.append(f"{read.sample_id}: {read.reason}")
+    return Found(samples, skipped)
 
 
-def aerial_images(shared: Path, px_per_cell: int) -> list[Sample]:
+def aerial_images(shared: Path, places: Mapping[str, set[str]], px_per_cell: int) -> Found:
     """Aerial images at several zooms, cut to whole cells: texture at 0.1 to 0.6 m stands in for 2.5 m."""
-    images = []
-    for name, places in training_places(shared).items():
-        for place in read_catalog(shared / name / "catalog.json").places:
-            hrefs = [scene.href for scene in place.scenes if scene.modality == "hr" and place.name in places]
-            images += [(place.name, read_rgb(href)) for href in hrefs]
-    zoomed = [(f"{name} 1:{zoom}", shrunk(rgb, zoom)) for name, rgb in images for zoom in HR_ZOOMS]
-    return [_aerial(name, rgb, px_per_cell) for name, rgb in zoomed if min(rgb.shape[1:]) >= 3 * px_per_cell]
+    samples, skipped = [], []
+    for name, kept in places.items():
+        catalog = read_catalog(shared / name / "catalog.json")
+        scenes = [(p.name, scene) for p in catalog.places if p.name in kept for scene in p.scenes]
+        for place, scene in scenes:
+            if scene.modality != "hr":
+                continue
+            try:
+                rgb = read_rgb(scene.href)
+            except rasterio.RasterioIOError as error:
+                skipped.append(f"{scene.href}: {error}")
+                continue
+            samples += [_aerial(f"{place} 1:{zoom}", shrunk(rgb, zoom), px_per_cell) for zoom in HR_ZOOMS]
+    return Found([sample for sample in samples if min(sample.grid_shape) >= SMALLEST_AERIAL_CELLS], skipped)
 
 
 def read_rgb(href: str) -> np.ndarray:

@@ -69,6 +69,13 @@ def test_another_file_is_refused(tmp_path: Path) -> None:
         read_pixel_series(tmp_path / "a.parquet")
 
 
+def test_what_is_no_parquet_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.parquet").write_text("nothing")
+    for name in ("a.parquet", "absent.parquet"):
+        with pytest.raises(InputError, match="no Parquet file"):
+            read_pixel_series(tmp_path / name)
+
+
 def test_take_by_mask(tmp_path: Path) -> None:
     series = read_pixel_series(write(tmp_path / "a.parquet"))
     test = series.take(series.split == "test")
