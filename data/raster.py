@@ -21,7 +21,7 @@ from .grid import PixelGrid, Window, parse_crs, project
 from .sample import InputError
 
 OPEN_RASTERS = 96  # kept open by one process, at most
-READ_PX = 2**24  # pixels of one band held at a time while averaging
+READ_PX = 2**22  # pixels of one band held at a time while averaging
 ALIGNED_PX = 0.1  # grids that agree to this part of a pixel over the whole window are one grid
 _REMOTE_OPTIONS = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR", "VSI_CACHE": True}
 _REMOTE = ("http://", "https://", "s3://", "gs://", "az://", "/vsi")

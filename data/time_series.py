@@ -81,11 +81,11 @@ def by_preference(found: Sequence[Acquisition], max_dates: int) -> tuple[Acquisi
     of more than 80 % cloud are left out unless all are.
     """
     clear = [a for a in found if _cloud(a) <= CLOUDY_PERCENT] or list(found)
-    position = dict(zip(clear, _positions(clear, max_dates), strict=True))
+    placed = zip(clear, _positions(clear, max_dates), strict=True)
     first: dict[int, Acquisition] = {}
     rest: list[Acquisition] = []
-    for acquisition in sorted(clear, key=lambda a: (_cloud(a), abs(position[a] % 1 - 0.5))):
-        part = math.floor(position[acquisition])
+    for acquisition, position in sorted(placed, key=lambda p: (_cloud(p[0]), abs(p[1] % 1 - 0.5))):
+        part = math.floor(position)
         if part in first:
             rest.append(acquisition)
         else:
