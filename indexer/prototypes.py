@@ -186,7 +186,7 @@ def read_prototypes(table: EmbeddingTable) -> Prototypes:
 
 def cells_of_prototype(table: EmbeddingTable, region: int, prototype: int) -> pa.Table:
     """A prototype's rows by key, the most like it first. Raises `TableError` if none were fitted."""
-    rows = _assignments(table).filter(
+    rows = read_assignments(table).filter(
         (pc.field("region_cell") == pa.scalar(region, pa.uint64())) & (pc.field("prototype") == prototype)
     )
     return rows.sort_by([("prototype_similarity", "descending")])
@@ -217,7 +217,7 @@ def assigned(table: EmbeddingTable, rows: pa.Table) -> pa.Table:
     if table.sidecar(KIND) is None or len(rows) == 0:
         return rows
     cells = pa.array(np.unique(rows["h3_cell"].to_numpy()))
-    found = _assignments(table).filter(pc.is_in(pc.field("h3_cell"), cells))
+    found = read_assignments(table).filter(pc.is_in(pc.field("h3_cell"), cells))
     keys = rows.select(KEY).append_column("_order", pa.array(np.arange(len(rows))))
     joined = keys.join(found, list(KEY), join_type="left outer").sort_by("_order")
     for name in ("region_cell", "prototype", "prototype_similarity"):
@@ -225,7 +225,7 @@ def assigned(table: EmbeddingTable, rows: pa.Table) -> pa.Table:
     return rows
 
 
-def _assignments(table: EmbeddingTable) -> pa.Table:
+def read_assignments(table: EmbeddingTable) -> pa.Table:
     return pq.read_table(BytesIO(table.read_sidecar(KIND, ASSIGNMENTS)))
 
 

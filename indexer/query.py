@@ -155,7 +155,7 @@ def _latest(rows: pa.Table, name: str, column: str, conditions: Filter, notes: l
     if usable.sum() > 1:
         notes.append(f"cell {name} has {usable.sum()} samples: their mean is compared")
     vector = _unit(matrix[usable].astype(np.float32).mean(axis=0), f"the mean of cell {name}")
-    return _Found(vector, keys_of(rows.filter(pa.array(usable))), tuple(notes))
+    return _Found(vector, frozenset(keys_of(rows.filter(pa.array(usable)))), tuple(notes))
 
 
 def _find_place(table: EmbeddingTable, place: LonLat, column: str, conditions: Filter) -> _Found:
@@ -222,6 +222,6 @@ def _unit(vector: Similarities, what: str) -> Similarities:
     return np.asarray(vector / norm, np.float32)
 
 
-def keys_of(rows: pa.Table) -> frozenset[tuple[object, ...]]:
+def keys_of(rows: pa.Table) -> list[tuple[object, ...]]:
     """The keys of rows."""
-    return frozenset(zip(*(rows[name].to_pylist() for name in KEY), strict=True))
+    return list(zip(*(rows[name].to_pylist() for name in KEY), strict=True))

@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
 
+from .best_rows import Answer, Best, best_rows
 from .cells import centres
+from .diversity import Diversity, marginal_relevance, spread
 from .errors import QueryError
 from .faiss_index import Index, open_index
 from .filters import Filter
 from .mapped import DamagedIndexError
-from .planner import EXACT, Plan, choose, run
-from .predicate import matching_rows
 from .prototypes import assigned
-from .query import Query, resolve
-from .row_ranges import RowRanges, Rows
+from .query import Query, Resolved, keys_of, resolve
 from .schema import COUNTS, KEY
-from .segment import Segment, read_segments
-from .segment_files import SegmentFiles
 from .table import EmbeddingTable
-from .vectors import Similarities
 
 COLUMNS = (*KEY, *COUNTS, "valid_fraction", "cloud_fraction", "source_items")
+POOL = 10  # candidates looked at for each diverse hit
 
 
 @dataclass(frozen=True)
@@ -36,44 +34,13 @@ class Hits:
     notes: tuple[str, ...]  # what the reader should know
 
 
-@dataclass(frozen=True)
-class _Best:
-    """The best rows so far, and where they are in the table."""
-
-    similarity: Similarities  # (k,) best first
-    file_ids: Rows  # (k,) positions in table.files
-    rows_in_file: Rows  # (k,)
-
-    def merged(self, other: _Best, k: int) -> _Best:
-        similarity = np.concatenate([self.similarity, other.similarity])
-        file_ids = np.concatenate([self.file_ids, other.file_ids])
-        rows = np.concatenate([self.rows_in_file, other.rows_in_file])
-        best = np.lexsort((rows, file_ids, -similarity))[:k]
-        return _Best(similarity[best], file_ids[best], rows[best])
-
-
-@dataclass(frozen=True)
-class _Answer:
-    """The best rows, and how many were looked at in which way."""
-
-    best: _Best
-    looked_at: Mapping[str, tuple[int, int]]  # by plan: rows that match, rows in all
-
-    @property
-    def matching(self) -> int:
-        return sum(matching for matching, _ in self.looked_at.values())
-
-    def __str__(self) -> str:
-        parts = (f"{plan} over {some:,} of {all_:,} rows" for plan, (some, all_) in self.looked_at.items())
-        return "; ".join(parts) or "the table is empty"
-
-
 def search(
     table: EmbeddingTable,
     query: Query,
     k: int = 20,
     filter: Filter = Filter(),  # noqa: B008 - frozen
     include_query: bool = False,
+    diversity: Diversity | None = None,
 ) -> Hits:
     """The k rows most like a query, among those that the filter holds: always min(k, matching rows) of them.
 
@@ -83,6 +50,7 @@ def search(
         k: how many, at least 1.
         filter: which rows may be returned, looked at in the search and not after it.
         include_query: whether rows that the query was made from may be returned.
+        diversity: how the results must differ from each other; fewer than k may then remain.
 
     Raises:
         QueryError: k below 1, an unknown cell or column, a vector that does not fit, SQL that cannot be
@@ -92,106 +60,67 @@ def search(
     if k < 1:
         raise QueryError(f"k = {k}: expected 1 or more")
     resolved = resolve(table, query, filter)
-    more = k if include_query else k + len(resolved.own_rows)
+    if include_query:
+        resolved = replace(resolved, own_rows=frozenset())
     index, notes = open_index(table)
+    find = partial(_find, table, index, query.against, resolved, filter)
     try:
-        answer = _answer(table, index, query.against, resolved.vectors, filter, more)
+        answer = find(k) if diversity is None else _find_diverse(find, k, diversity)
     except DamagedIndexError as error:
         notes = (*notes, f"the index is not used ({error}): run `skyhex index`")
-        index, answer = None, _answer(table, None, query.against, resolved.vectors, filter, more)
+        index, find = None, partial(_find, table, None, query.against, resolved, filter)
+        answer = find(k) if diversity is None else _find_diverse(find, k, diversity)
     rows = _fetch(table, answer.best)
-    if not include_query:
-        other = [
-            key not in resolved.own_rows
-            for key in zip(*(rows[name].to_pylist() for name in KEY), strict=True)
-        ]
-        rows = rows.filter(pa.array(other, pa.bool_()))
-    rows = _described(table, rows.slice(0, k))
     return Hits(rows, str(answer), (*resolved.notes, *notes, *_notes(table, index, answer, rows)))
 
 
-def _answer(
-    table: EmbeddingTable,
-    index: Index | None,
-    column: str,
-    queries: Similarities,
-    conditions: Filter,
-    k: int,
-) -> _Answer:
-    """Search the segments of the index, then Parquet for the parts that it does not hold."""
-    file_ids = {file.path: i for i, file in enumerate(table.files)}
-    allowed = None if conditions.predicate is None else matching_rows(table, conditions.predicate)
-    best = _Best(np.empty(0, np.float32), np.empty(0, np.int64), np.empty(0, np.int64))
-    looked_at: dict[str, tuple[int, int]] = {}
-    for segment, files in _segments(table, index, column):
-        living = segment.living(file_ids)
-        may = None if allowed is None else segment.rows_at(allowed)
-        rows = segment.matching(column, living, conditions, may)
-        plan = EXACT if files is None else choose(files.measured.get(column), rows.count, len(segment), k)
-        name = f"{plan} over Parquet" if files is None else str(plan)
-        some, all_ = looked_at.get(name, (0, 0))
-        looked_at[name] = (some + rows.count, all_ + living.count)
-        similarity, found = _nearest(segment, files, column, plan, rows, queries, k)
-        paths, rows_in_file = segment.places(found)
-        here = _Best(similarity, np.array([file_ids[path] for path in paths], np.int64), rows_in_file)
-        best = best.merged(here, k)
-    return _Answer(best, looked_at)
+def _find(
+    table: EmbeddingTable, index: Index | None, column: str, resolved: Resolved, conditions: Filter, k: int
+) -> Answer:
+    """The k best rows but the query's own."""
+    own_rows = resolved.own_rows
+    answer = best_rows(table, index, column, resolved.vectors, conditions, k + len(own_rows))
+    best = answer.best
+    own_cells = np.array([key[0] for key in own_rows], np.uint64)
+    suspects = np.flatnonzero(np.isin(best.cells, own_cells))
+    keys = keys_of(table.take(best.file_ids[suspects], best.rows_in_file[suspects], KEY))
+    own = suspects[np.array([key in own_rows for key in keys], bool)]
+    return replace(answer, best=best.at(np.delete(np.arange(len(best)), own)[:k]))
 
 
-def _segments(
-    table: EmbeddingTable, index: Index | None, column: str
-) -> Iterator[tuple[Segment, SegmentFiles | None]]:
-    """Every living row once: from the index where it has it, else from Parquet."""
-    known = [files for files in (index.segments if index else ()) if column in files.segment.vectors]
-    yield from ((files.segment, files) for files in known)
-    held = {part.path for files in known for part in files.segment.parts}
-    rest = [file for file in table.files if file.path not in held]
-    yield from ((segment, None) for segment in read_segments(table, rest, [column]))
+def _find_diverse(find: Callable[[int], Answer], k: int, diversity: Diversity) -> Answer:
+    """The best of a pool that differ; the pool grows until they are enough or it holds all that match."""
+    pool = POOL * k
+    while True:
+        answer = find(pool)
+        best = answer.best
+        if diversity.per_parent is not None:
+            best = best.at(spread(best.cells, diversity.per_parent, diversity.parent_resolution))
+        if len(best) >= k or pool >= answer.matching:
+            break
+        pool *= POOL
+    if diversity.relevance is not None:
+        vectors = best.vectors.astype(np.float32)
+        best = best.at(marginal_relevance(vectors, best.similarity, diversity.relevance, k))
+    return replace(answer, best=best.at(np.arange(min(k, len(best)))))
 
 
-def _nearest(
-    segment: Segment,
-    files: SegmentFiles | None,
-    column: str,
-    plan: Plan,
-    rows: RowRanges,
-    queries: Similarities,
-    k: int,
-) -> tuple[Similarities, Rows]:
-    """A segment's k best rows; of several queries (m, d) a row counts for the one that it is most like."""
-    inverted = files.inverted(column) if files is not None and plan.probes else None
-    answers = [run(plan, segment.vectors[column], inverted, rows, query, k) for query in queries]
-    if len(answers) == 1:
-        return answers[0]
-    similarity, found = (np.concatenate(values) for values in zip(*answers, strict=True))
-    best = np.lexsort((found, -similarity))
-    _, first = np.unique(found[best], return_index=True)
-    best = best[np.sort(first)][:k]
-    return similarity[best], found[best]
-
-
-def _fetch(table: EmbeddingTable, best: _Best) -> pa.Table:
-    """The rows themselves, with their similarity."""
+def _fetch(table: EmbeddingTable, best: Best) -> pa.Table:
+    """The rows themselves, with rank, similarity, place, and prototype where the row has one."""
     rows = table.take(best.file_ids, best.rows_in_file, COLUMNS)
+    lon_deg, lat_deg = centres(best.cells)
+    after_key = rows.schema.get_field_index(KEY[-1]) + 1
+    rows = rows.add_column(after_key, "lon", pa.array(lon_deg))
+    rows = rows.add_column(after_key + 1, "lat", pa.array(lat_deg))
     similarity = np.clip(best.similarity, -1, 1)  # rounding to float16 may go a little beyond
-    return rows.add_column(0, "similarity", pa.array(similarity))
+    rows = rows.add_column(0, "rank", pa.array(np.arange(1, len(best) + 1)))
+    return assigned(table, rows.add_column(1, "similarity", pa.array(similarity)))
 
 
-def _described(table: EmbeddingTable, rows: pa.Table) -> pa.Table:
-    """With rank, place, and prototype where the row has one."""
-    lon_deg, lat_deg = centres(rows["h3_cell"].to_numpy())
-    rows = rows.add_column(0, "rank", pa.array(np.arange(1, len(rows) + 1)))
-    after_key = rows.schema.get_field_index("end_datetime") + 1
-    rows = rows.add_column(after_key, "lon", pa.array(lon_deg)).add_column(
-        after_key + 1, "lat", pa.array(lat_deg)
-    )
-    return assigned(table, rows)
-
-
-def _notes(table: EmbeddingTable, index: Index | None, answer: _Answer, rows: pa.Table) -> Iterator[str]:
+def _notes(table: EmbeddingTable, index: Index | None, answer: Answer, rows: pa.Table) -> Iterator[str]:
     if answer.matching == 0:
         yield "no row matches the filter"
-    periods = len(set(zip(rows["start_datetime"].to_pylist(), rows["end_datetime"].to_pylist(), strict=True)))
+    periods = len(set(zip(*(rows[name].to_pylist() for name in KEY[2:]), strict=True)))
     if periods > 1:
         yield f"the results mix {periods} periods: narrow the dates to compare like with like"
     if index is None:

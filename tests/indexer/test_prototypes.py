@@ -32,7 +32,7 @@ def table(path: Path) -> EmbeddingTable:
 
 
 def assignments(table: EmbeddingTable) -> pa.Table:
-    return prototypes._assignments(table)
+    return prototypes.read_assignments(table)
 
 
 def test_each_region_has_its_own_and_at_least_ten_rows_each(table: EmbeddingTable) -> None:

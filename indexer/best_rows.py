@@ -1,0 +1,136 @@
+"""The best rows of a whole table: of the index's segments, and of Parquet for the parts that they lack."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .cells import Cells
+from .faiss_index import Index
+from .filters import Filter
+from .planner import EXACT, Plan, choose, run
+from .predicate import matching_rows
+from .row_ranges import RowRanges, Rows
+from .segment import Segment, read_segments
+from .segment_files import SegmentFiles
+from .table import EmbeddingTable
+from .vectors import Matrix, Similarities
+
+
+@dataclass(frozen=True)
+class Best:
+    """Rows with their similarity and where they are in the table, best first."""
+
+    similarity: Similarities  # (k,)
+    cells: Cells  # (k,)
+    file_ids: Rows  # (k,) positions in table.files
+    rows_in_file: Rows  # (k,)
+    vectors: Matrix  # (k, d) float16
+
+    def __len__(self) -> int:
+        return len(self.similarity)
+
+    def at(self, positions: Rows) -> Best:
+        """Some of them, in the order given."""
+        return Best(*(column[positions] for column in self._columns()))
+
+    def merged(self, other: Best, k: int) -> Best:
+        """The k best of both; of equal ones the first in the table."""
+        pairs = zip(self._columns(), other._columns(), strict=True)
+        both = Best(*(np.concatenate(pair) for pair in pairs))
+        return both.at(np.lexsort((both.rows_in_file, both.file_ids, -both.similarity))[:k])
+
+    def _columns(self) -> tuple[Any, ...]:
+        return self.similarity, self.cells, self.file_ids, self.rows_in_file, self.vectors
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The best rows, and how many were looked at in which way."""
+
+    best: Best
+    looked_at: Mapping[str, tuple[int, int]]  # by plan: rows that match, rows in all
+
+    @property
+    def matching(self) -> int:
+        """Rows that the filter holds."""
+        return sum(matching for matching, _ in self.looked_at.values())
+
+    def __str__(self) -> str:
+        parts = (f"{plan} over {some:,} of {all_:,} rows" for plan, (some, all_) in self.looked_at.items())
+        return "; ".join(parts) or "the table is empty"
+
+
+def best_rows(
+    table: EmbeddingTable,
+    index: Index | None,
+    column: str,
+    queries: Similarities,
+    conditions: Filter,
+    k: int,
+) -> Answer:
+    """The k rows most like any of the queries (m, d), among those that the filter holds.
+
+    Raises:
+        DamagedIndexError: search again without the index.
+        QueryError, TableError: the filter cannot be answered, a part cannot be read.
+    """
+    file_ids = {file.path: i for i, file in enumerate(table.files)}
+    allowed = None if conditions.predicate is None else matching_rows(table, conditions.predicate)
+    best, looked_at = _nothing(queries.shape[1]), dict[str, tuple[int, int]]()
+    for segment, files in _segments(table, index, column):
+        living = segment.living(file_ids)
+        may = None if allowed is None else segment.rows_at(allowed)
+        rows = segment.matching(column, living, conditions, may)
+        plan = EXACT if files is None else choose(files.measured.get(column), rows.count, len(segment), k)
+        name = f"{plan} over Parquet" if files is None else str(plan)
+        some, all_ = looked_at.get(name, (0, 0))
+        looked_at[name] = (some + rows.count, all_ + living.count)
+        similarity, found = _nearest(segment, files, column, plan, rows, queries, k)
+        paths, rows_in_file = segment.places(found)
+        in_table = np.array([file_ids[path] for path in paths], np.int64)
+        cells, vectors = segment.keys.cells.unchecked[found], segment.vectors[column].matrix.unchecked[found]
+        best = best.merged(Best(similarity, cells, in_table, rows_in_file, vectors), k)
+    return Answer(best, looked_at)
+
+
+def _nothing(dimension: int) -> Best:
+    none = np.empty(0, np.int64)
+    return Best(
+        np.empty(0, np.float32), none.astype(np.uint64), none, none, np.empty((0, dimension), np.float16)
+    )
+
+
+def _segments(
+    table: EmbeddingTable, index: Index | None, column: str
+) -> Iterator[tuple[Segment, SegmentFiles | None]]:
+    """Every living row once: from the index where it has it, else from Parquet."""
+    known = [files for files in (index.segments if index else ()) if column in files.segment.vectors]
+    yield from ((files.segment, files) for files in known)
+    held = {part.path for files in known for part in files.segment.parts}
+    rest = [file for file in table.files if file.path not in held]
+    yield from ((segment, None) for segment in read_segments(table, rest, [column]))
+
+
+def _nearest(
+    segment: Segment,
+    files: SegmentFiles | None,
+    column: str,
+    plan: Plan,
+    rows: RowRanges,
+    queries: Similarities,
+    k: int,
+) -> tuple[Similarities, Rows]:
+    """A segment's k best rows; of several queries (m, d) a row counts for the one that it is most like."""
+    inverted = files.inverted(column) if files is not None and plan.probes else None
+    answers = [run(plan, segment.vectors[column], inverted, rows, query, k) for query in queries]
+    if len(answers) == 1:
+        return answers[0]
+    similarity, found = (np.concatenate(values) for values in zip(*answers, strict=True))
+    best = np.lexsort((found, -similarity))
+    _, first = np.unique(found[best], return_index=True)
+    best = best[np.sort(first)][:k]
+    return similarity[best], found[best]
