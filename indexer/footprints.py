@@ -10,6 +10,7 @@ from shapely import affinity
 
 Ring = Sequence[tuple[float, float]]  # closed or open, (lon_deg, lat_deg)
 Geometries = NDArray[np.object_]
+WKB_KINDS = {3: "Polygon", 6: "MultiPolygon"}
 BBOX_FIELDS = ("xmin", "ymin", "xmax", "ymax")
 
 
@@ -17,17 +18,28 @@ def polygons(rings: Sequence[Ring]) -> Geometries:
     """Polygons in OGC:CRS84, counter-clockwise. A ring across the antimeridian becomes two parts.
 
     A ring crosses when it spans more than 180 degrees of longitude and holds no pole, which is how
-    RFC 7946 (3.1.9) reads it; the parts lie on either side of +-180.
-
-    Raises:
-        shapely.errors.GEOSException: fewer than three points.
+    RFC 7946 (3.1.9) reads it; the parts lie on either side of +-180. Rings that `faulty` finds are not taken.
     """
-    coordinates = [np.asarray(ring, np.float64) for ring in rings]
-    owner = np.repeat(np.arange(len(coordinates)), [len(points) for points in coordinates])
-    shapes = shapely.polygons(shapely.linearrings(np.concatenate(coordinates), indices=owner))
-    for i in np.flatnonzero(_width(shapely.bounds(shapes)) > 180):
-        shapes[i] = _split(coordinates[i])
+    points, sizes = _flat(rings)
+    shapes = shapely.polygons(shapely.linearrings(points, indices=np.repeat(np.arange(len(sizes)), sizes)))
+    for i in np.flatnonzero(_width(shapely.bounds(shapes)) > 180).tolist():
+        shapes[i] = _split(np.asarray(rings[i], np.float64))
     return np.asarray(shapely.orient_polygons(shapes))
+
+
+def faulty(rings: Sequence[Ring]) -> NDArray[np.bool_]:
+    """Which rings cannot be footprints: too few points, or not lon/lat degrees. (n,)."""
+    points, sizes = _flat(rings)
+    outside = ~(np.abs(points) <= (360.0, 90.0)).all(axis=1)
+    strays = np.bincount(np.repeat(np.arange(len(sizes)), sizes), weights=outside, minlength=len(sizes))
+    return np.asarray((sizes < 4) | (strays > 0))
+
+
+def _flat(rings: Sequence[Ring]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """All points (m, 2) of rings one after the other, and how many each ring has (n,)."""
+    sizes = np.fromiter((len(ring) for ring in rings), np.int64, len(rings))
+    points = np.array([point for ring in rings for point in ring], np.float64).reshape(-1, 2)
+    return points, sizes
 
 
 def bbox_array(shapes: Geometries) -> pa.StructArray:
@@ -48,9 +60,10 @@ def centroids(shapes: Geometries) -> tuple[NDArray[np.float64], NDArray[np.float
 
 
 def geometry_types(wkb: NDArray[np.object_]) -> list[str]:
-    """The kinds of geometry there are, by their GeoParquet names."""
-    names = {shapely.GeometryType.POLYGON: "Polygon", shapely.GeometryType.MULTIPOLYGON: "MultiPolygon"}
-    return [names[kind] for kind in np.unique(shapely.get_type_id(shapely.from_wkb(wkb))).tolist()]
+    """The kinds of geometry there are, by their GeoParquet names; from the headers, which hold them."""
+    headers = {shape[:5] for shape in wkb}  # byte order, then the kind as uint32
+    kinds = {int.from_bytes(header[1:], "little" if header[0] else "big") for header in headers}
+    return [WKB_KINDS[kind] for kind in sorted(kinds)]
 
 
 def _width(bounds: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -84,7 +84,7 @@ def rewrite(storage: Storage, base: Manifest, step: Rewrite, schema: pa.Schema) 
     old = [with_columns(parts.read_part(storage, part), schema) for part in step.parts]
     merged, replaced = pa.concat_tables(old) if old else schema.empty_table(), 0
     if step.fresh is not None:
-        merged, replaced = replace_rows(merged, step.fresh)
+        merged, replaced = replace_rows(merged, step.fresh) if old else (step.fresh, 0)
     written = [parts.write_part(storage, piece, base) for piece in split(merged)]
     return written, replaced
 

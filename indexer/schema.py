@@ -139,11 +139,9 @@ def make_rows(
 
 
 def sort_by_key(rows: pa.Table) -> pa.Table:
-    """Rows in order of their key; free where they already are."""
-    cell = rows["h3_cell"].to_numpy()
-    if len(cell) < 2 or (cell[1:] > cell[:-1]).all():
-        return rows
-    return rows.take(pc.sort_indices(rows, [(name, "ascending") for name in KEY]))
+    """Rows in order of their key; copied only where they are not yet."""
+    order = pc.sort_indices(rows, [(name, "ascending") for name in KEY]).to_numpy()
+    return rows if (order[1:] > order[:-1]).all() else rows.take(pa.array(order))
 
 
 def repeated_keys(rows: pa.Table) -> NDArray[np.int64]:
@@ -235,7 +233,7 @@ def _vector_array(name: str, vectors: NDArray[np.floating[Any]], names: Sequence
     if matrix.ndim != 2:
         raise TableError(f"{name} has shape {matrix.shape}: expected (rows, dimension)")
     absent = np.isnan(matrix).all(axis=1) if name != "embedding" else np.zeros(len(matrix), np.bool_)
-    norm = np.linalg.norm(matrix.astype(np.float64), axis=1)
+    norm = np.sqrt(np.einsum("nd,nd->n", matrix, matrix, dtype=np.float64))
     bad = ~absent & ~(np.isfinite(norm) & (norm > 0))
     if bad.any():
         row = int(np.argmax(bad))
@@ -249,12 +247,13 @@ def _vector_array(name: str, vectors: NDArray[np.floating[Any]], names: Sequence
 
 
 def _footprints(rings: Sequence[footprints.Ring], names: Sequence[str]) -> footprints.Geometries:
-    for row, ring in enumerate(rings):
-        if len(ring) < 4 or not np.isfinite(ring).all() or np.abs(np.asarray(ring)).max(0)[1] > 90:
-            label = names[row] if row < len(names) else "no sample_id"
-            raise TableError(
-                f"row {row} ({label}): footprint {ring!r:.80} is not a closed ring of (lon, lat) degrees"
-            )
+    wrong = footprints.faulty(rings)
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        label = names[row] if row < len(names) else "no sample_id"
+        raise TableError(
+            f"row {row} ({label}): footprint {rings[row]!r:.80} is not a closed ring of (lon, lat) degrees"
+        )
     return footprints.polygons(rings)
 
 
