@@ -16,7 +16,8 @@ def seed_prototypes(model: SkySense, h3_cells: Tensor, per_region: int, seed: in
 
     A position that is unknown lies in no region.
     """
-    regions = h3_parent(h3_cells[h3_cells != NO_PLACE], model.config.geo.region_resolution).unique()
+    known = h3_cells[h3_cells != NO_PLACE]
+    regions = torch.unique(h3_parent(known, model.config.geo.region_resolution))
     generator = torch.Generator().manual_seed(seed)
     start = torch.randn(len(regions), per_region, model.config.fusion.width, generator=generator)
     model.hold_prototypes(regions, F.normalize(start, dim=-1), torch.full((len(regions),), per_region))
@@ -33,7 +34,7 @@ def learn_prototypes(geo: GeoContext, fused: Tensor, valid: Tensor, h3_cells: Te
         h3_cells: (B,) int64.
     """
     rows = geo.region_index(h3_cells)
-    for row in rows[rows >= 0].unique().tolist():
+    for row in torch.unique(rows[rows >= 0]).tolist():
         here = rows == row
         features = fused[here][valid[here]]  # (N_S, D)
         if len(features):

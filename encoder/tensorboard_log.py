@@ -17,10 +17,10 @@ def tensorboard_log(folder: Path) -> Callable[[Progress], None]:
         raise ImportError(
             "TensorBoard is not installed: pip install tensorboard, or leave --tensorboard out"
         ) from error
-    writer = SummaryWriter(str(folder))  # type: ignore[no-untyped-call]
+    writer = SummaryWriter(str(folder))
 
     def write(progress: Progress) -> None:
         for name, value in progress.values.items():
-            writer.add_scalar(name, value, progress.step)  # type: ignore[no-untyped-call]
+            writer.add_scalar(name, value, progress.step)
 
     return write

@@ -51,8 +51,8 @@ def build_corpus(shared: Path, config: SkySenseConfig) -> Corpus:
     sources = []
     for name, series in training_series(shared).items():
         share, dates = SERIES[name]
-        places = PixelSamples(series, px)
-        sources.append(Source(name, places, share, SERIES_BATCH, (1, 1), dates, h3_cells=places.cells))
+        pixels = PixelSamples(series, px)
+        sources.append(Source(name, pixels, share, SERIES_BATCH, (1, 1), dates, h3_cells=pixels.cells))
     places = training_places(shared)
     chips, aerial = training_chips(shared, places, config), aerial_images(shared, places, px["hr"])
     for reason in (*chips.skipped, *aerial.skipped):
