@@ -1,13 +1,14 @@
 """A lone GeoTIFF, with no catalog to describe it, as a `Scene`."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 from .modality import MODALITIES
 from .raster import Raster, open_raster
 from .sample import InputError
 from .scene import BandSource, Scene, modality_by_bands, standard_band
-from .stac_item import ANY_TIME
 
+ANY_TIME = (datetime(1970, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
 # Bands in the order of the products, for files that do not name them, by their number.
 _UNNAMED = {
     "hr": {3: "R G B", 4: "R G B N"},

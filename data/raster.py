@@ -192,12 +192,11 @@ class _Reader:
             masked = dataset.dataset_mask(window=window) == 0 if self.raster.has_mask else None
         except RasterioError as error:
             raise InputError(f"{self.href} is truncated or corrupt: {error}") from error
+        nodata = math.nan if self.nodata is None else self.nodata  # to NaN everything is unequal
         if pixels.dtype.kind == "f":
-            has_data = (np.isfinite(pixels) & (pixels != self.nodata)).all(axis=0)
-        elif self.nodata is not None:
-            has_data = (pixels != self.nodata).any(axis=0)
+            has_data = (np.isfinite(pixels) & (pixels != nodata)).all(axis=0)
         else:
-            has_data = np.ones(pixels.shape[1:], bool)
+            has_data = (pixels != nodata).any(axis=0)
         return pixels, has_data if masked is None else has_data & ~masked
 
     def smooth(self, window: Window, gsd_m: float) -> tuple[np.ndarray, np.ndarray]:

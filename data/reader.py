@@ -172,7 +172,7 @@ def _read_scene(scene: Scene, window: Window, gsd_m: float) -> _Layer:
     pixels, has_data = to_unit(scene, raw, known)
     if scene.scl_href is None:
         return _Layer(scene.href, pixels, has_data, np.zeros_like(has_data), None)
-    (classes,), _ = read_window(scene.scl_href, [1], window, gsd_m)  # (H, W) uint8, 0 = no data
+    classes = read_window(scene.scl_href, [1], window, gsd_m)[0][0].astype(np.uint8)  # (H, W), 0 = no data
     return _Layer(scene.href, pixels, has_data, _MASKED[classes], _CLOUD[classes] & has_data)
 
 

@@ -12,6 +12,7 @@ from .sample import InputError
 from .scene import Scene
 from .stac_item import scene_of
 
+_NOT_STAC = (ValueError, KeyError, TypeError, AttributeError, pystac.STACError, pystac.STACTypeError)
 SAME_PLACE = 0.5  # share of a place's smallest footprint that a scene covers to belong to it
 
 
@@ -45,41 +46,60 @@ def read_catalog(href: str | Path) -> Catalog:
     Places are what the item property `place` says; scenes without it are grouped by their footprints.
     Raises InputError when it is missing, is not STAC or holds no items.
     """
-    title, items = _read_items(str(href))
+    title, items, unreadable = _read_items(str(href))
     scenes: list[Scene] = []
-    problems: dict[str, list[str]] = {}
+    problems: dict[str, list[str]] = {name: [reason] for name, reason in unreadable.items()}
     for item in items:
         try:
             scenes.append(scene_of(item))
         except InputError as error:
-            problems.setdefault(str(item.properties.get("place", item.id)), []).append(str(error))
+            problems.setdefault(_place_of(item), []).append(str(error))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            malformed = f"item {item.id} is malformed: {error!r}"
-            problems.setdefault(str(item.properties.get("place", item.id)), []).append(malformed)
+            problems.setdefault(_place_of(item), []).append(f"item {item.id} is malformed: {error!r}")
     if not scenes and not problems:
         raise InputError(f"{href} holds no items; expected a STAC catalog of GeoTIFFs")
     simulated = any(bool(item.properties.get("simulated")) for item in items)
     return Catalog(str(href), title, group_into_places(scenes, problems), simulated)
 
 
-def _read_items(href: str) -> tuple[str, list[pystac.Item]]:
+def _place_of(item: pystac.Item) -> str:
+    return str(item.properties.get("place", item.id))
+
+
+def _read_items(href: str) -> tuple[str, list[pystac.Item], dict[str, str]]:
+    """Title, items, and why others could not be read, by the names of their files."""
     if Path(href).is_dir():
         href = str(Path(href) / "catalog.json")
     try:
-        kind = _stac_type(href)
-        if kind == "FeatureCollection":
-            return href, list(pystac.ItemCollection.from_file(href))
+        if _stac_type(href) == "FeatureCollection":
+            return href, list(pystac.ItemCollection.from_file(href)), {}
         root = pystac.read_file(href)
-        items = [root] if isinstance(root, pystac.Item) else list(root.get_items(recursive=True))
-        return getattr(root, "title", None) or root.id, items
+        if isinstance(root, pystac.Item):
+            return root.id, [root], {}
+        return root.title or root.id, *_walk(root)
     except OSError as error:
         raise InputError(
             f"cannot read the catalog {href}: {error}; expected a path or http(s) address"
         ) from error
-    except (ValueError, KeyError, TypeError, AttributeError, pystac.STACError, pystac.STACTypeError) as error:
+    except _NOT_STAC as error:
         raise InputError(
             f"{href} is not a STAC catalog: {error}; expected a catalog, collection or items"
         ) from error
+
+
+def _walk(catalog: pystac.Catalog) -> tuple[list[pystac.Item], dict[str, str]]:
+    items: list[pystac.Item] = []
+    unreadable: dict[str, str] = {}
+    for link in catalog.get_item_links():
+        try:
+            items.append(link.resolve_stac_object(root=catalog.get_root()).target)
+        except (OSError, *_NOT_STAC) as error:
+            unreadable[Path(link.href).stem] = f"item {link.href} cannot be read: {error.__cause__ or error}"
+    for child in catalog.get_children():
+        more_items, more_unreadable = _walk(child)
+        items += more_items
+        unreadable |= more_unreadable
+    return items, unreadable
 
 
 def _stac_type(href: str) -> str:

@@ -7,7 +7,7 @@ bands in one raster or one raster per band. A raster is opened only where the it
 import math
 import re
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import unquote, urlparse
 
@@ -36,7 +36,6 @@ RASTER_SUFFIXES = (".tif", ".tiff", ".jp2", ".vrt")
 S2_OFFSET = -1000  # BOA_ADD_OFFSET since processing baseline 04.00, digital numbers
 HR_GSD_M = 10.0  # optical imagery coarser than this, without Sentinel-2's bands, is no high-resolution image
 MONTH = timedelta(days=31)  # a range no longer than this is a date: its middle
-ANY_TIME = (datetime(1970, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
 
 
 def scene_of(item: pystac.Item) -> Scene:
@@ -169,10 +168,7 @@ def acquisition_time(
     if at is not None:
         at = utc(at)
         return at, at, at
-    given = (properties.get("start_datetime"), properties.get("end_datetime"))
-    if None in given:
-        return None, *ANY_TIME
-    start, end = (utc(str_to_datetime(str(value))) for value in given)
+    start, end = (utc(str_to_datetime(properties[key])) for key in ("start_datetime", "end_datetime"))
     return (start + (end - start) / 2 if end - start <= MONTH else None), start, end
 
 
@@ -194,7 +190,7 @@ def s2_offset(properties: dict[str, Any]) -> int | None:
 
 
 def _baseline(properties: dict[str, Any]) -> float:
-    """ "04.00", "N0400" or 4.0 as 4.0; 0 where absent."""
+    """4.0 for "04.00", "N0400" or 4.0; 0 where absent."""
     digits = re.search(r"(\d\d?)\.?(\d\d)?", _text(properties.get("s2:processing_baseline")))
     return float(f"{digits.group(1)}.{digits.group(2) or 0}") if digits else 0.0
 

@@ -231,12 +231,16 @@ def test_what_is_no_catalog_is_an_input_error(tmp_path, text, message):
         read_catalog(path)
 
 
-def test_a_catalog_that_names_a_missing_item_is_an_input_error(tiny):
-    tiny.add("s2", "one")
+def test_items_that_cannot_be_read_do_not_hide_the_others(tiny):
+    tiny.add("s2", "good")
+    tiny.add("s2", "gone", place="elsewhere")
+    tiny.add("s2", "dateless", date=None)
     path = tiny.write()
-    (tiny.folder / "one" / "one.json").unlink()
-    with pytest.raises(InputError, match=r"one\.json"):
-        read_catalog(path)
+    (tiny.folder / "gone" / "gone.json").unlink()
+    places = {place.name: place for place in read_catalog(path).places}
+    assert [scene.item_id for scene in places["here"].scenes] == ["good"]
+    assert "gone.json cannot be read" in places["gone"].problems[0]
+    assert "start_datetime and end_datetime must be supplied" in places["dateless"].problems[0]
 
 
 def test_scenes_are_values(tiny):
