@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 Ring = list[list[float]]  # [lon_deg, lat_deg] pairs, closed
 STEPS_DEG = (30.0, 10.0, 5.0, 2.0, 1.0, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01)
-LABELS_OFF = 0.07  # of the extent's side, between it and its labels
+LABELS_OFF = 0.09  # of the extent's side, between it and its labels
 MAX_LAT_DEG = 85.0  # Web Mercator ends here
 
 

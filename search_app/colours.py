@@ -34,11 +34,14 @@ def kind_colours(kinds: np.ndarray) -> np.ndarray:
 
 
 def stretch_limits(values: np.ndarray) -> tuple[float, float]:
-    """Where a colour scale over values (n,) begins and ends: the 5th and 99.5th percentile; NaN left out."""
+    """Where a colour scale over values (n,) begins and ends; NaN left out.
+
+    The 20th and the 99.5th percentile: what is looked for is at the upper end.
+    """
     known = values[~np.isnan(values)]
     if not len(known):
         return 0.0, 1.0
-    low, high = np.percentile(known, (5, 99.5))
+    low, high = np.percentile(known, (20, 99.5))
     return float(low), float(high)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pydeck as pdk
 
-from indexer.cells import boundary, cells_to_text, centres
+from indexer.cells import boundary, cells_to_text, centres, distance_km
 
 from .background import Extent, graticule, land
 from .map_cells import MapCells
@@ -21,9 +21,8 @@ EARTH_M = 40_075_017.0  # circumference
 TILE_PX = 512  # side of the world at zoom 0
 MAX_ZOOM = 17.0
 LAND_FROM_DEG = 6.0  # the land's outline is too coarse for a closer look
-DOTS_UP_TO = 5_000  # cells that also get a dot, so that they are seen from afar
-DOT_PX = {True: 5.0, False: 1.5}  # smallest radius of a dot, by whether cells are few
-FEW = 300
+DOTS_UP_TO = 5_000  # cells side by side that also get a dot, so that they are seen from afar
+DOT_PX = {True: 5.0, False: 1.5}  # radius of a dot, by whether cells are scattered
 MAX_RANKED = 50  # results whose rank is written on the map
 QUERY_RGB = (255, 45, 120)
 UNLIKE_RGB = (234, 88, 12)
@@ -116,9 +115,9 @@ def build_map(
     ]
     wraps = extent.east > 180
     layers = [*_background(extent), _hexagons(data, layer, wraps)]
-    if len(data) <= DOTS_UP_TO:
+    if len(data) <= DOTS_UP_TO or cells.scattered:
         layers.append(_dots(data, cells, layer))
-    layers += _outlines(marks)
+    layers += _marks(marks, camera)
     return CompactDeck(
         layers=layers,
         views=[pdk.View("MapView", controller=True, repeat=wraps)],
@@ -165,12 +164,13 @@ def _dots(data: list[dict[str, Any]], cells: MapCells, layer: str) -> pdk.Layer:
         get_position="p",
         get_fill_color="c",
         get_radius=1,
-        radius_min_pixels=DOT_PX[len(points) <= FEW],
+        radius_min_pixels=DOT_PX[cells.scattered],
         pickable=True,
     )
 
 
-def _outlines(marks: Marks) -> list[pdk.Layer]:
+def _marks(marks: Marks, camera: Camera) -> list[pdk.Layer]:
+    """Outlines, pins that are seen from afar, and ranks on the pins of results."""
     paths = [_outline(cell, RESULT_RGB, 1.5) for cell in marks.results]
     paths += [_outline(cell, (255, 255, 255), 4.0) for cell in [marks.chosen] if cell]
     paths += [_outline(cell, RESULT_RGB, 2.0) for cell in [marks.chosen] if cell]
@@ -206,7 +206,7 @@ def _outlines(marks: Marks) -> list[pdk.Layer]:
     ranks = pdk.Layer(
         "TextLayer",
         id="ranks",
-        data=[{**_pin(cell, RESULT_RGB), "n": str(rank)} for rank, cell in _first_of_each(marks.results)],
+        data=[{**_pin(cell, RESULT_RGB), "n": str(rank)} for rank, cell in _apart(marks.results, camera)],
         get_position="p",
         get_text="n",
         get_size=10,
@@ -217,10 +217,16 @@ def _outlines(marks: Marks) -> list[pdk.Layer]:
     return [outline, discs, ranks]
 
 
-def _first_of_each(results: Sequence[str]) -> list[tuple[int, str]]:
-    """(rank, cell) of each cell's best result, among those that are numbered on the map."""
-    best = {cell: rank for rank, cell in reversed([*enumerate(results[:MAX_RANKED], 1)])}
-    return [(rank, cell) for cell, rank in best.items()]
+def _apart(results: Sequence[str], camera: Camera) -> list[tuple[int, str]]:
+    """(rank, cell) of the results whose pins no better one covers; only the first few are numbered at all."""
+    ids = np.array([int(cell, 16) for cell in results[:MAX_RANKED]], np.uint64)
+    lon, lat = centres(ids)
+    taken: list[int] = []
+    for i in range(len(ids)):
+        away_m = 1000 * distance_km(lon[i], lat[i], lon[taken], lat[taken])
+        if not (away_m < 2 * PIN_PX * metres_per_px(camera)).any():
+            taken.append(i)
+    return [(i + 1, results[i]) for i in taken]
 
 
 def _outline(cell: str, rgb: tuple[int, int, int], width_px: float) -> dict[str, Any]:

@@ -26,6 +26,11 @@ def group(vectors: np.ndarray, weights: np.ndarray, count: int = len(KINDS)) -> 
     return _by_weight(kind, weights)
 
 
+def kind_name(kind: int) -> str:
+    """`⬢ A` for the first kind."""
+    return f"⬢ {chr(ord('A') + kind)}"
+
+
 def letters(kind: np.ndarray, weights: np.ndarray) -> list[str]:
     """A label per kind: a letter and its share of the weight, `A 23 %`."""
     share = np.bincount(kind, weights) / max(weights.sum(), 1)

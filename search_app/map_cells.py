@@ -11,6 +11,7 @@ from indexer.cells import Cells, cells_to_text, centres, parents, resolution_of
 from .background import Extent
 
 MAX_DRAWN = 20_000  # cells a browser draws and redraws without stutter
+SIBLINGS = 2.0  # cells per parent below which they lie apart; side by side there are up to 7
 AREA_RESOLUTION = 3  # cells about 120 km across; areas with an empty one between them are apart
 
 
@@ -22,6 +23,14 @@ class MapCells:
     rows: np.ndarray  # (n,) int64, rows of the table in the cell
     value: np.ndarray  # (n,) float32, the best similarity of its rows; NaN = none
     kind: np.ndarray  # (n,) int64, group of its commonest prototype; -1 = none
+
+    @property
+    def scattered(self) -> bool:
+        """Whether cells lie apart, as chips do, and not side by side: few have a sibling."""
+        resolution = resolution_of(int(self.cell[0])) if len(self.cell) else 0
+        if resolution == 0:
+            return False
+        return len(self.cell) < SIBLINGS * len(np.unique(parents(self.cell, resolution - 1)))
 
     def within(self, focus: Cells) -> "MapCells":
         """The cells that descend from `focus`, (m,) cells of one coarser resolution."""

@@ -12,7 +12,7 @@ from indexer.cells import Cells, centres, resolution_of
 
 from .background import degrees
 from .colours import amount_colours, amount_legend, kind_colours, kind_legend, stretch_limits
-from .hexagon_map import FEW, HEIGHT_PX, Marks, build_map, clicked_cell, fit, metres_per_px
+from .hexagon_map import HEIGHT_PX, Marks, build_map, clicked_cell, fit, metres_per_px
 from .map_cells import MAX_DRAWN, Area, MapCells, coarsen, extent_of
 from .session import change, current
 
@@ -34,12 +34,12 @@ def focus_cells(key: str, areas: Sequence[Area]) -> Cells:
 def choose_focus(wanted: str, areas: Sequence[Area], cells: MapCells, query: str) -> str:
     """The key of what to look at: a coarse cell's hex id, or "all".
 
-    What the link wants, if the table has it; else the query's area; else everything, where its hexagons
-    would be seen; else the largest area.
+    What the link wants, if the table has it; else everything, where cells are scattered; else the query's
+    area; else everything, where its hexagons would be seen; else the largest area.
     """
     if wanted == ALL or (len(focus := focus_cells(wanted, areas)) and len(cells.within(focus).cell)):
         return wanted
-    if len(areas) < 2 or len(cells.cell) <= FEW:
+    if len(areas) < 2 or cells.scattered:
         return ALL
     asked = area_of(query, areas) if query else None
     if asked:
@@ -183,9 +183,11 @@ def _scale_note(drawn: MapCells, cells: MapCells) -> str:
     edge_m = h3.average_hexagon_edge_length(resolution, "m")
     across = f"{float(f'{2 * edge_m:.2g}'):,.0f} m" if edge_m < 500 else f"{2 * edge_m / 1000:,.0f} km"
     size = f"A hexagon is about {across} across (H3 resolution {resolution})."
+    if drawn.scattered:
+        return f"{size} Dots mark those too small to see."
     if _same_resolution(drawn, cells):
         return size
     return (
-        f"{len(cells.cell):,} cells are shown as {len(drawn.cell):,} coarser ones, each with its best similarity. "
+        f"{len(cells.cell):,} cells are shown as {len(drawn.cell):,} coarser ones, by the best in each. "
         f"{size} Click one to zoom in to its cells."
     )

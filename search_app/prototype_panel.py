@@ -1,5 +1,7 @@
 """The prototypes tab: what each region is made of, where each part lies, and what it looks like."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -14,6 +16,7 @@ from .background import degrees
 from .cached import BY_SNAPSHOT, Kinds, RowKeys, read_keys, read_kinds
 from .colours import css, kind_colours
 from .hexagon_map import Marks, build_map, fit
+from .kinds import kind_name
 from .map_cells import coarsen, extent_of, group_by_cell, middle
 from .query_panel import PROTOTYPE
 from .results import picture, quicklook_folder, rows_of, subjects
@@ -37,7 +40,7 @@ def draw_prototypes(table: EmbeddingTable) -> None:
     region, number = _chosen(kinds.prototypes)
     left, right = st.columns([9, 11], gap="medium")
     with left:
-        _draw_region(kinds, read_keys(table), region)
+        _draw_region(kinds, read_keys(table), region, number)
     with right:
         _draw_map(table, kinds, region, number)
         if number is not None:
@@ -54,7 +57,7 @@ def prototype_frame(kinds: Kinds, region: int) -> pd.DataFrame:
     frame = pd.DataFrame(
         {
             "prototype": kinds.prototypes.prototype[mine],
-            "kind": [chr(ord("A") + kind) for kind in kinds.kind[mine].tolist()],
+            "kind": [kind_name(kind) for kind in kinds.kind[mine].tolist()],
             "share": rows / max(rows.sum(), 1),
             "rows": rows,
         }
@@ -81,7 +84,7 @@ def _chosen(prototypes: Prototypes) -> tuple[int, int | None]:
     return known[region], int(number) if number.isdecimal() and int(number) < count else None
 
 
-def _draw_region(kinds: Kinds, keys: RowKeys, region: int) -> None:
+def _draw_region(kinds: Kinds, keys: RowKeys, region: int, number: int | None) -> None:
     """Choice of the region, and its prototypes with their shares."""
     regions = cells_to_text(kinds.prototypes.regions)
     st.session_state[_REGION] = cell_to_text(region)
@@ -93,29 +96,31 @@ def _draw_region(kinds: Kinds, keys: RowKeys, region: int) -> None:
         on_change=lambda: change(prototype=st.session_state[_REGION]),
     )
     frame = prototype_frame(kinds, region)
-    event = st.dataframe(
+    key = f"prototypes of {cell_to_text(region)}"
+    ticked = [] if number is None else frame.index[frame["prototype"] == number].tolist()
+    st.dataframe(
         frame.style.map(_kind_style, subset=["kind"]),
-        key=f"prototypes of {region}",
+        key=key,
         hide_index=True,
         height=min(430, 38 + 35 * len(frame)),
-        on_select="rerun",
+        on_select=lambda: _take_row(region, frame, st.session_state[key].selection.rows),
         selection_mode="single-row",
+        selection_default={"selection": {"rows": ticked}},
         column_config={
             "prototype": st.column_config.NumberColumn("prototype", width=80, format="%d"),
-            "kind": st.column_config.TextColumn(
-                "kind", width=50, help="Alike prototypes share a kind and colour."
-            ),
+            "kind": st.column_config.TextColumn("kind", width=50, help="Alike prototypes share a kind."),
             "share": st.column_config.ProgressColumn(
                 "share of the region", format="percent", min_value=0, max_value=float(frame["share"].max())
             ),
             "rows": st.column_config.NumberColumn("rows", width=60),
         },
     )
-    picked = [int(frame["prototype"][row]) for row in event.selection.rows if row < len(frame)]
-    wanted = f"{cell_to_text(region)}/{picked[0]}" if picked else ""
-    if wanted and wanted != current().prototype:
-        change(prototype=wanted)
-        st.rerun()
+
+
+def _take_row(region: int, frame: pd.DataFrame, rows: Sequence[int]) -> None:
+    """A row ticked: look at its prototype; unticked: at the region."""
+    name = cell_to_text(region)
+    change(prototype=f"{name}/{frame['prototype'][rows[0]]}" if rows else name)
 
 
 def _draw_map(table: EmbeddingTable, kinds: Kinds, region: int, number: int | None) -> None:
@@ -127,12 +132,11 @@ def _draw_map(table: EmbeddingTable, kinds: Kinds, region: int, number: int | No
         kind = np.where(keys.prototype[mine] == number, kind, -1)
     cells = coarsen(group_by_cell(keys.cells[mine], np.full(mine.sum(), np.nan, np.float32), kind))
     extent = extent_of(cells.cell)
-    notes = ["" if k < 0 else f"kind {chr(ord('A') + k)}" for k in cells.kind.tolist()]
-    name = "All prototypes, in kinds" if number is None else f"Prototype {number}: {(kind >= 0).sum():,} rows"
+    notes = ["" if kind < 0 else f"kind {kind_name(kind)}" for kind in cells.kind.tolist()]
+    name = "All prototypes, by kind" if number is None else f"Prototype {number} · {(kind >= 0).sum():,} rows"
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.markdown(f"##### {name}")
         if number is not None:
-            st.button("Show all", on_click=lambda: change(prototype=cell_to_text(region)), type="tertiary")
             st.button(
                 "Search like this prototype", type="primary", icon=":material/search:", on_click=_search_like,
                 args=(region, number),
@@ -163,12 +167,12 @@ def _draw_alike(prototypes: Prototypes, region: int, number: int) -> None:
     if not alike.num_rows:
         return
     st.caption("Alike in other regions")
-    for row in alike.to_pylist():
-        name = f"{cell_to_text(row['region_cell'])}/{row['prototype']}"
-        st.button(
-            f"{name.replace('f', '')} · similarity {row['similarity']:.3f} · {row['n_rows']:,} rows",
-            key=f"alike {name}", type="tertiary", on_click=change, kwargs={"prototype": name},
-        )  # fmt: skip
+    with st.container(horizontal=True, gap="small"):
+        for row in alike.to_pylist():
+            region_name = cell_to_text(row["region_cell"])
+            name = f"{region_name}/{row['prototype']}"
+            label = f"{region_name.rstrip('f')}/{row['prototype']} · {row['similarity']:.2f}"
+            st.button(label, key=f"alike {name}", on_click=change, kwargs={"prototype": name})
 
 
 def _search_like(region: int, number: int) -> None:
@@ -188,5 +192,5 @@ def _region_label(keys: RowKeys, region: int) -> str:
     return f"{place} · {len(mine):,} rows · {cell_to_text(region)}"
 
 
-def _kind_style(letter: str) -> str:
-    return f"background-color: {css(kind_colours(np.array([ord(letter) - ord('A')]))[0])}; color: white"
+def _kind_style(name: str) -> str:
+    return f"color: {css(kind_colours(np.array([ord(name[-1]) - ord('A')]))[0])}"

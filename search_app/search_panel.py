@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import streamlit as st
 
-from indexer.cells import cells_to_text
+from indexer.cells import cells_to_text, centres
 from indexer.errors import QueryError
 from indexer.filters import Filter
 from indexer.query import resolve
@@ -14,6 +14,7 @@ from indexer.schema import COUNTS, KEY
 from indexer.search import search
 from indexer.table import EmbeddingTable
 
+from .background import degrees
 from .cached import BY_SNAPSHOT, read_areas, read_keys, read_kinds, read_vectors, similarities
 from .hexagon_map import Marks
 from .kinds import letters
@@ -175,7 +176,8 @@ def _draw_examples(table: EmbeddingTable, examples: pa.Table) -> None:
             draw_pictures(table, example, only_first=True)
         cell = cells_to_text(np.array([row["h3_cell"]], np.uint64))[0]
         name = "" if row["sample_id"] == cell else f"**{row['sample_id']}**  \n"
-        text.markdown(f"{name}`{cell}`  \n{period(row)}")
+        lon, lat = (round(float(degree[0]), 4) for degree in centres([row["h3_cell"]]))
+        text.markdown(f"{name}`{cell}`  \n{degrees(lat, 'NS')} {degrees(lon, 'EW')}  \n{period(row)}")
 
 
 def _draw_chosen(table: EmbeddingTable, row: pa.Table) -> None:

@@ -4,13 +4,12 @@ import pandas as pd
 import pyarrow as pa
 import streamlit as st
 
-from indexer.cells import cells_to_text
 from indexer.errors import QueryError
 from indexer.sql import run_sql
 from indexer.table import EmbeddingTable
 
 from .cached import BY_SNAPSHOT
-from .output import is_cell_column
+from .output import records
 from .results import draw_downloads
 from .session import change, current
 
@@ -22,13 +21,11 @@ FROM embeddings
 GROUP BY 1
 ORDER BY n_rows DESC""",
     "Nearest to one cell": """\
-SELECT h3_cell, sample_id, similarity(embedding, (SELECT embedding FROM embeddings LIMIT 1)) AS similarity
-FROM embeddings
-ORDER BY similarity DESC
-LIMIT 20""",
+SELECT h3_cell, sample_id, round(similarity, 4) AS similarity
+FROM nearest((SELECT min(h3_cell) FROM embeddings), 20)""",
     "Prototypes by size": """\
-SELECT region_cell, prototype, count(*) AS n_rows
-FROM embeddings
+SELECT region_cell, prototype, count(*) AS n_rows, round(avg(prototype_similarity), 3) AS similarity
+FROM prototypes
 WHERE prototype IS NOT NULL
 GROUP BY ALL
 ORDER BY n_rows DESC
@@ -48,15 +45,6 @@ def answer(table: EmbeddingTable, query: str) -> pa.Table:
     return run_sql(table, query)
 
 
-def readable(rows: pa.Table) -> pd.DataFrame:
-    """Rows as a data frame, cells as hex strings."""
-    frame = rows.to_pandas(types_mapper=pd.ArrowDtype)
-    for name in filter(is_cell_column, rows.column_names):
-        known = rows[name].drop_null().to_numpy()
-        frame[name] = pd.Series(cells_to_text(known), index=frame.index[frame[name].notna()])
-    return frame
-
-
 def draw_sql(table: EmbeddingTable) -> None:
     """The whole tab."""
     st.session_state.setdefault(_TEXT, current().sql or next(iter(EXAMPLES.values())))
@@ -67,7 +55,7 @@ def draw_sql(table: EmbeddingTable) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button("Run", type="primary", icon=":material/play_arrow:", on_click=_run)
         st.caption(
-            "DuckDB SQL, SELECT and EXPLAIN alone. Views: `embeddings`, `prototypes`. "
+            "DuckDB SQL, SELECT and EXPLAIN alone. Views: `embeddings`, `prototypes`, `regions`. "
             "Macros: `h3_parent(cell, resolution)`, `h3_string(cell)`, `similarity(a, b)`."
         )
     if current().sql:
@@ -84,7 +72,7 @@ def _draw_answer(table: EmbeddingTable, query: str) -> None:
         shown = "" if rows.num_rows <= SHOWN_ROWS else f", the first {SHOWN_ROWS:,} shown"
         st.markdown(f"**{rows.num_rows:,} rows**{shown}")
         draw_downloads(rows, "query")
-    st.dataframe(readable(rows.slice(0, SHOWN_ROWS)), hide_index=True)
+    st.dataframe(pd.DataFrame(records(rows.slice(0, SHOWN_ROWS)), columns=rows.column_names), hide_index=True)
 
 
 def _run() -> None:

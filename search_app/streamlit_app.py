@@ -8,13 +8,14 @@ from pathlib import Path
 
 import streamlit as st
 
-from indexer.errors import TableError
+from indexer.errors import QueryError, TableError
 from indexer.table import EmbeddingTable
-from search_app import query_panel, sql_panel
+from search_app import query_panel
 from search_app.map_panel import look_again
 from search_app.prototype_panel import draw_prototypes
 from search_app.search_panel import draw_search
 from search_app.session import change, current, keep_in_url
+from search_app.sql_panel import draw_sql
 
 TABS = {"map": "Map", "prototypes": "Prototypes", "sql": "SQL"}
 
@@ -50,13 +51,11 @@ if not table.row_count:
 st.session_state["tab"] = TABS[view.tab]
 names = {label: name for name, label in TABS.items()}
 tabs = st.tabs(list(TABS.values()), key="tab", on_change=lambda: change(tab=names[st.session_state["tab"]]))
-if tabs[0].open:
-    with tabs[0]:
-        draw_search(table)
-if tabs[1].open:
-    with tabs[1]:
-        draw_prototypes(table)
-if tabs[2].open:
-    with tabs[2]:
-        sql_panel.draw_sql(table)
+for tab, draw in zip(tabs, (draw_search, draw_prototypes, draw_sql), strict=True):
+    if tab.open:
+        with tab:
+            try:
+                draw(table)
+            except (QueryError, TableError) as error:
+                st.error(f"{error}", icon=":material/error:")
 keep_in_url()

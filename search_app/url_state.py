@@ -58,10 +58,10 @@ def parse_bbox(text: str) -> tuple[float, float, float, float]:
     Raises:
         ValueError: not four numbers, or not longitudes and latitudes.
     """
-    parts = text.replace(",", " ").split()
-    if len(parts) != 4:
-        raise ValueError("a box is four numbers, west south east north, in degrees")
-    west, south, east, north = (float(part) for part in parts)
+    try:
+        west, south, east, north = (float(part) for part in text.replace(",", " ").split())
+    except ValueError:
+        raise ValueError("a box is four numbers, west south east north, in degrees") from None
     if not (abs(west) <= 180 and abs(east) <= 180 and -90 <= south < north <= 90):
         raise ValueError("a box needs longitudes within -180..180 and latitudes -90 <= south < north <= 90")
     return west, south, east, north
@@ -79,10 +79,9 @@ def _write(value: Any) -> str | list[str]:
 
 
 def _parse_k(values: Sequence[str]) -> int:
-    k = int(values[-1])
-    if not 1 <= k <= MAX_K:
-        raise ValueError(f"k must be from 1 to {MAX_K}")
-    return k
+    if not (values[-1].isdecimal() and 1 <= int(values[-1]) <= MAX_K):
+        raise ValueError(f"expected a number from 1 to {MAX_K}")
+    return int(values[-1])
 
 
 def _one_of(options: tuple[str, ...]) -> Callable[[Sequence[str]], str]:
