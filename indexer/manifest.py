@@ -117,7 +117,7 @@ def manifest_path(snapshot: int) -> str:
 
 def snapshot_numbers(storage: Storage) -> list[int]:
     """The snapshots that are kept, in order."""
-    stems = (file.path.removeprefix(f"{FOLDER}/").removesuffix(".json") for file in storage.list(FOLDER))
+    stems = (file.path.removeprefix(f"{FOLDER}/").removesuffix(".json") for file in storage.files(FOLDER))
     return sorted(int(stem) for stem in stems if stem.isdecimal())
 
 

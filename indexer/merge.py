@@ -104,20 +104,20 @@ def plan(base: Manifest, rows: pa.Table) -> list[PartFile | Rewrite]:
     return steps
 
 
-def plan_partition(parts: Sequence[PartFile], rows: pa.Table) -> list[PartFile | Rewrite]:
+def plan_partition(files: Sequence[PartFile], rows: pa.Table) -> list[PartFile | Rewrite]:
     """What becomes of one partition's parts, given new rows of it: both in order of cell."""
     cell = rows["h3_cell"].to_numpy()
-    ends = np.searchsorted(cell, [part.max_h3 for part in parts], side="right")
+    ends = np.searchsorted(cell, [file.max_h3 for file in files], side="right")
     bounds = [0, *ends.tolist(), len(cell)]
     steps: list[PartFile | Rewrite] = []
-    for i, part in enumerate(parts):
+    for i, file in enumerate(files):
         fresh = rows.slice(bounds[i], bounds[i + 1] - bounds[i])
         if fresh.num_rows == 0:
-            steps.append(part)
-        elif cell[bounds[i + 1] - 1] >= part.min_h3:
-            steps.append(Rewrite((part,), fresh))
-        else:  # all of them lie in the gap before the part
-            steps += [Rewrite((), fresh), part]
+            steps.append(file)
+        elif cell[bounds[i + 1] - 1] >= file.min_h3:
+            steps.append(Rewrite((file,), fresh))
+        else:  # all of them lie in the gap before the file
+            steps += [Rewrite((), fresh), file]
     tail = rows.slice(bounds[-2])
     if tail.num_rows:
         steps.append(Rewrite((), tail))

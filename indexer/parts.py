@@ -149,7 +149,9 @@ def _footer_crc32(tail: bytes | memoryview) -> int:
 
 def _open(storage: Storage, file: PartFile) -> pq.ParquetFile:
     metadata = _metadata(storage, file)
-    return pq.ParquetFile(storage.open(file.path), metadata=metadata, page_checksum_verification=True)
+    source = storage.open(file.path)
+    # pre_buffer would read all that is asked for into memory before the first batch
+    return pq.ParquetFile(source, metadata=metadata, pre_buffer=False, page_checksum_verification=True)
 
 
 @lru_cache(maxsize=1024)

@@ -4,19 +4,28 @@ Through obstore, so that `put_new` means the same on a local disk (hard link), S
 (If-None-Match): of two writers of one name exactly one succeeds, and no reader sees half a file.
 """
 
+import fcntl
 import os
+import random
+import re
+import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import LocalStore, from_url
 
 from .errors import TableError
+
+STAGING = "staging"
+TORN = re.compile(r".*\.parquet#\d+|[0-9a-f]{32}(#\d+)?")  # what is written before it takes its name
+LONGEST_TURN_S = 10.0  # how long a writer waits for its turn; then it goes ahead, and put-if-absent decides
 
 
 class AlreadyThereError(Exception):
@@ -45,6 +54,12 @@ class Storage:
                 if not self.directory.is_dir():
                     raise TableError(f"{self.root} is not there: expected a directory that holds a table")
                 self._store = LocalStore(self.directory)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Storage) and (self.directory or self.root) == (other.directory or other.root)
+
+    def __hash__(self) -> int:
+        return hash(self.directory or self.root)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Storage, (self.root,)
@@ -78,12 +93,14 @@ class Storage:
         """A file that must not be there yet. Raises AlreadyThereError, TableError."""
         with explained(f"cannot write {self.locate(path)}"):
             try:
-                obstore.put(self._store, path, content, mode="create", use_multipart=False)
+                if self.directory is None:
+                    obstore.put(self._store, path, content, mode="create", use_multipart=False)
+                else:
+                    self._link_new(path, content)
             except AlreadyExistsError as error:
                 raise AlreadyThereError(path) from error
-            self._flush(path)
 
-    def list(self, prefix: str = "") -> Iterator[StoredFile]:
+    def files(self, prefix: str = "") -> Iterator[StoredFile]:
         """Every file below a prefix."""
         with explained(f"cannot list {self.locate(prefix)}"):
             for page in obstore.list(self._store, prefix or None):
@@ -102,15 +119,64 @@ class Storage:
         """Where a file is, for people and for other readers."""
         return str(self.directory / path) if self.directory is not None else f"{self.root.rstrip('/')}/{path}"
 
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Writers on one machine wait for each other here, which saves the work that losers do twice.
+
+        Nothing depends on it: writers elsewhere are not seen, and the lock of a killed process is gone.
+        """
+        if self.directory is None:
+            yield
+            return
+        with explained(f"cannot write {self.root}"):
+            (self.directory / STAGING).mkdir(exist_ok=True)
+            lock = (self.directory / STAGING / "turn").open("w")
+        with lock:
+            deadline = time.monotonic() + LONGEST_TURN_S
+            while not _locked(lock) and time.monotonic() < deadline:
+                time.sleep(random.uniform(0, 0.01))
+            yield
+
+    def sweep(self, before: datetime) -> list[str]:
+        """Delete what killed writers left half-written on a local disk before a time; their paths."""
+        if self.directory is None:
+            return []
+        torn = [file for file in self.directory.rglob("*") if TORN.fullmatch(file.name)]
+        old = [file for file in torn if file.stat().st_mtime < before.timestamp()]
+        for file in old:
+            file.unlink(missing_ok=True)
+        return [str(file.relative_to(self.directory)) for file in old]
+
+    def _link_new(self, path: str, content: bytes) -> None:
+        """Local `put_new`: on the disk first, then under its name, so no name has half a content."""
+        staged = f"{STAGING}/{uuid.uuid4().hex}"
+        self.put(staged, content)
+        try:
+            obstore.copy(self._store, staged, path, overwrite=False)  # a hard link
+        finally:
+            obstore.delete(self._store, staged)
+        self._flush(path)
+
     def _flush(self, path: str) -> None:
         """A local file, and its name in the directory, on the disk before anything refers to it."""
         if self.directory is not None:
-            for target in (self.directory / path, (self.directory / path).parent):
+            file = self.directory / path
+            for target in (file, file.parent, file.parent.parent):
                 descriptor = os.open(target, os.O_RDONLY)
                 try:
                     os.fsync(descriptor)
                 finally:
                     os.close(descriptor)
+
+
+def _locked(file: IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without locks: go ahead
+        return True
+    return True
 
 
 @contextmanager

@@ -6,7 +6,6 @@ the others see their number taken, plan again on the new snapshot and retry: not
 writer that dies leaves at most files that no manifest names.
 """
 
-import hashlib
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -21,13 +20,12 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from . import cells as h3_cells
-from . import merge, parts, upkeep, validate
+from . import merge, parts, sidecars, upkeep, validate
 from .errors import TableError
 from .manifest import (
     Manifest,
     PartFile,
     Sidecar,
-    SidecarFile,
     SnapshotInfo,
     manifest_path,
     read_manifest,
@@ -220,15 +218,12 @@ class EmbeddingTable:
         within = None if cell is None else [cell]
         if sample_id is not None and within is None:
             held = self.scan(["h3_cell", "sample_id"])
-            within = [
-                c for b in held for c in b.filter(pc.equal(b["sample_id"], sample_id))["h3_cell"].to_pylist()
-            ]
-        found = [self._empty(wanted)]
-        found += [pa.Table.from_batches([batch]) for batch in self.scan(wanted, cells=within)]
-        rows = pa.concat_tables(found)
-        return (rows if sample_id is None else rows.filter(pc.equal(rows["sample_id"], sample_id))).select(
-            names
-        )
+            matching = (batch.filter(pc.equal(batch["sample_id"], sample_id)) for batch in held)
+            within = [cell for batch in matching for cell in batch["h3_cell"].to_pylist()]
+        rows = pa.Table.from_batches(self.scan(wanted, cells=within), self._empty(wanted).schema)
+        if sample_id is not None:
+            rows = rows.filter(pc.equal(rows["sample_id"], sample_id))
+        return rows.select(names)
 
     def upsert(self, rows: pa.Table | Sequence[pa.Table], input_key: str | None = None) -> "EmbeddingTable":
         """Commit rows of `make_rows`; those whose key is there already are replaced.
@@ -268,7 +263,7 @@ class EmbeddingTable:
             files: content or local file by name, "assignments.parquet".
             info: JSON values kept in the manifest.
         """
-        stored = tuple(self._put_sidecar(kind, name, content) for name, content in files.items())
+        stored = sidecars.put(self.storage, kind, files)
         sidecar = Sidecar(self.manifest.rows_snapshot, stored, dict(info))
         return self.commit(
             lambda base: base.following(kind, dict(info), sidecars={**base.sidecars, kind: sidecar})
@@ -284,14 +279,7 @@ class EmbeddingTable:
 
     def read_sidecar(self, kind: str, name: str) -> bytes:
         """A sidecar file's content, its digest checked. Raises TableError."""
-        sidecar = self.sidecar(kind)
-        for file in sidecar.files if sidecar else ():
-            if file.name == name:
-                content = self.storage.read(file.path)
-                if hashlib.sha256(content).hexdigest() != file.sha256:
-                    raise TableError(f"{self.storage.locate(file.path)} is damaged: make the {kind} again")
-                return content
-        raise TableError(f"snapshot {self.snapshot} of {self.storage.root} has no {kind} file {name}")
+        return sidecars.read(self.storage, kind, self.sidecar(kind), name)
 
     def log(self) -> list[SnapshotInfo]:
         """The snapshots that are kept, oldest first."""
@@ -321,13 +309,14 @@ class EmbeddingTable:
         A build that returns what it was given commits nothing.
         """
         wait_s = 0.001
-        while True:
-            base = read_manifest(self.storage)
-            manifest = build(base)
-            if manifest is base or _put_new(self.storage, manifest):
-                return EmbeddingTable(self.storage, manifest)
-            time.sleep(random.uniform(0, wait_s))
-            wait_s = min(2 * wait_s, LONGEST_WAIT_S)
+        with self.storage.turn():
+            while True:
+                base = read_manifest(self.storage)
+                manifest = build(base)
+                if manifest is base or _put_new(self.storage, manifest):
+                    return EmbeddingTable(self.storage, manifest)
+                time.sleep(random.uniform(0, wait_s))
+                wait_s = min(2 * wait_s, LONGEST_WAIT_S)
 
     def _checked(self, tables: Sequence[pa.Table]) -> pa.Table:
         """Rows that fit this table, as one, in order of key."""
@@ -347,14 +336,6 @@ class EmbeddingTable:
         if len(repeated_keys(joined)):
             raise TableError(f"{len(repeated_keys(joined))} of these rows repeat the key {KEY} of another")
         return joined
-
-    def _put_sidecar(self, kind: str, name: str, content: bytes | Path) -> SidecarFile:
-        data = content if isinstance(content, bytes) else content.read_bytes()
-        digest = hashlib.sha256(data).hexdigest()
-        stem, dot, suffix = name.partition(".")
-        path = f"sidecars/{kind}/{stem}-{digest[:16]}{dot}{suffix}"
-        self.storage.put(path, data)
-        return SidecarFile(name, path, digest)
 
     def _column_names(self, columns: Sequence[str] | None) -> list[str]:
         known = self.schema.names

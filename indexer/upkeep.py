@@ -43,7 +43,7 @@ def vacuum(storage: Storage, keep: int, grace: timedelta) -> list[str]:
     if keep < 1:
         raise TableError(f"keep {keep} snapshots: the newest always stays, so expected 1 or more")
     files = list(
-        storage.list()
+        storage.files()
     )  # before the manifests are read: what is committed later is younger than this
     before = datetime.now(UTC) - grace
     manifests = [read_manifest(storage, number) for number in snapshot_numbers(storage)]
@@ -58,7 +58,7 @@ def vacuum(storage: Storage, keep: int, grace: timedelta) -> list[str]:
     doomed = [manifest_path(manifest.snapshot) for manifest in old] + orphans
     for path in doomed:
         storage.delete(path)
-    return doomed
+    return doomed + storage.sweep(before)
 
 
 def _groups(files: Sequence[PartFile], partition_resolution: int) -> Iterator[list[PartFile]]:

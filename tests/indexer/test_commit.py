@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import nullcontext
 from multiprocessing import get_context
 from pathlib import Path
 from unittest.mock import DEFAULT, Mock
@@ -22,7 +23,7 @@ from indexer.table import EmbeddingTable
 from .random_rows import MODEL, random_cells, random_rows
 
 ROOT = Path(__file__).resolve().parents[2]
-WRITERS, COMMITS, ROWS = 3, 5, 20
+WRITERS, COMMITS, ROWS = 3, 4, 20
 
 WRITE_FOREVER = """
 import sys, itertools
@@ -44,18 +45,20 @@ def names(table: EmbeddingTable) -> list[str]:
     return [name for batch in table.scan(["sample_id"]) for name in batch["sample_id"].to_pylist()]
 
 
-def write_many(path: Path, writer: int) -> None:
+def write_many(path: Path, writer: int, take_turns: bool) -> None:
     """Each writer has its own rows, and all of them also replace the same one, in the same place."""
+    storage.LONGEST_TURN_S = 10.0 if take_turns else 0.0
     table = EmbeddingTable.open(path)
     for commit in range(COMMITS):
         own = [f"{writer}-{commit}-{row}" for row in range(ROWS - 1)]
         table = table.upsert(random_rows(ROWS, seed=commit, sample_id=[*own, "shared"]))
 
 
-def test_writers_at_once_lose_and_double_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("take_turns", [True, False], ids=["one machine", "many machines"])
+def test_writers_at_once_lose_and_double_nothing(tmp_path: Path, take_turns: bool) -> None:
     new_table(tmp_path)
     with ProcessPoolExecutor(WRITERS, mp_context=get_context("spawn")) as pool:
-        for done in [pool.submit(write_many, tmp_path, writer) for writer in range(WRITERS)]:
+        for done in [pool.submit(write_many, tmp_path, writer, take_turns) for writer in range(WRITERS)]:
             done.result()
     table = EmbeddingTable.open(tmp_path)
     found = names(table)
@@ -72,6 +75,7 @@ def test_the_loser_of_a_race_plans_again_on_the_winners_snapshot(
     table = new_table(tmp_path)
     mine, theirs = random_rows(30, seed=1), random_rows(30, seed=2)
     put_new = storage.Storage.put_new
+    monkeypatch.setattr(storage.Storage, "turn", nullcontext)  # the winner is on another machine
 
     def be_late(self: storage.Storage, path: str, content: bytes) -> None:
         monkeypatch.setattr(storage.Storage, "put_new", put_new)

@@ -172,6 +172,18 @@ def test_scan_takes_ranges_and_columns_in_batches(tmp_path: Path) -> None:
     assert list(table.scan(cells=[])) == []
 
 
+def test_a_scan_holds_a_row_group_not_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parts, "ROW_GROUP_ROWS", 200)
+    model = ModelInfo("wide", "ef" * 32, 512, "Apache-2.0", trained=False)
+    vectors = np.random.default_rng(0).normal(size=(4_000, 512))
+    table = EmbeddingTable.create(tmp_path, model, h3_resolution=9, partition_resolution=0)
+    table = table.upsert(random_rows(4_000, model=model, embedding=vectors))
+    before = pa.total_allocated_bytes()
+    held = max(pa.total_allocated_bytes() - before for _ in table.scan(["embedding"], batch_rows=100))
+    assert len(table.files) == 1
+    assert held < table.files[0].bytes / 4
+
+
 def test_take_gives_rows_in_the_order_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parts, "ROW_GROUP_ROWS", 7)
     table = new_table(tmp_path, 3).upsert(random_rows(300))
@@ -268,6 +280,6 @@ def test_sidecars_belong_to_the_rows_they_were_made_from(tmp_path: Path) -> None
     later = table.upsert(random_rows(5, seed=2))
     assert later.sidecar("prototypes") == sidecar
     assert not later.is_current(sidecar)
-    with pytest.raises(TableError, match="has no prototypes file c"):
+    with pytest.raises(TableError, match="has no prototypes file c in this snapshot"):
         later.read_sidecar("prototypes", "c")
     assert table.sidecar("index") is None

@@ -92,8 +92,14 @@ def test_vacuum_spares_what_others_may_be_at_work_on(table: EmbeddingTable) -> N
     """A snapshot that was the newest a moment ago, and a part that no manifest names yet."""
     assert table.vacuum(keep=1) == []
     orphan = write_part(table.storage, random_rows(3, seed=9), table.manifest)
+    torn = [f"{orphan.path}#1", "staging/0123456789abcdef0123456789abcdef"]
+    for path in torn:
+        (table.path / path).parent.mkdir(exist_ok=True)
+        (table.path / path).write_bytes(b"half")
     assert table.vacuum(keep=1) == []
-    assert orphan.path in table.vacuum(keep=1, grace=NOW)
+    assert {orphan.path, *torn} <= set(table.vacuum(keep=1, grace=NOW))
+    assert not any((table.path / path).exists() for path in (orphan.path, *torn))
+    assert table.validate() == []
     with pytest.raises(TableError, match="keep 0 snapshots"):
         table.vacuum(keep=0)
 
