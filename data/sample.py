@@ -56,7 +56,7 @@ class Sample:
     lat_deg: float
     start: datetime  # UTC, the period [start, end)
     end: datetime
-    footprint: tuple[tuple[float, float], ...]  # closed ring of (lon_deg, lat_deg), counter-clockwise
+    footprint: tuple[tuple[float, float], ...]  # closed counter-clockwise ring of lon/lat; may pass +-180
     crs: str  # "EPSG:32632"
     origin_m: tuple[float, float]  # x, y of the window's upper left corner in `crs`
     grid_shape: tuple[int, int]  # (grid_h, grid_w) in cells
