@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from . import cells, footprints
 from .errors import TableError
-from .manifest import Manifest, PartFile
+from .manifest import Manifest, PartFile, SidecarFile
 from .schema import KEY, OPTIONAL_VECTORS, SCHEMA_VERSION, emb_metadata, geo_metadata
 from .storage import Storage
 
@@ -84,7 +84,7 @@ def take_from_part(
         return read.take(pa.array(rows - starts[groups[group_of_row]] + offsets[group_of_row]))
 
 
-def check_digests(storage: Storage, files: Sequence[PartFile]) -> None:
+def check_digests(storage: Storage, files: Sequence[PartFile | SidecarFile]) -> None:
     """Compare files with their SHA-256, once for each in a process (1 GB/s per core). Raises TableError."""
     with ThreadPoolExecutor() as pool:
         for _ in pool.map(partial(_check_digest, storage), files):
@@ -92,7 +92,7 @@ def check_digests(storage: Storage, files: Sequence[PartFile]) -> None:
 
 
 @lru_cache(maxsize=100_000)
-def _check_digest(storage: Storage, file: PartFile) -> None:
+def _check_digest(storage: Storage, file: PartFile | SidecarFile) -> None:
     if hashlib.sha256(storage.read(file.path)).hexdigest() != file.sha256:
         raise _damaged(storage, file, "its SHA-256 is not the one in the manifest")
 
@@ -178,7 +178,7 @@ def _check_count(found: int, expected: int) -> None:
         raise pa.ArrowInvalid(f"{found} rows instead of {expected}")
 
 
-def _damaged(storage: Storage, file: PartFile, reason: str) -> TableError:
+def _damaged(storage: Storage, file: PartFile | SidecarFile, reason: str) -> TableError:
     return TableError(
         f"{storage.locate(file.path)} is missing or damaged ({reason}): restore it or open an older snapshot"
     )

@@ -23,7 +23,7 @@ from .table import EmbeddingTable
 
 READING_NODES = {"SELECT_NODE", "SET_OPERATION_NODE", "RECURSIVE_CTE_NODE", "CTE_NODE"}
 TABLE_FUNCTIONS = {"generate_series", "json_each", "json_tree", "range", "unnest", *TABLE_MACROS}
-EXPLAIN = re.compile(r"\s*EXPLAIN\b\s*(ANALYZE\b\s*)?(\([^)]*\))?", re.IGNORECASE)
+EXPLAIN = re.compile(r"\s*EXPLAIN\b\s*(ANALYZE\b\s*)?(\(\s*(ANALYZE|FORMAT)\b[^)]*\))?", re.IGNORECASE)
 
 
 def run_sql(
@@ -31,7 +31,7 @@ def run_sql(
 ) -> pa.Table:
     """Answer one SELECT or EXPLAIN over the views `embeddings`, `prototypes` and `regions`.
 
-    DuckDB checks no checksums, so the parts' digests are checked the first time a process reads them.
+    DuckDB checks no checksums, so the files' digests are checked the first time a process reads them.
 
     Args:
         table: a table in a local directory.
@@ -43,7 +43,8 @@ def run_sql(
         QueryError: not one reading statement, wrong SQL, or beyond a limit.
         TableError: a damaged file, or a table that is not local.
     """
-    parts.check_digests(table.storage, table.files)
+    sidecar = table.sidecar("prototypes")
+    parts.check_digests(table.storage, [*table.files, *(sidecar.files if sidecar else ())])
     with _explained(timeout_s), _connection(table, memory_limit) as connection:
         _check_reads_only(connection, query)
         with _stopped_after(connection, timeout_s):
@@ -66,18 +67,21 @@ def _connection(table: EmbeddingTable, memory_limit: str) -> Iterator[duckdb.Duc
 
 def _check_reads_only(connection: duckdb.DuckDBPyConnection, query: str) -> None:
     """Raises QueryError for whatever is more than reading the views."""
+    statement = _one_statement(connection, query)
+    if statement.type == StatementType.EXPLAIN:
+        statement = _one_statement(connection, EXPLAIN.sub("", statement.query, count=1))
+    if statement.type != StatementType.SELECT:
+        kind = statement.type.name
+        raise QueryError(f"{kind} is not allowed: a table is only read here, by SELECT or EXPLAIN")
+    for node in _nodes(_parse_tree(connection, statement.query)):
+        _check_node(node)
+
+
+def _one_statement(connection: duckdb.DuckDBPyConnection, query: str) -> duckdb.Statement:
     statements = connection.extract_statements(query)
     if len(statements) != 1:
         raise QueryError(f"{len(statements)} statements: expected one SELECT or EXPLAIN")
-    text = statements[0].query
-    if statements[0].type == StatementType.EXPLAIN:
-        text = text[EXPLAIN.match(text).end() :]  # type: ignore[union-attr]
-        statements = connection.extract_statements(text)
-    if statements[0].type != StatementType.SELECT:
-        kind = statements[0].type.name
-        raise QueryError(f"{kind} is not allowed: a table is only read here, by SELECT or EXPLAIN")
-    for node in _nodes(_parse_tree(connection, text)):
-        _check_node(node)
+    return statements[0]
 
 
 def _parse_tree(connection: duckdb.DuckDBPyConnection, select: str) -> Any:

@@ -109,6 +109,8 @@ def test_a_damaged_sidecar_is_refused(table: EmbeddingTable) -> None:
     with pytest.raises(TableError, match="is damaged: make the prototypes again"):
         after.read_sidecar("prototypes", "a.bin")
     assert len(after.validate()) == 1
+    with pytest.raises(TableError, match=r"a-\w+.bin is missing or damaged"):
+        run_sql(after, "SELECT 1")
 
 
 def test_fields_that_a_later_version_adds_are_passed_over(table: EmbeddingTable) -> None:

@@ -148,6 +148,7 @@ READS = [
     "EXPLAIN SELECT 1",
     "-- a comment\nEXPLAIN (FORMAT json) SELECT 1",
     "/* one */ EXPLAIN ANALYZE /* two */ SELECT count(*) FROM embeddings",
+    "EXPLAIN (SELECT 1)",
     "FROM range(3)",
     "SELECT list_transform([1, 2], lambda x: x + 1)",
 ]
