@@ -149,7 +149,7 @@ def measure(
     torch.manual_seed(0)
     flops = count_flops(case)
     with torch.device(device):
-        model = SkySense(preset(case.size)).eval()
+        model = SkySense(preset(case.size)).prepare()
     run = runner(case, model, device)
     reference = run()
     results = []

@@ -53,7 +53,7 @@ class Encoder:
         self.device = torch.device(device)
         self.batch_size = batch_size
         model, self.info = _load(weights)
-        self.model = model.to(self.device).eval()
+        self.model = model.to(self.device).prepare()
         if compiled:
             self.model.compile_parts()
 

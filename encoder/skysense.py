@@ -120,6 +120,14 @@ class SkySense(nn.Module):
         cells = self.geo(fused.flatten(2).transpose(1, 2), h3_cells)  # (B, h * w, 2d)
         return torch.unflatten(cells.transpose(1, 2), 2, fused.shape[2:])
 
+    def prepare(self) -> "SkySense":
+        """Sets eval mode and computes what depends on no input; `train`, `eval` and new weights undo it."""
+        self.eval()
+        for encoder in self.encoders.values():
+            if isinstance(encoder, SwinV2):
+                encoder.cache_bias()
+        return self
+
     def compile_parts(self) -> None:
         """Compiles each encoder, head and fusion layer in place with `torch.compile`."""
         for part in (*self.encoders.values(), *self.heads.values(), *self.fusion.layers):

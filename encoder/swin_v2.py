@@ -23,6 +23,7 @@ class WindowAttention(nn.Module):
 
     coords: Tensor
     index: Tensor
+    cached_bias: Tensor | None
 
     def __init__(self, width: int, heads: int, window: int) -> None:
         super().__init__()
@@ -36,7 +37,7 @@ class WindowAttention(nn.Module):
         self.out = nn.Linear(width, width)
         self.register_buffer("coords", relative_coordinates(window), persistent=False)
         self.register_buffer("index", relative_index(window), persistent=False)
-        self.cached_bias: Tensor | None = None
+        self.register_buffer("cached_bias", None, persistent=False)
 
     def forward(self, windows: Tensor, mask: Tensor | None) -> Tensor:
         """windows (B * nW, window ** 2, C), mask (nW, window ** 2, window ** 2) additive or None."""
@@ -49,7 +50,8 @@ class WindowAttention(nn.Module):
         )
         scale = self.logit_scale.clamp(max=math.log(MAX_LOGIT_SCALE)).exp()
         q = F.normalize(q, dim=-1) * scale
-        logits = self.position_bias()[None]  # (1, heads, window ** 2, window ** 2)
+        bias = self.position_bias() if self.cached_bias is None else self.cached_bias
+        logits = bias[None]  # (1, heads, window ** 2, window ** 2)
         if mask is not None:
             images = len(windows) // len(mask)
             logits = (logits + mask[:, None]).repeat(images, 1, 1, 1)
@@ -59,18 +61,13 @@ class WindowAttention(nn.Module):
         return out
 
     def position_bias(self) -> Tensor:
-        """16 sigmoid(mlp(coords)) for each pair of tokens: (heads, window ** 2, window ** 2).
-
-        Kept after the first call in inference mode, until weights are loaded or the mode is set.
-        """
-        cached = self.cached_bias
-        if cached is not None and cached.device == self.coords.device and torch.is_inference_mode_enabled():
-            return cached
+        """16 sigmoid(mlp(coords)) for each pair of tokens: (heads, window ** 2, window ** 2)."""
         table = self.bias_mlp(self.coords).flatten(0, 2)  # ((2 window - 1) ** 2, heads)
-        bias = 16 * torch.sigmoid(table[self.index]).permute(2, 0, 1)
-        if torch.is_inference_mode_enabled():
-            self.cached_bias = bias
-        return bias
+        return 16 * torch.sigmoid(table[self.index]).permute(2, 0, 1)
+
+    def cache_bias(self) -> None:
+        """Keeps the position bias until the mode is set or weights are loaded."""
+        self.cached_bias = self.position_bias().detach()
 
     def train(self, mode: bool = True) -> "WindowAttention":
         """Sets the mode and forgets the cached bias."""
@@ -199,6 +196,12 @@ class SwinV2(nn.Module):
         self.out_norms = nn.ModuleDict(
             {str(stage): nn.LayerNorm(config.width * 2**stage, eps=eps) for stage in config.out_stages}
         )
+
+    def cache_bias(self) -> None:
+        """Computes all position biases once: they depend on no input. See `WindowAttention.cache_bias`."""
+        for module in self.modules():
+            if isinstance(module, WindowAttention):
+                module.cache_bias()
 
     def forward(self, images: Tensor) -> Tensor:
         """images (B, C, H, W) normalised -> the last stage's map (B, D, H / stride, W / stride)."""

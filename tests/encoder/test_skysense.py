@@ -160,6 +160,16 @@ def test_cell_validity_wants_half_of_the_pixels_or_takes_any() -> None:
     assert cells[1, 0].tolist() == [[False, False], [True, False]]
 
 
+def test_parts_compile_whole_and_to_the_same(model: SkySense, make_sample: Make) -> None:
+    """Without a break in the graph: a break would run most of a deep model uncompiled."""
+    batch = batch_of(model, make_sample(0), make_sample(1, dates={"s2": 3}))
+    before = model.embed(batch).embedding
+    model.prepare()
+    for part in (*model.encoders.values(), *model.heads.values(), *model.fusion.layers):
+        part.compile(backend="eager", fullgraph=True)
+    torch.testing.assert_close(model.embed(batch).embedding, before)
+
+
 def test_pool_of_no_cells_is_zero_not_nan() -> None:
     assert (pool(torch.randn(1, 4, 2, 2), torch.zeros(1, 2, 2, dtype=torch.bool)) == 0).all()
 

@@ -108,18 +108,21 @@ def test_logit_scale_is_clamped_at_one_hundred() -> None:
         assert torch.equal(attention(x, None), at_limit)
 
 
-def test_bias_is_cached_in_inference_and_forgotten_when_weights_change() -> None:
-    attention = WindowAttention(8, 2, 2).eval()
-    with torch.inference_mode():
-        assert attention.position_bias() is attention.position_bias()
-    assert attention.position_bias().requires_grad
-    other = WindowAttention(8, 2, 2)
+def test_the_cached_bias_changes_nothing_and_goes_with_mode_and_weights() -> None:
+    model, image = swin(), torch.randn(1, 3, 40, 56)
+    before = model(image)
+    model.cache_bias()
+    torch.testing.assert_close(model(image), before)
+    attention = model.stages[1][0].attention
+    assert attention.cached_bias is not None
+    assert "cached_bias" not in attention.state_dict()
+    assert attention.train().cached_bias is None
+    attention.cache_bias()
+    other = WindowAttention(16, 2, 4)
     attention.load_state_dict(other.state_dict())
-    with torch.inference_mode():
-        torch.testing.assert_close(attention.position_bias(), other.position_bias())
-        with torch.no_grad():
-            attention.bias_mlp[2].weight.zero_()
-        assert (attention.eval().position_bias() == 8).all()
+    assert attention.cached_bias is None
+    x = torch.randn(1, 16, 16)
+    assert torch.equal(attention(x, None), other(x, None))
 
 
 def test_norm_eps_is_the_configured_one() -> None:
