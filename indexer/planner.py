@@ -23,6 +23,7 @@ SELECTIVITIES = (1e-4, 1e-3, 1e-2, 0.1, 1.0)
 QUERIES = 32  # for each measurement
 K = 10  # of each measurement
 FIRST_PROBES = 8
+CLEARLY_FASTER = 0.8  # of the time of the plan so far: less would be noise
 LARGEST_K = 1_000  # beyond this, exact: an inverted file finds few of many
 CANDIDATES_PER_HIT = (20, 60, 200)  # tried; refining one costs as much as scanning one exactly
 
@@ -94,14 +95,15 @@ def choose(measured: Measured | None, matching: int, rows: int, k: int) -> Plan:
     if slowest.milliseconds * more >= exact_milliseconds:
         return EXACT
     probes = max(point.probes for point in nearest)
-    return Plan(int(probes * more), max(point.candidates_per_hit for point in nearest) * max(k, K))
+    candidates = max(point.candidates_per_hit for point in nearest) * max(k, K)
+    return Plan(int(probes * more), candidates) if candidates < matching else EXACT
 
 
 def run(
     plan: Plan, vectors: Vectors, inverted: Ivf | None, rows: RowRanges, query: Similarities, k: int
 ) -> tuple[Similarities, Rows]:
     """Carry a plan out: similarities and rows, best first, min(k, rows.count) of them whatever the plan."""
-    if inverted is not None and plan.candidates < rows.count:
+    if plan.probes and inverted is not None:
         found = inverted.candidates(query, rows, plan.candidates, plan.probes)
         if len(found) >= min(k, rows.count):
             return vectors.nearest(RowRanges.of_rows(found), query, k)
@@ -123,13 +125,14 @@ def _point(vectors: Vectors, inverted: Ivf, kind: str, share: float, rng: np.ran
     cases = list(_cases(vectors, kind, share, rng))
     exact, exact_ms = _timed(partial(_search, EXACT, vectors, None), cases)
     best = Point(kind, share, 0, 0, 1.0, exact_ms, exact_ms)
-    for per_hit in CANDIDATES_PER_HIT:
+    fewest = min((rows.count for _, rows in cases), default=0)
+    for per_hit in (some for some in CANDIDATES_PER_HIT if some * K < fewest):
         probes = FIRST_PROBES
         while probes <= inverted.lists:
             found, milliseconds = _timed(
                 partial(_search, Plan(probes, per_hit * K), vectors, inverted), cases
             )
-            if milliseconds >= best.milliseconds:
+            if milliseconds >= CLEARLY_FASTER * best.milliseconds:
                 break
             recall = float(np.mean([_share_found(*pair) for pair in zip(exact, found, strict=True)]))
             if recall >= TARGET_RECALL:

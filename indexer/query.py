@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass, replace
+from typing import Literal
 
-import h3
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from .cells import cell_at, cell_to_text, centres, distance_km, parent, parse_cell, resolution_of
+from .cells import cell_at, cell_to_text, centres, parent, parse_cell, resolution_of
 from .errors import QueryError
+from .faiss_index import Index
 from .filters import Filter
-from .schema import KEY, to_matrix
+from .locate import nearest_cell, rows_of_cell, surroundings
+from .schema import KEY
 from .segment import key_arrays
+from .table import EmbeddingTable
 from .vectors import Similarities, has_direction
-
-if TYPE_CHECKING:
-    from .table import EmbeddingTable
 
 NEARBY_KM = (
     1.0  # a place on the map stands for the nearest row this close: a chip is some hundred metres wide
@@ -86,20 +85,22 @@ class _Found:
     notes: tuple[str, ...] = ()
 
 
-def resolve(table: EmbeddingTable, query: Query, conditions: Filter) -> Resolved:
+def resolve(table: EmbeddingTable, query: Query, conditions: Filter, index: Index | None = None) -> Resolved:
     """Look the examples up and combine them (Rocchio 1971).
 
     Raises:
         QueryError: no positive, an unknown cell or column, a vector that does not fit, examples that cancel.
+        DamagedIndexError: resolve again without the index.
     """
     if not query.positives:
         raise QueryError("the query has no positive example: expected at least one cell, place or vector")
-    for column in (query.using, query.against):
-        known = ("embedding", *table.optional_columns)
-        if column not in known:
-            raise QueryError(f"the table has no vectors {column!r}: expected one of {', '.join(known)}")
-    positives = [_find(table, example, query.using, conditions) for example in query.positives]
-    negatives = [_find(table, example, query.using, conditions) for example in query.negatives]
+    if _dimension(table, query.using) != _dimension(table, query.against):
+        raise QueryError(
+            f"{query.using} and {query.against} have different dimensions: they cannot be compared"
+        )
+    book = _Book(table, index, query.using, conditions)
+    positives = [_find(book, example) for example in query.positives]
+    negatives = [_find(book, example) for example in query.negatives]
     wanted = np.stack([found.vector for found in positives])
     if query.match == "mean":
         wanted = wanted.mean(axis=0, keepdims=True)
@@ -113,104 +114,99 @@ def resolve(table: EmbeddingTable, query: Query, conditions: Filter) -> Resolved
     )
 
 
-def _find(table: EmbeddingTable, example: Example, column: str, conditions: Filter) -> _Found:
+@dataclass(frozen=True)
+class _Book:
+    """Where examples are looked up."""
+
+    table: EmbeddingTable
+    index: Index | None
+    column: str
+    conditions: Filter
+
+
+def _dimension(table: EmbeddingTable, column: str) -> int:
+    known = ("embedding", *table.optional_columns)
+    if column not in known:
+        raise QueryError(f"the table has no vectors {column!r}: expected one of {', '.join(known)}")
+    return int(table.schema.field(column).type.list_size)
+
+
+def _find(book: _Book, example: Example) -> _Found:
     if isinstance(example, Vector):
-        return _Found(_checked(table, example.values, column))
+        return _Found(_checked(book, example.values))
     if isinstance(example, LonLat):
-        return _find_place(table, example, column, conditions)
-    return _find_cell(table, example.cell, column, conditions)
+        return _find_place(book, example)
+    return _find_cell(book, example.cell)
 
 
-def _find_cell(table: EmbeddingTable, cell: int, column: str, conditions: Filter) -> _Found:
-    name, resolution = cell_to_text(cell), resolution_of(cell)
-    notes: list[str] = []
-    if resolution < table.h3_resolution:
+def _find_cell(book: _Book, cell: int) -> _Found:
+    name, resolution = cell_to_text(cell), book.table.h3_resolution
+    notes = []
+    if resolution_of(cell) < resolution:
         raise QueryError(
-            f"cell {name} has resolution {resolution}, coarser than the table's {table.h3_resolution}: "
+            f"cell {name} has resolution {resolution_of(cell)}, coarser than the table's {resolution}: "
             "expected one row's cell; to search inside a coarse cell, make it the region"
         )
-    if resolution > table.h3_resolution:
-        cell = parent(cell, table.h3_resolution)
+    if resolution_of(cell) > resolution:
+        cell = parent(cell, resolution)
         notes.append(f"cell {name} is finer than the table: its parent {cell_to_text(cell)} is compared")
-    rows = table.lookup(cell=cell, columns=[*KEY, column])
+    found = _latest(book, cell)
+    if found is None:
+        raise QueryError(_unknown(book.table, cell))
+    return replace(found, notes=(*notes, *found.notes))
+
+
+def _find_place(book: _Book, place: LonLat) -> _Found:
+    cell = cell_at(place.lon_deg, place.lat_deg, book.table.h3_resolution)
+    there = _latest(book, cell)
+    if there is not None:
+        return there
+    where, around = f"{place.lon_deg} {place.lat_deg}", surroundings(cell, NEARBY_KM)
+    nearest, away_km = nearest_cell(book.table, place.lon_deg, place.lat_deg, around)
+    found = _latest(book, nearest) if nearest is not None and away_km <= NEARBY_KM else None
+    if nearest is None or found is None:
+        raise QueryError(f"no row within {NEARBY_KM:g} km of {where}; {_unknown(book.table, cell)}")
+    note = f"no row lies at {where}: cell {cell_to_text(nearest)}, {away_km * 1000:.0f} m away, is compared"
+    return replace(found, notes=(note, *found.notes))
+
+
+def _latest(book: _Book, cell: int) -> _Found | None:
+    """The mean of a cell's rows of one period; None where the table has no such cell."""
+    rows, matrix = rows_of_cell(book.table, book.index, cell, book.column)
     if len(rows) == 0:
-        raise QueryError(_unknown(table, cell))
-    return _latest(rows, cell_to_text(cell), column, conditions, notes)
-
-
-def _latest(rows: pa.Table, name: str, column: str, conditions: Filter, notes: list[str]) -> _Found:
-    """The mean of a cell's rows of one period."""
-    matrix = to_matrix(rows[column])
+        return None
+    name, notes = cell_to_text(cell), []
     _, start_us, end_us = key_arrays(rows)
     usable = has_direction(matrix)
     if not usable.any():
-        raise QueryError(f"cell {name} has no {column}: its input lacked that modality")
-    if conditions.asks_time and (usable & conditions.holds_in_time(start_us, end_us)).any():
-        usable &= conditions.holds_in_time(start_us, end_us)
+        raise QueryError(f"cell {name} has no {book.column}: its input lacked that modality")
+    in_time = usable & book.conditions.holds_in_time(start_us, end_us)
+    usable = in_time if in_time.any() else usable
     latest = max(np.flatnonzero(usable).tolist(), key=lambda row: (end_us[row], start_us[row]))
-    if len(np.unique(np.stack([start_us, end_us])[:, usable], axis=1).T) > 1:
+    of_period = usable & (start_us == start_us[latest]) & (end_us == end_us[latest])
+    if (usable & ~of_period).any():
         start, end = (rows[side][latest].as_py() for side in KEY[2:])
         notes.append(f"cell {name} has several periods: {start:%Y-%m-%d} to {end:%Y-%m-%d} is compared")
-    usable &= (start_us == start_us[latest]) & (end_us == end_us[latest])
-    if usable.sum() > 1:
-        notes.append(f"cell {name} has {usable.sum()} samples: their mean is compared")
-    vector = _unit(matrix[usable].astype(np.float32).mean(axis=0), f"the mean of cell {name}")
-    return _Found(vector, frozenset(keys_of(rows.filter(pa.array(usable)))), tuple(notes))
-
-
-def _find_place(table: EmbeddingTable, place: LonLat, column: str, conditions: Filter) -> _Found:
-    cell = cell_at(place.lon_deg, place.lat_deg, table.h3_resolution)
-    rows = table.lookup(cell=cell, columns=[*KEY, column])
-    if len(rows):
-        return _latest(rows, cell_to_text(cell), column, conditions, [])
-    disc = _disc(cell, NEARBY_KM)
-    nearest, away_km = _nearest_cell(table, place.lon_deg, place.lat_deg, disc)
-    if nearest is None or away_km > NEARBY_KM:
-        raise QueryError(
-            f"no row within {NEARBY_KM:g} km of {place.lon_deg} {place.lat_deg}; {_unknown(table, cell)}"
-        )
-    name = cell_to_text(nearest)
-    where = f"{place.lon_deg} {place.lat_deg}"
-    note = f"no row lies at {where}: cell {name}, {away_km * 1000:.0f} m away, is compared"
-    return _latest(table.lookup(cell=nearest, columns=[*KEY, column]), name, column, conditions, [note])
-
-
-def _disc(cell: int, radius_km: float) -> list[int]:
-    """Coarse cells that hold all within a distance of a cell: an ancestor so wide, and its neighbours."""
-    resolution = resolution_of(cell)
-    while resolution > 0 and h3.average_hexagon_edge_length(resolution, "km") < radius_km:
-        resolution -= 1
-    return [h3.str_to_int(c) for c in h3.grid_disk(h3.int_to_str(parent(cell, resolution)), 1)]
-
-
-def _nearest_cell(
-    table: EmbeddingTable, lon_deg: float, lat_deg: float, within: Sequence[int] | None = None
-) -> tuple[int | None, float]:
-    """The table's cell whose centre is nearest to a point, and how far, in kilometres."""
-    nearest, least_km = None, np.inf
-    for batch in table.scan(["h3_cell"], cells=within):
-        cells = np.unique(batch["h3_cell"].to_numpy())
-        away_km = distance_km(lon_deg, lat_deg, *centres(cells))
-        if away_km.size and away_km.min() < least_km:
-            nearest, least_km = int(cells[away_km.argmin()]), float(away_km.min())
-    return nearest, least_km
+    if of_period.sum() > 1:
+        notes.append(f"cell {name} has {of_period.sum()} samples: their mean is compared")
+    vector = _unit(matrix[of_period].astype(np.float32).mean(axis=0), f"the mean of cell {name}")
+    return _Found(vector, frozenset(keys_of(rows.filter(pa.array(of_period)))), tuple(notes))
 
 
 def _unknown(table: EmbeddingTable, cell: int) -> str:
     lon_deg, lat_deg = (float(value[0]) for value in centres([cell]))
-    nearest, away_km = _nearest_cell(table, lon_deg, lat_deg)
+    nearest, away_km = nearest_cell(table, lon_deg, lat_deg)
     if nearest is None:
         return "the table is empty: embed something first"
     name = cell_to_text(nearest)
     return f"the table has no cell {cell_to_text(cell)}: the nearest is {name}, {away_km:.3g} km away"
 
 
-def _checked(table: EmbeddingTable, values: NDArray[np.floating], column: str) -> Similarities:
-    vector = np.asarray(values, np.float32).reshape(-1)
-    dimension = table.schema.field(column).type.list_size
+def _checked(book: _Book, values: NDArray[np.floating]) -> Similarities:
+    vector, dimension = np.asarray(values, np.float32).reshape(-1), _dimension(book.table, book.column)
     if vector.shape != (dimension,):
         raise QueryError(
-            f"the query vector has {vector.size} dimensions, {column} of this table has {dimension}"
+            f"the query vector has {vector.size} dimensions, {book.column} of this table has {dimension}"
         )
     return _unit(vector, "the query vector")
 

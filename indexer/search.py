@@ -59,19 +59,31 @@ def search(
     """
     if k < 1:
         raise QueryError(f"k = {k}: expected 1 or more")
-    resolved = resolve(table, query, filter)
-    if include_query:
-        resolved = replace(resolved, own_rows=frozenset())
     index, notes = open_index(table)
-    find = partial(_find, table, index, query.against, resolved, filter)
     try:
-        answer = find(k) if diversity is None else _find_diverse(find, k, diversity)
+        resolved, answer = _answer(table, index, query, k, filter, include_query, diversity)
     except DamagedIndexError as error:
         notes = (*notes, f"the index is not used ({error}): run `skyhex index`")
-        index, find = None, partial(_find, table, None, query.against, resolved, filter)
-        answer = find(k) if diversity is None else _find_diverse(find, k, diversity)
+        index = None
+        resolved, answer = _answer(table, index, query, k, filter, include_query, diversity)
     rows = _fetch(table, answer.best)
     return Hits(rows, str(answer), (*resolved.notes, *notes, *_notes(table, index, answer, rows)))
+
+
+def _answer(
+    table: EmbeddingTable,
+    index: Index | None,
+    query: Query,
+    k: int,
+    conditions: Filter,
+    include_query: bool,
+    diversity: Diversity | None,
+) -> tuple[Resolved, Answer]:
+    resolved = resolve(table, query, conditions, index)
+    if include_query:
+        resolved = replace(resolved, own_rows=frozenset())
+    find = partial(_find, table, index, query.against, resolved, conditions)
+    return resolved, find(k) if diversity is None else _find_diverse(find, k, diversity)
 
 
 def _find(
@@ -120,7 +132,7 @@ def _fetch(table: EmbeddingTable, best: Best) -> pa.Table:
 def _notes(table: EmbeddingTable, index: Index | None, answer: Answer, rows: pa.Table) -> Iterator[str]:
     if answer.matching == 0:
         yield "no row matches the filter"
-    periods = len(set(zip(*(rows[name].to_pylist() for name in KEY[2:]), strict=True)))
+    periods = rows.group_by(list(KEY[2:])).aggregate([]).num_rows
     if periods > 1:
         yield f"the results mix {periods} periods: narrow the dates to compare like with like"
     if index is None:

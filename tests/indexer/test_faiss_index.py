@@ -249,19 +249,21 @@ def test_the_plan_is_that_of_the_nearest_smaller_share() -> None:
     points += [Point("region", 0.1, 64, 20, 0.99, 1, 10), Point("random", 0.1, 128, 60, 0.99, 2, 10)]
     points += [Point(kind, 1.0, 16, 20, 0.99, 1, 100) for kind in ("region", "random")]
     measured = Measured(tuple(points))
-    assert choose(None, 500, 1000, 10).probes == 0
-    assert choose(measured, 5, 1000, 10).probes == 0
-    assert choose(measured, 50, 1000, 10).probes == 0
-    assert choose(measured, 500, 1000, 10) == Plan(128, 600)
-    assert choose(measured, 1000, 1000, 10) == Plan(16, 200)
-    assert choose(measured, 1000, 1000, 90) == Plan(48, 1800)
-    assert choose(measured, 1000, 1000, 5000).probes == 0
+    n = 1_000_000
+    assert choose(None, n // 2, n, 10).probes == 0
+    assert choose(measured, n // 200, n, 10).probes == 0
+    assert choose(measured, n // 20, n, 10).probes == 0
+    assert choose(measured, n // 2, n, 10) == Plan(128, 600)
+    assert choose(measured, n, n, 10) == Plan(16, 200)
+    assert choose(measured, n, n, 90) == Plan(48, 1800)
+    assert choose(measured, n, n, 5000).probes == 0
+    assert choose(measured, 150, 150, 10).probes == 0, "fewer rows than candidates"
 
 
 def test_large_tables_get_an_inverted_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(segment_files, "EXACT_ROWS", 50)
     plan = [
-        Point(kind, s, 4, 60, 0.99, 1e-9, 1.0) for s in planner.SELECTIVITIES for kind in ("region", "random")
+        Point(kind, s, 8, 30, 0.99, 1e-9, 1.0) for s in planner.SELECTIVITIES for kind in ("region", "random")
     ]
     monkeypatch.setattr(segment_files, "measure", lambda vectors, inverted: Measured(tuple(plan)))
     table = place_table(tmp_path, n=300)

@@ -9,7 +9,9 @@ import pytest
 
 from indexer import cells
 from indexer.errors import QueryError
+from indexer.faiss_index import build_index, open_index
 from indexer.filters import Filter
+from indexer.locate import rows_of_cell
 from indexer.query import Cell, LonLat, Query, Vector, resolve
 from indexer.schema import to_matrix
 from indexer.table import EmbeddingTable
@@ -122,3 +124,19 @@ def test_columns_must_be_there_and_so_must_the_vector(table: EmbeddingTable) -> 
     without = next(cell for cell, n in counts.items() if n == 0)
     with pytest.raises(QueryError, match="no embedding_s1"):
         resolve(table, Query((Cell(without),), using="embedding_s1"), ANY)
+
+
+def test_an_index_gives_the_same_rows_as_parquet(tmp_path: Path) -> None:
+    table = place_table(tmp_path)
+    build_index(table)
+    index, rows = open_index(table)[0], whole(table)
+    for cell in rows["h3_cell"].to_pylist()[::9]:
+        for column in ("embedding", "embedding_s1"):
+            keys, matrix = rows_of_cell(table, index, cell, column)
+            keys_read, matrix_read = rows_of_cell(table, None, cell, column)
+            assert keys.equals(keys_read)
+            np.testing.assert_array_equal(matrix, matrix_read)
+    moved = table.upsert(place_rows(rows["h3_cell"].to_numpy()[:1], years=(2024,), seed=5))
+    old, new = (rows_of_cell(t, index, rows["h3_cell"][0].as_py(), "embedding")[1] for t in (table, moved))
+    assert not np.array_equal(old, new), "a replaced row is read from its new part"
+    assert len(rows_of_cell(table, index, cells.cell_at(0, 0, 9), "embedding")[0]) == 0
