@@ -99,6 +99,34 @@ def chips(
 
 
 @eval_app.command()
+def images(
+    folders: Annotated[list[Path], typer.Argument(help="A folder per class each, or BigEarthNet patches.")],
+    weights: Weights = "nano",
+    device: Device = "auto",
+    protocol: Protocol = "all",
+    seed: Seed = 0,
+    allow_l1c: AllowL1C = False,
+    max_queries: MaxQueries = 600,
+    max_database: MaxDatabase = 1400,
+    json_file: JsonFile = None,
+    report: ReportDir = None,
+) -> None:
+    """Folders of labelled images: RGB or Sentinel-2, one label each or several."""
+    from experiments.retrieval.image_case import image_case
+    from experiments.retrieval.options import Encoders
+    from experiments.retrieval.run import report_of
+
+    options = replace(
+        _options(weights, device, protocol, "test", seed, None, allow_l1c),
+        max_queries=max_queries,
+        max_database=max_database,
+    )
+    encoders = Encoders.load(options)
+    cases = _each(folders, lambda folder: image_case(folder, encoders, options))
+    _give(report_of(cases, options, encoders.info), json_file, report)
+
+
+@eval_app.command()
 def vectors(
     paths: Annotated[list[Path], typer.Argument(help="Parquet files: embedding, label, ...; ours first.")],
     protocol: Protocol = "all",

@@ -14,23 +14,30 @@ from .protocols import masked_moments, standardised
 
 RCF_FILTERS = 256  # each gives two features: 512
 RCF_BIAS = 1.0
-RCF_PATCHES = 20_000  # windows that the whitening is learned from, at most
+RCF_IMAGES = 400  # that bands are standardised and whitening is learned from, at most
+RCF_PATCHES = 20_000  # windows that whitening is learned from
+RCF_POSITIONS = 64  # of a filter along each side, at most
+RCF_WINDOWS = 100_000  # at a time: bounds memory
+ROWS = 256  # at a time: bounds memory
 RIDGES = (0.01, 0.1, 1.0, 10.0)
 CCA_DIMENSIONS = (4, 8, 16, 32)
 
 
 def statistics(values: np.ndarray) -> np.ndarray:
     """Mean, deviation, maximum and minimum of each band: (n, ..., C) with NaN -> (n, 4C)."""
-    flat = values.reshape(len(values), -1, values.shape[-1]).astype(np.float64)  # (n, pixels or steps, C)
+    flat = values.reshape(len(values), -1, values.shape[-1])  # (n, pixels or steps, C)
+    return np.concatenate([_statistics(flat[i : i + ROWS]) for i in range(0, len(flat), ROWS)])
+
+
+def _statistics(flat: np.ndarray) -> np.ndarray:
     seen = np.isfinite(flat)
-    count = seen.sum(axis=1)
-    some = count > 0
-    mean = np.where(seen, flat, 0).sum(axis=1) / np.maximum(count, 1)
-    deviation = np.sqrt((np.where(seen, flat - mean[:, None], 0) ** 2).sum(axis=1) / np.maximum(count, 1))
+    count = np.maximum(seen.sum(axis=1), 1)
+    mean = np.where(seen, flat, 0).sum(axis=1, dtype=np.float64) / count
+    deviation = np.sqrt((np.where(seen, flat - mean[:, None], 0) ** 2).sum(axis=1) / count)
     high = np.where(seen, flat, -np.inf).max(axis=1)
     low = np.where(seen, flat, np.inf).min(axis=1)
-    parts = [np.where(some, part, np.nan) for part in (mean, deviation, high, low)]
-    return np.concatenate(parts, axis=1)
+    some = seen.any(axis=1)
+    return np.concatenate([np.where(some, part, np.nan) for part in (mean, deviation, high, low)], axis=1)
 
 
 def random_convolutions(
@@ -49,22 +56,29 @@ def random_convolutions(
     """
     rng = np.random.default_rng(seed)
     n, h, w, c = images.shape
-    mean, std = masked_moments(images[fit_on].reshape(-1, c))
-    scaled = np.nan_to_num((images - mean) / np.where(std > 0, std, 1)).astype(np.float32)
+    few = images[np.sort(rng.permutation(fit_on)[:RCF_IMAGES])]
+    mean, std = masked_moments(few.reshape(-1, c))
     side = (min(side[0], h), min(side[1], w))
-    filters = _whitened_filters(scaled[fit_on], side, rng) if whitened else _gaussian(side, c, rng)
-    out = np.empty((n, 2 * len(filters[0].T)), dtype=np.float32)
-    for start in range(0, n, 256):
-        windows = _windows(scaled[start : start + 256], side)  # (b, positions, kh * kw * C)
-        response = windows @ filters[0] - filters[1]
+
+    def scaled(part: np.ndarray) -> np.ndarray:
+        return np.asarray(np.nan_to_num((part - mean) / np.where(std > 0, std, 1)), dtype=np.float32)
+
+    filters, offset = _whitened_filters(scaled(few), side, rng) if whitened else _gaussian(side, c, rng)
+    out = np.empty((n, 2 * RCF_FILTERS), dtype=np.float32)
+    rows = max(1, RCF_WINDOWS // (min(h, RCF_POSITIONS) * min(w, RCF_POSITIONS)))
+    for start in range(0, n, rows):
+        windows = _windows(scaled(images[start : start + rows]), side)  # (b, positions, kh * kw * C)
+        response = windows @ filters - offset
         both = [np.maximum(sign * response - RCF_BIAS, 0).mean(axis=1) for sign in (1, -1)]
-        out[start : start + 256] = np.concatenate(both, axis=1)
+        out[start : start + rows] = np.concatenate(both, axis=1)
     return out
 
 
 def _windows(images: np.ndarray, side: tuple[int, int]) -> np.ndarray:
-    """(b, H, W, C) -> (b, positions, kh * kw * C)."""
+    """(b, H, W, C) -> (b, positions, kh * kw * C); of a large image, an even grid of positions."""
     view = np.lib.stride_tricks.sliding_window_view(images, side, axis=(1, 2))  # (b, y, x, C, kh, kw)
+    y, x = (-(-n // RCF_POSITIONS) for n in view.shape[1:3])
+    view = view[:, ::y, ::x]
     return view.reshape(len(images), view.shape[1] * view.shape[2], -1)
 
 
@@ -79,10 +93,9 @@ def _whitened_filters(
     images: np.ndarray, side: tuple[int, int], rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     """Windows of the data, whitened, as filters on whitened windows: (kh * kw * C, F), and offsets (F,)."""
-    few = images[rng.choice(len(images), size=min(len(images), 400), replace=False)]
-    windows = _windows(few, side)
-    windows = windows.reshape(-1, windows.shape[2])
-    windows = windows[rng.choice(len(windows), size=min(len(windows), RCF_PATCHES), replace=False)]
+    view = np.lib.stride_tricks.sliding_window_view(images, side, axis=(1, 2))  # (n, y, x, C, kh, kw)
+    at = rng.integers(0, np.array(view.shape[:3])[:, None], size=(3, RCF_PATCHES))
+    windows = view[tuple(at)].reshape(RCF_PATCHES, -1)
     mean = windows.mean(axis=0)
     values, axes = np.linalg.eigh(np.cov((windows - mean).T) + 0.1 * np.eye(windows.shape[1]))
     whiten = (axes / np.sqrt(values)) @ axes.T  # symmetric: ZCA
@@ -119,11 +132,17 @@ class CCA:
         held = hold_out(block, 0.3)
         if not held.any():
             return cls.fit(x, y, 1.0, 16)
+        widest = max(CCA_DIMENSIONS)
+        fits = {ridge: cls.fit(x[~held], y[~held], ridge, widest) for ridge in RIDGES}
         best = max(
             ((ridge, k) for ridge in RIDGES for k in CCA_DIMENSIONS),
-            key=lambda dial: cls.fit(x[~held], y[~held], *dial).mean_reciprocal_rank(x[held], y[held]),
+            key=lambda dial: fits[dial[0]].first(dial[1]).mean_reciprocal_rank(x[held], y[held]),
         )
         return cls.fit(x, y, *best)
+
+    def first(self, k: int) -> "CCA":
+        """The k directions that agree most."""
+        return CCA(self.x_axes[:, :k], self.y_axes[:, :k])
 
     def project(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Both sensors in the common space, (n, k) each."""

@@ -1,7 +1,5 @@
 """Labelled patches of a catalog -> vectors of ours and of every baseline, for `skyhex eval chips`."""
 
-import time
-from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
@@ -11,16 +9,15 @@ from data.sample import InputError
 from data.training_rules import SplitRules
 
 from . import baselines
-from .candidates import FLOAT32_BYTES, encoder_candidate, encoder_pairs, timed
+from .candidates import FLOAT32_BYTES, encoder_candidate, timed
 from .chip_sets import PatchSet, read_patches
-from .embedding import Embedded, embed_small
-from .image_features import draw_sample, image_baselines, raw_and_statistics
+from .embedding import embed_small
+from .image_features import draw_sample, image_baselines
+from .image_pairs import image_pairs
 from .options import Encoders, Options
 from .pictures import Exhibit
 from .problem import Problem, leave_place_out, one_hot
-from .protocols import finite_rows
-from .run import Case, Pairs
-from .sheet import Candidate, Pair
+from .run import Case
 
 SPLIT_FILE = "split.json"  # beside the catalog
 
@@ -48,13 +45,9 @@ def chip_case(catalog: Path, encoders: Encoders, options: Options, *, cells: int
         *image_baselines(patches.samples, px_per_cell, np.arange(len(patches)), options.seed),
         timed("lon/lat alone", FLOAT32_BYTES, lambda: baselines.position(patches.lon_deg, patches.lat_deg)),
     )
-    both = finite_rows(ours.by_modality["s1"], ours.by_modality["s2"])
-    return Case(
-        problem,
-        candidates,
-        Exhibit(problem, ours.fused, partial(draw_sample, patches.samples)),
-        _pairs(patches, problem.asking(both), both, ours, untrained, px_per_cell),
-    )
+    pairs = image_pairs(patches.samples, problem, ours, untrained, px_per_cell)
+    exhibit = Exhibit(problem, ours.fused, partial(draw_sample, patches.samples))
+    return Case(problem, candidates, exhibit, pairs)
 
 
 def _of_split(patches: PatchSet, split: Path, part: str) -> tuple[PatchSet, np.ndarray]:
@@ -97,34 +90,3 @@ def patch_problem(patches: PatchSet, asked: np.ndarray) -> Problem:
     position = (patches.lon_deg, patches.lat_deg)
     folds = leave_place_out(patches.place, queries)
     return Problem(patches.name, labels, classes, patches.place, *position, folds, tuple(notes))
-
-
-def _pairs(
-    patches: PatchSet,
-    problem: Problem,
-    both: np.ndarray,
-    ours: Embedded,
-    untrained: list[Embedded],
-    px_per_cell: Mapping[str, int],
-) -> Pairs | None:
-    """S1 against S2 of the same patch, among the patches of its place. CCA needs two places to learn from."""
-    if len(set(patches.place[both])) < 3:
-        return None
-    started = time.perf_counter()
-    x, y = (raw_and_statistics(patches.samples, m, px_per_cell, np.flatnonzero(both)) for m in ("s1", "s2"))
-    projected = _cca_by_place(problem, both, x, y)
-    ms = 1000 * (time.perf_counter() - started) / len(x)
-    cca = Candidate("CCA of raw patches", (projected,), FLOAT32_BYTES * projected[0].shape[1], ms)
-    return Pairs(problem, "S1", "S2", (*encoder_pairs(ours, untrained, "s1", "s2"), cca))
-
-
-def _cca_by_place(problem: Problem, both: np.ndarray, x: np.ndarray, y: np.ndarray) -> Pair:
-    """For each place, fitted on the raw patches of all others."""
-    k = max(baselines.CCA_DIMENSIONS)
-    out = np.zeros((len(x), k)), np.zeros((len(x), k))
-    for fold in problem.folds:
-        fit_on = fold.database[both[fold.database]]
-        cca = baselines.CCA.chosen(x[fit_on], y[fit_on], problem.block[fit_on])
-        for whole, part in zip(out, cca.project(x[fold.query], y[fold.query]), strict=True):
-            whole[fold.query, : part.shape[1]] = part
-    return out

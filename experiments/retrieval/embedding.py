@@ -13,6 +13,7 @@ import torch
 
 from data.sample import Sample
 from encoder.batch import buckets, check_sample, collate, window_shape
+from encoder.config import SkySenseConfig
 from encoder.skysense import SkySense
 
 MAX_PADDING = 0.1  # share of a batch's date slots that may be empty
@@ -41,7 +42,7 @@ def embed_small(model: SkySense, samples: Sequence[Sample | None], *, batch_size
     shown = [sample for sample in samples if sample is not None]
     for sample in shown:
         check_sample(sample, config.px_per_cell)
-    shapes = [window_shape(sample, 1, config.up_scale) for sample in shown]
+    shapes = [window_shape(sample, _least_cells(sample, config), config.up_scale) for sample in shown]
     started = time.perf_counter()
     for group in buckets(shown, shapes, config.px_per_cell, batch_size, MAX_PADDING):
         rows = [present[i] for i in group]
@@ -51,6 +52,11 @@ def embed_small(model: SkySense, samples: Sequence[Sample | None], *, batch_size
             alone[name][rows] = vectors
     spent = time.perf_counter() - started
     return Embedded(fused, alone, 1000 * spent / max(len(shown), 1))
+
+
+def _least_cells(sample: Sample, config: SkySenseConfig) -> int:
+    """The windowed attention of the aerial encoder needs the model's whole window."""
+    return config.window_cells if "hr" in sample.series else 1
 
 
 def _run(

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 RCF_SIDE = (3, 3)
+RAW_SIDE, CCA_SIDE = 16, 4  # px: images are averaged down to these
 SHOWN = {"hr": ([0, 1, 2], 0, 255), "s2": ([2, 1, 0], 0, 3000), "s1": ([0], -25, 0)}  # bands, black, white
 
 
@@ -53,10 +54,19 @@ def image_baselines(
 
     return [
         timed("image statistics", FLOAT32_BYTES, lambda: joined([baselines.statistics(i) for i in images])),
-        timed("raw pixels", INT16_BYTES, lambda: joined([i.reshape(len(i), -1) for i in images])),
+        timed("raw pixels", INT16_BYTES, lambda: joined([shrunk(i, RAW_SIDE) for i in images])),
         timed("RCF, Gaussian", FLOAT32_BYTES, lambda: convolved(False)),
         timed("RCF, whitened patches", FLOAT32_BYTES, lambda: convolved(True)),
     ]
+
+
+def shrunk(images: np.ndarray, side: int) -> np.ndarray:
+    """Pixels as features, averaged to at most `side` x `side`: (n, H, W, C) -> (n, h * w * C)."""
+    n, height, width, bands = images.shape
+    by = -(-max(height, width) // side)
+    h, w = height // by, width // by
+    blocks = images[:, : h * by, : w * by].reshape(n, h, by, w, by, bands)
+    return np.asarray(blocks.mean(axis=(2, 4)).reshape(n, -1))
 
 
 def raw_and_statistics(
@@ -64,7 +74,7 @@ def raw_and_statistics(
 ) -> np.ndarray:
     """One modality's pixels and statistics, standardised: what CCA sees."""
     image = composites(samples, modality, px_per_cell)
-    both = [image.reshape(len(image), -1), baselines.statistics(image)]
+    both = [shrunk(image, CCA_SIDE), baselines.statistics(image)]
     return standardised(np.concatenate(both, axis=1), fit_on)
 
 

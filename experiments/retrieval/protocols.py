@@ -145,12 +145,14 @@ def cross_modal_chance(problem: Problem) -> ScoreTable:
 
 def majority(problem: Problem) -> tuple[ScoreTable, ScoreTable]:
     """The most frequent class of the database, as the only hit and as the only answer."""
-    shares = []
+    hits, answers = [], []
     for fold in problem.folds:
+        truth = problem.labels[fold.query]
         top = problem.labels[fold.database].sum(axis=0).argmax()
-        shares.append(problem.labels[fold.query][:, top].astype(float))
-    hit = np.concatenate(shares)
-    return {"mAP@20": hit, "P@10": hit}, {"kNN-5": hit, "kNN-20": hit, "linear": hit}
+        hits.append(truth[:, top].astype(float))
+        answers.append(_agreement(np.eye(truth.shape[1], dtype=bool)[[top] * len(truth)], truth))
+    hit, answer = np.concatenate(hits), np.concatenate(answers)
+    return {"mAP@20": hit, "P@10": hit}, dict.fromkeys(PROBES, answer)
 
 
 def chance(problem: Problem, seed: int) -> tuple[ScoreTable, ScoreTable]:
@@ -161,8 +163,7 @@ def chance(problem: Problem, seed: int) -> tuple[ScoreTable, ScoreTable]:
     for fold in problem.folds:
         drawn = rng.choice(fold.database, size=len(fold.query))
         answers.append(_agreement(problem.labels[drawn], problem.labels[fold.query]))
-    hit = np.concatenate(answers)
-    return zero_shot(problem, noise), {"kNN-5": hit, "kNN-20": hit, "linear": hit}
+    return zero_shot(problem, noise), dict.fromkeys(PROBES, np.concatenate(answers))
 
 
 def standardised(features: np.ndarray, rows: np.ndarray) -> np.ndarray:

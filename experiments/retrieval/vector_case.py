@@ -1,7 +1,7 @@
 """Embeddings made by any model, as Parquet: each file one candidate, judged beside the first.
 
 Columns: `embedding` (list of numbers), `label` (string, or list of strings), and as there are: `id`, `split`
-("train", "test"), `block` or `place` (held out together), `lon` and `lat`, `ms` (milliseconds that an item took).
+("train", "test"), `block` or `place` (held out together), `lon` and `lat`, `ms` (that an item took).
 """
 
 from collections.abc import Sequence

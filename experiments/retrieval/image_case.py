@@ -1,0 +1,60 @@
+"""Folders of labelled images -> vectors of ours and of every baseline, for `skyhex eval images`."""
+
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from . import baselines
+from .blocks import hold_out
+from .candidates import FLOAT32_BYTES, encoder_candidate, timed
+from .embedding import embed_small
+from .image_features import draw_sample, image_baselines
+from .image_pairs import image_pairs
+from .image_sets import ImageSet, read_images
+from .options import Encoders, Options
+from .pictures import Exhibit
+from .problem import Problem, many_hot, split_fold
+from .run import Case
+
+HELD_OUT = 0.3  # share of the blocks that serve as queries
+
+
+def image_case(folder: Path, encoders: Encoders, options: Options) -> Case:
+    """Blocks of images are held out as queries, images without positions at random.
+
+    Raises:
+        InputError: a folder of no known layout, or nothing to compare.
+    """
+    found = read_images(
+        folder,
+        encoders.spec,
+        allow_l1c=options.rules.allow_l1c,
+        at_most=options.max_queries + options.max_database,
+        seed=options.seed,
+    )
+    problem = image_problem(found)
+    fit_on = problem.folds[0].database
+    ours = embed_small(encoders.ours, found.samples, batch_size=16)
+    untrained = [embed_small(model, found.samples, batch_size=16) for model in encoders.untrained]
+    px_per_cell = encoders.spec.px_per_cell
+    candidates = [
+        encoder_candidate("ours", [ours]),
+        encoder_candidate("untrained encoder", untrained),
+        *image_baselines(found.samples, px_per_cell, fit_on, options.seed),
+    ]
+    if np.isfinite(found.lon_deg).all():
+        place = partial(baselines.position, found.lon_deg, found.lat_deg)
+        candidates.append(timed("lon/lat alone", FLOAT32_BYTES, place))
+    pairs = image_pairs(found.samples, problem, ours, untrained, px_per_cell)
+    exhibit = Exhibit(problem, ours.fused, partial(draw_sample, found.samples))
+    return Case(problem, tuple(candidates), exhibit, pairs)
+
+
+def image_problem(found: ImageSet) -> Problem:
+    """Held-out blocks against the rest."""
+    labels, classes = many_hot(found.labels)
+    query = hold_out(found.block, HELD_OUT)
+    position = (found.lon_deg, found.lat_deg)
+    fold, note = split_fold(query, ~query, *position, found.name)
+    return Problem(found.name, labels, classes, found.block, *position, (fold,), (*found.notes, note))

@@ -1,0 +1,256 @@
+"""Folders of labelled images -> samples.
+
+Two layouts: a folder per class (EuroSAT, AID, RESISC45), and BigEarthNet's, a folder per patch with a file
+per band and `*_labels_metadata.json`, where a Sentinel-1 patch names its Sentinel-2 partner.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import h3
+import numpy as np
+import rasterio
+from PIL import Image
+from rasterio.warp import transform
+
+from data.modality import MODALITIES
+from data.sample import ImageSeries, InputError, Sample, SampleSpec
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff")
+BLOCK_RESOLUTION = 5  # H3
+PERIOD = (
+    datetime(2015, 1, 1, tzinfo=UTC),
+    datetime(2100, 1, 1, tzinfo=UTC),
+)  # dates of single images: unknown
+L2A_12 = ("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "B11", "B12")
+L1C_13 = (*L2A_12[:10], "B10", "B11", "B12")
+EUROSAT_13 = (*L2A_12[:8], "B09", "B10", "B11", "B12", "B8A")
+LARGEST_S2_CELLS = 16  # side of an S2 image that goes in whole, grid cells
+
+
+@dataclass(frozen=True)
+class LabelledImage:
+    """One item's pixels by modality, before it is put on the model's grid."""
+
+    id: str
+    labels: tuple[str, ...]
+    pixels: Mapping[str, np.ndarray]  # modality -> (C, H, W)
+    day_of_year: int = 0  # 0 = unknown
+    lon_deg: float = float("nan")
+    lat_deg: float = float("nan")
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """n labelled images on one grid."""
+
+    name: str
+    samples: list[Sample]
+    labels: list[tuple[str, ...]]
+    block: np.ndarray  # (n,) str
+    lon_deg: np.ndarray  # (n,), NaN = unknown
+    lat_deg: np.ndarray
+    notes: tuple[str, ...]
+
+
+def read_images(folder: Path, spec: SampleSpec, *, allow_l1c: bool, at_most: int, seed: int) -> ImageSet:
+    """Read at most `at_most` items of a folder, drawn at random.
+
+    Raises:
+        InputError: neither layout, an image that cannot be read, or values in another unit.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder} is no folder; expected one folder per class, or BigEarthNet patches.")
+    is_big_earth = any(folder.glob("*/*_labels_metadata.json"))
+    found = list(
+        _big_earth_net(folder, at_most, seed) if is_big_earth else _class_folders(folder, at_most, seed)
+    )
+    if not found:
+        raise InputError(
+            f"{folder} holds no images; expected CLASS/NAME.jpg or .tif, or BigEarthNet patches."
+        )
+    notes = _checked(folder, found, allow_l1c)
+    grid = _common_grid(found, spec)
+    lon, lat = (np.array([getattr(image, name) for image in found]) for name in ("lon_deg", "lat_deg"))
+    block, split_note = _blocks(found, lon, lat)
+    return ImageSet(
+        folder.name,
+        [to_sample(image, grid, spec) for image in found],
+        [image.labels for image in found],
+        block,
+        lon,
+        lat,
+        (*notes, split_note),
+    )
+
+
+def _some(paths: Sequence[Path], at_most: int, seed: int) -> list[Path]:
+    order = np.random.default_rng(seed).permutation(len(paths))[:at_most]
+    return [paths[i] for i in np.sort(order)]
+
+
+def _class_folders(folder: Path, at_most: int, seed: int) -> Iterator[LabelledImage]:
+    paths = sorted(path for path in folder.glob("*/*") if path.suffix.lower() in SUFFIXES)
+    for path in _some(paths, at_most, seed):
+        pixels, lon, lat = _read(path)
+        named = {"hr": pixels} if pixels.dtype == np.uint8 else {"s2": _ten_bands(path, pixels)}
+        yield LabelledImage(path.stem, (path.parent.name,), named, 0, lon, lat)
+
+
+def _read(path: Path) -> tuple[np.ndarray, float, float]:
+    """(C, H, W) and the centre's longitude and latitude, NaN where the file gives no position."""
+    try:
+        if path.suffix.lower() in (".tif", ".tiff"):
+            with rasterio.open(path) as raster:
+                pixels = raster.read()
+                return (pixels[:3] if pixels.dtype == np.uint8 else pixels, *_centre(raster))
+        with Image.open(path) as image:
+            return np.asarray(image.convert("RGB")).transpose(2, 0, 1), float("nan"), float("nan")
+    except (OSError, rasterio.errors.RasterioError) as error:
+        raise InputError(f"{path} cannot be read ({error}); expected an image.") from error
+
+
+def _centre(raster: rasterio.DatasetReader) -> tuple[float, float]:
+    if raster.crs is None:
+        return float("nan"), float("nan")
+    x, y = raster.transform * (raster.width / 2, raster.height / 2)
+    (lon,), (lat,) = transform(raster.crs, "OGC:CRS84", [x], [y])
+    return lon, lat
+
+
+def _ten_bands(path: Path, pixels: np.ndarray) -> np.ndarray:
+    """The S2 modality's ten bands of 10, 12 or 13. The cirrus band, the darkest, tells orders apart."""
+    orders = {10: MODALITIES["s2"].bands, 12: L2A_12, 13: L1C_13}
+    if len(pixels) not in orders:
+        raise InputError(
+            f"{path} has {len(pixels)} bands; expected 3 of 8 bit, or 10, 12 or 13 of Sentinel-2."
+        )
+    order: Sequence[str] = orders[len(pixels)]
+    if len(pixels) == 13 and np.median(pixels, axis=(1, 2)).argmin() == EUROSAT_13.index("B10"):
+        order = EUROSAT_13
+    return pixels[[order.index(band) for band in MODALITIES["s2"].bands]]
+
+
+def _big_earth_net(folder: Path, at_most: int, seed: int) -> Iterator[LabelledImage]:
+    radar = {}
+    optical = []
+    for path in sorted(folder.glob("*/*_labels_metadata.json")):
+        about = json.loads(path.read_text(encoding="utf-8"))
+        if "corresponding_s2_patch" in about:
+            radar[about["corresponding_s2_patch"]] = path.parent
+        else:
+            optical.append(path)
+    for path in _some(optical, at_most, seed):
+        about = json.loads(path.read_text(encoding="utf-8"))
+        patch = path.parent
+        s2, lon, lat = _stacked(patch, MODALITIES["s2"].bands)
+        pixels = {"s2": s2}
+        if patch.name in radar:
+            pixels["s1"] = _stacked(radar[patch.name], MODALITIES["s1"].bands)[0].astype(np.float32)
+        date = datetime.fromisoformat(about["acquisition_date"])
+        yield LabelledImage(patch.name, tuple(about["labels"]), pixels, date.timetuple().tm_yday, lon, lat)
+
+
+def _stacked(patch: Path, bands: Sequence[str]) -> tuple[np.ndarray, float, float]:
+    """One file per band, coarser ones repeated to the finest: (C, H, W), longitude and latitude."""
+    read = [_read(patch / f"{patch.name}_{band}.tif") for band in bands]
+    side = max(pixels.shape[1] for pixels, _, _ in read)
+    layers = [
+        np.kron(pixels[0], np.ones((side // pixels.shape[1],) * 2, pixels.dtype)) for pixels, _, _ in read
+    ]
+    return np.stack(layers), *read[0][1:]
+
+
+def _checked(folder: Path, found: Sequence[LabelledImage], allow_l1c: bool) -> list[str]:
+    """A unit mix-up or a processing level that was not allowed is an error, not a bad embedding."""
+    notes = []
+    s2 = [image.pixels["s2"] for image in found if "s2" in image.pixels]
+    if s2:
+        medians = np.median([np.median(pixels, axis=(1, 2)) for pixels in s2], axis=0)
+        if medians.max() > MODALITIES["s2"].valid_range[1] or medians.max() < 30:
+            raise InputError(
+                f"{folder}: medians per band are {np.round(medians, 3).tolist()}; expected "
+                f"{MODALITIES['s2'].unit}. Convert the units first."
+            )
+        if haze := _haze(s2):
+            if not allow_l1c:
+                raise InputError(
+                    f"{folder}: S2 is L1C by its haze ({haze}); give --allow-l1c to take it as L2A."
+                )
+            notes.append(f"S2 is L1C by its haze ({haze}), taken as L2A")
+    return notes
+
+
+def _haze(s2: Sequence[np.ndarray]) -> str:
+    """Blue over green where there is vegetation, when it says L1C."""
+    pixels = np.concatenate([image.reshape(10, -1) for image in s2], axis=1).astype(np.float32)
+    blue, green, red, nir = pixels[[0, 1, 2, 6]]
+    vegetation = (nir - red) > 0.4 * (nir + red)
+    if vegetation.sum() < 20:
+        return ""
+    ratio = float(np.median(blue[vegetation] / np.maximum(green[vegetation], 1)))
+    return f"blue/green over vegetation {ratio:.2f}" if ratio >= 0.8 else ""
+
+
+def _common_grid(found: Sequence[LabelledImage], spec: SampleSpec) -> int:
+    """Side, in cells, of the grid that all images are put on.
+
+    Aerial images fill the model's window, Sentinel ones keep the first one's own size.
+    """
+    if "s2" not in found[0].pixels:
+        return spec.window_cells
+    side = min(found[0].pixels["s2"].shape[1:])
+    return int(np.clip(side // spec.px_per_cell["s2"], 1, LARGEST_S2_CELLS))
+
+
+def to_sample(image: LabelledImage, cells: int, spec: SampleSpec) -> Sample:
+    """The image on a grid of `cells` x `cells`: aerial ones resized, Sentinel ones cut in their middle."""
+    series = {}
+    for name, pixels in image.pixels.items():
+        side = cells * spec.px_per_cell[name]
+        fitted = _resized(pixels, side) if name == "hr" else _middle(pixels, side)
+        valid = np.isfinite(fitted).all(axis=0) & ((fitted != 0).any(axis=0) if name == "s2" else True)
+        day = np.array([image.day_of_year], dtype=np.int16)
+        series[name] = ImageSeries(fitted[None], valid[None], day, ("",))
+    lon, lat = image.lon_deg, image.lat_deg
+    known = np.isfinite(lon)
+    cell = h3.str_to_int(h3.latlng_to_cell(lat if known else 0.0, lon if known else 0.0, 12))
+    return Sample(
+        image.id,
+        cell,
+        lon,
+        lat,
+        *PERIOD,
+        (),
+        "OGC:CRS84",
+        (0.0, 0.0),
+        (cells, cells),
+        series,
+        1.0,
+        float("nan"),
+    )
+
+
+def _resized(pixels: np.ndarray, side: int) -> np.ndarray:
+    """The middle square at `side` px."""
+    square = Image.fromarray(_middle(pixels, min(pixels.shape[1:])).transpose(1, 2, 0))
+    return np.asarray(square.resize((side, side), Image.Resampling.LANCZOS)).transpose(2, 0, 1)
+
+
+def _middle(pixels: np.ndarray, side: int) -> np.ndarray:
+    """The middle (C, side, side); mirrored at the edge where the image is smaller."""
+    _, h, w = pixels.shape
+    short = [(0, 0), (0, max(side - h, 0)), (0, max(side - w, 0))]
+    y, x = max(h - side, 0) // 2, max(w - side, 0) // 2
+    return np.pad(pixels, short, mode="symmetric")[:, y : y + side, x : x + side]
+
+
+def _blocks(found: Sequence[LabelledImage], lon: np.ndarray, lat: np.ndarray) -> tuple[np.ndarray, str]:
+    if np.isfinite(lon).all():
+        cells = [h3.latlng_to_cell(y, x, BLOCK_RESOLUTION) for x, y in zip(lon, lat, strict=True)]
+        return np.array(cells), f"blocks are H3 cells of resolution {BLOCK_RESOLUTION}"
+    ids = [f"{'+'.join(image.labels)}/{image.id}" for image in found]
+    return np.array(ids), "no positions: split at random, so scores are higher than across places"
