@@ -17,12 +17,15 @@ BBOX_FIELDS = ("xmin", "ymin", "xmax", "ymax")
 def polygons(rings: Sequence[Ring]) -> Geometries:
     """Polygons in OGC:CRS84, counter-clockwise. A ring across the antimeridian becomes two parts.
 
-    A ring crosses when it spans more than 180 degrees of longitude and holds no pole, which is how
-    RFC 7946 (3.1.9) reads it; the parts lie on either side of +-180. Rings that `faulty` finds are not taken.
+    A ring crosses when it runs on past +-180, or spans more than 180 degrees of longitude and holds no pole,
+    which is how RFC 7946 (3.1.9) reads it; its parts lie on either side. Rings that `faulty` finds are not
+    taken.
     """
     points, sizes = _flat(rings)
     shapes = shapely.polygons(shapely.linearrings(points, indices=np.repeat(np.arange(len(sizes)), sizes)))
-    for i in np.flatnonzero(_width(shapely.bounds(shapes)) > 180).tolist():
+    bounds = shapely.bounds(shapes)
+    crossing = (_width(bounds) > 180) | (bounds[:, 0] < -180) | (bounds[:, 2] > 180)
+    for i in np.flatnonzero(crossing).tolist():
         shapes[i] = _split(np.asarray(rings[i], np.float64))
     return np.asarray(shapely.orient_polygons(shapes))
 

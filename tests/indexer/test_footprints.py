@@ -1,6 +1,7 @@
 """Footprints, across the antimeridian too."""
 
 import numpy as np
+import pytest
 import shapely
 
 from indexer import footprints
@@ -18,8 +19,10 @@ def test_a_polygon_runs_counter_clockwise_whichever_way_it_came() -> None:
     ]
 
 
-def test_a_footprint_across_the_antimeridian_is_cut_there() -> None:
-    shapes = footprints.polygons([SQUARE, ACROSS])
+@pytest.mark.parametrize("turn", ["jumps", "past 180", "past -180"])
+def test_a_footprint_across_the_antimeridian_is_cut_there(turn: str) -> None:
+    past = {"jumps": lambda x: x, "past 180": lambda x: x % 360, "past -180": lambda x: x % 360 - 360}[turn]
+    shapes = footprints.polygons([SQUARE, [(past(x), y) for x, y in ACROSS]])
     parts = shapely.get_parts(shapes[1])
     assert sorted(part.bounds for part in parts) == [(-180.0, 10.0, -179.5, 11.0), (179.5, 10.0, 180.0, 11.0)]
     assert footprints.geometry_types(shapely.to_wkb(shapes)) == ["Polygon", "MultiPolygon"]
