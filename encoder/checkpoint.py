@@ -82,18 +82,13 @@ def load_weights(path: Path) -> tuple[SkySense, WeightsInfo]:
             f"{path} has format {metadata.get('format')!r}, expected {FORMAT!r}:"
             " `skyhex weights convert` reads the official layouts"
         )
-    model = SkySense(_read_config(metadata, path))
-    fill(model, tensors, str(path))
-    model.eval()
-    info = weights_info(model, metadata["name"], metadata["trained"] == "true", metadata["licence"])
-    return model, info
-
-
-def _read_config(metadata: dict[str, str], path: Path) -> SkySenseConfig:
     try:
-        return SkySenseConfig.from_json(metadata["config"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(f"the configuration inside {path} is not of this version: {error}") from error
+        model = SkySense(SkySenseConfig.from_json(metadata["config"]))
+        facts = metadata["name"], metadata["trained"] == "true", metadata["licence"]
+    except (KeyError, TypeError, ValueError, AssertionError, RuntimeError) as error:
+        raise CheckpointError(f"the configuration inside {path} is not of this version: {error!r}") from error
+    fill(model, tensors, str(path))
+    return model.eval(), weights_info(model, *facts)
 
 
 def fill(model: nn.Module, tensors: dict[str, Tensor], source: str) -> None:

@@ -43,14 +43,13 @@ class Encoder:
 
     Raises:
         CheckpointError: the weights cannot be used.
+        InputError: the device is not there.
     """
 
     def __init__(
         self, weights: str = "nano", device: str = "auto", batch_size: int = 16, compiled: bool = False
     ) -> None:
-        if device == "auto":
-            device = "cuda" if torch.cuda.is_available() else "cpu"
-        self.device = torch.device(device)
+        self.device = _device(device)
         self.batch_size = batch_size
         model, self.info = _load(weights)
         self.model = model.to(self.device).prepare()
@@ -94,6 +93,17 @@ class Encoder:
     def _run(self, batch: Batch) -> Embeddings:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
             return self.model.embed(batch.to(self.device))
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"no device {name!r} ({reason}): use auto, cpu or cuda") from error
+    return torch.device(name)
 
 
 def _load(weights: str) -> tuple[SkySense, WeightsInfo]:

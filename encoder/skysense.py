@@ -149,10 +149,13 @@ class SkySense(nn.Module):
         }
         fused = self._attend(tokens, token_valid)
         cell_valid = _any_valid(tokens, token_valid)
+        embedding = pool(fused, cell_valid)
+        only = len(tokens) == 1
+        wanted = tuple(tokens) if by_modality else ()
         return Embeddings(
-            embedding=pool(fused, cell_valid),
+            embedding=embedding,
             embedding_geo=self._with_geo(fused, cell_valid, batch.h3_cell),
-            by_modality={name: self._alone(name, tokens, token_valid) for name in tokens if by_modality},
+            by_modality={n: embedding if only else self._alone(n, tokens, token_valid) for n in wanted},
             fused=fused,
             cell_valid=cell_valid,
         )

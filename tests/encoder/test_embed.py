@@ -160,6 +160,12 @@ def test_unknown_weights(weights: str) -> None:
         Encoder(weights)
 
 
+@pytest.mark.parametrize("device", ["cuda:99", "abacus"])
+def test_a_device_that_is_not_there(device: str) -> None:
+    with pytest.raises(InputError, match=f"no device '{device}'.*use auto, cpu"):
+        Encoder("nano", device=device)
+
+
 def test_the_spec_is_the_configurations() -> None:
     spec, config = Encoder("nano", device="cpu").spec, preset("nano")
     assert (spec.cell_m, spec.window_cells, spec.s2_levels) == (80.0, 8, ("L2A",))
