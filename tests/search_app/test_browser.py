@@ -3,7 +3,6 @@
 import shutil
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from urllib.parse import parse_qs, urlparse
 
 import h3

@@ -12,7 +12,7 @@ def disk(lat: float, lon: float, radius: int) -> list[int]:
 
 
 def cells_of(*parts: list[int]) -> MapCells:
-    cell = np.array(sorted(sum(parts, [])), np.uint64)
+    cell = np.array(sorted(cell for part in parts for cell in part), np.uint64)
     return group_by_cell(cell, np.full(len(cell), np.nan, np.float32), np.full(len(cell), -1))
 
 
