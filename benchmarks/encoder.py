@@ -22,6 +22,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from encoder.batch import Batch, SeriesBatch
 from encoder.config import SkySenseConfig, preset
 from encoder.skysense import SkySense
+from encoder.swin_v2 import SwinV2
+from encoder.vit import ViT
 
 from .machine import ROOT, describe
 
@@ -46,8 +48,8 @@ class Case:
     size: str  # preset
     dates: Mapping[str, int]  # by modality
     batch: int  # samples
-    part: str = "whole"  # or the encoder of one modality alone
-    px: int | None = None  # image side of a part; the model's window by default
+    part: str = "whole"  # or "hr", "s2": one encoder alone
+    px: int = 64  # image side of a part
     needs_cuda: bool = False  # too large for a CPU
 
 
@@ -94,24 +96,40 @@ def synthetic_batch(config: SkySenseConfig, dates: Mapping[str, int], size: int,
     return Batch(series, torch.zeros(size, dtype=torch.long, device=device))
 
 
-def runner(case: Case, model: SkySense, device: str) -> Run:
-    """What a case calls: inputs are made once, a vector per sample leaves."""
-    if case.part == "whole":
-        batch = synthetic_batch(model.config, case.dates, case.batch, device)
-        return lambda: model.embed(batch, by_modality=False).embedding
-    encoder = model.encoders[case.part]
-    side = case.px or model.config.window_cells * model.config.px_per_cell[case.part]
-    images = torch.randn(case.batch, encoder.config.in_channels, side, side, device=device)  # type: ignore[union-attr,arg-type]
-    return lambda: encoder(images).float().mean(dim=(2, 3))
+@dataclass(frozen=True)
+class Subject:
+    """A model with its input."""
+
+    run: Run  # a vector per sample
+    compile: Callable[[], None]
+
+
+def build(case: Case, device: str) -> Subject:
+    """The model of a case, or the part of it, on a device with inputs made once."""
+    config = preset(case.size)
+    with torch.device(device):
+        if case.part == "whole":
+            model = SkySense(config).prepare()
+            batch = synthetic_batch(config, case.dates, case.batch, device)
+            return Subject(lambda: model.embed(batch, by_modality=False).embedding, model.compile_parts)
+        part: SwinV2 | ViT
+        if case.part == "hr":
+            assert config.hr
+            part = SwinV2(config.hr).eval()
+            part.cache_bias()
+        else:
+            assert config.s2
+            part = ViT(config.s2).eval()
+        images = torch.randn(case.batch, part.config.in_channels, case.px, case.px)
+    return Subject(lambda: part(images).float().mean(dim=(2, 3)), part.compile)
 
 
 def count_flops(case: Case) -> float:
     """FLOPs per sample, counted on a model without data."""
-    with torch.device("meta"):
-        model = SkySense(preset(case.size)).eval()
-        run = runner(case, model, "meta")
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        run()
+    with torch.no_grad():
+        subject = build(case, "meta")
+        with FlopCounterMode(display=False) as counter:
+            subject.run()
     return float(counter.get_total_flops() / case.batch)
 
 
@@ -148,20 +166,18 @@ def measure(
     """A case in each way of running."""
     torch.manual_seed(0)
     flops = count_flops(case)
-    with torch.device(device):
-        model = SkySense(preset(case.size)).prepare()
-    run = runner(case, model, device)
-    reference = run()
+    subject = build(case, device)
+    reference = subject.run()
     results = []
     for way, dtype, compile_it in WAYS[device]:
         if compile_it and not compiled:
             continue
         if compile_it:
-            model.compile_parts()
+            subject.compile()
         with torch.autocast(device, dtype, enabled=dtype != torch.float32):
-            cosine = F.cosine_similarity(run(), reference).min().item()
+            cosine = F.cosine_similarity(subject.run(), reference).min().item()
             _reset_memory(device)
-            rate = case.batch / seconds_per_call(run, device, at_least_s)
+            rate = case.batch / seconds_per_call(subject.run, device, at_least_s)
         results.append(
             Result(
                 case=case.name,

@@ -18,6 +18,7 @@ def describe(packages: tuple[str, ...]) -> dict[str, Any]:
         "commit": _commit(),
         "cpu": _cpu(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "load": os.getloadavg()[0],  # processes that wanted a core over the last minute
         "platform": platform.platform(),
         "python": platform.python_version(),
         "versions": {name: _version(name) for name in packages},
