@@ -127,6 +127,41 @@ def images(
 
 
 @eval_app.command()
+def prototypes(
+    paths: Annotated[list[Path], typer.Argument(help="Parquet of labelled series, or STAC catalogs.")],
+    region_res: Annotated[int, typer.Option(help="H3 resolution of a region.")] = 4,
+    per_region: Annotated[int, typer.Option(help="Prototypes of a region, at most.")] = 100,
+    weights: Weights = "nano",
+    device: Device = "auto",
+    split: Split = "validation",
+    seed: Seed = 0,
+    fill_band: FillBand = None,
+    allow_l1c: AllowL1C = False,
+    max_queries: MaxQueries = 4000,
+    max_database: MaxDatabase = 8000,
+    json_file: JsonFile = None,
+    report: ReportDir = None,
+) -> None:
+    """Regional prototypes: agreement with labels, balance, stability, gain over lon/lat."""
+    from experiments.retrieval.options import Encoders
+    from experiments.retrieval.prototype_case import prototype_rows
+    from experiments.retrieval.prototype_scorecard import scorecard
+    from experiments.retrieval.report import Report
+
+    options = replace(
+        _options(weights, device, "all", split, seed, fill_band, allow_l1c),
+        max_queries=max_queries,
+        max_database=max_database,
+        untrained_seeds=(),
+    )
+    encoders = Encoders.load(options)
+    dial = {"resolution": region_res, "per_region": per_region, "seed": seed}
+    found = _each(paths, lambda path: scorecard(prototype_rows(path, encoders, options), **dial))
+    tables = tuple(table for of_set in found for table in of_set)
+    _give(Report(options.command, encoders.info, split, seed, (), tables), json_file, report)
+
+
+@eval_app.command()
 def vectors(
     paths: Annotated[list[Path], typer.Argument(help="Parquet files: embedding, label, ...; ours first.")],
     protocol: Protocol = "all",

@@ -20,7 +20,8 @@ class Interval:
     high: float
 
     def __str__(self) -> str:
-        return f"{self.mean:.3f} [{self.low:.3f}, {self.high:.3f}]"
+        bounds = "one block" if np.isnan(self.low) else f"{self.low:.3f}, {self.high:.3f}"
+        return f"{self.mean:.3f} [{bounds}]"
 
 
 @dataclass(frozen=True)

@@ -32,10 +32,7 @@ def chip_case(catalog: Path, encoders: Encoders, options: Options, *, cells: int
     Raises:
         InputError: no labelled patch, or no two places to compare.
     """
-    dial = {"cells": cells, "per_place": per_place, "seed": options.seed}
-    patches = read_patches(catalog, encoders.spec, allow_l1c=options.rules.allow_l1c, **dial)
-    patches, asked = _of_split(patches, catalog.parent / SPLIT_FILE, options.split)
-    problem = patch_problem(patches, asked)
+    patches, problem = split_patches(catalog, encoders, options, cells=cells, per_place=per_place)
     ours = embed_small(encoders.ours, patches.samples)
     untrained = [embed_small(model, patches.samples) for model in encoders.untrained]
     px_per_cell = encoders.spec.px_per_cell
@@ -48,6 +45,20 @@ def chip_case(catalog: Path, encoders: Encoders, options: Options, *, cells: int
     pairs = image_pairs(patches.samples, problem, ours, untrained, px_per_cell)
     exhibit = Exhibit(problem, ours.fused, partial(draw_sample, patches.samples))
     return Case(problem, candidates, exhibit, pairs)
+
+
+def split_patches(
+    catalog: Path, encoders: Encoders, options: Options, *, cells: int, per_place: int
+) -> tuple[PatchSet, Problem]:
+    """The patches that the split shows, and what is asked of them.
+
+    Raises:
+        InputError: no labelled patch, or no two places to compare.
+    """
+    dial = {"cells": cells, "per_place": per_place, "seed": options.seed}
+    patches = read_patches(catalog, encoders.spec, allow_l1c=options.rules.allow_l1c, **dial)
+    patches, asked = _of_split(patches, catalog.parent / SPLIT_FILE, options.split)
+    return patches, patch_problem(patches, asked)
 
 
 def _of_split(patches: PatchSet, split: Path, part: str) -> tuple[PatchSet, np.ndarray]:

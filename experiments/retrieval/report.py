@@ -10,6 +10,8 @@ from .blocks import Interval, bootstrap
 from .pictures import Exhibit, draw_exhibit, draw_sheet
 from .sheet import Gain, Row, Sheet, gains_over_sets
 
+Cell = str | float | Interval
+
 
 @dataclass(frozen=True)
 class Table:
@@ -17,7 +19,7 @@ class Table:
 
     title: str
     header: tuple[str, ...]
-    rows: tuple[tuple[str | float | Interval, ...], ...]
+    rows: tuple[tuple[Cell, ...], ...]
     note: str = ""
 
 
@@ -128,7 +130,7 @@ def _grid(header: list[str], rows: list[list[str]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def _cell(value: str | float | Interval) -> str:
+def _cell(value: Cell) -> str:
     return _number(value, 3) if isinstance(value, float) else str(value)
 
 

@@ -12,7 +12,7 @@ from .options import Options
 from .pictures import Exhibit
 from .problem import Problem
 from .protocols import zero_shot
-from .report import Report, Table
+from .report import Cell, Report, Table
 from .sheet import Candidate, Pair, Sheet, cross_modal_sheet, probe_sheet, zero_shot_sheet
 
 
@@ -97,7 +97,7 @@ LEAKAGE_NOTE = (
 
 def compression_table(cases: Sequence[Case], seed: int) -> Table:
     """mAP@20 of smaller copies of our vectors, and what they lose."""
-    rows: list[tuple[str | float | Interval, ...]] = []
+    rows: list[tuple[Cell, ...]] = []
     for case in cases:
         problem, vectors = case.problem, case.candidates[0].vectors[0]
         fit_on = problem.folds[0].database

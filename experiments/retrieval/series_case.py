@@ -33,7 +33,7 @@ def series_case(found: SeriesSet, encoders: Encoders, options: Options) -> Case:
     Raises:
         InputError: nothing to compare in this split.
     """
-    shown, problem, ours, untrained = _embedded(found, encoders, options)
+    shown, problem, ours, untrained = embedded_series(found, encoders, options)
     candidates = (
         encoder_candidate("ours", [ours]),
         encoder_candidate("untrained encoder", untrained),
@@ -48,10 +48,14 @@ def series_case(found: SeriesSet, encoders: Encoders, options: Options) -> Case:
     )
 
 
-def _embedded(
+def embedded_series(
     found: SeriesSet, encoders: Encoders, options: Options
 ) -> tuple[SeriesSet, Problem, Embedded, list[Embedded]]:
-    """The rows of the split that the encoder sees anything of, as a problem, by ours and untrained."""
+    """The rows of the split that the encoder sees anything of, as a problem, by ours and untrained.
+
+    Raises:
+        InputError: nothing to compare in this split.
+    """
     query, database = _split(found, options)
     asked = query | database
     samples = found.samples(encoders.ours.config.px_per_cell, options.max_dates)
