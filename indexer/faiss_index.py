@@ -78,7 +78,8 @@ class IndexInfo:
 def build_index(table: EmbeddingTable, progress: Progress | None = None) -> IndexInfo:
     """Bring the index up to a snapshot: nothing, one more segment for the new parts, or all anew.
 
-    Memory is bounded whatever the table: the codes (d/8 + 18 bytes a row) and some 500 MB.
+    Memory is bounded: the codes (d/8 + 18 bytes a row) and what training takes, see `ivf.train`. Pages of the
+    mapped matrix come on top, and are the system's to take back.
 
     Args:
         table: a table in a local directory.

@@ -57,7 +57,7 @@ class Ivf:
 
 
 def train(matrix: Matrix, progress: Progress | None = None) -> Ivf:
-    """Build over a matrix (n, d) in bounded memory: the codes, TRAINING_BYTES and one chunk.
+    """Build over a matrix (n, d) in bounded memory: the codes, and three times TRAINING_BYTES at most.
 
     Trained on rows evenly spaced in order of cell, so the sample is spread over the whole table. Rows without
     a direction are coded as zeros: searches leave them out.

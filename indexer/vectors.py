@@ -21,7 +21,7 @@ Matrix = NDArray[np.float16]
 Similarities = NDArray[np.float32]
 
 SHORTEST_SCAN = 256  # rows: shorter ranges are gathered into one block before they are scanned
-GATHERED_ROWS = 65_536  # rows gathered at a time, 16 MB at 128 dimensions
+GATHERED_BYTES = 1 << 19  # gathered at a time: they stay in the processor's cache until they are scanned
 
 
 @dataclass(frozen=True)
@@ -109,6 +109,7 @@ def _blocks(matrix: Matrix, rows: RowRanges) -> Iterator[tuple[Matrix, Rows]]:
     for start, stop in zip(long.starts.tolist(), long.stops.tolist(), strict=True):
         yield matrix[start:stop], np.arange(start, stop)
     scattered = short.rows()
-    for first in range(0, len(scattered), GATHERED_ROWS):
-        gathered = scattered[first : first + GATHERED_ROWS]
-        yield matrix[gathered], gathered
+    step = max(GATHERED_BYTES // (2 * matrix.shape[1]), 1)
+    for first in range(0, len(scattered), step):
+        gathered = scattered[first : first + step]
+        yield np.take(matrix, gathered, axis=0), gathered

@@ -202,6 +202,10 @@ def test_rows_carry_their_prototype(tmp_path: Path) -> None:
         cells.parent(c, 1) for c in hits.rows["h3_cell"].to_pylist()
     ]
     assert (np.diff(hits.rows["similarity"].to_numpy()) <= 0).all()
+    changed = table.upsert(place_rows(random_cells(1), seed=2))
+    notes = search(changed, Query((Vector(query_vector(0)),)), 10).notes
+    assert sum("since the prototypes were fitted" in note for note in notes) == 1
+    assert not any("prototypes" in note for note in hits.notes)
 
 
 def test_the_plan_and_the_notes_say_what_was_done(tables: dict[str, EmbeddingTable]) -> None:

@@ -37,7 +37,7 @@ def test_duplicates_all_come_back_in_order_of_row() -> None:
 
 
 def test_gathered_blocks_are_all_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(vectors, "GATHERED_ROWS", 7)
+    monkeypatch.setattr(vectors, "GATHERED_BYTES", 7 * 5 * 2)
     matrix = np.random.default_rng(0).normal(size=(100, 5)).astype(np.float16)
     odd = np.arange(1, 100, 2)
     _, rows = nearest(matrix, RowRanges.of_rows(odd), matrix[51].astype(np.float32), 50)
