@@ -10,11 +10,10 @@ never rewrites a vector:
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
 from io import BytesIO
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -24,18 +23,18 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from . import sinkhorn
-from .cells import Cells, cell_to_text, parents
+from .cells import Cells, cell_to_text
 from .errors import QueryError, TableError
 from .ivf import Progress
+from .region_rows import SCAN_ROWS, directed, region_pieces, region_samples, region_sizes
+from .row_ranges import RowRanges
 from .schema import KEY, TIMESTAMP, to_matrix
 from .table import EmbeddingTable
-from .vectors import Similarities, has_direction
+from .vectors import Similarities
 
 KIND = "prototypes"
 PROTOTYPES, ASSIGNMENTS = "prototypes.parquet", "assignments.parquet"
 ROWS_PER_PROTOTYPE = 10  # at least, of the rows that a region is fitted on; one with fewer has no prototypes
-SAMPLE_ROWS = 65_536  # of a region are looked at to fit, at most
-SCAN_ROWS = 16_384
 
 ASSIGNMENT_SCHEMA = pa.schema(
     [
@@ -144,9 +143,9 @@ def fit_prototypes(
         )
     if per_region < 1:
         raise QueryError(f"{per_region} prototypes a region: expected 1 or more")
-    sizes = _region_sizes(table, region_resolution)
+    sizes = region_sizes(table, region_resolution)
     fitted: dict[int, Similarities] = {}
-    for done, (region, sample) in enumerate(_samples(table, region_resolution, seed), 1):
+    for done, (region, sample) in enumerate(region_samples(table, region_resolution, seed), 1):
         count = min(per_region, sizes[region] // ROWS_PER_PROTOTYPE, len(sample))
         if count:
             prototypes = sinkhorn.fit(sample, count, np.random.default_rng([seed, region]))
@@ -216,8 +215,9 @@ def assigned(table: EmbeddingTable, rows: pa.Table) -> pa.Table:
     """
     if table.sidecar(KIND) is None or len(rows) == 0:
         return rows
-    cells = pa.array(np.unique(rows["h3_cell"].to_numpy()))
-    found = read_assignments(table).filter(pc.is_in(pc.field("h3_cell"), cells))
+    given, cells = read_assignments(table), np.unique(rows["h3_cell"].to_numpy())
+    places = RowRanges.merged(*(np.searchsorted(given["h3_cell"], cells, side) for side in ("left", "right")))
+    found = given.take(pa.array(places.rows()))
     keys = rows.select(KEY).append_column("_order", pa.array(np.arange(len(rows))))
     joined = keys.join(found, list(KEY), join_type="left outer").sort_by("_order")
     for name in ("region_cell", "prototype", "prototype_similarity"):
@@ -226,75 +226,27 @@ def assigned(table: EmbeddingTable, rows: pa.Table) -> pa.Table:
 
 
 def read_assignments(table: EmbeddingTable) -> pa.Table:
-    return pq.read_table(BytesIO(table.read_sidecar(KIND, ASSIGNMENTS)))
+    """All assignments, in order of cell. Raises `TableError` if there are none, or their file is damaged."""
+    sidecar = table.sidecar(KIND)
+    if sidecar is None:
+        raise TableError(f"{table.storage.root} has no prototypes yet: run `skyhex prototypes fit`")
+    paths = tuple(file.path for file in sidecar.files)
+    return _read_assignments(_Source(table.storage.root, paths, table))
 
 
-def _region_sizes(table: EmbeddingTable, resolution: int) -> dict[int, int]:
-    sizes: dict[int, int] = {}
-    for batch in table.scan(["h3_cell"]):
-        regions, counts = np.unique(parents(batch["h3_cell"].to_numpy(), resolution), return_counts=True)
-        for region, count in zip(regions.tolist(), counts.tolist(), strict=True):
-            sizes[region] = sizes.get(region, 0) + count
-    return sizes
+@dataclass(frozen=True)
+class _Source:
+    """Files that never change, and a table to read them through."""
+
+    root: str
+    paths: tuple[str, ...]  # named by their content
+    table: EmbeddingTable = field(compare=False)
 
 
-def _pieces(table: EmbeddingTable, resolution: int) -> Iterator[tuple[int, pa.RecordBatch]]:
-    """Rows in order of cell, cut where the region changes."""
-    for batch in table.scan([*KEY, "embedding"], batch_rows=SCAN_ROWS):
-        regions = parents(batch["h3_cell"].to_numpy(), resolution)
-        cuts = [0, *(np.flatnonzero(regions[1:] != regions[:-1]) + 1).tolist(), len(batch)]
-        for start, stop in pairwise(cuts):
-            yield int(regions[start]), batch.slice(start, stop - start)
-
-
-def _samples(table: EmbeddingTable, resolution: int, seed: int) -> Iterator[tuple[int, Similarities]]:
-    """Each region with up to SAMPLE_ROWS of its vectors, drawn evenly from all."""
-    current, sample = 0, _Sample(0, seed)
-    for region, batch in _pieces(table, resolution):
-        if region != current:
-            if current:
-                yield current, sample.vectors
-            current, sample = region, _Sample(region, seed)
-        sample.add(_vectors(batch)[0])
-    if current:
-        yield current, sample.vectors
-
-
-class _Sample:
-    """The SAMPLE_ROWS rows with the smallest random numbers: a sample of a stream of any length."""
-
-    def __init__(self, region: int, seed: int) -> None:
-        self._rng = np.random.default_rng([seed, region, 1])
-        self._vectors: list[Similarities] = []
-        self._draws: list[NDArray[np.float64]] = []
-        self._rows = 0
-
-    def add(self, vectors: Similarities) -> None:
-        self._vectors.append(vectors)
-        self._draws.append(self._rng.random(len(vectors)))
-        self._rows += len(vectors)
-        if self._rows > 2 * SAMPLE_ROWS:
-            self._shrink()
-
-    @property
-    def vectors(self) -> Similarities:
-        """(s, d) float32."""
-        self._shrink()
-        return self._vectors[0]
-
-    def _shrink(self) -> None:
-        draws, vectors = np.concatenate(self._draws), np.concatenate(self._vectors)
-        kept = np.sort(np.argsort(draws, kind="stable")[:SAMPLE_ROWS])
-        self._draws, self._vectors, self._rows = [draws[kept]], [vectors[kept]], len(kept)
-
-
-def _vectors(batch: pa.RecordBatch) -> tuple[Similarities, pa.RecordBatch]:
-    """Vectors that have a direction, as float32, and their rows."""
-    matrix = to_matrix(batch["embedding"])
-    some = has_direction(matrix)
-    if some.all():
-        return matrix.astype(np.float32), batch
-    return matrix[some].astype(np.float32), batch.filter(pa.array(some))
+@lru_cache(maxsize=2)
+def _read_assignments(source: _Source) -> pa.Table:
+    content = source.table.read_sidecar(KIND, ASSIGNMENTS)
+    return pq.read_table(BytesIO(content), schema=ASSIGNMENT_SCHEMA).combine_chunks()
 
 
 def _assign(
@@ -304,10 +256,10 @@ def _assign(
     n_rows = {region: np.zeros(len(prototypes), np.int64) for region, prototypes in fitted.items()}
     with pq.ParquetWriter(path, ASSIGNMENT_SCHEMA, compression="zstd", write_page_checksum=True) as writer:
         waiting: list[pa.RecordBatch] = []
-        for region, piece in _pieces(table, resolution):
+        for region, piece in region_pieces(table, resolution):
             if region not in fitted:
                 continue
-            vectors, rows = _vectors(piece)
+            vectors, rows = directed(piece)
             cosines = vectors @ fitted[region].T  # (n, p)
             best = cosines.argmax(axis=1).astype(np.int32)
             n_rows[region] += np.bincount(best, minlength=len(fitted[region]))

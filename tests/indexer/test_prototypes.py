@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from indexer import cells, prototypes
+from indexer import cells, prototypes, region_rows
 from indexer.errors import QueryError, TableError
 from indexer.prototypes import cells_of_prototype, drift, fit_prototypes, read_prototypes
 from indexer.schema import to_matrix
@@ -110,7 +110,7 @@ def test_the_seed_decides_whatever_other_regions_there_are(table: EmbeddingTable
 def test_a_region_larger_than_the_sample_is_fitted_on_a_sample(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(prototypes, "SAMPLE_ROWS", 50)
+    monkeypatch.setattr(region_rows, "SAMPLE_ROWS", 50)
     info = fit_prototypes(place_table(tmp_path, n=200), region_resolution=1, per_region=3)
     found = read_prototypes(EmbeddingTable.open(tmp_path))
     assert (
