@@ -214,5 +214,5 @@ def pool(cells: Tensor, cell_valid: Tensor) -> Tensor:
     """Mean over the valid cells of a map (B, d, h, w), L2-normalised: (B, d) float32."""
     weight = cell_valid.flatten(1).float()  # (B, h * w)
     weight = weight / weight.sum(dim=1, keepdim=True).clamp(min=1)
-    mean = torch.einsum("bdn,bn->bd", cells.flatten(2).float(), weight)
+    mean = (cells.flatten(2).float() * weight[:, None]).sum(dim=2)  # float32 under autocast, too
     return F.normalize(mean, dim=-1)

@@ -160,6 +160,18 @@ def test_cell_validity_wants_half_of_the_pixels_or_takes_any() -> None:
     assert cells[1, 0].tolist() == [[False, False], [True, False]]
 
 
+def test_bfloat16_stays_close_and_gives_float32(model: SkySense, make_sample: Make) -> None:
+    batch = batch_of(model, make_sample(0), make_sample(1, dates={"s2": 3}))
+    model.hold_prototypes(torch.tensor([0x8428309FFFFFFFF]), torch.randn(1, 3, 16), torch.tensor([3]))
+    exact = model.embed(batch)
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        rough = model.embed(batch)
+    assert rough.embedding.dtype == rough.by_modality["s2"].dtype == torch.float32
+    assert rough.embedding_geo is not None
+    assert rough.embedding_geo.dtype == torch.float32
+    assert (rough.embedding * exact.embedding).sum(dim=1).min() > 0.999
+
+
 def test_parts_compile_whole_and_to_the_same(config: SkySenseConfig, make_sample: Make) -> None:
     """Without a break in the graph: a break would run most of a deep model uncompiled."""
     hr, s2 = replace(config.hr, depths=(2, 1)), replace(config.s2, depth=1)
