@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pydeck as pdk
+from pydeck.bindings.json_tools import default_serialize
 
 from indexer.cells import boundary, cells_to_text, centres, distance_km
 
@@ -71,7 +72,7 @@ class CompactDeck(pdk.Deck):  # type: ignore[misc]
 
     def to_json(self) -> str:
         """The scene, as the browser reads it."""
-        return json.dumps(json.loads(super().to_json()), separators=(",", ":"))
+        return json.dumps(self, default=default_serialize, separators=(",", ":"))
 
 
 def fit(extent: Extent, nudge: int = 0, height_px: int = HEIGHT_PX) -> Camera:

@@ -10,7 +10,7 @@ import streamlit as st
 
 from indexer.cells import Cells, centres, resolution_of
 
-from .background import degrees
+from .background import Extent, degrees
 from .colours import amount_colours, amount_legend, kind_colours, kind_legend, stretch_limits
 from .hexagon_map import HEIGHT_PX, Marks, build_map, clicked_cell, fit, metres_per_px
 from .map_cells import MAX_DRAWN, Area, MapCells, coarsen, extent_of
@@ -18,6 +18,7 @@ from .session import change, current
 
 ALL = "all"
 MAX_PILLS = 6
+MARGIN_DEG = 1e-4  # so that rounding leaves no cell out
 SMALLEST_HEXAGON_PX = 3.0  # across; smaller ones are looked at area by area
 _CLICKS, _LOOKS, _MAP, _AREA, _FOLLOW = "clicks", "looks", "map", "area", "follow"
 
@@ -97,7 +98,19 @@ def draw_map(cells: MapCells, areas: Sequence[Area], marks: Marks, kind_labels: 
         else _zoom_in,
         selection_mode="single-object",
     )
-    st.caption(_scale_note(drawn, cells))
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        st.caption(_scale_note(drawn, cells))
+        if focus != ALL:
+            st.button(
+                "Search only here", icon=":material/crop_free:", type="tertiary", on_click=_search_only_in,
+                args=(extent,), help="Makes this area the box of the filters",
+            )  # fmt: skip
+
+
+def _search_only_in(extent: Extent) -> None:
+    west, south, east, north = extent
+    east = east - 360 if east > 180 else east
+    change(bbox=(west - MARGIN_DEG, south - MARGIN_DEG, east + MARGIN_DEG, north + MARGIN_DEG))
 
 
 def _same_resolution(drawn: MapCells, cells: MapCells) -> bool:
@@ -165,11 +178,15 @@ def _draw_legend(drawn: MapCells, colour: str, kind_labels: Sequence[str]) -> np
 def _notes(drawn: MapCells, kind_labels: Sequence[str]) -> list[str]:
     """The text (n,) of each cell's tooltip."""
     columns = zip(
-        *centres(drawn.cell), drawn.rows.tolist(), drawn.value.tolist(), drawn.kind.tolist(), strict=True
+        *(degree.tolist() for degree in centres(drawn.cell)),
+        drawn.rows.tolist(),
+        drawn.value.tolist(),
+        drawn.kind.tolist(),
+        strict=True,
     )
     notes = []
     for lon, lat, rows, value, kind in columns:
-        lines = [f"{degrees(round(lat, 4), 'NS')} {degrees(round(lon, 4), 'EW')}"]
+        lines = [f"{abs(lat):.4f}° {'NS'[lat < 0]} {abs(lon):.4f}° {'EW'[lon < 0]}"]
         lines += [f"similarity {value:.3f}"] if value == value else []
         lines += [f"{kind_labels[kind]}"] if kind >= 0 else []
         lines += [f"{rows:,} rows"] if rows > 1 else []

@@ -19,7 +19,7 @@ from .hexagon_map import Marks, build_map, fit
 from .kinds import kind_name
 from .map_cells import coarsen, extent_of, group_by_cell, middle
 from .query_panel import PROTOTYPE
-from .results import picture, quicklook_folder, rows_of, subjects
+from .results import picture, quicklook_folder, rows_by_key, subjects
 from .session import change, current
 
 MAP_HEIGHT_PX = 420
@@ -70,7 +70,7 @@ def typical_rows(table: EmbeddingTable, region: int, number: int) -> pa.Table:
     """The rows of a prototype that are most like it, with footprints and sources."""
     keys = cells_of_prototype(table, region, number).slice(0, TYPICAL)
     asked = [*zip(*(keys[name].to_pylist() for name in KEY), strict=True)]
-    return rows_of(table, asked, [*KEY, *COUNTS, "geometry", "source_items"])
+    return rows_by_key(table, asked, [*KEY, *COUNTS, "geometry", "source_items"])
 
 
 def _chosen(prototypes: Prototypes) -> tuple[int, int | None]:
@@ -156,7 +156,7 @@ def _draw_map(table: EmbeddingTable, kinds: Kinds, region: int, number: int | No
 def _draw_typical(table: EmbeddingTable, region: int, number: int) -> None:
     rows = typical_rows(table, region, number)
     st.caption("Most typical of it")
-    for column, subject in zip(st.columns(TYPICAL, gap="xsmall"), subjects(rows), strict=False):
+    for column, subject in zip(st.columns(TYPICAL, gap="xsmall", wrap=False), subjects(rows), strict=False):
         shown = picture(subject, quicklook_folder(table))
         column.image(shown.png, width="stretch")
 

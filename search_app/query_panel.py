@@ -130,8 +130,8 @@ def draw_options(has_prototypes: bool) -> None:
     )  # fmt: skip
 
 
-def draw_filters(area_box: tuple[float, float, float, float] | None) -> None:
-    """Box and dates; `area_box` is offered as a box."""
+def draw_filters() -> None:
+    """Box and dates."""
     view = current()
     active = [view.bbox, view.start, view.end]
     count = sum(part is not None for part in active)
@@ -141,8 +141,6 @@ def draw_filters(area_box: tuple[float, float, float, float] | None) -> None:
         st.text_input("Box in degrees", key=_BOX, placeholder="west south east north", on_change=_take_box)
         if _BOX_ERROR in st.session_state:
             st.error(st.session_state[_BOX_ERROR], icon=":material/error:")
-        if area_box:
-            st.button("Use the area on the map", on_click=lambda: change(bbox=area_box), width="stretch")
         st.session_state["start"], st.session_state["end"] = view.start, view.end
         first, last = st.columns(2)
         first.date_input("From", key="start", format="YYYY-MM-DD", on_change=_take_dates, value=None)

@@ -3,6 +3,7 @@
 import base64
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,12 @@ from indexer.schema import KEY
 from indexer.table import EmbeddingTable
 
 from .output import Format, encode
-from .quicklook import Quicklook, Subject, modalities, quicklook
+from .quicklook import TITLES, Quicklook, Subject, modalities, quicklook
 
 FOLDER = ".quicklooks"
 THUMBNAIL_PX = 96
 PICTURE_PX = 320
-TABLE_HEIGHT_PX = 430
+TABLE_PX, SHORT_TABLE_PX = 430, 230  # height; short leaves room for a closer look
 MAX_THUMBNAILS = 60  # rows that get a picture in the table; each may be a read over the network
 WORKERS = 4
 DOWNLOADS = {
@@ -40,7 +41,7 @@ def quicklook_folder(table: EmbeddingTable) -> Path | None:
     return directory / FOLDER if directory else None
 
 
-def rows_of(table: EmbeddingTable, keys: Sequence[tuple[Any, ...]], columns: Sequence[str]) -> pa.Table:
+def rows_by_key(table: EmbeddingTable, keys: Sequence[tuple[Any, ...]], columns: Sequence[str]) -> pa.Table:
     """Rows by key, in the order asked, read in one pass over their cells. `columns` has those of the key."""
     schema = pa.schema([table.schema.field(name) for name in columns])
     if not keys:
@@ -52,7 +53,7 @@ def rows_of(table: EmbeddingTable, keys: Sequence[tuple[Any, ...]], columns: Seq
 
 def with_footprints(table: EmbeddingTable, rows: pa.Table) -> pa.Table:
     """Rows of a search with the column `geometry`."""
-    shapes = rows_of(table, _keys(rows), [*KEY, "geometry"])
+    shapes = rows_by_key(table, _keys(rows), [*KEY, "geometry"])
     return rows.append_column("geometry", shapes["geometry"])
 
 
@@ -102,8 +103,10 @@ def result_frame(rows: pa.Table, pictures: Sequence[str]) -> pd.DataFrame:
 
 
 def period(row: Mapping[str, Any]) -> str:
-    """`2021`, `2021-06` or `2021-03-01 to 2021-10-01` for a row's period."""
+    """`2021`, `2021-06`, `2021-06-30` or `2021-03-01 to 2021-10-01` for a row's period."""
     start, end = row["start_datetime"], row["end_datetime"]
+    if end - start == timedelta(days=1):
+        return f"{start:%Y-%m-%d}"
     if (start.month, start.day, end.month, end.day) == (1, 1, 1, 1) and end.year == start.year + 1:
         return str(start.year)
     if start.day == end.day == 1 and (end.year - start.year) * 12 + end.month - start.month == 1:
@@ -127,11 +130,13 @@ def draw_results(
         on_pick: runs when a row is picked.
     """
     pictures = thumbnails(subjects(rows.slice(0, MAX_THUMBNAILS)), quicklook_folder(table))
+    key = f"results {signature}"
+    picking = key in st.session_state and st.session_state[key].selection.rows
     event = st.dataframe(
         result_frame(rows, pictures),
-        key=f"results {signature}",
+        key=key,
         hide_index=True,
-        height=TABLE_HEIGHT_PX,
+        height=SHORT_TABLE_PX if picking else TABLE_PX,
         row_height=64,
         on_select=on_pick,
         selection_mode="single-row",
@@ -152,7 +157,8 @@ def draw_pictures(table: EmbeddingTable, row: pa.Table, only_first: bool = False
     """The pictures that one row (a table of one) has, side by side."""
     subject, folder = subjects(row)[0], quicklook_folder(table)
     names = [""] if only_first else modalities(subject) or [""]
-    for column, name in zip(st.columns(1 if only_first else max(3, len(names))), names, strict=False):
+    columns = st.columns(1 if only_first else len(TITLES), wrap=False)
+    for column, name in zip(columns, names, strict=False):
         shown = picture(subject, folder, name, PICTURE_PX)
         column.image(shown.png, caption=shown.caption, width="stretch")
 

@@ -1,5 +1,6 @@
 """The map tab: the search, the map coloured by it, what was found."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,7 +31,7 @@ from .results import (
     period,
     picture,
     quicklook_folder,
-    rows_of,
+    rows_by_key,
     subjects,
     with_footprints,
 )
@@ -62,7 +63,7 @@ def find(table: EmbeddingTable, question: View) -> Found | None:
     hits = search(table, query, k=question.k, filter=conditions)
     resolved = resolve(table, query, conditions)
     columns = [*KEY, *COUNTS, "geometry", "source_items"]
-    examples = rows_of(table, sorted(resolved.own_rows), columns)
+    examples = rows_by_key(table, sorted(resolved.own_rows), columns)
     return Found(with_footprints(table, hits.rows), hits.plan, hits.notes, examples, resolved.vectors)
 
 
@@ -139,7 +140,7 @@ def _draw_welcome(table: EmbeddingTable) -> None:
         "and the map is coloured by likeness. Or start from one of these:"
     )
     rows = starting_points(table)
-    columns = st.columns(3)
+    columns = st.columns(3, wrap=False)
     for number, subject in enumerate(subjects(rows)):
         cell = cells_to_text(rows["h3_cell"].slice(number, 1).to_numpy())[0]
         with columns[number % 3]:
@@ -151,7 +152,7 @@ def _draw_welcome(table: EmbeddingTable) -> None:
 
 def _draw_found(table: EmbeddingTable, found: Found) -> int | None:
     """Examples, results and the result that is looked at; returns which."""
-    _draw_examples(table, found.examples)
+    _draw_examples(table, found.examples, current().unlike)
     if not found.rows.num_rows:
         st.info("Nothing matches the filters. Widen the box or the dates.", icon=":material/filter_alt_off:")
         return None
@@ -166,18 +167,21 @@ def _draw_found(table: EmbeddingTable, found: Found) -> int | None:
     return chosen
 
 
-def _draw_examples(table: EmbeddingTable, examples: pa.Table) -> None:
+def _draw_examples(table: EmbeddingTable, examples: pa.Table, unlike: Sequence[str]) -> None:
     """What the query was made from."""
-    for number in range(min(examples.num_rows, SHOWN_EXAMPLES)):
-        example = examples.slice(number, 1)
+    cells = cells_to_text(examples["h3_cell"].to_numpy())
+    order = sorted(range(len(cells)), key=lambda i: cells[i] in unlike)
+    for number in order[:SHOWN_EXAMPLES]:
+        example, cell = examples.slice(number, 1), cells[number]
         row = example.to_pylist()[0]
-        picture, text = st.columns([1, 3], vertical_alignment="center")
+        picture, text = st.columns([1, 3], vertical_alignment="center", wrap=False)
         with picture:
             draw_pictures(table, example, only_first=True)
-        cell = cells_to_text(np.array([row["h3_cell"]], np.uint64))[0]
-        name = "" if row["sample_id"] == cell else f"**{row['sample_id']}**  \n"
+        name = "" if row["sample_id"] == cell else f"**{row['sample_id']}** "
         lon, lat = (round(float(degree[0]), 4) for degree in centres([row["h3_cell"]]))
-        text.markdown(f"{name}`{cell}`  \n{degrees(lat, 'NS')} {degrees(lon, 'EW')}  \n{period(row)}")
+        sign = ":orange-badge[less like]" if cell in unlike else ":primary-badge[like]"
+        place = f"{degrees(lat, 'NS')} {degrees(lon, 'EW')}"
+        text.markdown(f"{sign} {name}`{cell}`  \n{place} · {period(row)}")
 
 
 def _draw_chosen(table: EmbeddingTable, row: pa.Table) -> None:

@@ -42,7 +42,7 @@ with st.sidebar:
             st.badge("simulated", color="orange", icon=":material/science:")
     query_panel.draw_query(on_place=look_again)
     query_panel.draw_options(has_prototypes=table.sidecar("prototypes") is not None)
-    query_panel.draw_filters(None)
+    query_panel.draw_filters()
 
 if not table.row_count:
     st.info("The table has no rows yet. Fill it with `skyhex embed CATALOG -t DIR --chips`.")

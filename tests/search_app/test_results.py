@@ -19,7 +19,7 @@ from search_app.results import (
     period,
     quicklook_folder,
     result_frame,
-    rows_of,
+    rows_by_key,
     subjects,
     thumbnails,
     with_footprints,
@@ -35,6 +35,7 @@ from .make_table import CELLS, small_table
         ((2021, 6, 1), (2021, 7, 1), "2021-06"),
         ((2021, 12, 1), (2022, 1, 1), "2021-12"),
         ((2021, 3, 1), (2021, 10, 1), "2021-03-01 to 2021-10-01"),
+        ((2021, 6, 30), (2021, 7, 1), "2021-06-30"),
         ((2020, 1, 1), (2022, 1, 1), "2020-01-01 to 2022-01-01"),
     ],
 )
@@ -51,9 +52,9 @@ def test_rows_come_in_the_order_asked(tmp_path: Path) -> None:
     table = small_table(tmp_path / "t")
     year = (datetime(2021, 1, 1, tzinfo=UTC), datetime(2022, 1, 1, tzinfo=UTC))
     keys = [(cell, h3.int_to_str(cell), *year) for cell in (CELLS[7], CELLS[2], CELLS[40])]
-    rows = rows_of(table, keys, [*KEY, "n_s2"])
+    rows = rows_by_key(table, keys, [*KEY, "n_s2"])
     assert rows["h3_cell"].to_pylist() == [CELLS[7], CELLS[2], CELLS[40]]
-    assert rows_of(table, [], [*KEY]).num_rows == 0
+    assert rows_by_key(table, [], [*KEY]).num_rows == 0
 
 
 def test_results_get_their_footprint_and_a_frame(tmp_path: Path) -> None:
