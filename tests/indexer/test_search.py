@@ -80,7 +80,7 @@ boxes = st.tuples(st.floats(5, 7.9), st.floats(45, 47.9), st.floats(0.05, 3), st
     st.sampled_from([(), ("s1",), ("s1", "s2")]),
     st.sampled_from(["embedding", "embedding_s1"]),
 )
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_filters_and_all_their_combinations(
     tables: dict[str, EmbeddingTable],
     kind: str,
