@@ -58,7 +58,8 @@ def convert(
     config = _without_missing(config, tensors, allowed)
     tensors = _with_resized_positions(config, tensors)
     model = SkySense(config)
-    initialise(model, seed=0)
+    if allowed:
+        initialise(model, seed=0)
     kept = {key: t for key, t in model.state_dict().items() if key.startswith((*allowed, "geo."))}
     fill(model, kept | tensors, " + ".join(map(str, paths)))
     name = name or f"converted/{paths[0].stem}"
@@ -95,10 +96,9 @@ def _whole_layout(tensors: Mapping[str, Tensor], path: Path) -> dict[str, Tensor
         return dict(tensors)
     bare = {key.removeprefix("backbone."): tensor for key, tensor in tensors.items()}
     part = _part(bare, path)
-    stray = (
-        "ctpe" if part == "backbone_s1." else None
-    )  # a copy of the table, which is S2's in the published code
-    return {key if key == "ctpe" else part + key: t for key, t in bare.items() if key != stray}
+    if part == "backbone_s1.":
+        bare.pop("ctpe", None)  # a stray copy of the table that the published code adds to S2
+    return {key if key == "ctpe" else part + key: tensor for key, tensor in bare.items()}
 
 
 def _part(tensors: Mapping[str, Tensor], path: Path) -> str:
