@@ -95,7 +95,7 @@ def build_index(table: EmbeddingTable, progress: Progress | None = None) -> Inde
 
 
 def _build(table: EmbeddingTable, root: Path, progress: Progress | None) -> IndexInfo:
-    index = open_index(table)[0]
+    index = _sound(open_index(table)[0])
     kept = index.segments if index is not None else ()
     files = index.missing if index is not None else table.files
     action = "nothing to do"
@@ -107,6 +107,16 @@ def _build(table: EmbeddingTable, root: Path, progress: Progress | None) -> Inde
     if index is None or files or not kept:
         _commit(root, table.snapshot, kept)
     return _info(table, Index(table.snapshot, kept, ()), action)
+
+
+def _sound(index: Index | None) -> Index | None:
+    """The index, read to the end; none if a file of it is damaged, so that all is written anew."""
+    try:
+        for files in index.segments if index is not None else ():
+            files.check()
+    except DamagedIndexError:
+        return None
+    return index
 
 
 def open_index(table: EmbeddingTable) -> tuple[Index | None, tuple[str, ...]]:

@@ -64,6 +64,17 @@ class SegmentFiles:
         inverted: Mapping[str, Any] = self.description["inverted"]
         return inverted
 
+    def check(self) -> None:
+        """Read everything and compare it with its checksums. Raises `DamagedIndexError`."""
+        keys = self.segment.keys
+        arrays: list[CheckedArray | None] = [keys.cells, keys.start_us, keys.end_us]
+        for column, vectors in self.segment.vectors.items():
+            arrays += [vectors.matrix, vectors.valid]
+            self.inverted(column)
+        for array in arrays:
+            if array is not None:
+                array.whole()
+
     @property
     def bytes(self) -> int:
         """Size on disk."""
@@ -121,8 +132,11 @@ def write_segment(
         content = json.dumps(description).encode()
         (scratch / DESCRIPTION).write_bytes(content)
         folder = root / _name(content)
-        if not folder.exists():
-            scratch.rename(folder)
+        if folder.exists():  # damaged, or it would not be written again
+            shutil.rmtree(folder)
+            open_segment.cache_clear()
+            _open_inverted.cache_clear()
+        scratch.rename(folder)
         return open_segment(folder)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)

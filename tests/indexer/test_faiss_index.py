@@ -132,6 +132,21 @@ def test_any_damaged_file_is_noticed_and_the_search_is_still_right(tmp_path: Pat
     assert not search(table, Query((Vector(QUERY),)), 10).plan.count("Parquet")
 
 
+def test_a_damaged_index_is_mended_by_building_it_again(tmp_path: Path) -> None:
+    table = place_table(tmp_path)
+    build_index(table)
+    for name in files_below(tmp_path):
+        path = tmp_path / "index" / Path(name).relative_to("index")
+        content = bytearray(path.read_bytes())
+        content[len(content) // 2] ^= 0xFF
+        path.write_bytes(content)
+        _forget()
+        assert build_index(table).action == "built", name
+        _forget()
+        assert "index" not in " ".join(search(table, Query((Vector(QUERY),)), 10).notes)
+    assert build_index(table).action == "nothing to do"
+
+
 def _is_read(name: str) -> bool:
     """Whether a search of `embedding` in a region touches the file's content."""
     return "embedding_s1" not in name and "_us.bin" not in name
