@@ -1,6 +1,6 @@
 """Two views of one place: dates, crops, flips and light differ, modalities stay in register."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,7 +13,7 @@ class AugmentConfig:
     """How views are made (all ours: the paper names the kinds, no values)."""
 
     date_jitter_days: int = 5  # a known date moves by up to so many days
-    unknown_dates: float = 0.1  # chance that a view does not know its dates
+    unknown_dates: float = 0.2  # chance that a view does not know its dates
     gain_std: Mapping[str, float] | None = None  # of a factor per date and band; None = the defaults below
     offset_std: Mapping[str, float] | None = None  # of a constant per date and band, in the modality's unit
 
@@ -37,6 +37,9 @@ def two_views(
 ) -> tuple[Sample, Sample]:
     """Two views with the same number of dates by modality, other dates where there are enough.
 
+    Of a modality in which the two must share a date, the second view knows no dates: else a place could be told
+    from others by its dates alone.
+
     Args:
         sample: At most as many pixels of each modality as its grid says.
         rng: The only source of chance.
@@ -50,9 +53,10 @@ def two_views(
     dates = {
         name: _date_split(s, second.series[name], rng, max_dates[name]) for name, s in first.series.items()
     }
+    shared = {name for name, (a, b) in dates.items() if np.intersect1d(a, b).size}
     return (
-        _view(first, {name: pair[0] for name, pair in dates.items()}, rng, config),
-        _view(second, {name: pair[1] for name, pair in dates.items()}, rng, config),
+        _view(first, {name: pair[0] for name, pair in dates.items()}, rng, config, dateless=set()),
+        _view(second, {name: pair[1] for name, pair in dates.items()}, rng, config, dateless=shared),
     )
 
 
@@ -91,9 +95,13 @@ def _date_split(
 
 
 def _view(
-    sample: Sample, dates: Mapping[str, np.ndarray], rng: np.random.Generator, config: AugmentConfig
+    sample: Sample,
+    dates: Mapping[str, np.ndarray],
+    rng: np.random.Generator,
+    config: AugmentConfig,
+    dateless: Collection[str],
 ) -> Sample:
-    knows_dates = rng.random() >= config.unknown_dates
+    unknown = rng.random() < config.unknown_dates
     series = {}
     for name, s in sample.series.items():
         kept = dates[name]
@@ -102,7 +110,8 @@ def _view(
         series[name] = ImageSeries(
             pixels=_other_light(s.pixels[kept], rng, config.gain(name), config.offset(name)),
             valid=s.valid[kept],
-            day_of_year=disturbed(s.day_of_year[kept], rng, config.date_jitter_days) * knows_dates,
+            day_of_year=disturbed(s.day_of_year[kept], rng, config.date_jitter_days)
+            * (not unknown and name not in dateless),
             source_items=tuple(s.source_items[i] for i in kept),
         )
     return replace(sample, series=series)

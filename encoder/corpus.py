@@ -129,9 +129,6 @@ class Corpus:
             )
             for row in mine
         ]  # fmt: skip
-        first, second = (self._collate([pair[i] for pair in pairs]) for i in range(2))
+        shape = (window, window)
+        first, second = (collate([pair[i] for pair in pairs], self.px_per_cell, shape) for i in range(2))
         return Step(source.name, first, second, source.same_window, mine)
-
-    def _collate(self, samples: list[Sample]) -> Batch:
-        shape = max(s.grid_shape[0] for s in samples), max(s.grid_shape[1] for s in samples)
-        return collate(samples, self.px_per_cell, shape)

@@ -82,9 +82,7 @@ def objective(
             own = views(student, seen[i])
             losses.setdefault("mgcl", []).append(multi_granularity_loss(own, other, level))
         if config.place:
-            losses.setdefault("place", []).append(
-                info_nce_loss(gathered(seen[i].embedding), gathered(targets[j].embedding))
-            )
+            losses.setdefault("place", []).append(_place_contrast(seen[i], targets[j], same_window))
         if config.completion and same_window:
             losses.setdefault("completion", []).extend(_completion(student, seen[i], pair[j]))
         if config.beta and seen[i].alone:
@@ -96,6 +94,17 @@ def views(branch: Branch, seen: Seen) -> dict[str, View]:
     """What the contrastive losses compare: F_i of each modality and F_fus."""
     own = {name: View(m, seen.valid[name], branch.heads[name]) for name, m in seen.maps.items()}
     return own | {"fused": View(seen.contextual, seen.fused_valid, branch.heads["fused"])}
+
+
+def _place_contrast(seen: Seen, target: Seen, same_window: bool) -> Tensor:
+    """InfoNCE over the fused cells of all places, so that a cell must be told from its neighbours too (ours).
+
+    Where cells do not correspond, over the embeddings.
+    """
+    if not same_window:
+        return info_nce_loss(gathered(seen.embedding), gathered(target.embedding))
+    both = gathered(seen.fused_valid & target.fused_valid)  # (B, 1, N)
+    return info_nce_loss(gathered(seen.fused)[both], gathered(target.fused)[both])
 
 
 def _alignment(seen: Seen) -> Tensor:

@@ -58,6 +58,7 @@ class TrainConfig:
         False  # False: the ViTs' patch positions stay zero, so that windows of all sizes agree
     )
     gradient_checkpointing: bool = False
+    start: str = ""  # a `last.pt` whose teacher this run starts from; empty: from seeded weights
     seed: int = 0
     log_every: int = 20
     save_every: int = 200
@@ -111,6 +112,8 @@ def pretrain(
     run = Run(config, workers, torch.from_numpy(corpus.h3_cells))
     if (folder / LAST).is_file():
         run.load(folder / LAST)
+    elif config.start:
+        run.start_from(Path(config.start))
     log = Log(folder / LOG, workers.rank, run.step, watch)
     started = time.monotonic()
     while (
@@ -240,6 +243,14 @@ class Run:
         if self.workers.rank == 0:
             torch.save(state, path.with_suffix(".partial"))
             path.with_suffix(".partial").replace(path)
+
+    def start_from(self, path: Path) -> None:
+        """Takes the teacher of another run as student and teacher."""
+        state = torch.load(path, map_location="cpu", weights_only=True)["teacher"]
+        self.workers.load_model_state(self.teacher, state)
+        self.workers.load_model_state(
+            self.student, {f"branch.{name}": value for name, value in state.items()}
+        )
 
     def load(self, path: Path) -> None:
         """The inverse of `save`. Raises CheckpointError naming what differs in the configuration."""

@@ -1,23 +1,29 @@
 """The training of skyhex/nano-1: what it sees, and the variants that were compared.
 
     python -m experiments.nano train --shared ../shared --folder FOLDER [--minutes 45] [--variant NAME]
+    python -m experiments.nano export --folder FOLDER --out encoder/weights/nano-1.safetensors
+    python -m experiments.nano terms --shared ../shared
 
 A run that is stopped goes on from FOLDER when the same command is given again. The lab book is LOG.md.
 """
 
 import argparse
+import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
 
 import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
 
+from data.training_rules import read_grounds
 from encoder.config import preset
 from encoder.objective import ObjectiveConfig
-from encoder.pretrain import Progress, TrainConfig, pretrain
+from encoder.pretrain import BEST, Progress, TrainConfig, pretrain
 from encoder.skysense import SkySense
 from encoder.tensorboard_log import tensorboard_log
-from experiments.nano_corpus import build_corpus, series_paths
+from experiments.nano_corpus import build_corpus, series_paths, training_places
 from experiments.retrieval.validation import read_validation, validation_score
 from search_app.progress import progress_bar
 
@@ -25,19 +31,23 @@ NANO = preset("nano")
 assert NANO.hr
 MODEL = replace(NANO, hr=replace(NANO.hr, pad_small_map=True))  # so that small crops can be trained on
 PAPER = ObjectiveConfig()
+CHOSEN = ObjectiveConfig(alpha=0.1, beta=1.0, completion=4.0, place=1.0)
 BASE = TrainConfig(MODEL, PAPER, learning_rate=7e-4, warm_up=100, save_every=100)
 VARIANTS = {
     "paper": BASE,
     "mixed": replace(BASE, objective=ObjectiveConfig(alpha=0.2, beta=0.5, completion=4.0, place=0.5)),
     "ours": replace(BASE, objective=ObjectiveConfig(alpha=0.0, beta=0.5, completion=4.0, place=0.5)),
-    "nano-1": replace(BASE, objective=ObjectiveConfig(alpha=0.1, beta=1.0, completion=4.0, place=1.0)),
+    "nano-1-start": replace(BASE, objective=CHOSEN),
+    "nano-1": replace(BASE, objective=CHOSEN, learning_rate=5e-4, warm_up=50),  # with --start
 }
 
 
 def train(arguments: argparse.Namespace) -> None:
     """Trains a variant until its steps are done or time is up."""
     steps = arguments.steps
-    config = replace(VARIANTS[arguments.variant], steps=steps, validate_every=max(1, steps // 12))
+    config = replace(
+        VARIANTS[arguments.variant], steps=steps, validate_every=max(1, steps // 8), start=arguments.start
+    )
     corpus = build_corpus(arguments.shared, config.model)
     for source in corpus.sources:
         print(f"{source.name}: {len(source.samples)} samples, {source.share:.0%} of the steps", flush=True)
@@ -68,17 +78,38 @@ def train(arguments: argparse.Namespace) -> None:
         )
 
 
+def export(best: Path, out: Path) -> str:
+    """Writes weights as float16, half the bytes; they load as float32. Returns the SHA-256 of the file."""
+    with safe_open(best, "pt") as file:
+        metadata = file.metadata()
+        tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    save_file({key: t.half() if t.is_floating_point() else t for key, t in tensors.items()}, out, metadata)
+    return hashlib.sha256(out.read_bytes()).hexdigest()
+
+
+def terms(shared: Path) -> str:
+    """The places that are trained on, by terms, as Markdown for the model card."""
+    by_terms: dict[str, list[str]] = {}
+    for name, places in training_places(shared).items():
+        grounds = read_grounds(shared / name / "catalog.json")
+        for place in sorted(places):
+            by_terms.setdefault(", ".join(sorted(grounds[place].licences)), []).append(place)
+    return "\n".join(f"- {licence} ({len(names)}): {', '.join(names)}" for licence, names in by_terms.items())
+
+
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("command", choices=["train"])
-    parser.add_argument(
-        "--shared", type=Path, required=True, help="folder of samples/, corpus/, eval/ and series/"
-    )
-    parser.add_argument("--folder", type=Path, required=True, help="for checkpoints and the log")
+    parser.add_argument("command", choices=["train", "export", "terms"])
+    parser.add_argument("--shared", type=Path, help="folder of samples/, corpus/, eval/ and series/")
+    parser.add_argument("--folder", type=Path, help="for checkpoints and the log")
+    parser.add_argument("--out", type=Path, help="file of the exported weights")
     parser.add_argument("--variant", choices=VARIANTS, default="nano-1")
+    parser.add_argument(
+        "--start", default="", help="last.pt of another run, whose teacher this one starts from"
+    )
     parser.add_argument("--minutes", type=float, default=float("inf"))
     parser.add_argument("--steps", type=int, default=3000)
     parser.add_argument("--threads", type=int, default=1)
@@ -87,7 +118,12 @@ def main() -> None:
     parser.add_argument("--tensorboard", action="store_true", help="write curves into the folder")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    train(arguments)
+    if arguments.command == "train":
+        train(arguments)
+    elif arguments.command == "export":
+        print(export(arguments.folder / BEST, arguments.out))
+    else:
+        print(terms(arguments.shared))
 
 
 if __name__ == "__main__":

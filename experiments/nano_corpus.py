@@ -21,13 +21,13 @@ from experiments.retrieval.validation import held_out
 
 CATALOGS = ("samples", "corpus")
 SERIES = {  # share of the steps, dates of a view
-    "us_cdl2021_dekad_a": (0.20, {"s2": (3, 9)}),
-    "us_cdl2021_dekad_b": (0.20, {"s2": (3, 9)}),
-    "presto_algae_blooms": (0.09, {"s2": (2, 6), "s1": (2, 5)}),
-    "presto_fuel_moisture": (0.09, {"s2": (1, 2), "s1": (1, 2)}),
-    "worldcereal_fra2022_monthly": (0.07, {"s2": (2, 8), "s1": (2, 6)}),
-    "worldcereal_fra2023_dekad": (0.07, {"s2": (3, 8), "s1": (2, 8)}),
-    "worldcereal_public_africa": (0.07, {"s2": (2, 6), "s1": (2, 6)}),
+    "us_cdl2021_dekad_a": (0.16, {"s2": (1, 9)}),
+    "us_cdl2021_dekad_b": (0.16, {"s2": (1, 9)}),
+    "presto_algae_blooms": (0.08, {"s2": (1, 6), "s1": (1, 5)}),
+    "presto_fuel_moisture": (0.08, {"s2": (1, 2), "s1": (1, 2)}),
+    "worldcereal_fra2022_monthly": (0.07, {"s2": (1, 8), "s1": (1, 6)}),
+    "worldcereal_fra2023_dekad": (0.07, {"s2": (1, 8), "s1": (1, 8)}),
+    "worldcereal_public_africa": (0.07, {"s2": (1, 6), "s1": (1, 6)}),
 }
 SERIES_BATCH = 48
 CHIP_DATES = {"hr": (1, 1), "s2": (1, 4), "s1": (1, 3)}
@@ -60,8 +60,8 @@ def build_corpus(shared: Path, config: SkySenseConfig) -> Corpus:
     radar = [sample for sample in chips.samples if {"s1", "s2"} <= sample.series.keys()]
     optical = [sample for sample in chips.samples if sample.series.keys() == {"s2"}]
     sources += [
-        Source("chips with S1 and S2", radar, 0.06, 16, (1, 3), CHIP_DATES),
-        Source("chips with S2", optical, 0.07, 16, (1, 4), CHIP_DATES),
+        Source("chips with S1 and S2", radar, 0.10, 16, (1, 3), CHIP_DATES),
+        Source("chips with S2", optical, 0.16, 16, (1, 4), CHIP_DATES),
         Source("aerial, one window", aerial.samples, 0.04, 8, (3, 4), CHIP_DATES),
         Source("aerial, two windows", aerial.samples, 0.05, 8, (3, 4), CHIP_DATES, same_window=False),
     ]

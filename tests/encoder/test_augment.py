@@ -57,6 +57,16 @@ def test_both_views_show_the_same_window_and_other_dates(seed: int) -> None:
     assert not days[0] & days[1]
 
 
+def test_a_date_that_both_share_is_known_to_one_alone() -> None:
+    for dates, known in ((1, False), (2, False), (9, True)):
+        a, b = two_views(
+            sample(dates=dates), np.random.default_rng(3), PLAIN, window_cells=2, max_dates=DATES
+        )
+        assert a.series["s2"].day_of_year.all()
+        assert b.series["s2"].day_of_year.all() == known
+        assert not b.series["hr"].day_of_year.any()
+
+
 def test_windows_differ_when_asked() -> None:
     rng = np.random.default_rng(0)
     pairs = [
