@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from . import prototype_commands, table_commands, weights_commands
+from . import eval_command, prototype_commands, table_commands, weights_commands
 from .installation import InstallationError, check_faiss
 from .options import (
     DEFAULT_TABLE,
@@ -38,6 +38,7 @@ app = typer.Typer(
 app.add_typer(table_commands.app)
 app.add_typer(prototype_commands.app, name="prototypes")
 app.add_typer(weights_commands.app, name="weights")
+app.add_typer(eval_command.eval_app, name="eval")
 
 
 @app.command()
