@@ -55,8 +55,9 @@ def embed_small(model: SkySense, samples: Sequence[Sample | None], *, batch_size
 
 
 def _least_cells(sample: Sample, config: SkySenseConfig) -> int:
-    """The windowed attention of the aerial encoder needs the model's whole window."""
-    return config.window_cells if "hr" in sample.series else 1
+    """The windowed attention of the aerial encoder may need the model's whole window."""
+    needs_window = "hr" in sample.series and config.hr is not None and not config.hr.pad_small_map
+    return config.window_cells if needs_window else 1
 
 
 def _run(

@@ -114,7 +114,6 @@ def _judged(rows: Rows, regions: Sequence[Region], seed: int) -> dict[str, list[
     """What `_judge` says by method and region; k-means has as many centres as prototypes were kept."""
     fits = [sinkhorn_prototypes(rows.vectors[r.fit_on], r.count, seed) for r in regions]
     found = [_judge(rows, r, rows.vectors, fit) for r, fit in zip(regions, fits, strict=True)]
-    kept = [int(values[-1]) for values in found]
     place = (
         position(rows.problem.lon_deg, rows.problem.lat_deg) * 1000
     )  # a region is a small part of the sphere
