@@ -13,8 +13,11 @@ GOOD_ENOUGH = 0.99
 
 def best_point(report: Report, kind: str, selectivity: float) -> Mapping[str, Any] | None:
     """The fastest setting at recall >= GOOD_ENOUGH, else that of the highest recall; None: not measured."""
-    points = [p for p in report["points"] if (p["kind"], p["selectivity"]) == (kind, selectivity)]
-    points = [p for p in points if p["recall"] is not None]
+    points: list[Mapping[str, Any]] = [
+        p
+        for p in report["points"]
+        if (p["kind"], p["selectivity"]) == (kind, selectivity) and p["recall"] is not None
+    ]
     good = [p for p in points if p["recall"] >= GOOD_ENOUGH]
     if good:
         return min(good, key=lambda p: float(p["cpu_ms"]))
