@@ -10,6 +10,7 @@ from .blocks import Interval, bootstrap
 from .pictures import Exhibit, draw_exhibit, draw_sheet
 from .sheet import Gain, Row, Sheet, gains_over_sets
 
+FEW_BLOCKS = 6  # a percentile interval over fewer is too narrow
 Cell = str | float | Interval
 
 
@@ -86,12 +87,15 @@ def _family_markdown(report: Report, family: str) -> str:
 
 def _sheet_markdown(sheet: Sheet, seed: int) -> str:
     problem = sheet.problem
+    blocks = len(set(problem.query_block.tolist()))
     size = (
-        f"{len(problem.queries)} queries in {len(set(problem.query_block.tolist()))} blocks, "
+        f"{len(problem.queries)} queries in {blocks} blocks, "
         f"{problem.database_size} rows to find, {len(problem.classes)} classes, "
         f"majority {problem.majority_share:.2f}"
     )
     notes = [size, *problem.notes]
+    if blocks < FEW_BLOCKS:
+        notes.append(f"{blocks} blocks are few: read intervals as a hint")
     if problem.is_balanced and sheet.family != "cross-modal":
         notes.append("scores are balanced over classes")
     metrics = list(sheet.rows[0].scores)
