@@ -57,6 +57,9 @@ def embed(
     aoi: Annotated[Path | None, typer.Option(help="GeoJSON area in lon/lat.", metavar="FILE")] = None,
     bbox: BoxOption = None,
     h3_res: Annotated[int | None, typer.Option(help="H3 resolution (default: chips 12, areas 9).")] = None,
+    granularity: Annotated[
+        int | None, typer.Option(help="A second table of finer cells, from the same pass.", metavar="R")
+    ] = None,
     start: Annotated[str | None, typer.Option(help="First day, 2021-03-01.", metavar="D")] = None,
     end: Annotated[str | None, typer.Option(help="Day after the last, 2021-10-01.", metavar="D")] = None,
     period: Annotated[
@@ -79,6 +82,7 @@ def embed(
         AreaChoice(chips=chips, aoi=aoi, bbox=bbox).area(),
         Dates(day(start), day(end), period),
         h3_resolution=h3_res,
+        granularity=granularity,
         weights=weights,
         device=device,
         allow_l1c=allow_l1c,

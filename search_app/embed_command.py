@@ -16,8 +16,9 @@ from data.stac import Catalog, read_catalog
 from data.time_series import Period
 from encoder.embed import Encoder
 from indexer.faiss_index import build_index
+from indexer.table import EmbeddingTable
 
-from .embed_job import SKIPPED_FILE, EmbedReport, embed_plan
+from .embed_job import SKIPPED_FILE, EmbedReport, embed_plan, finer_path
 from .progress import progress_bar, say
 
 CHIP_RESOLUTION, AREA_RESOLUTION = 12, 9
@@ -64,6 +65,7 @@ def run_embed(
     dates: Dates,
     *,
     h3_resolution: int | None = None,
+    granularity: int | None = None,
     weights: str = "nano",
     device: str = "auto",
     allow_l1c: bool = False,
@@ -90,6 +92,7 @@ def run_embed(
             encoder,
             table,
             h3_resolution=resolution,
+            granularity=granularity,
             simulated=catalog.simulated,
             workers=workers,
             progress=progress,
@@ -98,10 +101,15 @@ def run_embed(
     if report.table.row_count == 0:
         raise InputError(f"Nothing could be embedded. The reasons are in {table / SKIPPED_FILE}.")
     if index:
-        with progress_bar("index", "rows") as progress:
-            info = build_index(report.table, progress=progress)
-        say(str(info))
+        _build_indexes(table, granularity)
     return report
+
+
+def _build_indexes(path: Path, granularity: int | None) -> None:
+    for table in [path] if granularity is None else [path, finer_path(path, granularity)]:
+        with progress_bar("index", "rows") as progress:
+            info = build_index(EmbeddingTable.open(table), progress=progress)
+        say(f"{table}: {info}")
 
 
 def make_plan(

@@ -6,31 +6,25 @@ the keys it holds, so a job that was killed goes on where it stopped.
 
 import hashlib
 import json
-from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from multiprocessing import get_context
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
+import pyarrow as pa
+
 from data.cover import Plan, SampleTask, Skip
-from data.reader import read_sample
-from data.sample import InputError, Sample, SampleSpec
-from encoder.embed import Encoder
-from indexer.errors import TableError
-from indexer.manifest import snapshot_numbers
+from data.sample import Sample
+from encoder.embed import EmbeddingBatch, Encoder
 from indexer.schema import ModelInfo
-from indexer.storage import Storage
 from indexer.table import EmbeddingTable
 
-from .rows import model_info, rows_of
+from .decoder import decoder
+from .rows import model_info, piece_rows_of, rows_of
 
 CHUNK_MIN, CHUNK_MAX = 64, 256  # samples per commit
 BATCH = 32  # samples handed to the encoder at once
-READ_AHEAD = 2 * BATCH  # decoded samples that wait, at most: bounds memory
 SKIPPED_FILE = "skipped.json"
 
 
@@ -47,10 +41,16 @@ class EmbedReport:
     table: EmbeddingTable
     embedded: int  # samples that this run turned into rows
     already: int  # samples that an earlier run had committed
-    skipped: tuple[Skip, ...]  # of the whole plan, earlier runs included
-    dropped: tuple[
-        tuple[str, str], ...
-    ] = ()  # (modality, reason) of each sensor left out of a sample of this run
+    skipped: tuple[Skip, ...]  # places of which the table holds nothing, earlier runs included
+    dropped: tuple[tuple[str, str], ...]  # (modality, reason) of each sensor left out of a sample of this run
+
+
+@dataclass
+class _Target:
+    """A table that the job fills, and how a batch becomes its rows."""
+
+    table: EmbeddingTable
+    rows: Callable[[Sequence[Sample], EmbeddingBatch], pa.Table | None]
 
 
 def embed_plan(
@@ -59,6 +59,7 @@ def embed_plan(
     path: Path,
     *,
     h3_resolution: int,
+    granularity: int | None = None,
     simulated: bool = False,
     workers: int = 1,
     progress: Progress | None = None,
@@ -66,64 +67,76 @@ def embed_plan(
     """Embed every task of `plan` that the table does not hold yet; commit chunk by chunk.
 
     Args:
+        granularity: H3 resolution of a second table, `finer_path(path, granularity)`, with a row per finer
+            cell from the same forward pass.
         workers: processes that decode rasters while the encoder works; 0 decodes in this one.
 
     Raises:
         TableError: the table holds another model or another H3 resolution.
-        InputError: a decoding process died.
+        InputError: a decoding process died, or `granularity` is finer than the model's grid.
     """
     model = model_info(encoder)
-    table = open_or_create(path, model, h3_resolution=h3_resolution, simulated=simulated)
+    targets = [_Target(open_or_create(path, model, h3_resolution, simulated), partial(rows_of, model=model))]
+    if granularity is not None:
+        finer = open_or_create(finer_path(path, granularity), model, granularity, simulated)
+        pieces = partial(piece_rows_of, model=model, resolution=granularity, cell_m=encoder.spec.cell_m)
+        targets.append(_Target(finer, pieces))
     chunks = [(chunk_key(chunk, model), chunk) for chunk in chunks_of(plan.tasks)]
-    todo = [(key, chunk) for key, chunk in chunks if key not in table.input_keys]
+    todo = [(key, chunk) for key, chunk in chunks if any(key not in t.table.input_keys for t in targets)]
     total = len(plan.tasks)
     already = done = total - sum(len(chunk) for _, chunk in todo)
-    finished = {task.sample_id for key, chunk in chunks if key in table.input_keys for task in chunk}
-    skipped = {skip.sample_id: skip for skip in plan.skipped}
-    skipped |= {s.sample_id: s for s in _read_skips(path) if s.sample_id in finished}
+    skips = [*_read_skips(path), *plan.skipped]
     dropped: list[tuple[str, str]] = []
     embedded = 0
-    with _decoder(workers) as decode:
+    with decoder(workers) as decode:
         results = decode([task for _, chunk in todo for task in chunk], encoder.spec)
         for key, chunk in todo:
-            batches = []
+            made: list[list[pa.Table]] = [[] for _ in targets]
             for size in _batch_sizes(len(chunk)):
                 read = [next(results) for _ in range(size)]
                 samples = [item for item in read if isinstance(item, Sample)]
-                skipped |= {item.sample_id: item for item in read if isinstance(item, Skip)}
+                skips += [item for item in read if isinstance(item, Skip)]
                 dropped += [entry for sample in samples for entry in sample.dropped]
                 if samples:
-                    batches.append(rows_of(samples, encoder.embed(samples), model))
+                    batch = encoder.embed(samples, dense=granularity is not None)
+                    for target, rows in zip(targets, made, strict=True):
+                        rows += [new for new in [target.rows(samples, batch)] if new is not None]
                     embedded += len(samples)
                 done += size
                 if progress:
                     progress(done, total)
-            _write_skips(path, skipped.values())
-            table = table.upsert(batches, input_key=key)
-    _write_skips(path, skipped.values())
-    return EmbedReport(table, embedded, already, tuple(skipped.values()), tuple(dropped))
+            _write_skips(path, skips)
+            for target, rows in zip(targets, made, strict=True):
+                target.table = target.table.upsert(rows, input_key=key)
+    table = targets[0].table
+    skipped = _whole_places(skips, table)
+    _write_skips(path, skipped)
+    return EmbedReport(table, embedded, already, tuple(skipped), tuple(dropped))
 
 
-def open_or_create(path: Path, model: ModelInfo, *, h3_resolution: int, simulated: bool) -> EmbeddingTable:
+def finer_path(path: Path, resolution: int) -> Path:
+    """Where the finer table lies: beside the first, so that a search never mixes them."""
+    return path.with_name(f"{path.resolve().name}-r{resolution}")
+
+
+def open_or_create(path: Path, model: ModelInfo, h3_resolution: int, simulated: bool) -> EmbeddingTable:
     """The table at `path`, made if there is none.
 
     Raises:
         TableError: the table there holds another model or another H3 resolution.
     """
-    if not snapshot_numbers(Storage(path, create=True)):
+    if not EmbeddingTable.exists(path):
         return EmbeddingTable.create(path, model, h3_resolution=h3_resolution, simulated=simulated)
     table = EmbeddingTable.open(path)
-    if table.model.digest != model.digest:
-        raise TableError(
-            f"{path} holds vectors of {table.model}, this run would add those of {model}: they cannot be "
-            "compared. Name another table with -t, or the table's weights with --weights."
-        )
-    if table.h3_resolution != h3_resolution:
-        raise TableError(
-            f"{path} holds cells of H3 resolution {table.h3_resolution}, this run asks for {h3_resolution}. "
-            f"Name another table with -t, or add --h3-res {table.h3_resolution}."
-        )
+    table.require(model, h3_resolution)
     return table
+
+
+def _whole_places(skips: Iterable[Skip], table: EmbeddingTable) -> list[Skip]:
+    """One skip per place of which the table holds nothing: neither a tile nor a period."""
+    held = {i.split("#")[0] for batch in table.scan(["sample_id"]) for i in batch["sample_id"].to_pylist()}
+    places = {skip.sample_id.split("#")[0]: skip.reason for skip in skips}
+    return [Skip(place, reason) for place, reason in places.items() if place not in held]
 
 
 def chunks_of(tasks: Sequence[SampleTask]) -> Iterator[tuple[SampleTask, ...]]:
@@ -150,38 +163,6 @@ def chunk_key(chunk: Sequence[SampleTask], model: ModelInfo) -> str:
 
 def _batch_sizes(n: int) -> list[int]:
     return [min(BATCH, n - start) for start in range(0, n, BATCH)]
-
-
-class _Decode(Protocol):
-    def __call__(self, tasks: Sequence[SampleTask], spec: SampleSpec, /) -> Iterator[Sample | Skip]: ...
-
-
-@contextmanager
-def _decoder(workers: int) -> Iterator[_Decode]:
-    """Yield a function that decodes tasks in order, in worker processes that stay `READ_AHEAD` ahead."""
-    if workers == 0:
-        yield lambda tasks, spec: (read_sample(task, spec) for task in tasks)
-        return
-    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
-
-    def decode(tasks: Sequence[SampleTask], spec: SampleSpec) -> Iterator[Sample | Skip]:
-        waiting: deque[Future[Sample | Skip]] = deque()
-        for task in tasks:
-            waiting.append(pool.submit(read_sample, task, spec))
-            if len(waiting) > READ_AHEAD:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-
-    try:
-        yield decode
-    except BrokenProcessPool as error:
-        raise InputError(
-            "A process that decodes rasters died, most likely for want of memory. What was committed is "
-            "safe: run the same command again, with --workers 0 to see which raster it is."
-        ) from error
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _read_skips(path: Path) -> list[Skip]:

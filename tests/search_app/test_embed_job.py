@@ -17,6 +17,7 @@ import shapely
 from hypothesis import given
 from hypothesis import strategies as st
 
+from data.sample import InputError
 from data.simulate import Area, simulate
 from indexer.errors import TableError
 from indexer.schema import ModelInfo, to_matrix
@@ -87,10 +88,10 @@ def test_a_stopped_job_goes_on(
     whole = embed(catalog, tmp_path / "whole").table
     real, calls = embed_job.rows_of, iter(range(1000))
 
-    def stop_at_the_third(*args: Any) -> Any:
+    def stop_at_the_third(*args: Any, **options: Any) -> Any:
         if next(calls) == 2:
             raise KeyboardInterrupt
-        return real(*args)
+        return real(*args, **options)
 
     monkeypatch.setattr(embed_job, "rows_of", stop_at_the_third)
     with pytest.raises(KeyboardInterrupt):
@@ -136,11 +137,11 @@ def aoi(catalog: Path, folder: Path) -> Path:
 def test_rows_are_of_the_table_s_model_or_refused(tmp_path: Path) -> None:
     one = ModelInfo("one", "1" * 64, 8, "Apache-2.0", trained=True, config={})
     two = ModelInfo("two", "2" * 64, 8, "Apache-2.0", trained=True, config={})
-    open_or_create(tmp_path, one, h3_resolution=9, simulated=False)
-    with pytest.raises(TableError, match=r"one.*two"):
-        open_or_create(tmp_path, two, h3_resolution=9, simulated=False)
-    with pytest.raises(TableError, match="--h3-res 9"):
-        open_or_create(tmp_path, one, h3_resolution=12, simulated=False)
+    open_or_create(tmp_path, one, 9, False)
+    with pytest.raises(TableError, match=r"two.*one"):
+        open_or_create(tmp_path, two, 9, False)
+    with pytest.raises(TableError, match="H3 resolution 12"):
+        open_or_create(tmp_path, one, 12, False)
 
 
 def test_rows_say_what_they_are(catalog: Path, tmp_path: Path) -> None:
@@ -152,6 +153,29 @@ def test_rows_say_what_they_are(catalog: Path, tmp_path: Path) -> None:
         assert row["sample_id"] == h3.int_to_str(row["h3_cell"])
         assert all(Path(href).exists() for href in row["source_items"])
     assert np.allclose(np.linalg.norm(vectors(table).astype(np.float32), axis=1), 1, atol=2e-3)
+
+
+def test_finer_cells_are_a_table_of_their_own(catalog: Path, tmp_path: Path) -> None:
+    report = embed(catalog, tmp_path / "t", granularity=10)
+    finer = EmbeddingTable.open(tmp_path / "t-r10")
+    assert finer.h3_resolution == 10
+    assert finer.validate() == []
+    parents = {
+        h3.cell_to_parent(h3.int_to_str(c), 9)
+        for b in finer.scan(["h3_cell"])
+        for c in b["h3_cell"].to_pylist()
+    }
+    cells = {h3.int_to_str(c) for b in report.table.scan(["h3_cell"]) for c in b["h3_cell"].to_pylist()}
+    assert parents == cells
+    assert finer.row_count > 6 * report.table.row_count * 0.9
+    again = embed(catalog, tmp_path / "t", granularity=10)
+    assert (again.embedded, again.already) == (0, report.embedded)
+    with pytest.raises(InputError, match="finest resolution possible is 10"):
+        embed(catalog, tmp_path / "t", granularity=11)
+
+
+def cells_of(table: EmbeddingTable) -> set[str]:
+    return {h3.int_to_str(c) for batch in table.scan(["h3_cell"]) for c in batch["h3_cell"].to_pylist()}
 
 
 def vectors(table: EmbeddingTable) -> np.ndarray:
