@@ -32,6 +32,7 @@ from .teacher import Centring, follow, make_teacher, teacher_momentum
 LAST = "last.pt"
 BEST = "best.safetensors"
 LOG = "log.jsonl"
+DATE_HARMONICS = 6  # of the year
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,7 @@ class TrainConfig:
     learn_position: bool = (
         False  # False: the ViTs' patch positions stay zero, so that windows of all sizes agree
     )
+    date_amplitude: float = 6.0  # of the yearly harmonics that the date table starts from; 0 = seeded noise
     gradient_checkpointing: bool = False
     start: str = ""  # a `last.pt` whose teacher this run starts from; empty: from seeded weights
     seed: int = 0
@@ -160,6 +162,7 @@ class Run:
         model = SkySense(config.model)
         initialise(model, config.seed)
         fix_positions(model, config.learn_position)
+        start_dates(model, config.date_amplitude, config.seed)
         if config.prototypes_per_region:
             seed_prototypes(model, h3_cells, config.prototypes_per_region, config.seed)
         student = Branch(model, config.student_hidden, config.bottleneck, config.outputs).to(workers.device)
@@ -245,8 +248,9 @@ class Run:
             path.with_suffix(".partial").replace(path)
 
     def start_from(self, path: Path) -> None:
-        """Takes the teacher of another run as student and teacher."""
-        state = torch.load(path, map_location="cpu", weights_only=True)["teacher"]
+        """Takes the teacher of another run as student and teacher; the date table starts anew."""
+        saved = torch.load(path, map_location="cpu", weights_only=True)["teacher"]
+        state = {name: value for name, value in saved.items() if "date_encoding" not in name}
         self.workers.load_model_state(self.teacher, state)
         self.workers.load_model_state(
             self.student, {f"branch.{name}": value for name, value in state.items()}
@@ -275,6 +279,23 @@ def fix_positions(model: SkySense, learn: bool) -> None:
             position: nn.Parameter = encoder.position  # type: ignore[assignment]
             nn.init.zeros_(position)
             position.requires_grad_(False)
+
+
+@torch.no_grad()
+def start_dates(model: SkySense, amplitude: float, seed: int) -> None:
+    """Fills the date table with harmonics of the year, each column of its own order and phase (ours).
+
+    Features leave the ViTs without a norm and ten times as large as seeded noise: dates that start as noise
+    stay unseen. Zero leaves the table alone.
+    """
+    if not amplitude:
+        return
+    table = model.date_encoding.table  # (365, D)
+    stream = np.random.RandomState(seed)
+    order = stream.randint(1, DATE_HARMONICS + 1, table.shape[1])
+    phase = 2 * np.pi * stream.random_sample(table.shape[1])
+    angle = 2 * np.pi * np.arange(len(table))[:, None] / len(table) * order + phase
+    table.copy_(torch.from_numpy(amplitude * np.sin(angle)))
 
 
 def parameter_groups(module: nn.Module, weight_decay: float) -> list[dict[str, Any]]:

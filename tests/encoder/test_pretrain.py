@@ -13,7 +13,7 @@ import torch
 
 from encoder.checkpoint import CheckpointError, load_weights
 from encoder.parallel import Parallel
-from encoder.pretrain import BEST, LAST, LOG, NotFiniteError, Run, learning_rate, pretrain
+from encoder.pretrain import BEST, LAST, LOG, NotFiniteError, Run, learning_rate, pretrain, start_dates
 from encoder.skysense import SkySense
 
 from .tiny import CONFIG, corpus
@@ -184,3 +184,22 @@ def test_two_processes_walk_the_curve_of_one(tmp_path: Path, parallel: str) -> N
     mine = dict(one.named_parameters())
     for name, value in mine.items():
         torch.testing.assert_close(last[f"model.{name}"], value.detach(), rtol=1e-3, atol=1e-4)
+
+
+def test_dates_start_as_harmonics_as_large_as_features() -> None:
+    model = SkySense(CONFIG.model)
+    start_dates(model, 6.0, seed=0)
+    table = model.date_encoding.table.detach()
+    assert table.std() == pytest.approx(6 / 2**0.5, rel=0.05)
+    near, far = (table[10] - table[11]).norm(), (table[10] - table[190]).norm()
+    assert near < 0.1 * far
+    assert (table[0] - table[-1]).norm() < 0.1 * far  # the year closes
+
+
+def test_a_run_may_start_from_another(tmp_path: Path) -> None:
+    first = pretrain(CONFIG, corpus(), tmp_path / "first", stop_at_step=2)
+    config = replace(CONFIG, start=str(tmp_path / "first" / LAST), learning_rate=0.0)
+    second = pretrain(config, corpus(), tmp_path / "second", stop_at_step=1)
+    fusion = "fusion.project.weight"
+    torch.testing.assert_close(second.date_encoding.table[0], first.date_encoding.table[0], atol=0.05, rtol=0)
+    torch.testing.assert_close(second.get_parameter(fusion), first.get_parameter(fusion))
