@@ -56,7 +56,7 @@ def centroids(shapes: Geometries) -> tuple[NDArray[np.float64], NDArray[np.float
     """Centre of each footprint, lon (n,), lat (n,) in degrees."""
     crossing = np.flatnonzero(_width(shapely.bounds(shapes)) > 180)
     joined = shapes.copy()
-    joined[crossing] = [_shift_east(shape) for shape in shapes[crossing]]
+    joined[crossing] = [in_one_piece(shape) for shape in shapes[crossing]]
     middle = shapely.centroid(joined)
     lon = shapely.get_x(middle)
     return np.where(lon > 180, lon - 360, lon), shapely.get_y(middle)
@@ -83,8 +83,10 @@ def _split(points: NDArray[np.float64]) -> shapely.Geometry:
     return shapely.MultiPolygon([part for part in (left, right) if part.area > 0])
 
 
-def _shift_east(shape: shapely.Geometry) -> shapely.Geometry:
-    """Parts west of Greenwich moved round, so that the shape is in one piece."""
+def in_one_piece(shape: shapely.Geometry) -> shapely.Geometry:
+    """A shape that the antimeridian cuts, joined again east of it, where longitudes run on; others as is."""
+    if shape.bounds[2] - shape.bounds[0] <= 180:
+        return shape
     parts = shapely.get_parts(shape)
     return shapely.union_all(
         [affinity.translate(part, xoff=360 if part.bounds[0] < 0 else 0) for part in parts]

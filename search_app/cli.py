@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from . import eval_command, prototype_commands, table_commands, weights_commands
+from . import eval_command, import_command, prototype_commands, table_commands, weights_commands
 from .installation import InstallationError, check_faiss
 from .options import (
     DEFAULT_TABLE,
@@ -35,6 +35,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
+app.add_typer(import_command.app)
 app.add_typer(table_commands.app)
 app.add_typer(prototype_commands.app, name="prototypes")
 app.add_typer(weights_commands.app, name="weights")
