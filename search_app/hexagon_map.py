@@ -28,6 +28,7 @@ MAX_RANKED = 50  # results whose rank is written on the map
 QUERY_RGB = (255, 45, 120)
 UNLIKE_RGB = (234, 88, 12)
 RESULT_RGB = (15, 23, 42)
+CHOSEN_RGB = (37, 99, 235)
 PIN_PX = 8
 TOOLTIP_STYLE = {"fontSize": "12px", "borderRadius": "6px", "whiteSpace": "pre-line"}
 LAND_RGBA = (148, 163, 184, 46)
@@ -173,8 +174,7 @@ def _dots(data: list[dict[str, Any]], cells: MapCells, layer: str) -> pdk.Layer:
 def _marks(marks: Marks, camera: Camera) -> list[pdk.Layer]:
     """Outlines, pins that are seen from afar, and ranks on the pins of results."""
     paths = [_outline(cell, RESULT_RGB, 1.5) for cell in marks.results]
-    paths += [_outline(cell, (255, 255, 255), 4.0) for cell in [marks.chosen] if cell]
-    paths += [_outline(cell, RESULT_RGB, 2.0) for cell in [marks.chosen] if cell]
+    paths += [_outline(cell, CHOSEN_RGB, 3.5) for cell in [marks.chosen] if cell]
     paths += [_outline(cell, QUERY_RGB, 3.5) for cell in marks.query]
     paths += [_outline(cell, UNLIKE_RGB, 3.5) for cell in marks.unlike]
     outline = pdk.Layer(
@@ -187,7 +187,10 @@ def _marks(marks: Marks, camera: Camera) -> list[pdk.Layer]:
         width_units=pdk.types.String("pixels"),
         joint_rounded=True,
     )
-    pins = [_pin(cell, RESULT_RGB) for cell in reversed(marks.results[:MAX_RANKED])]
+    pins = [
+        _pin(cell, CHOSEN_RGB if cell == marks.chosen else RESULT_RGB)
+        for cell in reversed(marks.results[:MAX_RANKED])
+    ]
     pins += [_pin(cell, UNLIKE_RGB) for cell in marks.unlike] + [
         _pin(cell, QUERY_RGB) for cell in marks.query
     ]

@@ -21,6 +21,7 @@ FLAGS = {
     "server.address": HOST,
     "server.showEmailPrompt": "false",
     "server.fileWatcherType": "none",
+    "logger.level": "warning",
     "browser.serverAddress": HOST,
     "browser.gatherUsageStats": "false",
 }

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from functools import partial
+from math import log
 
 import h3
 import numpy as np
@@ -18,6 +19,7 @@ from .session import change, current
 
 ALL = "all"
 MAX_PILLS = 6
+DRAWN_LEVELS = int(log(MAX_DRAWN, 7))  # how much coarser a cell may be and hold no more cells than are drawn
 MARGIN_DEG = 1e-4  # so that rounding leaves no cell out
 SMALLEST_HEXAGON_PX = 3.0  # across; smaller ones are looked at area by area
 _CLICKS, _LOOKS, _MAP, _AREA, _FOLLOW = "clicks", "looks", "map", "area", "follow"
@@ -93,9 +95,7 @@ def draw_map(cells: MapCells, areas: Sequence[Area], marks: Marks, kind_labels: 
         deck,
         key=_MAP,
         height=HEIGHT_PX,
-        on_select=_take_click
-        if len(drawn.cell) == len(cells.cell) or _same_resolution(drawn, cells)
-        else _zoom_in,
+        on_select=partial(_take_click, resolution_of(int(cells.cell[0]))),
         selection_mode="single-object",
     )
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
@@ -117,20 +117,24 @@ def _same_resolution(drawn: MapCells, cells: MapCells) -> bool:
     return resolution_of(int(drawn.cell[0])) == resolution_of(int(cells.cell[0]))
 
 
-def _take_click() -> None:
-    """A click on a hexagon: look for places like it. A click beside the hexagons asks nothing."""
+def _take_click(resolution: int) -> None:
+    """A click on a cell of the table: look for places like it. On one that stands for many: zoom in.
+
+    A click beside the hexagons asks nothing.
+    """
     cell = clicked_cell(st.session_state[_MAP].selection)
-    if cell:
-        st.session_state[_CLICKS] = st.session_state.get(_CLICKS, 0) + 1  # a new layer forgets the click
+    if not cell:
+        return
+    st.session_state[_CLICKS] = st.session_state.get(_CLICKS, 0) + 1  # a new layer forgets the click
+    if h3.get_resolution(cell) == resolution:
         change(like=(cell,), unlike=())
+    else:
+        change(area=zoom_target(cell, resolution))
 
 
-def _zoom_in() -> None:
-    """A click on a hexagon that stands for many: look at these."""
-    cell = clicked_cell(st.session_state[_MAP].selection)
-    if cell:
-        st.session_state[_CLICKS] = st.session_state.get(_CLICKS, 0) + 1
-        change(area=cell)
+def zoom_target(cell: str, resolution: int) -> str:
+    """What a click on a coarse cell zooms to: as much around it as can be drawn cell by cell."""
+    return h3.cell_to_parent(cell, min(h3.get_resolution(cell), max(0, resolution - DRAWN_LEVELS)))
 
 
 def _draw_areas(areas: Sequence[Area], focus: str, results: Sequence[str]) -> None:

@@ -43,7 +43,7 @@ def test_nothing_in_the_scene_asks_for_a_base_map() -> None:
 
 def test_the_query_and_the_results_are_marked() -> None:
     layers = scene(Marks(query=CELLS[:1], results=CELLS[1:4], unlike=CELLS[5:6], chosen=CELLS[2]))
-    assert len(layers["outlines"]["data"]) == 3 + 2 + 1 + 1
+    assert len(layers["outlines"]["data"]) == 3 + 1 + 1 + 1
     assert len(layers["pins"]["data"]) == 3 + 1 + 1
     assert layers["ranks"]["data"][0]["n"] == "1"
 

@@ -3,8 +3,8 @@
 import h3
 import numpy as np
 
-from search_app.map_cells import MapCells, find_areas, group_by_cell
-from search_app.map_panel import ALL, area_of, choose_focus, focus_cells
+from search_app.map_cells import MAX_DRAWN, MapCells, find_areas, group_by_cell
+from search_app.map_panel import ALL, area_of, choose_focus, focus_cells, zoom_target
 
 
 def disk(lat: float, lon: float, radius: int) -> list[int]:
@@ -52,3 +52,11 @@ def test_the_cells_of_a_key() -> None:
     assert np.array_equal(focus_cells(AREAS[0].key, AREAS), AREAS[0].cells)
     assert focus_cells(ALL, AREAS).tolist() == []
     assert focus_cells(IN_AMAZON, AREAS).tolist() == [AMAZON[0]]
+
+
+def test_a_coarse_cell_zooms_to_what_can_be_drawn() -> None:
+    cell = h3.int_to_str(ALPS[0])
+    assert zoom_target(h3.cell_to_parent(cell, 7), 9) == h3.cell_to_parent(cell, 4)
+    assert zoom_target(h3.cell_to_parent(cell, 2), 9) == h3.cell_to_parent(cell, 2)
+    assert h3.cell_to_children_size(zoom_target(h3.cell_to_parent(cell, 7), 9), 9) <= MAX_DRAWN
+    assert zoom_target(h3.cell_to_parent(cell, 1), 3) == h3.cell_to_parent(cell, 0)
