@@ -27,7 +27,9 @@ Columns = tuple[str, ...]
 Period = tuple[datetime, datetime]  # [start, end), UTC
 Progress = Callable[[int, int], None]
 
-CHUNK_ROWS = 16_384  # decoded, and committed, at a time
+CHUNK_ROWS = 65_536  # decoded, and committed, at a time; fewer where they have more than CHUNK_BYTES
+CHUNK_BYTES = 1 << 26  # of float32 vectors
+FIRST_ROWS = 1_000  # among these a vector says how many dimensions there are
 METRES_PER_DEGREE = 111_195.0
 LON_LAT = ("CRS84", "4326")  # ends of the identifiers of longitude and latitude on WGS 84
 CORNERS = np.array([(-0.5, -0.5), (0.5, -0.5), (0.5, 0.5), (-0.5, 0.5), (-0.5, -0.5)])
@@ -89,7 +91,8 @@ def import_file(
 ) -> Imported:
     """Stream a Parquet file into a table, made if missing; an interrupted import goes on where it stopped.
 
-    Memory is that of CHUNK_ROWS rows, and of one row group as it is compressed.
+    Memory is that of a chunk, of one row group as it is compressed, and of one part of the table at a time,
+    where rows come between those that are there.
 
     Args:
         path: a local file.
@@ -116,7 +119,8 @@ def import_file(
         h3_resolution = layout.h3_resolution
     identity = _identity(path, layout, period)
     start = rows = skipped = resumed = 0
-    for batch in file.iter_batches(CHUNK_ROWS, columns=layout.columns):
+    chunk_rows = max(min(CHUNK_ROWS, CHUNK_BYTES // (4 * model.dimension)), 1)
+    for batch in file.iter_batches(chunk_rows, columns=layout.columns):
         key = f"import {identity} from row {start}"
         if table is not None and key in table.input_keys:
             resumed += len(batch)
@@ -180,9 +184,9 @@ def _model(path: Path, file: pq.ParquetFile, layout: Layout) -> ModelInfo:
         raise TableError(f"{path} has no rows")
     dimension = len(layout.vector)
     if dimension == 1:
-        first = next(file.iter_batches(CHUNK_ROWS, columns=layout.vector))[0].drop_null()
+        first = next(file.iter_batches(FIRST_ROWS, columns=layout.vector))[0].drop_null()
         if len(first) == 0:
-            raise TableError(f"{path}: its first {CHUNK_ROWS} rows have no vector")
+            raise TableError(f"{path}: its first {FIRST_ROWS} rows have no vector")
         dimension = first.value_lengths()[0].as_py()
     assert layout.model is not None
     assert layout.licence is not None
