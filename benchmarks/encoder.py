@@ -79,6 +79,7 @@ class Result:
     batch: int
     samples_per_s: float
     images_per_s: float
+    cpu_s_per_sample: float  # of all threads
     gflop_per_sample: float  # of the model, counted
     mfu: float  # against the measured peak of the same number format
     peak_memory_gb: float
@@ -137,21 +138,23 @@ def measure_peak(device: str, dtype: torch.dtype, at_least_s: float) -> float:
     """FLOP/s of a large matrix product."""
     n = 8192 if device == "cuda" else 2048
     a, b = (torch.randn(n, n, device=device, dtype=dtype) for _ in range(2))
-    return 2 * n**3 / seconds_per_call(lambda: a @ b, device, at_least_s)
+    return 2 * n**3 / time_call(lambda: a @ b, device, at_least_s)[0]
 
 
-def seconds_per_call(run: Run, device: str, at_least_s: float) -> float:
-    """The fastest of the calls made for so many seconds, after two to warm up: other work only ever adds."""
-    times: list[float] = []
+def time_call(run: Run, device: str, at_least_s: float) -> tuple[float, float]:
+    """Least seconds and CPU seconds of calls made for so long, after two to warm up: other work only adds."""
+    walls: list[float] = []
+    cpus: list[float] = []
     for _ in range(2):
         run()
-    while sum(times) < at_least_s or len(times) < 3:
+    while sum(walls) < at_least_s or len(walls) < 3:
         _wait(device)
-        start = time.perf_counter()
+        wall, cpu = time.perf_counter(), time.process_time()
         run()
         _wait(device)
-        times.append(time.perf_counter() - start)
-    return min(times)
+        walls.append(time.perf_counter() - wall)
+        cpus.append(time.process_time() - cpu)
+    return min(walls), min(cpus)
 
 
 def _wait(device: str) -> None:
@@ -177,7 +180,8 @@ def measure(
         with torch.autocast(device, dtype, enabled=dtype != torch.float32):
             cosine = F.cosine_similarity(subject.run(), reference).min().item()
             _reset_memory(device)
-            rate = case.batch / seconds_per_call(subject.run, device, at_least_s)
+            wall_s, cpu_s = time_call(subject.run, device, at_least_s)
+        rate = case.batch / wall_s
         results.append(
             Result(
                 case=case.name,
@@ -185,6 +189,7 @@ def measure(
                 batch=case.batch,
                 samples_per_s=rate,
                 images_per_s=rate * sum(case.dates.values()),
+                cpu_s_per_sample=cpu_s / case.batch,
                 gflop_per_sample=flops / 1e9,
                 mfu=flops * rate / peaks[dtype],
                 peak_memory_gb=_peak_memory_gb(device),
@@ -209,12 +214,13 @@ def _peak_memory_gb(device: str) -> float:
 def as_markdown(results: list[Result]) -> str:
     """The table of docs/performance.md."""
     lines = [
-        "| case | way | batch | samples/s | images/s | GFLOP/sample | MFU | peak memory, GB | cosine |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| case | way | batch | samples/s | images/s | CPU s/sample | GFLOP/sample | MFU | GB | cosine |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     lines += [
         f"| {r.case} | {r.way} | {r.batch} | {r.samples_per_s:.3g} | {r.images_per_s:.3g} |"
-        f" {r.gflop_per_sample:,.1f} | {r.mfu:.0%} | {r.peak_memory_gb:.1f} | {r.cosine:.5f} |"
+        f" {r.cpu_s_per_sample:.3g} | {r.gflop_per_sample:,.1f} | {r.mfu:.0%} | {r.peak_memory_gb:.1f} |"
+        f" {r.cosine:.5f} |"
         for r in results
     ]
     return "\n".join(lines)
