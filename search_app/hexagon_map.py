@@ -167,7 +167,7 @@ def _dots(data: list[dict[str, Any]], cells: MapCells, layer: str) -> pdk.Layer:
         get_fill_color="c",
         get_radius=1,
         radius_min_pixels=DOT_PX[cells.scattered],
-        pickable=True,
+        pickable=cells.scattered,
     )
 
 

@@ -97,6 +97,7 @@ def draw_map(cells: MapCells, areas: Sequence[Area], marks: Marks, kind_labels: 
         height=HEIGHT_PX,
         on_select=partial(_take_click, resolution_of(int(cells.cell[0]))),
         selection_mode="single-object",
+        alt="Hexagon map of the table",
     )
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.caption(_scale_note(drawn, cells))
@@ -134,7 +135,8 @@ def _take_click(resolution: int) -> None:
 
 def zoom_target(cell: str, resolution: int) -> str:
     """What a click on a coarse cell zooms to: as much around it as can be drawn cell by cell."""
-    return h3.cell_to_parent(cell, min(h3.get_resolution(cell), max(0, resolution - DRAWN_LEVELS)))
+    coarse: str = h3.cell_to_parent(cell, min(h3.get_resolution(cell), max(0, resolution - DRAWN_LEVELS)))
+    return coarse
 
 
 def _draw_areas(areas: Sequence[Area], focus: str, results: Sequence[str]) -> None:

@@ -150,7 +150,7 @@ def _draw_map(table: EmbeddingTable, kinds: Kinds, region: int, number: int | No
         extent,
         layer="prototypes",
     )
-    st.pydeck_chart(deck, key="prototype map", height=MAP_HEIGHT_PX)
+    st.pydeck_chart(deck, key="prototype map", height=MAP_HEIGHT_PX, alt="Map of the region's prototypes")
 
 
 def _draw_typical(table: EmbeddingTable, region: int, number: int) -> None:
@@ -158,7 +158,7 @@ def _draw_typical(table: EmbeddingTable, region: int, number: int) -> None:
     st.caption("Most typical of it")
     for column, subject in zip(st.columns(TYPICAL, gap="xsmall", wrap=False), subjects(rows), strict=False):
         shown = picture(subject, quicklook_folder(table))
-        column.image(shown.png, width="stretch")
+        column.image(shown.png, width="stretch", alt=shown.caption)
 
 
 def _draw_alike(prototypes: Prototypes, region: int, number: int) -> None:

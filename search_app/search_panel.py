@@ -98,6 +98,9 @@ def map_cells(table: EmbeddingTable, found: Found | None, conditions: Filter) ->
     value = np.full(len(kept), np.nan, np.float32)
     if found is not None and vectors is not None:
         value[kept] = similarities(vectors[kept], found.vectors)
+    elif found is not None:  # too many rows to compare them all here
+        first = np.searchsorted(keys.cells, found.rows["h3_cell"].to_numpy())
+        np.fmax.at(value, first, found.rows["similarity"].to_numpy())
     kind = np.where(kept, kinds.of_rows(keys), -1) if kinds else np.full(len(kept), -1)
     return group_by_cell(keys.cells, value, kind)
 
@@ -144,7 +147,8 @@ def _draw_welcome(table: EmbeddingTable) -> None:
     for number, subject in enumerate(subjects(rows)):
         cell = cells_to_text(rows["h3_cell"].slice(number, 1).to_numpy())[0]
         with columns[number % 3]:
-            st.image(picture(subject, quicklook_folder(table), "", PICTURE_PX).png, width="stretch")
+            shown = picture(subject, quicklook_folder(table), "", PICTURE_PX)
+            st.image(shown.png, width="stretch", alt=shown.caption)
             st.button(
                 "Search", key=f"start {number}", on_click=change, kwargs={"like": (cell,)}, width="stretch"
             )
