@@ -6,8 +6,10 @@ from typing import Any
 import numpy as np
 
 from data.sample import InputError, SampleSpec
+from encoder.config import SkySenseConfig
 from encoder.embed import Encoder
 from encoder.initialise import initialise
+from encoder.pretrain import TrainConfig, fix_positions, start_dates
 from encoder.skysense import SkySense
 
 from .series_sets import SensorRules
@@ -57,11 +59,7 @@ class Encoders:
         """Raises CheckpointError when the weights cannot be used."""
         encoder = Encoder(options.weights, options.device)
         config = encoder.model.config
-        untrained = []
-        for seed in options.untrained_seeds:
-            model = SkySense(config)
-            initialise(model, seed)
-            untrained.append(model.to(encoder.device).eval())
+        untrained = (untrained_model(config, seed).to(encoder.device) for seed in options.untrained_seeds)
         info = encoder.info
         about = {
             "name": info.name,
@@ -70,6 +68,15 @@ class Encoders:
             "dimension": info.dimension,
         }
         return cls(encoder.model, tuple(untrained), about, encoder.spec)
+
+
+def untrained_model(config: SkySenseConfig, seed: int) -> SkySense:
+    """The state that training starts from, positions and dates too: a gain is then the training's own."""
+    model = SkySense(config)
+    initialise(model, seed)
+    fix_positions(model, TrainConfig.learn_position)
+    start_dates(model, TrainConfig.date_amplitude, seed)
+    return model.eval()
 
 
 def capped(mask: np.ndarray, at_most: int, seed: int) -> np.ndarray:

@@ -16,7 +16,7 @@ from .problem import Fold, Problem
 K = 20  # hits of P3
 TEMPERATURE = 0.07  # of P4's weights
 PENALTIES = np.logspace(-4, 3, 40)  # values of C that the linear probe chooses from
-PROBE_ROWS = 4000  # database rows that the linear probe is fitted on, at most
+PROBE_ROWS = 2000  # database rows that the linear probe is fitted on, at most
 PROBES = ("kNN-5", "kNN-20", "linear")
 ScoreTable = dict[str, np.ndarray]  # metric -> (q,) score of each query, in the order of `Problem.queries`
 
