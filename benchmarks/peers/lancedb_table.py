@@ -13,13 +13,13 @@ from indexer.vectors import Similarities
 
 from .base import Among, Peer
 
-REFINE_FACTOR = 10
+PROBES = 40
 
 
 class LanceDbTable(Peer):
-    """float16 vectors with an index of them and of both columns filtered by; the dial is nprobes."""
+    """float16 vectors, an index of them and of both columns filtered by; the dial is refine_factor."""
 
-    dials = (10, 40, 160)
+    dials = (10, 50, 200)
     package = "lancedb"
     table: Any
 
@@ -53,8 +53,8 @@ class LanceDbTable(Peer):
         return None if condition is None else condition.replace('"', "")
 
     def search(self, query: Similarities, prepared: Any, k: int) -> Rows:
-        search = self.table.search(query).distance_type("dot").nprobes(self.dial).limit(k)
-        search = search.refine_factor(REFINE_FACTOR).select(["row", "_distance"])
+        search = self.table.search(query).distance_type("dot").nprobes(PROBES).limit(k)
+        search = search.refine_factor(self.dial).select(["row", "_distance"])
         if prepared is not None:
             search = search.where(prepared, prefilter=True)
         return np.asarray(search.to_arrow()["row"].to_numpy())
