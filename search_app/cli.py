@@ -130,6 +130,7 @@ def search(
     from indexer.search import search as search_table
     from indexer.table import EmbeddingTable
 
+    from .info import provenance
     from .search_command import QueryWords, RegionWords, build_filter, build_query, for_people
 
     opened = EmbeddingTable.open(table, snapshot)
@@ -144,7 +145,7 @@ def search(
         filter=build_filter(region, start=day(start), end=day(end), where=where),
         include_query=include_query,
     )
-    for note in hits.notes:
+    for note in (*hits.notes, *filter(None, [provenance(opened)])):
         say(f"[yellow]note[/] {note}")
     if explain:
         say(f"plan: {hits.plan}")

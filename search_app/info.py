@@ -28,6 +28,15 @@ def print_info(table: EmbeddingTable) -> None:
     Console().print(grid)
 
 
+def provenance(table: EmbeddingTable) -> str | None:
+    """A warning where a table's vectors prove nothing: untrained weights, simulated imagery, or both."""
+    words = [
+        *([] if table.model.trained else [f"made by untrained weights ({table.model.name})"]),
+        *(["made from simulated imagery"] if table.simulated else []),
+    ]
+    return f"these vectors were {' and '.join(words)}" if words else None
+
+
 def describe(table: EmbeddingTable) -> dict[str, str]:
     """What `info` prints, line by line."""
     row = run_sql(table, _SUMMARY).to_pylist()[0]

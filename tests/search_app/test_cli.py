@@ -151,6 +151,14 @@ def test_results_go_to_stdout_as_json(
     assert cell not in {hit["h3_cell"] for hit in hits}
 
 
+def test_a_result_says_what_its_vectors_are_worth(
+    table: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, _, err = run(monkeypatch, capsys, "search", "-t", str(table), "--cell", h3.int_to_str(CELLS[0]))
+    assert code == 0
+    assert "made by untrained weights (skyhex/test)" in err
+
+
 def test_sql_as_csv(table: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run(
         monkeypatch,
