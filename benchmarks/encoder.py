@@ -81,7 +81,7 @@ class Result:
     images_per_s: float
     cpu_s_per_sample: float  # of all threads
     gflop_per_sample: float  # of the model, counted
-    mfu: float  # against the measured peak of the same number format
+    mfu: float  # against the measured peak of the same number format; of a core on a CPU
     peak_memory_gb: float
     cosine: float  # least, with fp32 eager on the same input
 
@@ -135,10 +135,15 @@ def count_flops(case: Case) -> float:
 
 
 def measure_peak(device: str, dtype: torch.dtype, at_least_s: float) -> float:
-    """FLOP/s of a large matrix product."""
+    """FLOP/s of a large matrix product, on the clock of `mfu_clock`."""
     n = 8192 if device == "cuda" else 2048
     a, b = (torch.randn(n, n, device=device, dtype=dtype) for _ in range(2))
-    return 2 * n**3 / time_call(lambda: a @ b, device, at_least_s)[0]
+    return 2 * n**3 / mfu_clock(device, *time_call(lambda: a @ b, device, at_least_s))
+
+
+def mfu_clock(device: str, wall_s: float, cpu_s: float) -> float:
+    """Seconds on CUDA; CPU seconds on a CPU, where other processes take a share of the cores."""
+    return wall_s if device == "cuda" else cpu_s
 
 
 def time_call(run: Run, device: str, at_least_s: float) -> tuple[float, float]:
@@ -191,7 +196,7 @@ def measure(
                 images_per_s=rate * sum(case.dates.values()),
                 cpu_s_per_sample=cpu_s / case.batch,
                 gflop_per_sample=flops / 1e9,
-                mfu=flops * rate / peaks[dtype],
+                mfu=flops * case.batch / mfu_clock(device, wall_s, cpu_s) / peaks[dtype],
                 peak_memory_gb=_peak_memory_gb(device),
                 cosine=cosine,
             )
