@@ -14,9 +14,9 @@ from .batch import Batch, buckets, check_sample, collate, window_shape
 from .checkpoint import OUR_LICENCE, WeightsInfo, load_weights, weights_info
 from .config import PRESETS, SkySenseConfig, preset
 from .initialise import initialise
+from .shipped import shipped_weights
 from .skysense import Embeddings, SkySense
 
-SHIPPED = Path(__file__).parent / "weights"
 UNTRAINED_SEED = 0
 MAX_PADDING = 0.1  # share of a batch's date slots that may be empty
 
@@ -107,9 +107,9 @@ def _device(name: str) -> torch.device:
 
 
 def _load(weights: str) -> tuple[SkySense, WeightsInfo]:
-    shipped = SHIPPED / f"{weights}.safetensors"
-    if weights not in PRESETS or shipped.is_file():
-        return load_weights(shipped if weights in PRESETS else Path(weights))
+    shipped = shipped_weights(weights)
+    if shipped or weights not in PRESETS:
+        return load_weights(shipped or Path(weights))
     model = SkySense(preset(weights))
     initialise(model, UNTRAINED_SEED)
     return model, weights_info(model, f"skyhex/{weights}-untrained", trained=False, licence=OUR_LICENCE)

@@ -18,6 +18,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from data.training_rules import read_grounds
+from encoder.checkpoint import load_weights, save_weights
 from encoder.config import preset
 from encoder.objective import ObjectiveConfig
 from encoder.pretrain import BEST, Progress, TrainConfig, pretrain
@@ -80,7 +81,9 @@ def train(arguments: argparse.Namespace) -> None:
 
 def export(best: Path, out: Path) -> str:
     """Writes weights as float16, half the bytes; they load as float32. Returns the SHA-256 of the file."""
-    with safe_open(best, "pt") as file:
+    model, info = load_weights(best)
+    save_weights(model, out, info.name, trained=True)
+    with safe_open(out, "pt") as file:
         metadata = file.metadata()
         tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     save_file({key: t.half() if t.is_floating_point() else t for key, t in tensors.items()}, out, metadata)

@@ -1,0 +1,28 @@
+"""The weights that lie in the repository, by the size they are of, with their digests."""
+
+import hashlib
+from pathlib import Path
+
+from .checkpoint import CheckpointError
+
+FOLDER = Path(__file__).parent / "weights"
+SHA256 = {  # of the files
+    "nano": ("nano-1.safetensors", "b4af44aa134cbbb7d982572f16a0b74911fac9c796178949bb2b43124eea195c"),
+}
+
+
+def shipped_weights(size: str) -> Path | None:
+    """The file of a size's weights; None where none are shipped.
+
+    Raises CheckpointError when the file is absent or is not the one that was shipped.
+    """
+    if size not in SHA256:
+        return None
+    name, expected = SHA256[size]
+    path = FOLDER / name
+    found = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "no file"
+    if found != expected:
+        raise CheckpointError(
+            f"{path} has the SHA-256 {found}, expected {expected}: fetch the file again, or give another path"
+        )
+    return path

@@ -1,0 +1,39 @@
+"""The shipped weights: their digest, their size, and that they were trained."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from encoder import shipped
+from encoder.checkpoint import CheckpointError, load_weights
+from encoder.embed import Encoder
+from encoder.shipped import shipped_weights
+
+MAX_PARAMETERS = 5_000_000
+MAX_BYTES = 10_000_000
+
+
+def test_nano_is_small_trained_and_of_128_dimensions() -> None:
+    path = shipped_weights("nano")
+    assert path is not None
+    assert path.stat().st_size < MAX_BYTES
+    model, info = load_weights(path)
+    assert sum(p.numel() for p in model.parameters()) <= MAX_PARAMETERS
+    assert (info.name, info.trained, info.dimension) == ("skyhex/nano-1", True, 128)
+    assert all(p.isfinite().all() for p in model.parameters())
+    assert Encoder("nano").info == info
+
+
+def test_a_size_without_weights() -> None:
+    assert shipped_weights("huge") is None
+    assert not Encoder("small").info.trained
+
+
+def test_another_file_under_the_name_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shipped, "FOLDER", tmp_path)
+    with pytest.raises(CheckpointError, match="no file"):
+        shipped_weights("nano")
+    (tmp_path / "nano-1.safetensors").write_bytes(np.zeros(8).tobytes())
+    with pytest.raises(CheckpointError, match="SHA-256"):
+        shipped_weights("nano")
