@@ -37,8 +37,8 @@ def two_views(
 ) -> tuple[Sample, Sample]:
     """Two views with the same number of dates by modality, other dates where there are enough.
 
-    Of a modality in which the two must share a date, the second view knows no dates: else a place could be told
-    from others by its dates alone.
+    Of a modality in which the two must share a date, the second view knows no dates: else a place could be
+    told from others by its dates alone.
 
     Args:
         sample: At most as many pixels of each modality as its grid says.
