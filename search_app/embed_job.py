@@ -6,6 +6,7 @@ the keys it holds, so a job that was killed goes on where it stopped.
 
 import hashlib
 import json
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -43,6 +44,8 @@ class EmbedReport:
     already: int  # samples that an earlier run had committed
     skipped: tuple[Skip, ...]  # places of which the table holds nothing, earlier runs included
     dropped: tuple[tuple[str, str], ...]  # (modality, reason) of each sensor left out of a sample of this run
+    seconds: float  # from the first sample asked for to the last row committed
+    seconds_waited: float  # of these, the encoder waited for pixels
 
 
 @dataclass
@@ -88,12 +91,15 @@ def embed_plan(
     skips = [*_read_skips(path), *plan.skipped]
     dropped: list[tuple[str, str]] = []
     embedded = 0
+    began, waited = time.perf_counter(), 0.0
     with decoder(workers) as decode:
         results = decode([task for _, chunk in todo for task in chunk], encoder.spec)
         for key, chunk in todo:
             made: list[list[pa.Table]] = [[] for _ in targets]
             for size in _batch_sizes(len(chunk)):
+                asked = time.perf_counter()
                 read = [next(results) for _ in range(size)]
+                waited += time.perf_counter() - asked
                 samples = [item for item in read if isinstance(item, Sample)]
                 skips += [item for item in read if isinstance(item, Skip)]
                 dropped += [entry for sample in samples for entry in sample.dropped]
@@ -108,10 +114,11 @@ def embed_plan(
             _write_skips(path, skips)
             for target, rows in zip(targets, made, strict=True):
                 target.table = target.table.upsert(rows, input_key=key)
+    seconds = time.perf_counter() - began
     table = targets[0].table
     skipped = _whole_places(skips, table)
     _write_skips(path, skipped)
-    return EmbedReport(table, embedded, already, tuple(skipped), tuple(dropped))
+    return EmbedReport(table, embedded, already, tuple(skipped), tuple(dropped), seconds, waited)
 
 
 def finer_path(path: Path, resolution: int) -> Path:

@@ -78,6 +78,7 @@ def test_a_second_run_does_nothing(catalog: Path, tmp_path: Path, small_chunks: 
     first = embed(catalog, tmp_path)
     second = embed(catalog, tmp_path)
     assert first.embedded == first.table.row_count > 10
+    assert 0 < first.seconds_waited < first.seconds
     assert (second.embedded, second.already) == (0, first.embedded)
     assert second.table.snapshot == first.table.snapshot
 
