@@ -100,8 +100,8 @@ def run_embed(
     _print_report(report, table)
     if report.embedded:
         say(
-            f"{report.embedded / report.seconds:.1f} samples/s on {encoder.device}; the encoder waited for pixels "
-            f"{report.seconds_waited / report.seconds:.0%} of the time"
+            f"{report.embedded / report.seconds:.1f} samples/s on {encoder.device}; the encoder waited "
+            f"for pixels {report.seconds_waited / report.seconds:.0%} of the time"
         )
     if report.table.row_count == 0:
         raise InputError(f"Nothing could be embedded. The reasons are in {table / SKIPPED_FILE}.")
