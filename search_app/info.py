@@ -11,7 +11,7 @@ from indexer.sql import run_sql
 from indexer.table import EmbeddingTable
 
 _SUMMARY = """
-SELECT count(*) AS n_rows, count(DISTINCT sample_id) AS n_samples, min(start_datetime) AS first_start,
+SELECT count(*) AS n_rows, count(DISTINCT split_part(sample_id, '#', 1)) AS n_places, min(start_datetime) AS first_start,
        max(end_datetime) AS last_end, min(bbox.xmin) AS west, min(bbox.ymin) AS south, max(bbox.xmax) AS east,
        max(bbox.ymax) AS north, count(*) FILTER (n_hr > 0) AS with_hr, count(*) FILTER (n_s2 > 0) AS with_s2,
        count(*) FILTER (n_s1 > 0) AS with_s1
@@ -45,7 +45,7 @@ def describe(table: EmbeddingTable) -> dict[str, str]:
         "table": f"{table.path}, snapshot {table.snapshot}" + (", simulated" if table.simulated else ""),
         "model": f"{model}" + ("" if model.trained else ", untrained"),
         "licence": model.licence,
-        "rows": f"{row['n_rows']:,} of {row['n_samples']:,} places, H3 resolution {table.h3_resolution}",
+        "rows": f"{row['n_rows']:,} of {row['n_places']:,} places, H3 resolution {table.h3_resolution}",
     }
     if row["n_rows"]:
         regions = run_sql(table, "SELECT * FROM regions ORDER BY region_cell").to_pylist()
