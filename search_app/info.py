@@ -12,8 +12,9 @@ from indexer.table import EmbeddingTable
 
 _SUMMARY = """
 SELECT count(*) AS n_rows, count(DISTINCT split_part(sample_id, '#', 1)) AS n_places,
-       min(start_datetime) AS first_start, max(end_datetime) AS last_end, min(bbox.xmin) AS west, min(bbox.ymin) AS south, max(bbox.xmax) AS east,
-       max(bbox.ymax) AS north, count(*) FILTER (n_hr > 0) AS with_hr, count(*) FILTER (n_s2 > 0) AS with_s2,
+       min(start_datetime) AS first_start, max(end_datetime) AS last_end,
+       min(bbox.xmin) AS west, min(bbox.ymin) AS south, max(bbox.xmax) AS east, max(bbox.ymax) AS north,
+       count(*) FILTER (n_hr > 0) AS with_hr, count(*) FILTER (n_s2 > 0) AS with_s2,
        count(*) FILTER (n_s1 > 0) AS with_s1
 FROM embeddings"""
 
