@@ -85,11 +85,11 @@ def vacuum(
     table: TableOption = DEFAULT_TABLE,
     keep: Annotated[int, typer.Option(help="How many of the newest snapshots stay readable.")] = 1,
 ) -> None:
-    """Delete old snapshots, and the files that no kept snapshot names."""
+    """Delete snapshots older than an hour, and the files that no kept snapshot names."""
     from indexer.table import EmbeddingTable
 
     deleted = EmbeddingTable.open(table).vacuum(keep)
-    say(f"{len(deleted)} files deleted, the newest {keep} snapshots kept")
+    say(f"{len(deleted)} files deleted; the newest {keep} snapshots and all of the last hour are kept")
 
 
 def rows_of_sql(path: Path, snapshot: int | None, query: str) -> pa.Table:

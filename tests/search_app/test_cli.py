@@ -194,3 +194,53 @@ def test_validate_of_a_damaged_table_exits_with_1(
     code, _, err = run(monkeypatch, capsys, "validate", "-t", str(table))
     assert code == 1
     assert part.name in err
+
+
+def test_prototypes_are_fitted_listed_and_shown(
+    table: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    at = ("-t", str(table))
+    assert run(monkeypatch, capsys, "prototypes", "fit", *at, "--per-region", "3")[0] == 0
+    _, out, _ = run(monkeypatch, capsys, "prototypes", "list", *at, "--format", "json")
+    region = json.loads(out)[0]["region_cell"]
+    assert region == h3.cell_to_parent(h3.int_to_str(CELLS[0]), 4)
+    _, out, _ = run(monkeypatch, capsys, "prototypes", "show", *at, "--region", region, "--format", "json")
+    shown = json.loads(out)
+    assert sum(prototype["n_rows"] for prototype in shown) == len(CELLS)
+    assert sum(prototype["share"] for prototype in shown) == pytest.approx(1)
+
+
+def test_a_table_is_logged_compacted_and_vacuumed(
+    table: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    at = ("-t", str(table))
+    _, out, _ = run(monkeypatch, capsys, "log", *at, "--format", "json")
+    assert [entry["operation"] for entry in json.loads(out)] == ["create", "upsert"]
+    assert run(monkeypatch, capsys, "compact", *at)[0] == 0
+    assert "0 files deleted" in run(monkeypatch, capsys, "vacuum", *at)[2]  # all are of the last hour
+    assert run(monkeypatch, capsys, "validate", *at)[0] == 0
+
+
+def test_weights_say_what_they_are(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, _ = run(monkeypatch, capsys, "weights", "info")
+    assert code == 0
+    assert "skyhex/nano-1" in out
+    assert "Apache-2.0" in out
+
+
+def test_a_dry_run_counts_and_writes_nothing(
+    catalog: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("embed", str(catalog), "--bbox", "9.98", "46.98", "10.02", "47.02", "-t", str(tmp_path / "t"))
+    code, _, err = run(monkeypatch, capsys, *words, "--dry-run")
+    assert code == 0
+    assert "samples in" in err
+    assert "nothing was written" in err
+    assert not (tmp_path / "t").exists()
+
+
+def test_pairs_may_be_repeated() -> None:
+    joined = cli._pairs_joined(["search", "--lonlat", "-1.5", "2", "--lonlat", "3", "-4", "-k", "5"])
+    assert joined == ["search", "--lonlat", "-1.5,2", "--lonlat", "3,-4", "-k", "5"]
