@@ -204,9 +204,10 @@ def _is_expected(error: Exception) -> bool:
     from encoder.checkpoint import CheckpointError
     from indexer.errors import QueryError, TableError
 
-    return isinstance(
-        error, InputError | CheckpointError | TableError | QueryError | InstallationError | OSError
-    )
+    from .launch import LaunchError
+
+    known = InputError | CheckpointError | TableError | QueryError | LaunchError | InstallationError | OSError
+    return isinstance(error, known)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """The command line: a mistake is one clear line and exit code 2, never a traceback."""
 
 import json
+import socket
 import sys
 from pathlib import Path
 
@@ -126,6 +127,16 @@ def test_debug_shows_the_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["skyhex", "info", "-t", "nowhere", "--debug"])
     with pytest.raises(ValueError, match="nowhere"):
         cli.main()
+
+
+def test_a_taken_port_is_named(
+    table: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        code, _, err = run(monkeypatch, capsys, "app", "-t", str(table), "--port", port, "--headless")
+    assert code == 2
+    assert f"Port {port} is taken" in err
 
 
 def test_both_faiss_packages_are_named(
