@@ -56,10 +56,8 @@ def series(
     report: ReportDir = None,
 ) -> None:
     """Labelled series of single pixels, split by place."""
+    from experiments.retrieval.evaluations import evaluate_series
     from experiments.retrieval.options import Encoders
-    from experiments.retrieval.run import report_of
-    from experiments.retrieval.series_case import series_case
-    from experiments.retrieval.series_sets import read_series
 
     options = replace(
         _options(weights, device, protocol, split, seed, fill_band, allow_l1c),
@@ -67,9 +65,7 @@ def series(
         max_database=max_database,
         max_dates=max_dates,
     )
-    encoders = Encoders.load(options)
-    cases = _each(paths, lambda path: series_case(read_series(path, options.rules), encoders, options))
-    _give(report_of(cases, options, encoders.info), json_file, report)
+    _give(evaluate_series(paths, Encoders.load(options), options, _each), json_file, report)
 
 
 @eval_app.command()
@@ -82,20 +78,18 @@ def chips(
     protocol: Protocol = "all",
     split: Split = "validation",
     seed: Seed = 0,
+    fill_band: FillBand = None,
     allow_l1c: AllowL1C = False,
     json_file: JsonFile = None,
     report: ReportDir = None,
 ) -> None:
     """Patches of label rasters, whole places held out: what search does."""
-    from experiments.retrieval.chip_case import chip_case
+    from experiments.retrieval.evaluations import evaluate_chips
     from experiments.retrieval.options import Encoders
-    from experiments.retrieval.run import report_of
 
-    options = _options(weights, device, protocol, split, seed, None, allow_l1c)
-    encoders = Encoders.load(options)
+    options = _options(weights, device, protocol, split, seed, fill_band, allow_l1c)
     dial = {"cells": cells, "per_place": per_place}
-    cases = _each(catalogs, lambda catalog: chip_case(catalog, encoders, options, **dial))
-    _give(report_of(cases, options, encoders.info), json_file, report)
+    _give(evaluate_chips(catalogs, Encoders.load(options), options, _each, **dial), json_file, report)
 
 
 @eval_app.command()
@@ -105,6 +99,7 @@ def images(
     device: Device = "auto",
     protocol: Protocol = "all",
     seed: Seed = 0,
+    fill_band: FillBand = None,
     allow_l1c: AllowL1C = False,
     max_queries: MaxQueries = 600,
     max_database: MaxDatabase = 1400,
@@ -112,18 +107,15 @@ def images(
     report: ReportDir = None,
 ) -> None:
     """Folders of labelled images: RGB or Sentinel-2, one label each or several."""
-    from experiments.retrieval.image_case import image_case
+    from experiments.retrieval.evaluations import evaluate_images
     from experiments.retrieval.options import Encoders
-    from experiments.retrieval.run import report_of
 
     options = replace(
-        _options(weights, device, protocol, "test", seed, None, allow_l1c),
+        _options(weights, device, protocol, "test", seed, fill_band, allow_l1c),
         max_queries=max_queries,
         max_database=max_database,
     )
-    encoders = Encoders.load(options)
-    cases = _each(folders, lambda folder: image_case(folder, encoders, options))
-    _give(report_of(cases, options, encoders.info), json_file, report)
+    _give(evaluate_images(folders, Encoders.load(options), options, _each), json_file, report)
 
 
 @eval_app.command()
@@ -133,6 +125,7 @@ def prototypes(
     per_region: Annotated[int, typer.Option(help="Prototypes of a region, at most.")] = 100,
     weights: Weights = "nano",
     device: Device = "auto",
+    protocol: Annotated[str, typer.Option(help="all, agreement, stability or gain.")] = "all",
     split: Split = "validation",
     seed: Seed = 0,
     fill_band: FillBand = None,
@@ -143,22 +136,19 @@ def prototypes(
     report: ReportDir = None,
 ) -> None:
     """Regional prototypes: agreement with labels, balance, stability, gain over lon/lat."""
-    from experiments.retrieval.options import Encoders
-    from experiments.retrieval.prototype_case import prototype_rows
-    from experiments.retrieval.prototype_scorecard import scorecard
-    from experiments.retrieval.report import Report
+    from experiments.retrieval.evaluations import evaluate_prototypes
+    from experiments.retrieval.options import PROTOTYPE_PROTOCOLS, Encoders
 
     options = replace(
         _options(weights, device, "all", split, seed, fill_band, allow_l1c),
         max_queries=max_queries,
         max_database=max_database,
         untrained_seeds=(),
+        protocol=protocol,
+        protocols=PROTOTYPE_PROTOCOLS,
     )
-    encoders = Encoders.load(options)
-    dial = {"resolution": region_res, "per_region": per_region, "seed": seed}
-    found = _each(paths, lambda path: scorecard(prototype_rows(path, encoders, options), **dial))
-    tables = tuple(table for of_set in found for table in of_set)
-    _give(Report(options.command, encoders.info, split, seed, (), tables), json_file, report)
+    dial = {"region_res": region_res, "per_region": per_region}
+    _give(evaluate_prototypes(paths, Encoders.load(options), options, _each, **dial), json_file, report)
 
 
 @eval_app.command()
@@ -172,16 +162,34 @@ def vectors(
     report: ReportDir = None,
 ) -> None:
     """Embeddings of the same items by several models; the first is compared with the others."""
-    from experiments.retrieval.run import report_of
-    from experiments.retrieval.vector_case import vector_case
+    from experiments.retrieval.evaluations import evaluate_vectors
 
     options = replace(
         _options("", "", protocol, "test", seed, None, False),
         max_queries=max_queries,
         max_database=max_database,
     )
-    about = {"name": paths[0].stem, "digest": "", "trained": True}
-    _give(report_of([vector_case(paths, options)], options, about), json_file, report)
+    _give(evaluate_vectors(paths, options), json_file, report)
+
+
+@eval_app.command(name="all")
+def everything(
+    shared: Annotated[
+        Path, typer.Argument(help="Folder of eval/, series/ and samples/.", exists=True, file_okay=False)
+    ],
+    report: Annotated[Path, typer.Option("--report", help="Write all reports and README.md.", metavar="DIR")],
+    weights: Weights = "nano",
+    device: Device = "auto",
+    split: Split = "validation",
+    seed: Seed = 0,
+) -> None:
+    """Every number of docs/evaluation.md: series, chips and prototypes. Goes on where it was stopped."""
+    from experiments.retrieval.everything import evaluate_all
+    from experiments.retrieval.options import Encoders
+    from experiments.retrieval.validation import RULES
+
+    options = replace(_options(weights, device, "all", split, seed, None, False), rules=RULES)
+    typer.echo(evaluate_all(shared, report, Encoders.load(options), options, _each, say))
 
 
 def _options(
@@ -198,7 +206,7 @@ def _options(
 
     rules = SensorRules.parse(fill_band or [], allow_l1c)
     command = " ".join(["skyhex", *sys.argv[1:]])
-    return Options(command, weights, device, protocol, split, seed, rules)
+    return Options(command, weights, device, split, seed, rules, protocol)
 
 
 def _each(items: Sequence[T], work: Callable[[T], C]) -> list[C]:

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -78,8 +79,15 @@ def _resampled(scores: Scores, seed: int, resamples: int) -> np.ndarray:
         return np.full(resamples, np.nan)
     total = np.bincount(block, scores.values * scores.weight)
     weight = np.bincount(block, scores.weight)
-    draws = np.random.default_rng(seed).multinomial(n_blocks, np.full(n_blocks, 1 / n_blocks), size=resamples)
+    draws = _draws(n_blocks, seed, resamples)
     return np.asarray((draws @ total) / (draws @ weight))
+
+
+@lru_cache(maxsize=64)  # the rows of a table are resampled alike
+def _draws(n_blocks: int, seed: int, resamples: int) -> np.ndarray:
+    """How often each block is drawn: (resamples, n_blocks) float64."""
+    rng = np.random.default_rng(seed)
+    return rng.multinomial(n_blocks, np.full(n_blocks, 1 / n_blocks), size=resamples).astype(np.float64)
 
 
 def far_from(

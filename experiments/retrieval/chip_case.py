@@ -11,9 +11,10 @@ from data.training_rules import SplitRules
 from . import baselines
 from .candidates import FLOAT32_BYTES, encoder_candidate, timed
 from .chip_sets import PatchSet, read_patches
-from .embedding import embed_small
+from .embedding import embed_by_each
 from .image_features import draw_sample, image_baselines
 from .image_pairs import image_pairs
+from .leakage import sensor_findings
 from .options import Encoders, Options
 from .pictures import Exhibit
 from .problem import Problem, leave_place_out, one_hot
@@ -33,8 +34,7 @@ def chip_case(catalog: Path, encoders: Encoders, options: Options, *, cells: int
         InputError: no labelled patch, or no two places to compare.
     """
     patches, problem = split_patches(catalog, encoders, options, cells=cells, per_place=per_place)
-    ours = embed_small(encoders.ours, patches.samples)
-    untrained = [embed_small(model, patches.samples) for model in encoders.untrained]
+    ours, *untrained = embed_by_each([encoders.ours, *encoders.untrained], patches.samples)
     px_per_cell = encoders.spec.px_per_cell
     candidates = (
         encoder_candidate("ours", [ours]),
@@ -44,7 +44,8 @@ def chip_case(catalog: Path, encoders: Encoders, options: Options, *, cells: int
     )
     pairs = image_pairs(patches.samples, problem, ours, untrained, px_per_cell)
     exhibit = Exhibit(problem, ours.fused, partial(draw_sample, patches.samples))
-    return Case(problem, candidates, exhibit, pairs)
+    findings = sensor_findings(problem, ours, patches.place, options.seed)
+    return Case(problem, candidates, exhibit, pairs, findings)
 
 
 def split_patches(
@@ -56,7 +57,7 @@ def split_patches(
         InputError: no labelled patch, or no two places to compare.
     """
     dial = {"cells": cells, "per_place": per_place, "seed": options.seed}
-    patches = read_patches(catalog, encoders.spec, allow_l1c=options.rules.allow_l1c, **dial)
+    patches = read_patches(catalog, encoders.spec, rules=options.rules, **dial)
     patches, asked = _of_split(patches, catalog.parent / SPLIT_FILE, options.split)
     return patches, patch_problem(patches, asked)
 

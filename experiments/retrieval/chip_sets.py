@@ -16,11 +16,13 @@ from rasterio.transform import Affine
 from rasterio.warp import Resampling, reproject, transform
 
 from data.cover import Skip, plan_chips
+from data.modality import MODALITIES
 from data.reader import read_sample
 from data.sample import InputError, Sample, SampleSpec
-from data.stac import read_catalog
+from data.stac import Catalog, read_catalog
 
 from .legends import common_name
+from .series_sets import SensorRules
 
 MIN_LABELLED = 0.5  # share of a patch's pixels
 LABEL_PX_PER_CELL = 8  # labels are laid on the 10 m grid of nano's 80 m cells
@@ -60,7 +62,7 @@ class PatchSet:
 
 
 def read_patches(
-    catalog: Path, spec: SampleSpec, *, cells: int, allow_l1c: bool, per_place: int, seed: int
+    catalog: Path, spec: SampleSpec, *, cells: int, rules: SensorRules, per_place: int, seed: int
 ) -> PatchSet:
     """Cut every labelled place of a catalog into patches, at most `per_place` of each, drawn at random.
 
@@ -68,7 +70,8 @@ def read_patches(
         InputError: no catalog, or no place with imagery and a label raster that names its classes.
     """
     labels, unnamed = find_labels(catalog)
-    plan = plan_chips(read_catalog(catalog), spec, allow_l1c=allow_l1c)
+    imagery, filled = with_bands(read_catalog(catalog), rules.fill_band)
+    plan = plan_chips(imagery, spec, allow_l1c=rules.allow_l1c)
     samples, label, purity, place, dropped = [], [], [], [], Counter[str]()
     for task in plan.tasks:
         name = task.sample_id.split("#")[0]
@@ -94,6 +97,8 @@ def read_patches(
     lon, lat = _centres([samples[i] for i in kept], cells * spec.cell_m)
     notes = (
         f"patches of {cells * spec.cell_m:g} m, label = most frequent class (share {np.mean(purity):.2f})",
+        *(("S2 L1C taken as L2A where it is all there is",) if rules.allow_l1c else ()),
+        *(f"{name}: {words}" for name, words in filled.items() if name in labels),
         *(f"no legend, left out: {name}" for name in unnamed),
         *(reason for reason, _ in dropped.most_common(8)),
     )
@@ -106,6 +111,25 @@ def read_patches(
         lat,
         notes,
     )
+
+
+def with_bands(catalog: Catalog, fill_band: Mapping[str, str]) -> tuple[Catalog, dict[str, str]]:
+    """The catalog with its missing Sentinel-2 bands read from others, and which those are, by place."""
+    places, filled_at = [], {}
+    for place in catalog.places:
+        scenes, filled = [], dict[str, None]()
+        for scene in place.scenes:
+            there = {band.name: band for band in scene.bands}
+            lacking = scene.missing_bands if scene.modality == "s2" else ()
+            found = {band: fill_band[band] for band in lacking if fill_band.get(band) in there}
+            there |= {band: replace(there[source], name=band) for band, source in found.items()}
+            filled |= dict.fromkeys(f"{band} filled with {source}" for band, source in found.items())
+            ordered = (there[band] for band in MODALITIES[scene.modality].bands if band in there)
+            scenes.append(replace(scene, bands=tuple(ordered)))
+        places.append(replace(place, scenes=tuple(scenes)))
+        if filled:
+            filled_at[place.name] = ", ".join(filled)
+    return replace(catalog, places=tuple(places)), filled_at
 
 
 def find_labels(catalog: Path) -> tuple[dict[str, LabelRaster], list[str]]:

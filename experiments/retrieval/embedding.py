@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from data.sample import Sample
-from encoder.batch import buckets, check_sample, collate, window_shape
+from encoder.batch import Batch, buckets, check_sample, collate, window_shape
 from encoder.config import SkySenseConfig
 from encoder.skysense import SkySense
 
@@ -34,24 +34,41 @@ def embed_small(model: SkySense, samples: Sequence[Sample | None], *, batch_size
     Raises:
         InputError: a sample is not what the model takes.
     """
-    config = model.config
-    d = config.fusion.width
-    fused = np.full((len(samples), d), np.nan, dtype=np.float32)
-    alone = {name: fused.copy() for name in config.modalities}
+    return embed_by_each([model], samples, batch_size=batch_size)[0]
+
+
+def embed_by_each(
+    models: Sequence[SkySense], samples: Sequence[Sample | None], *, batch_size: int = 64
+) -> list[Embedded]:
+    """`embed_small` of each model; models of one configuration share the batches.
+
+    Raises:
+        InputError: a sample is not what the models take.
+    """
+    config = models[0].config
+    assert all(model.config.px_per_cell == config.px_per_cell for model in models), "models of two grids"
+    fused = np.full((len(models), len(samples), config.fusion.width), np.nan, dtype=np.float32)
+    alone = [{name: rows.copy() for name in config.modalities} for rows in fused]
+    spent = np.zeros(len(models))
     present = [i for i, sample in enumerate(samples) if sample is not None]
     shown = [sample for sample in samples if sample is not None]
     for sample in shown:
         check_sample(sample, config.px_per_cell)
     shapes = [window_shape(sample, _least_cells(sample, config), config.up_scale) for sample in shown]
-    started = time.perf_counter()
     for group in buckets(shown, shapes, config.px_per_cell, batch_size, MAX_PADDING):
         rows = [present[i] for i in group]
-        made = _run(model, [shown[i] for i in group], shapes[group[0]])
-        fused[rows] = made[0]
-        for name, vectors in made[1].items():
-            alone[name][rows] = vectors
-    spent = time.perf_counter() - started
-    return Embedded(fused, alone, 1000 * spent / max(len(shown), 1))
+        started = time.perf_counter()
+        batch = collate([shown[i] for i in group], config.px_per_cell, shapes[group[0]])
+        spent += time.perf_counter() - started  # each model would have had to
+        for number, model in enumerate(models):
+            started = time.perf_counter()
+            made = _run(model, batch)
+            spent[number] += time.perf_counter() - started
+            fused[number, rows] = made[0]
+            for name, vectors in made[1].items():
+                alone[number][name][rows] = vectors
+    ms = 1000 * spent / max(len(shown), 1)
+    return [Embedded(*parts) for parts in zip(fused, alone, ms.tolist(), strict=True)]
 
 
 def _least_cells(sample: Sample, config: SkySenseConfig) -> int:
@@ -60,13 +77,11 @@ def _least_cells(sample: Sample, config: SkySenseConfig) -> int:
     return config.window_cells if needs_window else 1
 
 
-def _run(
-    model: SkySense, samples: Sequence[Sample], shape: tuple[int, int]
-) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+def _run(model: SkySense, batch: Batch) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     device = next(model.parameters()).device
     training = model.training
     model.eval()
     with torch.inference_mode():
-        made = model.embed(collate(samples, model.config.px_per_cell, shape).to(device))
+        made = model.embed(batch.to(device))
     model.train(training)
     return made.embedding.cpu().numpy(), {name: v.cpu().numpy() for name, v in made.by_modality.items()}

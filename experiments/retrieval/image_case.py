@@ -8,10 +8,11 @@ import numpy as np
 from . import baselines
 from .blocks import hold_out
 from .candidates import FLOAT32_BYTES, encoder_candidate, timed
-from .embedding import embed_small
+from .embedding import embed_by_each
 from .image_features import draw_sample, image_baselines
 from .image_pairs import image_pairs
 from .image_sets import ImageSet, read_images
+from .leakage import sensor_findings
 from .options import Encoders, Options
 from .pictures import Exhibit
 from .problem import Problem, many_hot, split_fold
@@ -29,14 +30,13 @@ def image_case(folder: Path, encoders: Encoders, options: Options) -> Case:
     found = read_images(
         folder,
         encoders.spec,
-        allow_l1c=options.rules.allow_l1c,
+        rules=options.rules,
         at_most=options.max_queries + options.max_database,
         seed=options.seed,
     )
     problem = image_problem(found)
     fit_on = problem.folds[0].database
-    ours = embed_small(encoders.ours, found.samples, batch_size=16)
-    untrained = [embed_small(model, found.samples, batch_size=16) for model in encoders.untrained]
+    ours, *untrained = embed_by_each([encoders.ours, *encoders.untrained], found.samples, batch_size=16)
     px_per_cell = encoders.spec.px_per_cell
     candidates = [
         encoder_candidate("ours", [ours]),
@@ -48,7 +48,8 @@ def image_case(folder: Path, encoders: Encoders, options: Options) -> Case:
         candidates.append(timed("lon/lat alone", FLOAT32_BYTES, place))
     pairs = image_pairs(found.samples, problem, ours, untrained, px_per_cell)
     exhibit = Exhibit(problem, ours.fused, partial(draw_sample, found.samples))
-    return Case(problem, tuple(candidates), exhibit, pairs)
+    findings = sensor_findings(problem, ours, np.arange(len(found.samples)), options.seed)
+    return Case(problem, tuple(candidates), exhibit, pairs, findings)
 
 
 def image_problem(found: ImageSet) -> Problem:

@@ -19,15 +19,16 @@ from rasterio.warp import transform
 from data.modality import MODALITIES
 from data.sample import ImageSeries, InputError, Sample, SampleSpec
 
+from .image_bands import band_sources, ten_bands
+from .series_sets import SensorRules
+
 SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff")
 BLOCK_RESOLUTION = 5  # H3
 PERIOD = (
     datetime(2015, 1, 1, tzinfo=UTC),
     datetime(2100, 1, 1, tzinfo=UTC),
 )  # dates of single images: unknown
-L2A_12 = ("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "B11", "B12")
-L1C_13 = (*L2A_12[:10], "B10", "B11", "B12")
-EUROSAT_13 = (*L2A_12[:8], "B09", "B10", "B11", "B12", "B8A")
+NOWHERE = (float("nan"), float("nan"))
 LARGEST_S2_CELLS = 16  # side of an S2 image that goes in whole, grid cells
 
 
@@ -41,6 +42,7 @@ class LabelledImage:
     day_of_year: int = 0  # 0 = unknown
     lon_deg: float = float("nan")
     lat_deg: float = float("nan")
+    filled: tuple[str, ...] = ()  # bands that another stands in for, in words
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ class ImageSet:
     notes: tuple[str, ...]
 
 
-def read_images(folder: Path, spec: SampleSpec, *, allow_l1c: bool, at_most: int, seed: int) -> ImageSet:
+def read_images(folder: Path, spec: SampleSpec, *, rules: SensorRules, at_most: int, seed: int) -> ImageSet:
     """Read at most `at_most` items of a folder, drawn at random.
 
     Raises:
@@ -65,14 +67,14 @@ def read_images(folder: Path, spec: SampleSpec, *, allow_l1c: bool, at_most: int
     if not folder.is_dir():
         raise InputError(f"{folder} is no folder; expected one folder per class, or BigEarthNet patches.")
     is_big_earth = any(folder.glob("*/*_labels_metadata.json"))
-    found = list(
-        _big_earth_net(folder, at_most, seed) if is_big_earth else _class_folders(folder, at_most, seed)
-    )
+    layout = _big_earth_net if is_big_earth else _class_folders
+    found = list(layout(folder, rules.fill_band, at_most, seed))
     if not found:
         raise InputError(
             f"{folder} holds no images; expected CLASS/NAME.jpg or .tif, or BigEarthNet patches."
         )
-    notes = _checked(folder, found, allow_l1c)
+    filled = dict.fromkeys(note for image in found for note in image.filled)
+    notes = [*filled, *_checked(folder, found, rules.allow_l1c)]
     grid = _common_grid(found, spec)
     lon, lat = (np.array([getattr(image, name) for image in found]) for name in ("lon_deg", "lat_deg"))
     block, split_note = _blocks(found, lon, lat)
@@ -92,49 +94,45 @@ def _some(paths: Sequence[Path], at_most: int, seed: int) -> list[Path]:
     return [paths[i] for i in np.sort(order)]
 
 
-def _class_folders(folder: Path, at_most: int, seed: int) -> Iterator[LabelledImage]:
+def _class_folders(
+    folder: Path, fill_band: Mapping[str, str], at_most: int, seed: int
+) -> Iterator[LabelledImage]:
     paths = sorted(path for path in folder.glob("*/*") if path.suffix.lower() in SUFFIXES)
     for path in _some(paths, at_most, seed):
-        pixels, lon, lat = _read(path)
-        named = {"hr": pixels} if pixels.dtype == np.uint8 else {"s2": _ten_bands(path, pixels)}
-        yield LabelledImage(path.stem, (path.parent.name,), named, 0, lon, lat)
+        pixels, names, lonlat = _read(path)
+        label = (path.parent.name,)
+        if pixels.dtype == np.uint8:
+            yield LabelledImage(path.stem, label, {"hr": pixels}, 0, *lonlat)
+        else:
+            s2, filled = ten_bands(path, pixels, names, fill_band)
+            yield LabelledImage(path.stem, label, {"s2": s2}, 0, *lonlat, filled)
 
 
-def _read(path: Path) -> tuple[np.ndarray, float, float]:
-    """(C, H, W) and the centre's longitude and latitude, NaN where the file gives no position."""
+def _read(path: Path) -> tuple[np.ndarray, tuple[str | None, ...], tuple[float, float]]:
+    """(C, H, W), names of the layers as they are given, longitude and latitude of the centre or NaN."""
     try:
         if path.suffix.lower() in (".tif", ".tiff"):
             with rasterio.open(path) as raster:
                 pixels = raster.read()
-                return (pixels[:3] if pixels.dtype == np.uint8 else pixels, *_centre(raster))
+                shown = pixels[:3] if pixels.dtype == np.uint8 else pixels
+                return shown, raster.descriptions, _centre(raster)
         with Image.open(path) as image:
-            return np.asarray(image.convert("RGB")).transpose(2, 0, 1), float("nan"), float("nan")
+            return np.asarray(image.convert("RGB")).transpose(2, 0, 1), ("R", "G", "B"), NOWHERE
     except (OSError, rasterio.errors.RasterioError) as error:
         raise InputError(f"{path} cannot be read ({error}); expected an image.") from error
 
 
 def _centre(raster: rasterio.DatasetReader) -> tuple[float, float]:
     if raster.crs is None:
-        return float("nan"), float("nan")
+        return NOWHERE
     x, y = raster.transform * (raster.width / 2, raster.height / 2)
     (lon,), (lat,) = transform(raster.crs, "OGC:CRS84", [x], [y])
     return lon, lat
 
 
-def _ten_bands(path: Path, pixels: np.ndarray) -> np.ndarray:
-    """The S2 modality's ten bands of 10, 12 or 13. The cirrus band, the darkest, tells orders apart."""
-    orders = {10: MODALITIES["s2"].bands, 12: L2A_12, 13: L1C_13}
-    if len(pixels) not in orders:
-        raise InputError(
-            f"{path} has {len(pixels)} bands; expected 3 of 8 bit, or 10, 12 or 13 of Sentinel-2."
-        )
-    order: Sequence[str] = orders[len(pixels)]
-    if len(pixels) == 13 and np.median(pixels, axis=(1, 2)).argmin() == EUROSAT_13.index("B10"):
-        order = EUROSAT_13
-    return pixels[[order.index(band) for band in MODALITIES["s2"].bands]]
-
-
-def _big_earth_net(folder: Path, at_most: int, seed: int) -> Iterator[LabelledImage]:
+def _big_earth_net(
+    folder: Path, fill_band: Mapping[str, str], at_most: int, seed: int
+) -> Iterator[LabelledImage]:
     radar = {}
     optical = []
     for path in sorted(folder.glob("*/*_labels_metadata.json")):
@@ -146,22 +144,26 @@ def _big_earth_net(folder: Path, at_most: int, seed: int) -> Iterator[LabelledIm
     for path in _some(optical, at_most, seed):
         about = json.loads(path.read_text(encoding="utf-8"))
         patch = path.parent
-        s2, lon, lat = _stacked(patch, MODALITIES["s2"].bands)
+        there = [band for band in MODALITIES["s2"].bands if (patch / f"{patch.name}_{band}.tif").is_file()]
+        sources = band_sources(patch, there, fill_band)
+        s2, lonlat = _stacked(patch, list(sources.values()))
         pixels = {"s2": s2}
         if patch.name in radar:
             pixels["s1"] = _stacked(radar[patch.name], MODALITIES["s1"].bands)[0].astype(np.float32)
         date = datetime.fromisoformat(about["acquisition_date"])
-        yield LabelledImage(patch.name, tuple(about["labels"]), pixels, date.timetuple().tm_yday, lon, lat)
+        filled = tuple(f"{band} filled with {source}" for band, source in sources.items() if band != source)
+        day = date.timetuple().tm_yday
+        yield LabelledImage(patch.name, tuple(about["labels"]), pixels, day, *lonlat, filled)
 
 
-def _stacked(patch: Path, bands: Sequence[str]) -> tuple[np.ndarray, float, float]:
+def _stacked(patch: Path, bands: Sequence[str]) -> tuple[np.ndarray, tuple[float, float]]:
     """One file per band, coarser ones repeated to the finest: (C, H, W), longitude and latitude."""
     read = [_read(patch / f"{patch.name}_{band}.tif") for band in bands]
     side = max(pixels.shape[1] for pixels, _, _ in read)
     layers = [
         np.kron(pixels[0], np.ones((side // pixels.shape[1],) * 2, pixels.dtype)) for pixels, _, _ in read
     ]
-    return np.stack(layers), *read[0][1:]
+    return np.stack(layers), read[0][2]
 
 
 def _checked(folder: Path, found: Sequence[LabelledImage], allow_l1c: bool) -> list[str]:

@@ -1,12 +1,58 @@
 """Does a vector know what it should not: the place, the sensor, the month?"""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from .blocks import Interval, Scores, bootstrap
+from .embedding import Embedded
 from .metrics import partner_rank
 from .neighbours import unit
+from .problem import Problem
+from .protocols import finite_rows
 
 NEIGHBOURS = 10
+LEAST_ROWS = 20  # with every sensor, that a check is made on
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the leakage table."""
+
+    check: str
+    ours: Interval
+    floor: float  # what vectors that know nothing of it would have
+
+
+def sensor_findings(problem: Problem, ours: Embedded, place: np.ndarray, seed: int) -> tuple[Finding, ...]:
+    """Is a place found by another subset of its sensors, and do neighbours share the query's subset?
+
+    Args:
+        problem: its queries are looked at, those with every sensor that any of them has.
+        ours: vectors of all its rows.
+        place: (n,) rows that share this are never each other's neighbours.
+        seed: of the subsets that rows are seen by.
+    """
+    rows = problem.queries
+    subsets = {name: v for name, v in ours.by_modality.items() if np.isfinite(v[rows]).any()}
+    if len(subsets) < 2:
+        return ()
+    rows = rows[finite_rows(*(v[rows] for v in subsets.values()))]
+    if len(rows) <= LEAST_ROWS:
+        return ()
+    fused, block = ours.fused[rows], problem.block[rows]
+    alone = {name: vectors[rows] for name, vectors in subsets.items()}
+    found = [
+        Finding(
+            f"same place, all sensors -> {name}, recall@{NEIGHBOURS}",
+            same_place_recall(fused, vectors, block),
+            NEIGHBOURS / len(rows),
+        )
+        for name, vectors in alone.items()
+    ]
+    mixed, code = mixed_subsets(fused, alone, seed)
+    share, base = group_excess(mixed, code, place[rows], block)
+    return (*found, Finding("neighbours of the query's sensor subset", share, base))
 
 
 def same_place_recall(seen: np.ndarray, other: np.ndarray, block: np.ndarray) -> Interval:

@@ -1,6 +1,6 @@
 """What every `skyhex eval` command is told, and the encoders it compares."""
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from encoder.skysense import SkySense
 from .series_sets import SensorRules
 
 PROTOCOLS = ("all", "zero-shot", "probes", "cross-modal", "leakage", "compression")
+PROTOTYPE_PROTOCOLS = ("all", "agreement", "stability", "gain")
 UNTRAINED_SEEDS = (1, 2, 3, 4, 5)
 
 
@@ -25,20 +26,28 @@ class Options:
     command: str = "skyhex eval"
     weights: str = "nano"
     device: str = "auto"
-    protocol: str = "all"
     split: str = "validation"  # "test" for the final table alone
     seed: int = 0
     rules: SensorRules = field(default_factory=SensorRules)
+    protocol: str = "all"
+    protocols: tuple[str, ...] = PROTOCOLS  # that the command knows
     max_queries: int = 1500
     max_database: int = 4000
     max_dates: int | None = None  # of each sensor; all if None
     untrained_seeds: tuple[int, ...] = UNTRAINED_SEEDS
 
     def __post_init__(self) -> None:
-        if self.protocol not in PROTOCOLS:
-            raise InputError(f"--protocol came as {self.protocol!r}; expected one of {', '.join(PROTOCOLS)}.")
+        if self.protocol not in self.protocols:
+            expected = ", ".join(self.protocols)
+            raise InputError(f"--protocol came as {self.protocol!r}; expected one of {expected}.")
         if self.split not in ("validation", "test"):
             raise InputError(f"--split came as {self.split!r}; expected validation or test.")
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """All choices that decide a number, but for the weights: those are known by their digest."""
+        unsaid = ("command", "weights", "device", "rules", "protocols")
+        return {k: v for k, v in asdict(self).items() if k not in unsaid} | asdict(self.rules)
 
     def wants(self, protocol: str) -> bool:
         """Whether a part of the work was asked for."""

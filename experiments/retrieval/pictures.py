@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from PIL import Image
 
 from .blocks import bootstrap
 from .neighbours import by_cosine
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 OURS, OTHERS, RIGHT, WRONG = "#1f6f8b", "#b8b8b8", "#2a9d55", "#c8553d"
+COLOURS = 128  # of a picture
 QUERIES_SHOWN, HITS_SHOWN, CLASSES_SHOWN = 6, 6, 12
 
 
@@ -171,8 +173,10 @@ def _colours() -> list[Any]:
 def _saved(figure: Any, path: Path) -> Path:
     import matplotlib.pyplot as plt
 
-    figure.savefig(path, dpi=110)
+    figure.savefig(path, dpi=90)
     plt.close(figure)
+    with Image.open(path) as drawn:  # a palette takes a third of the bytes
+        drawn.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
     return path
 
 

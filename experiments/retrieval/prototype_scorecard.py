@@ -95,19 +95,34 @@ def balance(cluster: np.ndarray, count: int) -> tuple[float, float]:
     )
 
 
-def scorecard(rows: Rows, *, resolution: int, per_region: int, seed: int) -> list[Table]:
-    """All tables of one set. Empty where no region has enough rows."""
+def scorecard(
+    rows: Rows, *, resolution: int, per_region: int, seed: int, protocol: str = "all"
+) -> list[Table]:
+    """The tables of one set; where no region has enough rows, one that says so.
+
+    Args:
+        rows: the set.
+        resolution: H3, of a region.
+        per_region: prototypes of a region, at most.
+        seed: of fits, resampling and the probe.
+        protocol: "all", "agreement", "stability" or "gain".
+    """
     regions = regions_of(rows.problem, resolution, per_region)
-    if not regions:
-        return []
     title = f"Prototypes of {rows.problem.name}, {len(regions)} regions of H3 resolution {resolution}"
-    judged = _judged(rows, regions, seed)
-    return [
-        _agreement(rows, regions, judged, title),
-        _by_region(regions, judged, title),
-        _stability(rows, regions, title),
-        _gain(rows, regions, title, seed),
-    ]
+    if not regions:
+        least = 2 * LEAST_PROTOTYPES * ROWS_PER_PROTOTYPE
+        return [
+            Table(title, ("region",), (), f"No region has {least} rows: a coarser --region-res may have.")
+        ]
+    tables: list[Table] = []
+    if protocol in ("all", "agreement"):
+        judged = _judged(rows, regions, seed)
+        tables += [_agreement(rows, regions, judged, title), _by_region(regions, judged, title)]
+    if protocol in ("all", "stability"):
+        tables.append(_stability(rows, regions, title))
+    if protocol in ("all", "gain"):
+        tables.append(_gain(rows, regions, title, seed))
+    return tables
 
 
 def _judged(rows: Rows, regions: Sequence[Region], seed: int) -> dict[str, list[tuple[float, ...]]]:

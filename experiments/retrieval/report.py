@@ -3,14 +3,16 @@
 import json
 import math
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from .blocks import Interval, bootstrap
 from .pictures import Exhibit, draw_exhibit, draw_sheet
-from .sheet import Gain, Row, Sheet, gains_over_sets
+from .sheet import Contest, Row, Sheet, contests
 
 FEW_BLOCKS = 6  # a percentile interval over fewer is too narrow
+JSON_WIDTH = 160  # characters
 Cell = str | float | Interval
 
 
@@ -30,11 +32,20 @@ class Report:
 
     command: str
     model: dict[str, Any]  # name, digest, trained
-    split: str
-    seed: int
+    settings: dict[str, Any]  # every choice that decides a number; split and seed are among them
     sheets: tuple[Sheet, ...]
     tables: tuple[Table, ...] = ()
     exhibits: tuple[Exhibit, ...] = field(default=(), repr=False)
+
+    @property
+    def seed(self) -> int:
+        """Of resampling."""
+        return int(self.settings["seed"])
+
+    @cached_property
+    def contests(self) -> list[Contest]:
+        """Ours against every other candidate, metric by metric."""
+        return contests(self.sheets, self.seed)
 
     @property
     def families(self) -> list[str]:
@@ -45,10 +56,6 @@ class Report:
         """The tables of one family."""
         return [sheet for sheet in self.sheets if sheet.family == family]
 
-    def gains(self, family: str) -> list[Gain]:
-        """Ours minus each other candidate over all sets of one family."""
-        return gains_over_sets(self.of(family), self.seed)
-
 
 def write_report(report: Report, folder: Path) -> None:
     """`report.md`, `report.json` and PNG pictures."""
@@ -57,13 +64,33 @@ def write_report(report: Report, folder: Path) -> None:
     pictures += [path for exhibit in report.exhibits for path in draw_exhibit(exhibit, folder)]
     shown = "\n\n".join(f"![{path.stem}]({path.name})" for path in pictures)
     (folder / "report.md").write_text(to_markdown(report) + "\n" + shown + "\n", encoding="utf-8")
-    write_json(report, folder / "report.json")
+    write_json(report, folder / "report.json")  # last: where it is, the report is whole
 
 
 def write_json(report: Report, path: Path) -> None:
     """The same numbers for machines; a bound that does not exist is null."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(_plain(_as_dict(report)), indent=1) + "\n", encoding="utf-8")
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(to_json(report), encoding="utf-8")
+    partial.replace(path)
+
+
+def to_json(report: Report) -> str:
+    """What fits on a line stands on one, so that files stay small and two of them can be compared."""
+    return _json_lines(plain(_as_dict(report))) + "\n"
+
+
+def _json_lines(value: Any, indent: str = "") -> str:
+    flat = json.dumps(value)
+    if len(indent) + len(flat) <= JSON_WIDTH or not isinstance(value, dict | list):
+        return flat
+    deeper = indent + " "
+    if isinstance(value, dict):
+        parts = [f"{json.dumps(key)}: {_json_lines(item, deeper)}" for key, item in value.items()]
+    else:
+        parts = [_json_lines(item, deeper) for item in value]
+    opening, closing = "{}" if isinstance(value, dict) else "[]"
+    return f"{opening}\n{deeper}" + f",\n{deeper}".join(parts) + f"\n{indent}{closing}"
 
 
 def to_markdown(report: Report) -> str:
@@ -71,18 +98,20 @@ def to_markdown(report: Report) -> str:
     trained = "trained" if report.model["trained"] else "UNTRAINED"
     head = [
         f"`{report.command}`",
-        f"Weights {report.model['name']} ({trained}, {report.model['digest'][:12]}), split {report.split}, "
-        f"seed {report.seed}. Means with 95 % intervals over resampled spatial blocks.",
+        f"Weights {report.model['name']} ({trained}, {report.model['digest'][:12]}), "
+        f"{', '.join(f'{name} {value}' for name, value in report.settings.items())}. "
+        "Means with 95 % intervals over resampled spatial blocks.",
     ]
     parts = [_family_markdown(report, family) for family in report.families]
-    return "\n\n".join([*head, *parts, *(_table_markdown(table) for table in report.tables)])
+    return "\n\n".join([*head, *parts, *(table_markdown(table) for table in report.tables)])
 
 
 def _family_markdown(report: Report, family: str) -> str:
     sheets = report.of(family)
     parts = [f"## {family.capitalize()}"]
     parts += [_sheet_markdown(sheet, report.seed) for sheet in sheets]
-    return "\n\n".join([*parts, _gains_markdown(report.gains(family), sheets[0].headline)])
+    parts += [contest_markdown(contest) for contest in report.contests if contest.family == family]
+    return "\n\n".join(parts)
 
 
 def _sheet_markdown(sheet: Sheet, seed: int) -> str:
@@ -109,21 +138,23 @@ def _row_cells(row: Row, metrics: list[str], seed: int) -> list[str]:
     return [row.name, *scores, _number(row.bytes_per_item, 0), _number(row.ms_per_item, 2)]
 
 
-def _gains_markdown(gains: list[Gain], metric: str) -> str:
-    rows = [
+def contest_markdown(contest: Contest) -> str:
+    """Ours, and ours minus each other candidate, set by set."""
+    rows = [["ours", *map(str, contest.ours.values()), "", ""]]
+    rows += [
         [
-            gain.name,
+            f"minus {gain.name}",
+            *map(str, gain.by_set.values()),
             str(gain.pooled),
             f"{gain.above} / {gain.below} of {len(gain.by_set)}",
-            *map(str, gain.by_set.values()),
         ]
-        for gain in gains
+        for gain in contest.gains
     ]
-    header = [f"ours minus, {metric}", "pooled", "sets above / below 0", *(gains[0].by_set if gains else [])]
-    return "### Ours against each (paired)\n\n" + _grid(header, rows)
+    title = f"### Ours against each (paired): {contest.name}\n\n"
+    return title + _grid(["", *contest.ours, "pooled", "sets above / below 0"], rows)
 
 
-def _table_markdown(table: Table) -> str:
+def table_markdown(table: Table) -> str:
     rows = [[_cell(value) for value in row] for row in table.rows]
     parts = (f"## {table.title}", table.note, _grid(list(table.header), rows))
     return "\n\n".join(part for part in parts if part)
@@ -146,16 +177,19 @@ def _as_dict(report: Report) -> dict[str, Any]:
     return {
         "command": report.command,
         "model": report.model,
-        "split": report.split,
-        "seed": report.seed,
+        "settings": report.settings,
         "sheets": [_sheet_dict(sheet, report.seed) for sheet in report.sheets],
-        "gains": {family: [_gain_dict(gain) for gain in report.gains(family)] for family in report.families},
+        "contests": [_contest_dict(contest) for contest in report.contests],
         "tables": [_table_dict(table) for table in report.tables],
     }
 
 
-def _gain_dict(gain: Gain) -> dict[str, Any]:
-    return {**asdict(gain), "sets_above_zero": gain.above, "sets_below_zero": gain.below}
+def _contest_dict(contest: Contest) -> dict[str, Any]:
+    counted = [
+        {**asdict(gain), "sets_above_zero": gain.above, "sets_below_zero": gain.below}
+        for gain in contest.gains
+    ]
+    return {"name": contest.name, **asdict(contest), "gains": counted}
 
 
 def _table_dict(table: Table) -> dict[str, Any]:
@@ -188,10 +222,12 @@ def _sheet_dict(sheet: Sheet, seed: int) -> dict[str, Any]:
     }
 
 
-def _plain(value: Any) -> Any:
-    """JSON has no NaN: null."""
+def plain(value: Any) -> Any:
+    """Six digits are more than any interval bears; JSON has no NaN: null."""
     if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+        return [plain(item) for item in value]
+    if isinstance(value, float):
+        return float(f"{value:.6g}") if math.isfinite(value) else None
+    return value

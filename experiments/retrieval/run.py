@@ -6,14 +6,27 @@ from typing import Any
 
 import numpy as np
 
-from .blocks import Interval, bootstrap
+from data.sample import InputError
+
+from .blocks import bootstrap
 from .compression import compressions
+from .leakage import Finding
 from .options import Options
 from .pictures import Exhibit
 from .problem import Problem
 from .protocols import zero_shot
 from .report import Cell, Report, Table
-from .sheet import Candidate, Pair, Sheet, cross_modal_sheet, probe_sheet, zero_shot_sheet
+from .sheet import (
+    CONTESTED,
+    Candidate,
+    Pair,
+    Sheet,
+    contests,
+    cross_modal_sheet,
+    probe_sheet,
+    zero_shot_sheet,
+)
+from .verdict import verdict
 
 
 @dataclass(frozen=True)
@@ -27,15 +40,6 @@ class Pairs:
 
 
 @dataclass(frozen=True)
-class Finding:
-    """One line of the leakage table."""
-
-    check: str
-    ours: Interval
-    floor: float  # what vectors that know nothing of it would have
-
-
-@dataclass(frozen=True)
 class Case:
     """One set, turned into vectors by everything that is compared."""
 
@@ -46,28 +50,50 @@ class Case:
     findings: tuple[Finding, ...] = ()
 
 
-def report_of(cases: Sequence[Case], options: Options, model: dict[str, Any]) -> Report:
-    """Judge every case by the protocols that were asked for."""
+@dataclass(frozen=True)
+class Judged:
+    """What the protocols that were asked for say of one set."""
+
+    name: str
+    sheets: tuple[Sheet, ...]
+    findings: tuple[Finding, ...]
+    compressed: tuple[tuple[Cell, ...], ...]  # lines of the table
+    exhibit: Exhibit
+
+
+def judge(case: Case, options: Options) -> Judged:
+    """Run the protocols on one set."""
     sheets: list[Sheet] = []
     if options.wants("zero-shot"):
-        sheets += [zero_shot_sheet(case.problem, case.candidates, options.seed) for case in cases]
+        sheets.append(zero_shot_sheet(case.problem, case.candidates, options.seed))
     if options.wants("probes"):
-        sheets += [probe_sheet(case.problem, case.candidates, options.seed) for case in cases]
-    if options.wants("cross-modal"):
-        sheets += [sheet for case in cases if case.pairs for sheet in both_ways(case.pairs)]
-    tables = []
-    if options.wants("leakage") and any(case.findings for case in cases):
-        tables.append(leakage_table(cases))
-    if options.wants("compression"):
-        tables.append(compression_table(cases, options.seed))
+        sheets.append(probe_sheet(case.problem, case.candidates, options.seed))
+    if options.wants("cross-modal") and case.pairs:
+        sheets += both_ways(case.pairs)
+    findings = case.findings if options.wants("leakage") else ()
+    compressed = compression_lines(case, options.seed) if options.wants("compression") else ()
+    return Judged(case.problem.name, tuple(sheets), findings, compressed, case.exhibit)
+
+
+def report_of(judged: Sequence[Judged], options: Options, model: dict[str, Any]) -> Report:
+    """All sets in one report, tables of one family together.
+
+    Raises:
+        InputError: two sets of one name, which no table could tell apart.
+    """
+    names = [one.name for one in judged]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise InputError(f"several sets are called {', '.join(twice)}; rename their files or folders.")
+    sheets = [sheet for one in judged for sheet in one.sheets]
+    ordered = [sheet for family in CONTESTED for sheet in sheets if sheet.family == family]
+    tables = [verdict(contests(ordered, options.seed)), leakage_table(judged), compression_table(judged)]
     return Report(
         options.command,
         model,
-        options.split,
-        options.seed,
-        tuple(sheets),
-        tuple(tables),
-        tuple(case.exhibit for case in cases),
+        options.settings,
+        tuple(ordered),
+        tuple(table for table in tables if table),
+        tuple(one.exhibit for one in judged),
     )
 
 
@@ -83,10 +109,10 @@ def both_ways(pairs: Pairs) -> list[Sheet]:
     ]
 
 
-def leakage_table(cases: Sequence[Case]) -> Table:
+def leakage_table(judged: Sequence[Judged]) -> Table | None:
     """Every finding of every set."""
-    rows = [(case.problem.name, f.check, f.ours, f.floor) for case in cases for f in case.findings]
-    return Table("Leakage", ("set", "check", "ours", "floor"), tuple(rows), LEAKAGE_NOTE)
+    rows = [(one.name, f.check, f.ours, f.floor) for one in judged for f in one.findings]
+    return Table("Leakage", ("set", "check", "ours", "floor"), tuple(rows), LEAKAGE_NOTE) if rows else None
 
 
 LEAKAGE_NOTE = (
@@ -95,16 +121,22 @@ LEAKAGE_NOTE = (
 )
 
 
-def compression_table(cases: Sequence[Case], seed: int) -> Table:
+def compression_table(judged: Sequence[Judged]) -> Table | None:
     """mAP@20 of smaller copies of our vectors, and what they lose."""
-    rows: list[tuple[Cell, ...]] = []
-    for case in cases:
-        problem, vectors = case.problem, case.candidates[0].vectors[0]
-        fit_on = problem.folds[0].database
-        whole = problem.scored(zero_shot(problem, vectors)["mAP@20"])
-        rows.append((problem.name, "float32", 4.0 * vectors.shape[1], bootstrap(whole, seed=seed), "-"))
-        for name, (shrink, size) in compressions(vectors.shape[1]).items():
-            scores = problem.scored(zero_shot(problem, shrink(vectors, fit_on))["mAP@20"])
-            loss = bootstrap(whole.minus(scores), seed=seed)
-            rows.append((problem.name, name, size, bootstrap(scores, seed=seed), loss))
-    return Table("Compression", ("set", "stored as", "bytes", "mAP@20", "loss"), tuple(rows))
+    rows = tuple(line for one in judged for line in one.compressed)
+    return Table("Compression", ("set", "stored as", "bytes", "mAP@20", "loss"), rows) if rows else None
+
+
+def compression_lines(case: Case, seed: int) -> tuple[tuple[Cell, ...], ...]:
+    """One set's lines of `compression_table`."""
+    problem, vectors = case.problem, case.candidates[0].vectors[0]
+    fit_on = problem.folds[0].database
+    whole = problem.scored(zero_shot(problem, vectors)["mAP@20"])
+    rows: list[tuple[Cell, ...]] = [
+        (problem.name, "float32", 4.0 * vectors.shape[1], bootstrap(whole, seed=seed), "-")
+    ]
+    for name, (shrink, size) in compressions(vectors.shape[1]).items():
+        scores = problem.scored(zero_shot(problem, shrink(vectors, fit_on))["mAP@20"])
+        loss = bootstrap(whole.minus(scores), seed=seed)
+        rows.append((problem.name, name, size, bootstrap(scores, seed=seed), loss))
+    return tuple(rows)

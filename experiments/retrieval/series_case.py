@@ -11,12 +11,13 @@ from encoder.skysense import SkySense
 
 from . import baselines, leakage
 from .candidates import FLOAT32_BYTES, INT16_BYTES, encoder_candidate, encoder_pairs, timed
-from .embedding import Embedded, embed_small
+from .embedding import Embedded, embed_by_each, embed_small
+from .leakage import Finding
 from .options import Encoders, Options, capped
 from .pictures import Exhibit
 from .problem import Problem
 from .protocols import finite_rows, standardised
-from .run import Case, Finding, Pairs
+from .run import Case, Pairs
 from .series_sets import SeriesSet, series_problem
 from .sheet import Candidate, Pair
 from .validation import held_out
@@ -65,8 +66,8 @@ def embedded_series(
     if blind := int((asked & ~seen).sum()):
         problem = problem.noting(f"{blind} rows left out: the encoder sees nothing of them")
     picked = [samples[i] for i in rows]
-    untrained = [embed_small(model, picked) for model in encoders.untrained]
-    return found.take(rows), problem, embed_small(encoders.ours, picked), untrained
+    ours, *untrained = embed_by_each([encoders.ours, *encoders.untrained], picked)
+    return found.take(rows), problem, ours, untrained
 
 
 def _split(found: SeriesSet, options: Options) -> tuple[np.ndarray, np.ndarray]:
@@ -131,24 +132,11 @@ def _cca(found: SeriesSet, problem: Problem, both: np.ndarray) -> Candidate[Pair
 def _findings(
     found: SeriesSet, problem: Problem, ours: Embedded, model: SkySense, options: Options
 ) -> tuple[Finding, ...]:
-    rows = problem.queries
-    block = problem.block[rows]
-    position = np.stack([problem.lon_deg, problem.lat_deg])[:, rows]
+    position = np.stack([problem.lon_deg, problem.lat_deg])
     place = np.unique(position, axis=1, return_inverse=True)[1]
-    out = []
-    subsets = {name: v for name, v in ours.by_modality.items() if np.isfinite(v[rows]).any()}
-    both = finite_rows(*(v[rows] for v in subsets.values()))
-    if len(subsets) > 1 and both.sum() > 20:
-        own = rows[both]
-        for name, vectors in subsets.items():
-            recall = leakage.same_place_recall(ours.fused[own], vectors[own], block[both])
-            out.append(Finding(f"same place, all sensors -> {name}, recall@10", recall, 10 / len(own)))
-        mixed, code = leakage.mixed_subsets(
-            ours.fused[own], {n: v[own] for n, v in subsets.items()}, options.seed
-        )
-        share, base = leakage.group_excess(mixed, code, place[both], block[both])
-        out.append(Finding("neighbours of the query's sensor subset", share, base))
-    return (*out, *_month_findings(found.take(rows), block, model, options))
+    rows = problem.queries
+    months = _month_findings(found.take(rows), problem.block[rows], model, options)
+    return (*leakage.sensor_findings(problem, ours, place, options.seed), *months)
 
 
 def _month_findings(found: SeriesSet, block: np.ndarray, model: SkySense, options: Options) -> list[Finding]:

@@ -20,7 +20,11 @@ from .protocols import (
     zero_shot,
 )
 
-HEADLINE = {"zero-shot": "mAP@20", "probes": "kNN-20", "cross-modal": "recall@10"}
+CONTESTED = {  # metrics that differences are given in, by family; the first one is drawn
+    "zero-shot": ("mAP@20",),
+    "probes": ("kNN-20", "kNN-5", "linear"),
+    "cross-modal": ("recall@10",),
+}
 V = TypeVar("V")
 Pair = tuple[np.ndarray, np.ndarray]
 
@@ -63,12 +67,8 @@ class Sheet:
 
     @property
     def headline(self) -> str:
-        """The metric that differences are given in."""
-        return HEADLINE[self.family]
-
-    def row(self, name: str) -> Row | None:
-        """The line of a candidate, if it is here."""
-        return next((row for row in self.rows if row.name == name), None)
+        """The metric that is drawn."""
+        return CONTESTED[self.family][0]
 
     def gains(self, metric: str) -> dict[str, Scores]:
         """Ours minus each other row, query by query."""
@@ -110,7 +110,7 @@ def _floor_rows(tables: dict[str, ScoreTable], scored: Callable[[np.ndarray], Sc
 
 @dataclass(frozen=True)
 class Gain:
-    """Ours minus one other candidate, over several sets."""
+    """Ours minus one other candidate in one metric, over several sets."""
 
     name: str
     pooled: Interval
@@ -127,19 +127,45 @@ class Gain:
         return sum(interval.high < 0 for interval in self.by_set.values())
 
 
-def gains_over_sets(sheets: Sequence[Sheet], seed: int = 0) -> list[Gain]:
-    """Ours minus each candidate that all sheets (of one family) have, in the family's headline metric."""
-    metric = sheets[0].headline
+@dataclass(frozen=True)
+class Contest:
+    """Ours against every other candidate in one metric of one question."""
+
+    family: str
+    title: str  # as of the sheets: "S1 -> S2"
+    metric: str
+    ours: dict[str, Interval]  # by set
+    gains: tuple[Gain, ...]
+
+    @property
+    def name(self) -> str:
+        """`probes, kNN-20`; `cross-modal S1 -> S2, recall@10`."""
+        return f"{self.family} {self.title}".strip() + f", {self.metric}"
+
+
+def contests(sheets: Sequence[Sheet], seed: int = 0) -> list[Contest]:
+    """Every contested metric of every kind of sheet."""
+    kinds: dict[tuple[str, str], list[Sheet]] = {}
+    for sheet in sheets:
+        kinds.setdefault((sheet.family, sheet.title), []).append(sheet)
+    return [
+        _contest(alike, metric, seed)
+        for (family, _), alike in kinds.items()
+        for metric in CONTESTED[family]
+        if all(metric in sheet.rows[0].scores for sheet in alike)
+    ]
+
+
+def _contest(sheets: Sequence[Sheet], metric: str, seed: int) -> Contest:
+    """Against each candidate that all sheets, of one family and title, have."""
+    names = [sheet.problem.name for sheet in sheets]
     by_sheet = [sheet.gains(metric) for sheet in sheets]
     shared = [name for name in by_sheet[0] if all(name in gains for gains in by_sheet)]
-    return [
-        Gain(
-            name,
-            pooled([gains[name] for gains in by_sheet], seed=seed),
-            {
-                f"{sheet.problem.name} {sheet.title}".strip(): bootstrap(gains[name], seed=seed)
-                for sheet, gains in zip(sheets, by_sheet, strict=True)
-            },
-        )
-        for name in shared
-    ]
+    gains = []
+    for name in shared:
+        found = [of_sheet[name] for of_sheet in by_sheet]
+        each = dict(zip(names, (bootstrap(scores, seed=seed) for scores in found), strict=True))
+        gains.append(Gain(name, pooled(found, seed=seed), each))
+    ours = (bootstrap(sheet.rows[0].scores[metric], seed=seed) for sheet in sheets)
+    family, title = sheets[0].family, sheets[0].title
+    return Contest(family, title, metric, dict(zip(names, ours, strict=True)), tuple(gains))

@@ -8,7 +8,11 @@ import pytest
 import rasterio
 from rasterio.transform import from_origin
 
+from data.grid import PixelGrid
+from data.modality import S2
 from data.sample import ImageSeries, InputError, Sample, SampleSpec
+from data.scene import BandSource, Scene
+from data.stac import Catalog, Place
 from experiments.retrieval.chip_case import _of_split, patch_problem
 from experiments.retrieval.chip_sets import (
     LabelRaster,
@@ -17,9 +21,11 @@ from experiments.retrieval.chip_sets import (
     majority_label,
     patches_of,
     read_patches,
+    with_bands,
 )
 from experiments.retrieval.image_sets import PERIOD
 from experiments.retrieval.legends import common_name
+from experiments.retrieval.series_sets import SensorRules
 
 CELL_M = 80.0
 NAMES = {1: "water", 2: "trees"}
@@ -100,9 +106,29 @@ def test_validation_sees_no_test_place(tmp_path: Path) -> None:
     assert (len(shown), shown.place[asked].tolist()) == (5, ["b", "b"])
 
 
+def scene_of(bands: tuple[str, ...]) -> Scene:
+    sources = tuple(BandSource(band, "x.tif", i) for i, band in enumerate(bands, start=1))
+    grid = PixelGrid("EPSG:32632", (10, 0, 500_000, 0, -10, 5_000_000), (8, 8))
+    return Scene("i", "p", "s2", "L2A", sources, grid, None, *PERIOD)
+
+
+def test_a_missing_band_is_read_from_its_stand_in() -> None:
+    nine = tuple(band for band in S2.bands if band != "B8A")
+    places = (Place("lacks", (scene_of(nine),)), Place("whole", (scene_of(S2.bands),)))
+    catalog, filled = with_bands(Catalog("", "", places, simulated=False), {"B8A": "B08"})
+    (first, second) = catalog.scenes
+    assert filled == {"lacks": "B8A filled with B08"}
+    assert (first.missing_bands, second) == ((), scene_of(S2.bands))
+    index = {band.name: band.index for band in first.bands}
+    assert tuple(index) == S2.bands
+    assert index["B8A"] == index["B08"] == nine.index("B08") + 1
+
+
 def test_real_label_rasters(shared: Path) -> None:
     catalog = shared / "samples" / "catalog.json"
-    found = read_patches(catalog, SampleSpec(), cells=4, allow_l1c=True, per_place=3, seed=0)
+    found = read_patches(
+        catalog, SampleSpec(), cells=4, rules=SensorRules(allow_l1c=True), per_place=3, seed=0
+    )
     assert {"brazil-1", "slovenia-1", "flanders-1"} <= set(found.place)
     assert set(found.label) <= {
         "water",

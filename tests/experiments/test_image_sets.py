@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,19 +12,13 @@ from rasterio.transform import from_origin
 
 from data.modality import S2
 from data.sample import InputError, SampleSpec
+from experiments.retrieval.image_bands import EUROSAT_13, L1C_13, ten_bands
 from experiments.retrieval.image_features import composites, picture, shrunk
-from experiments.retrieval.image_sets import (
-    EUROSAT_13,
-    L1C_13,
-    LabelledImage,
-    _middle,
-    _ten_bands,
-    read_images,
-    to_sample,
-)
+from experiments.retrieval.image_sets import LabelledImage, _middle, read_images, to_sample
+from experiments.retrieval.series_sets import SensorRules
 
 SPEC = SampleSpec()
-DIAL = {"at_most": 100, "seed": 0}
+DIAL: dict[str, Any] = {"rules": SensorRules(), "at_most": 100, "seed": 0}
 LEVEL = dict(zip(S2.bands, (300, 600, 400, 900, 2400, 2900, 3000, 3100, 1600, 800), strict=True))
 
 
@@ -64,7 +59,7 @@ def test_a_folder_per_class_of_photographs(tmp_path: Path) -> None:
     for kind, colour in (("red", (200, 0, 0)), ("blue", (0, 0, 200))):
         (tmp_path / kind).mkdir()
         Image.new("RGB", (100, 80), colour).save(tmp_path / kind / "one.png")
-    found = read_images(tmp_path, SPEC, allow_l1c=False, **DIAL)
+    found = read_images(tmp_path, SPEC, **DIAL)
     assert found.labels == [("blue",), ("red",)]
     assert found.notes == ("no positions: split at random, so scores are higher than across places",)
     sample = found.samples[1]
@@ -77,7 +72,7 @@ def test_a_folder_per_class_of_photographs(tmp_path: Path) -> None:
 def test_georeferenced_images_are_split_by_place(tmp_path: Path) -> None:
     for i in range(3):
         write_tif(tmp_path / "crop" / f"{i}.tif", scene(S2.bands), 500_000 + 60_000 * i)
-    found = read_images(tmp_path, SPEC, allow_l1c=False, **DIAL)
+    found = read_images(tmp_path, SPEC, **DIAL)
     assert len(set(found.block)) == 3
     assert found.samples[0].grid_shape == (8, 8)
     assert found.samples[0].series["s2"].valid.all()
@@ -86,27 +81,58 @@ def test_georeferenced_images_are_split_by_place(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("order", [EUROSAT_13, L1C_13])
 def test_the_cirrus_band_tells_the_order(order: tuple[str, ...]) -> None:
-    bands = _ten_bands(Path("x.tif"), scene(order))
+    bands, filled = ten_bands(Path("x.tif"), scene(order), [None] * 13, {})
+    assert not filled
     assert np.median(bands, axis=(1, 2)) == pytest.approx(np.array(list(LEVEL.values())), abs=5)
+
+
+def test_names_in_the_file_go_before_the_number_of_bands() -> None:
+    order = ("B12", "B03", "B02", "B04", "B05", "B06", "B07", "B08", "B11")
+    pixels = scene(order)
+    with pytest.raises(InputError, match=r"has no band B8A; .* --fill-band"):
+        ten_bands(Path("x.tif"), pixels, order, {})
+    bands, filled = ten_bands(Path("x.tif"), pixels, order, {"B8A": "B08"})
+    wanted = [LEVEL["B08" if band == "B8A" else band] for band in S2.bands]
+    assert np.median(bands, axis=(1, 2)) == pytest.approx(np.array(wanted), abs=5)
+    assert filled == ("B8A filled with B08",)
+
+
+def test_bands_that_nothing_names_are_refused() -> None:
+    with pytest.raises(InputError, match="9 bands without names"):
+        ten_bands(Path("x.tif"), scene(S2.bands)[:9], [None] * 9, {})
+
+
+def test_a_missing_band_of_a_big_earth_patch_is_filled_and_said(tmp_path: Path) -> None:
+    for number in range(3):
+        write_big_earth_patch(tmp_path, number)
+        (tmp_path / f"S2A_{number}" / f"S2A_{number}_B8A.tif").unlink()
+    with pytest.raises(InputError, match="no band B8A"):
+        read_images(tmp_path, SPEC, **DIAL)
+    rules = SensorRules.parse(["B8A=B08"], allow_l1c=False)
+    found = read_images(tmp_path, SPEC, **DIAL | {"rules": rules})
+    assert "B8A filled with B08" in found.notes
+    pixels = found.samples[0].series["s2"].pixels[0]
+    assert (pixels[S2.bands.index("B8A")] == LEVEL["B08"]).all()
 
 
 def test_l1c_is_refused_until_allowed(tmp_path: Path) -> None:
     write_tif(tmp_path / "crop" / "a.tif", scene(EUROSAT_13, blue=700))
     with pytest.raises(InputError, match="--allow-l1c"):
-        read_images(tmp_path, SPEC, allow_l1c=False, **DIAL)
-    assert "taken as L2A" in read_images(tmp_path, SPEC, allow_l1c=True, **DIAL).notes[0]
+        read_images(tmp_path, SPEC, **DIAL)
+    allowed = DIAL | {"rules": SensorRules(allow_l1c=True)}
+    assert "taken as L2A" in read_images(tmp_path, SPEC, **allowed).notes[0]
 
 
 def test_another_unit_fails_loudly(tmp_path: Path) -> None:
     write_tif(tmp_path / "crop" / "a.tif", np.ones((10, 64, 64), dtype=np.uint16))
     with pytest.raises(InputError, match="Convert the units"):
-        read_images(tmp_path, SPEC, allow_l1c=False, **DIAL)
+        read_images(tmp_path, SPEC, **DIAL)
 
 
 def test_big_earth_net_joins_sensors(tmp_path: Path) -> None:
     for number in range(3):
         write_big_earth_patch(tmp_path, number)
-    found = read_images(tmp_path, SPEC, allow_l1c=False, **DIAL)
+    found = read_images(tmp_path, SPEC, **DIAL)
     assert found.labels == [("Pastures",), ("Pastures", "Water"), ("Pastures",)]
     sample = found.samples[0]
     assert sample.grid_shape == (1, 1)
@@ -117,9 +143,9 @@ def test_big_earth_net_joins_sensors(tmp_path: Path) -> None:
 
 def test_folders_without_images_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="holds no images"):
-        read_images(tmp_path, SPEC, allow_l1c=False, **DIAL)
+        read_images(tmp_path, SPEC, **DIAL)
     with pytest.raises(InputError, match="is no folder"):
-        read_images(tmp_path / "none", SPEC, allow_l1c=False, **DIAL)
+        read_images(tmp_path / "none", SPEC, **DIAL)
 
 
 def test_small_images_are_mirrored_and_large_ones_cut() -> None:

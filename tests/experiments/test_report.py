@@ -8,13 +8,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from data.sample import InputError
 from experiments.retrieval.blocks import Interval
+from experiments.retrieval.leakage import Finding
 from experiments.retrieval.options import Options
 from experiments.retrieval.pictures import Exhibit, confusion, principal_plane
 from experiments.retrieval.problem import Fold, Problem, one_hot
-from experiments.retrieval.report import Report, to_markdown, write_report
-from experiments.retrieval.run import Case, Finding, Pairs, report_of
-from experiments.retrieval.sheet import Candidate, gains_over_sets, zero_shot_sheet
+from experiments.retrieval.report import Report, to_json, to_markdown, write_report
+from experiments.retrieval.run import Case, Pairs, judge, report_of
+from experiments.retrieval.sheet import Candidate, zero_shot_sheet
 
 MODEL: dict[str, Any] = {"name": "skyhex/test", "digest": "0" * 64, "trained": True}
 
@@ -33,16 +35,20 @@ def small_case(name: str = "tiny", noise: float = 0.1) -> Case:
     partner = rng.standard_normal((80, 4)).astype(np.float32)
     return Case(
         problem,
-        (Candidate("ours", (good,), 4, 0.5), Candidate("blind (2 seeds)", blind, 4, 0.5)),
+        (Candidate("ours", (good,), 4, 0.5), Candidate("RCF (2 seeds)", blind, 4, 0.5)),
         Exhibit(problem, good, lambda axes, row: axes.plot([row, row])),
         Pairs(problem, "S1", "S2", (Candidate("ours", ((partner, partner),), 8, 0.5),)),
         (Finding("a leak", Interval(0.5, 0.4, 0.6), 0.3),),
     )
 
 
+def report_on(*names: str, options: Options) -> Report:
+    return report_of([judge(small_case(name), options) for name in names], options, MODEL)
+
+
 @pytest.fixture(scope="module")
 def report() -> Report:
-    return report_of([small_case("one"), small_case("two")], Options("skyhex eval tiny"), MODEL)
+    return report_on("one", "two", options=Options("skyhex eval tiny"))
 
 
 def test_families_are_never_mixed(report: Report) -> None:
@@ -52,8 +58,15 @@ def test_families_are_never_mixed(report: Report) -> None:
 
 
 def test_gains_are_paired_pooled_and_counted(report: Report) -> None:
-    gains = {gain.name: gain for gain in gains_over_sets(report.of("zero-shot"))}
-    assert set(gains) == {"blind (2 seeds)", "chance", "majority"}
+    found = {contest.name: contest for contest in report.contests}
+    assert list(found) == [
+        "zero-shot, mAP@20", "probes, kNN-20", "probes, kNN-5", "probes, linear",
+        "cross-modal S1 -> S2, recall@10", "cross-modal S2 -> S1, recall@10",
+    ]  # fmt: skip
+    zero_shot = found["zero-shot, mAP@20"]
+    assert zero_shot.ours["one"].mean > 0.9
+    gains = {gain.name: gain for gain in zero_shot.gains}
+    assert set(gains) == {"RCF (2 seeds)", "chance", "majority"}
     assert gains["chance"].pooled.low > 0
     assert (gains["chance"].above, gains["chance"].below) == (2, 0)
 
@@ -75,7 +88,15 @@ def test_a_perfect_partner_is_found_both_ways(report: Report) -> None:
 
 def test_markdown_holds_command_notes_and_every_row(report: Report) -> None:
     text = to_markdown(report)
-    for part in ("`skyhex eval tiny`", "a note", "| ours |", "| chance |", "## Leakage", "## Compression"):
+    for part in (
+        "`skyhex eval tiny`",
+        "a note",
+        "| ours |",
+        "| chance |",
+        "## Leakage",
+        "## Compression",
+        "## Verdict",
+    ):
         assert part in text
 
 
@@ -93,8 +114,23 @@ def test_json_and_pictures_are_written(report: Report, tmp_path: Path) -> None:
 
 
 def test_one_protocol_alone() -> None:
-    found = report_of([small_case()], Options(protocol="probes"), MODEL)
-    assert (found.families, found.tables) == (["probes"], ())
+    found = report_on("one", options=Options(protocol="probes"))
+    assert found.families == ["probes"]
+    assert [table.title for table in found.tables] == ["Verdict"]
+
+
+def test_two_sets_of_one_name_are_refused() -> None:
+    with pytest.raises(InputError, match="several sets are called one; rename"):
+        report_on("one", "two", "one", options=Options(protocol="zero-shot"))
+
+
+def test_json_keeps_every_choice_and_stays_short(report: Report) -> None:
+    text = to_json(report)
+    found = json.loads(text)
+    assert found["settings"] | {"split": "validation", "seed": 0, "fill_band": {}} == found["settings"]
+    assert found["contests"][0]["gains"][0]["sets_above_zero"] == 2
+    assert 3 * text.count("\n") < json.dumps(found, indent=1).count("\n")
+    assert "NaN" not in text
 
 
 def test_confusion_counts() -> None:

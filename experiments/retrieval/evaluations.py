@@ -1,0 +1,86 @@
+"""Paths -> reports: what the commands of `skyhex eval` do, one function each.
+
+All raise InputError for sets that are not what was expected, or that hold nothing to compare.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from .chip_case import chip_case
+from .image_case import image_case
+from .options import Encoders, Options
+from .prototype_case import prototype_rows
+from .prototype_scorecard import scorecard
+from .report import Report, Table
+from .run import Judged, judge, report_of
+from .series_case import series_case
+from .series_sets import read_series
+from .vector_case import vector_case
+
+T = TypeVar("T")
+C = TypeVar("C")
+
+
+class Each(Protocol):
+    """Works on item after item, and may show how far it is."""
+
+    def __call__(self, items: Sequence[T], work: Callable[[T], C]) -> list[C]:
+        """What `work` makes of each item."""
+        ...
+
+
+def evaluate_series(paths: Sequence[Path], encoders: Encoders, options: Options, each: Each) -> Report:
+    """Labelled series of single pixels."""
+
+    def work(path: Path) -> Judged:
+        return judge(series_case(read_series(path, options.rules), encoders, options), options)
+
+    return report_of(each(paths, work), options, encoders.info)
+
+
+def evaluate_chips(
+    catalogs: Sequence[Path], encoders: Encoders, options: Options, each: Each, *, cells: int, per_place: int
+) -> Report:
+    """Patches of label rasters: `cells` a side, at most `per_place` of a place."""
+
+    def work(catalog: Path) -> Judged:
+        case = chip_case(catalog, encoders, options, cells=cells, per_place=per_place)
+        return judge(case, options)
+
+    found = report_of(each(catalogs, work), options, encoders.info)
+    return replace(found, settings=found.settings | {"cells": cells, "per_place": per_place})
+
+
+def evaluate_images(folders: Sequence[Path], encoders: Encoders, options: Options, each: Each) -> Report:
+    """Folders of labelled images."""
+    judged = each(folders, lambda folder: judge(image_case(folder, encoders, options), options))
+    return report_of(judged, options, encoders.info)
+
+
+def evaluate_vectors(paths: Sequence[Path], options: Options) -> Report:
+    """Embeddings of the same items by several models, ours first."""
+    model = {"name": paths[0].stem, "digest": "", "trained": True}
+    return report_of([judge(vector_case(paths, options), options)], options, model)
+
+
+def evaluate_prototypes(
+    paths: Sequence[Path],
+    encoders: Encoders,
+    options: Options,
+    each: Each,
+    *,
+    region_res: int,
+    per_region: int,
+) -> Report:
+    """The scorecard of regional prototypes, `per_region` at most in an H3 cell of `region_res`."""
+
+    def work(path: Path) -> list[Table]:
+        rows = prototype_rows(path, encoders, options)
+        dial = {"resolution": region_res, "per_region": per_region, "seed": options.seed}
+        return scorecard(rows, **dial, protocol=options.protocol)
+
+    tables = tuple(table for of_set in each(paths, work) for table in of_set)
+    settings = options.settings | {"region_res": region_res, "per_region": per_region}
+    return Report(options.command, encoders.info, settings, (), tables)

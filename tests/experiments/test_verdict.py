@@ -1,0 +1,47 @@
+"""The bar is met by what lies above zero, and by nothing else."""
+
+import pytest
+
+from experiments.retrieval.blocks import Interval
+from experiments.retrieval.sheet import Contest, Gain
+from experiments.retrieval.verdict import judgement, stands_above, verdict
+
+ABOVE, AROUND, BELOW = Interval(0.1, 0.05, 0.15), Interval(0.0, -0.1, 0.1), Interval(-0.1, -0.2, -0.05)
+
+
+def gain(*by_set: Interval, pooled: Interval = ABOVE, name: str = "RCF, Gaussian") -> Gain:
+    return Gain(name, pooled, {str(i): interval for i, interval in enumerate(by_set)})
+
+
+def contest(*gains: Gain, family: str = "zero-shot") -> Contest:
+    return Contest(family, "", "mAP@20", {}, gains)
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        (gain(ABOVE, ABOVE, AROUND), True),
+        (gain(ABOVE, AROUND), False),  # half is no majority
+        (gain(ABOVE, ABOVE, ABOVE, BELOW), False),
+        (gain(ABOVE, ABOVE, pooled=AROUND), False),
+        (gain(Interval(0.5, float("nan"), float("nan"))), False),  # one block has no interval
+    ],
+)
+def test_the_bar(found: Gain, expected: bool) -> None:
+    assert stands_above(found) == expected
+    assert judgement(contest(), found) == ("met" if expected else "missed")
+
+
+def test_the_raw_input_is_beyond_the_bar_and_floors_are_not_judged() -> None:
+    assert judgement(contest(), gain(ABOVE, name="raw series")) == "beyond: ahead"
+    assert judgement(contest(), gain(BELOW, name="raw pixels")) == "beyond: not ahead"
+    assert judgement(contest(), gain(ABOVE, name="chance")) == ""
+    assert judgement(contest(family="cross-modal"), gain(ABOVE, name="CCA of raw series")) == "met"
+    assert judgement(contest(family="probes"), gain(ABOVE, name="CCA of raw series")) == ""
+
+
+def test_every_judged_baseline_has_a_line() -> None:
+    table = verdict([contest(gain(ABOVE), gain(BELOW, name="chance")), contest(gain(BELOW, pooled=BELOW))])
+    assert table is not None
+    assert [row[-2:] for row in table.rows] == [("1 / 0 of 1", "met"), ("0 / 1 of 1", "missed")]
+    assert verdict([contest(gain(ABOVE, name="chance"))]) is None
