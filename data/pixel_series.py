@@ -50,15 +50,15 @@ def read_pixel_series(path: Path, fill_band: dict[str, str] | None = None) -> Pi
     """
     try:
         schema = pq.read_schema(path)
+        wanted = [name for name in (*COLUMNS, "months") if name in schema.names]
+        table = pq.read_table(path, columns=wanted).combine_chunks()
     except (OSError, pa.ArrowInvalid) as error:
         raise InputError(
-            f"{path} is no Parquet file ({error}): a file of pixel series was expected"
+            f"{path} is no Parquet file that can be read ({error}): a file of pixel series was expected"
         ) from error
     missing = [name for name in COLUMNS if name not in schema.names]
     if missing:
         raise InputError(f"{path} lacks the columns {', '.join(missing)}: it is not a file of pixel series")
-    months = ["months"] if "months" in schema.names else []
-    table = pq.read_table(path, columns=[*COLUMNS, *months]).combine_chunks()
     bands = json.loads((schema.metadata or {}).get(b"s2_bands", b"[]"))
     order = _band_order(bands, fill_band or {}, path)
     s2 = _padded(table["s2"], len(bands), np.uint16)[..., order]  # (n, T, 10)

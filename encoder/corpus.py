@@ -99,6 +99,7 @@ class Corpus:
     px_per_cell: Mapping[str, int]
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     seed: int = 0
+    skipped: tuple[str, ...] = ()  # what could not be read, each with its reason
 
     def __post_init__(self) -> None:
         empty = [source.name for source in self.sources if not len(source.samples)]

@@ -56,8 +56,8 @@ def build_corpus(shared: Path, config: SkySenseConfig) -> Corpus:
         sources.append(Source(name, pixels, share, SERIES_BATCH, (1, 1), dates, h3_cells=pixels.cells))
     places = training_places(shared)
     chips, aerial = training_chips(shared, places, config), aerial_images(shared, places, px["hr"])
-    for reason in (*chips.skipped, *aerial.skipped):
-        print(f"skipped {reason}")
+    skipped = (*chips.skipped, *aerial.skipped)
+    print(f"{len(skipped)} images skipped", *skipped, sep="\n  ")
     radar = [sample for sample in chips.samples if {"s1", "s2"} <= sample.series.keys()]
     optical = [sample for sample in chips.samples if sample.series.keys() == {"s2"}]
     sources += [
@@ -66,7 +66,7 @@ def build_corpus(shared: Path, config: SkySenseConfig) -> Corpus:
         Source("aerial, one window", aerial.samples, 0.04, 8, (3, 4), CHIP_DATES),
         Source("aerial, two windows", aerial.samples, 0.05, 8, (3, 4), CHIP_DATES, same_window=False),
     ]
-    return Corpus(tuple(sources), px)
+    return Corpus(tuple(sources), px, skipped=skipped)
 
 
 def series_paths(shared: Path) -> list[Path]:
@@ -75,7 +75,11 @@ def series_paths(shared: Path) -> list[Path]:
 
 
 def training_series(shared: Path) -> dict[str, PixelSeries]:
-    """Train places of all files: none near a test place of any, none of a validation block."""
+    """Train places of all files: none near a test place of any, none of a validation block.
+
+    Raises:
+        InputError: a file cannot be read. It is not skipped, because where its test places lie is not known.
+    """
     read = {path.stem: read_pixel_series(path, {"B8A": "B08"}) for path in series_paths(shared)}
     lonlat = {name: np.stack([s.lon_deg, s.lat_deg], axis=1) for name, s in read.items()}
     test = np.concatenate([lonlat[name][s.split == "test"] for name, s in read.items()])
