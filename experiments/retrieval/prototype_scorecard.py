@@ -5,8 +5,9 @@ the other half's nearest prototypes: agreement with labels beside k-means of the
 balance, stability, and what attending to them adds to a vector.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations
 
 import h3
 import numpy as np
@@ -35,6 +36,9 @@ class Rows:
     vectors: np.ndarray  # (n, d) ours, fused
     by_modality: dict[str, np.ndarray]  # (n, d) ours, one sensor alone; NaN where absent
     statistics: np.ndarray  # (n, k) standardised
+    by_year: Mapping[str, np.ndarray] = field(
+        default_factory=dict
+    )  # (n, d) ours, of one year alone; NaN likewise
 
 
 @dataclass(frozen=True)
@@ -183,31 +187,49 @@ def _stability(rows: Rows, regions: Sequence[Region], title: str) -> Table:
     """AMI between two assignments of the same unseen rows."""
     from sklearn.metrics import adjusted_mutual_info_score
 
-    lines: list[tuple[Cell, ...]] = []
     centres = [
         [sinkhorn_prototypes(rows.vectors[r.fit_on], r.count, seed) for seed in SEEDS] for r in regions
     ]
-    seeds = []
+    by_seed = []
     for region, fits in zip(regions, centres, strict=True):
         assigned = [nearest(rows.vectors[region.unseen], c) for c in fits]
-        pairs = [(a, b) for i, a in enumerate(assigned) for b in assigned[:i]]
-        seeds.append((float(np.mean([adjusted_mutual_info_score(a, b) for a, b in pairs])),))
-    lines.append((f"{len(SEEDS)} seeds, pair by pair", *_pooled(seeds, regions)))
-    present = {name: v for name, v in rows.by_modality.items() if np.isfinite(v).any()}
-    if len(present) > 1:
-        for name, vectors in present.items():
-            seen = finite_rows(vectors)
-            found, kept = [], []
-            for region, fits in zip(regions, centres, strict=True):
-                unseen = region.unseen[seen[region.unseen]]
-                if len(unseen) > ROWS_PER_PROTOTYPE:
-                    both = (nearest(source[unseen], fits[0]) for source in (rows.vectors, vectors))
-                    found.append((float(adjusted_mutual_info_score(*both)),))
-                    kept.append(region)
-            if found:
-                lines.append((f"all sensors against {name} alone", *_pooled(found, kept)))
-    note = "Years: no set at hand has the same places in two years. 1 = the same clusters, 0 = chance."
+        found = [adjusted_mutual_info_score(a, b) for i, a in enumerate(assigned) for b in assigned[:i]]
+        by_seed.append((float(np.mean(found)),))
+    lines: list[tuple[Cell, ...]] = [(f"{len(SEEDS)} seeds, pair by pair", *_pooled(by_seed, regions))]
+    firsts = [fits[0] for fits in centres]
+    for name, pair in _views(rows).items():
+        lines += [(name, interval) for interval in _between(pair, regions, firsts)]
+    note = "1 = the same clusters, 0 = chance."
+    note += "" if rows.by_year else " Years: the set shows no place in the same months of two years."
     return Table(f"{title}: stability", ("between", "AMI"), tuple(lines), note)
+
+
+def _views(rows: Rows) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Pairs of vectors of the same rows: all sensors and one, a year and another."""
+    present = {name: v for name, v in rows.by_modality.items() if np.isfinite(v).any()}
+    alone = {f"all sensors against {name} alone": (rows.vectors, v) for name, v in present.items()}
+    years = [
+        (f"{one} against {other}, in the months that both have", (rows.by_year[one], rows.by_year[other]))
+        for one, other in combinations(rows.by_year, 2)
+    ]
+    return (alone if len(alone) > 1 else {}) | dict(years)
+
+
+def _between(
+    pair: tuple[np.ndarray, np.ndarray], regions: Sequence[Region], centres: Sequence[np.ndarray]
+) -> list[Interval]:
+    """AMI of unseen rows' nearest centres by two kinds of vectors; none where no region has the rows."""
+    from sklearn.metrics import adjusted_mutual_info_score
+
+    seen = finite_rows(*pair)
+    found, kept = [], []
+    for region, of_region in zip(regions, centres, strict=True):
+        unseen = region.unseen[seen[region.unseen]]
+        if len(unseen) > ROWS_PER_PROTOTYPE:
+            both = (nearest(vectors[unseen], of_region) for vectors in pair)
+            found.append((float(adjusted_mutual_info_score(*both)),))
+            kept.append(region)
+    return _pooled(found, kept) if found else []
 
 
 def _gain(rows: Rows, regions: Sequence[Region], title: str, seed: int) -> Table:

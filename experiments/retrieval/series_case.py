@@ -147,11 +147,11 @@ def _month_findings(found: SeriesSet, block: np.ndarray, model: SkySense, option
     seen = kept.any(axis=1) & (month >= 0)
     if seen.sum() < 50 or len(np.unique(month[seen])) < 2:
         return []
-    dated = replace(pixels, s2_valid=pixels.s2_valid & kept, s1_valid=pixels.s1_valid & kept)
-    undated = replace(dated, day_of_year=np.zeros_like(pixels.day_of_year))
+    dated = found.showing(kept)
+    undated = replace(dated.pixels, day_of_year=np.zeros_like(pixels.day_of_year))
     out = []
-    for name, shown in (("date given", dated), ("date withheld", undated)):
-        samples = replace(found, pixels=shown).take(seen).samples(model.config.px_per_cell)
+    for name, shown in (("date given", dated), ("date withheld", replace(dated, pixels=undated))):
+        samples = shown.take(seen).samples(model.config.px_per_cell)
         vectors = embed_small(model, samples).fused
         share, base = leakage.group_excess(vectors, month[seen], block[seen], block[seen])
         out.append(Finding(f"neighbours of the query's month, single dates, {name}", share, base))

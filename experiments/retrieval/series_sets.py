@@ -1,5 +1,6 @@
 """Labelled series of single pixels: one Parquet file per set, one row per place (docs/evaluation.md)."""
 
+import datetime
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -46,6 +47,7 @@ class SeriesSet:
 
     name: str
     pixels: PixelSeries  # ten S2 bands; one that is not among `bands` repeats another
+    year: np.ndarray  # (n, T) int16 of each date, 0 = unknown
     label: np.ndarray  # (n,) str
     bands: tuple[str, ...]  # S2 bands of the file
     encoder_sees_s2: bool
@@ -56,7 +58,13 @@ class SeriesSet:
 
     def take(self, rows: np.ndarray) -> "SeriesSet":
         """The places of these rows, by index or by mask."""
-        return replace(self, pixels=self.pixels.take(rows), label=self.label[rows])
+        return replace(self, pixels=self.pixels.take(rows), year=self.year[rows], label=self.label[rows])
+
+    def showing(self, dates: np.ndarray) -> "SeriesSet":
+        """The same with those dates alone: (n, T) bool."""
+        pixels = self.pixels
+        shown = replace(pixels, s2_valid=pixels.s2_valid & dates, s1_valid=pixels.s1_valid & dates)
+        return replace(self, pixels=shown)
 
     @property
     def s2(self) -> np.ndarray:
@@ -101,9 +109,11 @@ def read_series(path: Path, rules: SensorRules) -> SeriesSet:
     filled = {b: rules.fill_band[b] for b in lacking if rules.fill_band.get(b) in bands}
     stand_in = dict.fromkeys(lacking, bands[0]) | filled
     table = pq.read_table(path, columns=["label", "dates"])
+    pixels = read_pixel_series(path, stand_in)
     found = SeriesSet(
         name=path.stem,
-        pixels=read_pixel_series(path, stand_in),
+        pixels=pixels,
+        year=_years(table["dates"].to_pylist(), pixels.day_of_year.shape),
         label=np.array(table["label"].to_pylist(), dtype=str),
         bands=bands,
         encoder_sees_s2=True,
@@ -138,6 +148,15 @@ def _schema(path: Path) -> pa.Schema:
             f"{path} has no column `label` or no rows; expected a Parquet file of labelled series."
         )
     return file.schema_arrow
+
+
+def _years(dates: Sequence[Sequence[datetime.date] | None], shape: tuple[int, ...]) -> np.ndarray:
+    """(n, T) int16; 0 where the file gives no date."""
+    out = np.zeros(shape, dtype=np.int16)
+    for row, days in enumerate(dates):
+        if days:
+            out[row, : len(days)] = [day.year for day in days]
+    return out
 
 
 def _check_units(path: Path, found: SeriesSet) -> None:

@@ -1,10 +1,16 @@
 """Clusters that are there are found; agreement, balance and purity by hand."""
 
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from experiments.retrieval.neighbours import unit
+from experiments.retrieval.options import Encoders, Options
 from experiments.retrieval.problem import Fold, Problem, one_hot
+from experiments.retrieval.prototype_case import vectors_by_year
 from experiments.retrieval.prototype_scorecard import (
     Rows,
     attend,
@@ -16,6 +22,9 @@ from experiments.retrieval.prototype_scorecard import (
     scorecard,
 )
 from experiments.retrieval.report import Table
+from experiments.retrieval.series_sets import SensorRules, read_series
+
+from .make_series import write_series
 
 
 def clustered(n: int = 240) -> Rows:
@@ -55,6 +64,35 @@ def test_equal_sensors_and_seeds_are_stable(tables: list[Table]) -> None:
     assert found["5 seeds, pair by pair"][0] == pytest.approx(1)
 
 
+def test_years_that_show_the_same_are_stable_and_others_are_not() -> None:
+    rows = clustered()
+    mixed = np.random.default_rng(1).permutation(rows.vectors)
+    for other, low, high in ((rows.vectors, 1.0, 1.0), (mixed, -0.2, 0.2)):
+        years = {"2021": rows.vectors, "2022": other}
+        (table,) = scorecard(
+            replace(rows, by_year=years), resolution=4, per_region=3, seed=0, protocol="stability"
+        )
+        (found,) = by_name(table)["2021 against 2022, in the months that both have"]
+        assert low - 1e-9 <= found <= high + 1e-9
+
+
+def test_a_year_is_told_by_its_own_dates_in_shared_months(tmp_path: Path) -> None:
+    months = {2021: (3, 5, 6, 7), 2022: (5, 6, 7, 9)}
+    days = [date(year, month, 15) for year, of_year in months.items() for month in of_year]
+    constant = {"s2": np.full((8, 8, 10), 900).tolist(), "s1": np.full((8, 8, 2), -12.0).tolist()}
+    path = write_series(tmp_path / "a.parquet", n=8, dates=[days] * 8, **constant)
+    found = read_series(path, SensorRules())
+    options = Options(device="cpu", untrained_seeds=())
+    encoders = Encoders.load(options)
+    by_year = vectors_by_year(found, encoders, options)
+    assert list(by_year) == ["2021", "2022"]
+    assert (by_year["2021"] * by_year["2022"]).sum(axis=1) == pytest.approx(
+        1, abs=1e-3
+    )  # the same three months
+    one_year = read_series(write_series(tmp_path / "b.parquet", n=8), SensorRules())
+    assert vectors_by_year(one_year, encoders, options) == {}
+
+
 def test_every_region_is_listed(tables: list[Table]) -> None:
     assert [row[1] for row in tables[1].rows] == [60, 60]
 
@@ -67,6 +105,8 @@ def test_a_vector_that_says_all_gains_nothing(tables: list[Table]) -> None:
 
 def test_regions_need_rows() -> None:
     assert regions_of(clustered(60).problem, 4, 100) == []
+    (table,) = scorecard(clustered(60), resolution=4, per_region=100, seed=0)
+    assert (table.rows, table.note) == ((), "No region has 40 rows: a coarser --region-res may have.")
     assert [region.count for region in regions_of(clustered().problem, 4, 100)] == [6, 6]
     (first, _) = regions_of(clustered().problem, 4, 100)
     assert not set(first.fit_on) & set(first.unseen)
