@@ -20,6 +20,7 @@ RCF_POSITIONS = 64  # of a filter along each side, at most
 RCF_WINDOWS = 100_000  # at a time: bounds memory
 ROWS = 256  # at a time: bounds memory
 RIDGES = (0.01, 0.1, 1.0, 10.0)
+LEAST_VARIANCE = 1e-12  # of a sensor that always shows the same
 CCA_DIMENSIONS = (4, 8, 16, 32)
 
 
@@ -159,7 +160,7 @@ def _whitener(x: np.ndarray, ridge: float) -> np.ndarray:
     covariance = x.T @ x / len(x)
     floor = ridge * float(np.trace(covariance)) / len(covariance)
     values, axes = np.linalg.eigh(covariance + floor * np.eye(len(covariance)))
-    return np.asarray((axes / np.sqrt(values)) @ axes.T)
+    return np.asarray((axes / np.sqrt(np.maximum(values, LEAST_VARIANCE))) @ axes.T)
 
 
 def raw_series(values: np.ndarray, fit_on: np.ndarray) -> np.ndarray:

@@ -88,3 +88,10 @@ def test_positions_lie_on_the_sphere() -> None:
     assert position(np.array([0.0, 90.0]), np.array([0.0, 0.0])) == pytest.approx(
         np.array([[1, 0, 0], [0, 1, 0]]), abs=1e-12
     )
+
+
+def test_a_sensor_that_always_shows_the_same_has_nothing_to_correlate() -> None:
+    rng = np.random.default_rng(0)
+    same, other = np.zeros((40, 3)), rng.standard_normal((40, 5))
+    projected = CCA.chosen(same, other, np.arange(40) // 4).project(same, other)
+    assert all(np.isfinite(part).all() for part in projected)

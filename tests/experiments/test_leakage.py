@@ -3,7 +3,15 @@
 import numpy as np
 import pytest
 
-from experiments.retrieval.leakage import group_excess, mixed_subsets, one_date, same_place_recall
+from experiments.retrieval.embedding import Embedded
+from experiments.retrieval.leakage import (
+    group_excess,
+    mixed_subsets,
+    one_date,
+    same_place_recall,
+    sensor_findings,
+)
+from experiments.retrieval.problem import Fold, Problem, one_hot
 
 
 def test_a_vector_of_the_group_gives_it_away() -> None:
@@ -43,3 +51,24 @@ def test_one_date_is_kept_of_those_there_are() -> None:
     kept = one_date(valid, seed=1)
     assert (kept <= valid).all()
     assert (kept.sum(axis=1) == valid.any(axis=1)).all()
+
+
+def test_sensors_are_checked_where_places_have_them_all() -> None:
+    rng = np.random.default_rng(0)
+    n = 60
+    labels, classes = one_hot(["a"] * n)
+    nowhere, block = np.full(n, np.nan), (np.arange(n) // 4).astype(str)
+    folds = (Fold(np.arange(50), np.arange(50, n)),)
+    problem = Problem("tiny", labels, classes, block, nowhere, nowhere, folds)
+    fused, absent = rng.standard_normal((n, 16)), np.full((n, 16), np.nan)
+    s1 = fused.copy()
+    s1[:10] = np.nan  # places that are left out
+    ours = Embedded(fused, {"hr": absent, "s2": fused, "s1": s1}, 0.0)
+    s2_recall, s1_recall, subset = sensor_findings(problem, ours, np.arange(n), seed=0)
+    assert s2_recall.check == "same place, all sensors -> s2, recall@10"
+    assert (s2_recall.ours.mean, s1_recall.ours.mean) == (1, 1)
+    assert s1_recall.floor == 10 / 40
+    assert subset.ours.mean == pytest.approx(subset.floor, abs=0.15)  # equal vectors tell no subset
+    few = problem.asking(np.arange(n) < 25)
+    assert sensor_findings(few, ours, np.arange(n), seed=0) == ()
+    assert sensor_findings(problem, Embedded(fused, {"s2": fused}, 0.0), np.arange(n), seed=0) == ()
