@@ -111,6 +111,9 @@ def _days(table: pa.Table, dates: int) -> np.ndarray:
     middle = [datetime.date(2021, month, 15).timetuple().tm_yday for month in range(1, 13)]
     cache: dict[tuple[datetime.date, ...], list[int]] = {}
     for row, (days, month) in enumerate(zip(given, months, strict=True)):
+        if max(len(days or ()), len(month or ())) > dates:
+            found = len(days or month)
+            raise InputError(f"row {row} has {found} dates and {dates} steps: expected as many of both")
         if days:
             key = tuple(days)
             out[row, : len(days)] = cache.setdefault(key, [day.timetuple().tm_yday for day in days])

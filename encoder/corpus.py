@@ -1,5 +1,6 @@
 """What pre-training draws from: sources of samples, mixed by weight, each step made from its number alone."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -55,7 +56,7 @@ class PixelSamples(Sequence[Sample]):
         self.px_per_cell = px_per_cell
         self.series = series.take(np.asarray(series.s2_valid.any(axis=1) | series.s1_valid.any(axis=1)))
         places = zip(self.series.lat_deg, self.series.lon_deg, strict=True)
-        self.cells = [h3.str_to_int(h3.latlng_to_cell(lat, lon, H3_RESOLUTION)) for lat, lon in places]
+        self.cells = [_cell(lat, lon) for lat, lon in places]
 
     def __len__(self) -> int:
         return len(self.series)
@@ -85,6 +86,12 @@ class PixelSamples(Sequence[Sample]):
             day_of_year=days[valid],
             source_items=("",) * len(shown),
         )
+
+
+def _cell(lat_deg: float, lon_deg: float) -> int:
+    """The H3 cell of a place; 0, which is none, where the position is not known."""
+    known = math.isfinite(lat_deg) and math.isfinite(lon_deg)
+    return h3.str_to_int(h3.latlng_to_cell(lat_deg, lon_deg, H3_RESOLUTION)) if known else 0
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,8 @@ def image_pairs(
     px_per_cell: Mapping[str, int],
 ) -> Pairs | None:
     """P5's question, where enough items have both sensors. The gallery is a fold's queries."""
+    if not {"s1", "s2"} <= ours.by_modality.keys():
+        return None
     both = finite_rows(ours.by_modality["s1"], ours.by_modality["s2"])
     paired = problem.asking(both)
     if not paired.folds or min(both[fold.database].sum() for fold in paired.folds) < MIN_PAIRS:

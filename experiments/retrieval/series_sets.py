@@ -60,6 +60,10 @@ class SeriesSet:
         """The places of these rows, by index or by mask."""
         return replace(self, pixels=self.pixels.take(rows), year=self.year[rows], label=self.label[rows])
 
+    def noting(self, note: str) -> "SeriesSet":
+        """The same with one more note."""
+        return replace(self, notes=(*self.notes, note))
+
     def showing(self, dates: np.ndarray) -> "SeriesSet":
         """The same with those dates alone: (n, T) bool."""
         pixels = self.pixels
@@ -114,12 +118,14 @@ def read_series(path: Path, rules: SensorRules) -> SeriesSet:
         name=path.stem,
         pixels=pixels,
         year=_years(table["dates"].to_pylist(), pixels.day_of_year.shape),
-        label=np.array(table["label"].to_pylist(), dtype=str),
+        label=np.array([label or "" for label in table["label"].to_pylist()], dtype=str),
         bands=bands,
         encoder_sees_s2=True,
         notes=tuple(f"{band} filled with {source}" for band, source in filled.items())
         + (("no year: mid-month dates, if any",) if table["dates"].null_count == len(table) else ()),
     )
+    if unlabelled := int((found.label == "").sum()):
+        found = found.take(found.label != "").noting(f"{unlabelled} rows without a label left out")
     _check_units(path, found)
     stated = (schema.metadata or {}).get(b"s2_level", b"").decode()
     return _allowed(found, [band for band in lacking if band not in filled], stated, rules)

@@ -81,3 +81,10 @@ def test_series_become_constant_patches_of_their_valid_dates() -> None:
 def test_another_seed_gives_other_steps() -> None:
     rows = [replace(corpus(places=40), seed=seed).step(0).row.tolist() for seed in (0, 1)]
     assert rows[0] != rows[1]
+
+
+def test_a_place_without_a_position_has_no_cell() -> None:
+    lost = replace(series(), lon_deg=np.array([np.nan, 11, 12]))
+    first, second = PixelSamples(lost, {"s2": 8, "s1": 8})
+    assert (first.h3_cell, np.isnan(first.lon_deg)) == (0, True)
+    assert second.h3_cell > 0

@@ -97,6 +97,18 @@ def test_a_place_with_nothing_to_see_is_none(tmp_path: Path) -> None:
     assert [sample is None for sample in found.samples(PX)] == [False, False, False, True]
 
 
+def test_rows_without_a_label_are_left_out_and_counted(tmp_path: Path) -> None:
+    found = read_series(write_series(tmp_path / "a.parquet", n=4, label=["a", None, "", "b"]), ANY)
+    assert (found.label.tolist(), len(found.pixels)) == (["a", "b"], 2)
+    assert "2 rows without a label left out" in found.notes
+
+
+def test_more_dates_than_steps_are_refused(tmp_path: Path) -> None:
+    path = write_series(tmp_path / "a.parquet", n=4, dates=[*[DATES] * 3, [*DATES, DATES[-1]]])
+    with pytest.raises(InputError, match="row 3 has 7 dates and 6 steps"):
+        read_series(path, ANY)
+
+
 @pytest.mark.parametrize("column", ["label", "s2", "block"])
 def test_a_missing_column_is_named(tmp_path: Path, column: str) -> None:
     with pytest.raises(InputError, match=column):

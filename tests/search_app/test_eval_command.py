@@ -4,7 +4,9 @@ import json
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 from typer.testing import CliRunner
 
 from data.sample import InputError
@@ -59,6 +61,21 @@ def test_big_earth_patches_with_a_band_missing(run, tmp_path: Path) -> None:  # 
         assert {"ours", "untrained encoder (5 seeds)", "chance"} <= {row["name"] for row in sheet["rows"]}
     assert found["sheets"][-1]["rows"][2]["name"] == "CCA of raw images"
     assert [table["title"] for table in found["tables"]] == ["Verdict", "Compression"]
+
+
+def test_a_folder_of_photographs_per_class(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    rng = np.random.default_rng(0)
+    for kind, colour in (("Beach", (220, 200, 150)), ("Forest", (20, 80, 30))):
+        (tmp_path / "aid" / kind).mkdir(parents=True)
+        for number in range(8):
+            pixels = np.clip(np.array(colour) + rng.normal(0, 10, (64, 64, 3)), 0, 255).astype(np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "aid" / kind / f"{number}.jpg")
+    words = ("images", str(tmp_path / "aid"), "--protocol", "zero-shot", "--json", str(tmp_path / "a.json"))
+    assert "scores are higher than across places" in run(*words)
+    (sheet,) = json.loads((tmp_path / "a.json").read_text())["sheets"]
+    rows = {row["name"]: row["scores"]["mAP@20"]["mean"] for row in sheet["rows"]}
+    assert rows["statistics of pixels"] > 0.9 > rows["chance"]
+    assert rows["ours"] > rows["chance"]
 
 
 def test_vectors_of_two_models(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
