@@ -166,7 +166,9 @@ def _grid(header: list[str], rows: list[list[str]]) -> str:
 
 
 def _cell(value: Cell) -> str:
-    return _number(value, 3) if isinstance(value, float) else str(value)
+    if not isinstance(value, float):
+        return str(value)
+    return _number(value, 0 if value.is_integer() and value > 1 else 3)  # a count, or a score
 
 
 def _number(value: float, digits: int) -> str:

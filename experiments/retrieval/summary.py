@@ -1,5 +1,6 @@
 """JSON of finished reports -> one page: the verdict, ours against each baseline, prototypes, leakage."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -7,7 +8,8 @@ from .blocks import Interval
 from .report import Cell, Table, contest_markdown, table_markdown
 from .sheet import Contest, Gain
 
-LEFT_OUT = ("Compression", ": AMI by region")  # long tables, by how their titles begin or end
+LEFT_OUT = ("Compression", "AMI by region, the largest")  # long tables, by how their titles begin or end
+KINDS = ("untrained encoder", "statistics", "RCF, Gaussian", "RCF, whitened patches", "raw", "CCA")
 
 
 def summary(command: str, reports: Mapping[str, Mapping[str, Any]]) -> str:
@@ -21,7 +23,29 @@ def summary(command: str, reports: Mapping[str, Mapping[str, Any]]) -> str:
         f"split {settings['split']}, seed {settings['seed']}. "
         "What each table and row is: [docs/evaluation.md](../evaluation.md).",
     ]
-    return "\n\n".join([*head, *(_section(name, report) for name, report in reports.items())]) + "\n"
+    sections = (_deeper(_section(name, report)) for name, report in reports.items())
+    return "\n\n".join([*head, table_markdown(all_sets(reports)), *sections]) + "\n"
+
+
+def all_sets(reports: Mapping[str, Mapping[str, Any]]) -> Table:
+    """On how many sets of all parts ours lies above each kind of baseline, and below."""
+    counts: dict[tuple[str, str], list[int]] = {}
+    for contest in (contest for report in reports.values() for contest in report["contests"]):
+        for gain in contest["gains"]:
+            if kind := next((kind for kind in KINDS if gain["name"].startswith(kind)), ""):
+                count = counts.setdefault((contest["name"], kind), [0, 0, 0])
+                found = (gain["sets_above_zero"], gain["sets_below_zero"], len(gain["by_set"]))
+                count[:] = [a + b for a, b in zip(count, found, strict=True)]
+    rows = tuple((*key, f"{above} / {below} of {n}") for key, (above, below, n) in counts.items())
+    note = (
+        "Sets whose paired 95 % interval lies above / below zero. Pooled, and the bar: each part's verdict."
+    )
+    return Table("All sets", ("table, metric", "ours against", "above / below"), rows, note)
+
+
+def _deeper(markdown: str) -> str:
+    """Headings one level down."""
+    return re.sub("^#", "##", markdown, flags=re.MULTILINE)
 
 
 def _section(name: str, report: Mapping[str, Any]) -> str:

@@ -52,6 +52,10 @@ def test_every_part_is_made_once_and_told_on_one_page(
     parts += ["cross-modal S1 -> S2, recall@10", "## Leakage", "patches-samples", "## Prototypes of large"]
     for part in parts:
         assert part in page, part
+    assert page.count("\n# ") + page.startswith("# ") == 1
+    assert "| zero-shot, mAP@20 | statistics | " in page
+    assert "of 3 |" in page  # two series and the patches
+    assert "by region" not in page
     report = json.loads((tmp_path / "series" / "report.json").read_text())
     zero_shot = next(c for c in report["contests"] if c["family"] == "zero-shot")
     assert set(zero_shot["ours"]) == {"tiny", "large"}
