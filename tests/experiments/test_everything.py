@@ -8,6 +8,7 @@ import pytest
 
 from data.sample import InputError
 from data.simulate import HILLS, PLAIN, Area, simulate
+from experiments.retrieval import report
 from experiments.retrieval.everything import answered, evaluate_all, fingerprint, parts_of
 from experiments.retrieval.options import Encoders, Options
 
@@ -44,8 +45,10 @@ def run(folder: Path, out: Path, encoders: Encoders, **choices: Any) -> list[str
 
 
 def test_every_part_is_made_once_and_told_on_one_page(
-    folder: Path, encoders: Encoders, tmp_path: Path
+    folder: Path, encoders: Encoders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(report, "draw_sheet", lambda sheet, into: into / "bars.png")  # slow, tested elsewhere
+    monkeypatch.setattr(report, "draw_exhibit", lambda exhibit, into: [])
     assert run(folder, tmp_path, encoders) == ["series: 2 inputs", "chips: 1 inputs", "prototypes: 1 inputs"]
     page = (tmp_path / "README.md").read_text()
     parts = ["`skyhex eval all`", "skyhex/nano-1", "## Verdict", "| probes, kNN-20 | RCF, Gaussian |"]
@@ -56,8 +59,8 @@ def test_every_part_is_made_once_and_told_on_one_page(
     assert "| zero-shot, mAP@20 | statistics | " in page
     assert "of 3 |" in page  # two series and the patches
     assert "by region" not in page
-    report = json.loads((tmp_path / "series" / "report.json").read_text())
-    zero_shot = next(c for c in report["contests"] if c["family"] == "zero-shot")
+    found = json.loads((tmp_path / "series" / "report.json").read_text())
+    zero_shot = next(c for c in found["contests"] if c["family"] == "zero-shot")
     assert set(zero_shot["ours"]) == {"tiny", "large"}
     assert f"{zero_shot['ours']['tiny']['mean']:.3f}" in page
     (tmp_path / "README.md").unlink()
