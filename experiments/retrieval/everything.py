@@ -7,9 +7,8 @@ is kept. The summary is written from the parts' JSON alone.
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from functools import partial
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,6 @@ from .report import Report, plain, write_report
 from .summary import summary
 
 ASKED = "asked.json"  # beside a part's report: what it answers
-REGION_RES = 3  # H3, of a region of prototypes
 
 
 @dataclass(frozen=True)
@@ -31,7 +29,8 @@ class Part:
     name: str  # of its folder
     paths: tuple[Path, ...]
     options: Options
-    make: Callable[[tuple[Path, ...], Encoders, Options, Each], Report]
+    make: Callable[..., Report]
+    dial: Mapping[str, int] = field(default_factory=dict)  # what this kind of report is told besides
 
 
 def parts_of(shared: Path, options: Options) -> list[Part]:
@@ -43,15 +42,13 @@ def parts_of(shared: Path, options: Options) -> list[Part]:
     large = tuple(sorted(shared.glob("series/*.parquet")))
     series = (*sorted(shared.glob("eval/*.parquet")), *large)
     catalogs = tuple(shared.glob("samples/catalog.json"))
-    chips = partial(evaluate_chips, cells=1, per_place=256)
-    clusters = partial(evaluate_prototypes, region_res=REGION_RES, per_region=100)
     by_rows = replace(
         options, max_queries=4000, max_database=8000, untrained_seeds=(), protocols=PROTOTYPE_PROTOCOLS
     )
     every = (
         Part("series", series, options, evaluate_series),
-        Part("chips", catalogs, options, chips),
-        Part("prototypes", large, by_rows, clusters),
+        Part("chips", catalogs, options, evaluate_chips, {"cells": 1, "per_place": 256}),
+        Part("prototypes", large, by_rows, evaluate_prototypes, {"region_res": 3, "per_region": 100}),
     )
     found = [part for part in every if part.paths]
     if not found:
@@ -79,7 +76,7 @@ def evaluate_all(
             continue
         say(f"{part.name}: {len(part.paths)} inputs")
         (where / ASKED).unlink(missing_ok=True)
-        write_report(part.make(part.paths, encoders, part.options, each), where)
+        write_report(part.make(part.paths, encoders, part.options, each, **part.dial), where)
         (where / ASKED).write_text(json.dumps(asked, indent=1) + "\n", encoding="utf-8")
     found = {part.name: json.loads((folder / part.name / "report.json").read_text()) for part in parts}
     out = folder / "README.md"
@@ -90,7 +87,8 @@ def evaluate_all(
 def asked_of(part: Part, encoders: Encoders) -> dict[str, Any]:
     """What decides a part's numbers, as JSON keeps it."""
     inputs = {f"{path.parent.name}/{path.name}": fingerprint(path) for path in part.paths}
-    asked = {"weights": encoders.info["digest"], "settings": part.options.settings, "inputs": inputs}
+    settings = part.options.settings | dict(part.dial)
+    asked = {"weights": encoders.info["digest"], "settings": settings, "inputs": inputs}
     return dict(json.loads(json.dumps(plain(asked))))
 
 
