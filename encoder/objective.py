@@ -19,6 +19,8 @@ from .losses.view import View
 from .parallel import gathered
 from .teacher import Centring
 
+PLACE_TEMPERATURE = 0.1  # of the place contrast
+
 
 @dataclass(frozen=True)
 class ObjectiveConfig:
@@ -102,9 +104,9 @@ def _place_contrast(seen: Seen, target: Seen, same_window: bool) -> Tensor:
     Where cells do not correspond, over the embeddings.
     """
     if not same_window:
-        return info_nce_loss(gathered(seen.embedding), gathered(target.embedding))
+        return info_nce_loss(gathered(seen.embedding), gathered(target.embedding), PLACE_TEMPERATURE)
     both = gathered(seen.fused_valid & target.fused_valid)  # (B, 1, N)
-    return info_nce_loss(gathered(seen.fused)[both], gathered(target.fused)[both])
+    return info_nce_loss(gathered(seen.fused)[both], gathered(target.fused)[both], PLACE_TEMPERATURE)
 
 
 def _alignment(seen: Seen) -> Tensor:

@@ -32,22 +32,16 @@ NANO = preset("nano")
 assert NANO.hr
 MODEL = replace(NANO, hr=replace(NANO.hr, pad_small_map=True))  # so that small crops can be trained on
 PAPER = ObjectiveConfig()
-CHOSEN = ObjectiveConfig(alpha=0.1, beta=1.0, completion=4.0, place=1.0)
+CHOSEN = ObjectiveConfig(alpha=0.1, beta=2.0, completion=4.0, place=1.0)
 BASE = TrainConfig(MODEL, PAPER, learning_rate=7e-4, warm_up=100, save_every=100)
-VARIANTS = {
-    "paper": BASE,
-    "mixed": replace(BASE, objective=ObjectiveConfig(alpha=0.2, beta=0.5, completion=4.0, place=0.5)),
-    "ours": replace(BASE, objective=ObjectiveConfig(alpha=0.0, beta=0.5, completion=4.0, place=0.5)),
-    "nano-1-start": replace(BASE, objective=CHOSEN),
-    "nano-1": replace(BASE, objective=CHOSEN, learning_rate=5e-4, warm_up=50),  # with --start
-}
+VARIANTS = {"paper": BASE, "nano-1": replace(BASE, objective=CHOSEN)}
 
 
 def train(arguments: argparse.Namespace) -> None:
     """Trains a variant until its steps are done or time is up."""
     steps = arguments.steps
     config = replace(
-        VARIANTS[arguments.variant], steps=steps, validate_every=max(1, steps // 8), start=arguments.start
+        VARIANTS[arguments.variant], steps=steps, validate_every=max(1, steps // 12), start=arguments.start
     )
     corpus = build_corpus(arguments.shared, config.model)
     for source in corpus.sources:
@@ -114,7 +108,7 @@ def main() -> None:
         "--start", default="", help="last.pt of another run, whose teacher this one starts from"
     )
     parser.add_argument("--minutes", type=float, default=float("inf"))
-    parser.add_argument("--steps", type=int, default=3000)
+    parser.add_argument("--steps", type=int, default=6000)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--parallel", choices=["none", "ddp", "fsdp"], default="none", help="under torchrun")

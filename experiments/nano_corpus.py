@@ -22,13 +22,13 @@ from experiments.retrieval.validation import held_out
 
 CATALOGS = ("samples", "corpus")
 SERIES = {  # share of the steps, dates of a view
-    "us_cdl2021_dekad_a": (0.16, {"s2": (1, 9)}),
-    "us_cdl2021_dekad_b": (0.16, {"s2": (1, 9)}),
-    "presto_algae_blooms": (0.08, {"s2": (1, 6), "s1": (1, 5)}),
+    "us_cdl2021_dekad_a": (0.16, {"s2": (2, 20)}),
+    "us_cdl2021_dekad_b": (0.16, {"s2": (2, 20)}),
+    "presto_algae_blooms": (0.08, {"s2": (2, 8), "s1": (2, 8)}),
     "presto_fuel_moisture": (0.08, {"s2": (1, 2), "s1": (1, 2)}),
-    "worldcereal_fra2022_monthly": (0.07, {"s2": (1, 8), "s1": (1, 6)}),
-    "worldcereal_fra2023_dekad": (0.07, {"s2": (1, 8), "s1": (1, 8)}),
-    "worldcereal_public_africa": (0.07, {"s2": (1, 6), "s1": (1, 6)}),
+    "worldcereal_fra2022_monthly": (0.07, {"s2": (2, 12), "s1": (2, 12)}),
+    "worldcereal_fra2023_dekad": (0.07, {"s2": (2, 16), "s1": (2, 24)}),
+    "worldcereal_public_africa": (0.07, {"s2": (2, 8), "s1": (2, 8)}),
 }
 SERIES_BATCH = 48
 CHIP_DATES = {"hr": (1, 1), "s2": (1, 4), "s1": (1, 3)}

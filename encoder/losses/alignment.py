@@ -7,13 +7,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-TEMPERATURE = 0.1  # ours: unpublished
+TEMPERATURE = 0.05  # ours: unpublished
 
 
-def info_nce_loss(student: Tensor, teacher: Tensor) -> Tensor:
+def info_nce_loss(student: Tensor, teacher: Tensor, temperature: float = TEMPERATURE) -> Tensor:
     """-log softmax of the true pair among the batch's: student (B, D), teacher (B, D), row b is place b."""
     similarity = F.normalize(student.float(), dim=-1) @ F.normalize(teacher.float(), dim=-1).T  # (B, B)
-    return F.cross_entropy(similarity / TEMPERATURE, torch.arange(len(student), device=student.device))
+    return F.cross_entropy(similarity / temperature, torch.arange(len(student), device=student.device))
 
 
 def alignment_loss(student: Mapping[str, Tensor], teacher: Mapping[str, Tensor]) -> Tensor:

@@ -1,0 +1,197 @@
+"""What each part of pre-training adds: the same steps for every variant, scored on validation blocks.
+
+    python -m experiments.ablation --shared ../shared --folder FOLDER [--steps 250] [--out FILE.json]
+
+A variant is trained once: its score lies in FOLDER, and a run that was stopped goes on. No test row is read.
+"""
+
+import argparse
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from data.pixel_series import PixelSeries
+from encoder.augment import AugmentConfig
+from encoder.corpus import Corpus, PixelSamples
+from encoder.objective import ObjectiveConfig
+from encoder.pretrain import TrainConfig, pretrain
+from encoder.skysense import SkySense
+
+from .nano import BASE, CHOSEN
+from .nano_corpus import build_corpus, series_paths
+from .retrieval.blocks import Interval, pooled
+from .retrieval.embedding import embed_small
+from .retrieval.protocols import zero_shot
+from .retrieval.validation import ValidationSet, read_validation, validation_score
+
+BLIND = AugmentConfig(unknown_dates=1.0)  # no view knows its dates
+PROTOTYPES = 8  # of a region
+
+
+@dataclass(frozen=True)
+class Variant:
+    """What is trained, and what of the corpus it sees."""
+
+    objective: ObjectiveConfig
+    dates: bool = True
+    prototypes: int = 0
+    s2_alone: bool = False
+
+    def config(self, steps: int) -> TrainConfig:
+        """The run: nano-1's, with a schedule that fits few steps."""
+        return replace(
+            BASE,
+            objective=self.objective,
+            steps=steps,
+            warm_up=steps // 6,
+            temperature_steps=steps // 2,
+            teacher_momentum=0.98,
+            date_amplitude=BASE.date_amplitude if self.dates else 0.0,
+            prototypes_per_region=self.prototypes,
+        )
+
+    def corpus(self, whole: Corpus) -> Corpus:
+        """The part of a corpus that it sees."""
+        kept = only_s2(whole) if self.s2_alone else whole
+        return kept if self.dates else replace(kept, augment=BLIND)
+
+
+IMAGE = ObjectiveConfig(alpha=1.0, beta=0.0, levels="image")
+LEVELS = ObjectiveConfig(alpha=1.0, beta=0.0)
+ALIGNED = ObjectiveConfig(alpha=1.0, beta=CHOSEN.beta)
+VARIANTS = {
+    "image level alone": Variant(IMAGE, dates=False),
+    "+ pixel and object level": Variant(LEVELS, dates=False),
+    "+ alignment": Variant(ALIGNED, dates=False),
+    "+ prototypes": Variant(ALIGNED, dates=False, prototypes=PROTOTYPES),
+    "+ date encoding: the paper's whole": Variant(ALIGNED, prototypes=PROTOTYPES),
+    "nano-1": Variant(CHOSEN),
+    "nano-1 without L_MGCL": Variant(replace(CHOSEN, alpha=0.0)),
+    "nano-1 without alignment": Variant(replace(CHOSEN, beta=0.0)),
+    "nano-1 without completion": Variant(replace(CHOSEN, completion=0.0)),
+    "nano-1 without place contrast": Variant(replace(CHOSEN, place=0.0)),
+    "nano-1 without dates": Variant(CHOSEN, dates=False),
+    "nano-1 with prototypes": Variant(CHOSEN, prototypes=PROTOTYPES),
+    "nano-1 on Sentinel-2 alone": Variant(replace(CHOSEN, beta=0.0), s2_alone=True),
+}
+UNTRAINED = "no training"
+SENSORS = ("all", "s2")  # that a vector is made from
+
+
+def only_s2(corpus: Corpus) -> Corpus:
+    """The sources' Sentinel-2 alone; those without any are left out."""
+    sources = []
+    for source in corpus.sources:
+        if isinstance(source.samples, PixelSamples):
+            samples = PixelSamples(without_s1(source.samples.series), source.samples.px_per_cell)
+            sources.append(replace(source, samples=samples, h3_cells=samples.cells))
+        elif source.name == "chips with S2":
+            sources.append(source)
+    return replace(corpus, sources=tuple(sources))
+
+
+def without_s1(series: PixelSeries) -> PixelSeries:
+    """The places that Sentinel-2 saw, without their Sentinel-1."""
+    seen = series.take(np.asarray(series.s2_valid.any(axis=1)))
+    return replace(seen, s1_valid=np.zeros_like(seen.s1_valid))
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A trained variant on the validation sets."""
+
+    families: dict[str, float]  # of `validation_score`
+    precision: dict[str, list[list[float]]]  # AP@20 by SENSORS, of each query of each set
+
+
+def scored(model: SkySense, sets: Sequence[ValidationSet]) -> Scored:
+    """Scores a model as it is, from all sensors and from Sentinel-2 alone."""
+    families = {name: value for name, value in validation_score(model, sets).items() if "/" not in name}
+    embedded = [embed_small(model, item.samples) for item in sets]
+    vectors = {"all": [made.fused for made in embedded], "s2": [made.by_modality["s2"] for made in embedded]}
+    return Scored(families, {sensors: _precision(sets, vectors[sensors]) for sensors in SENSORS})
+
+
+def _precision(sets: Sequence[ValidationSet], vectors: Sequence[np.ndarray]) -> list[list[float]]:
+    return [
+        zero_shot(item.problem, np.nan_to_num(rows))["mAP@20"].tolist()
+        for item, rows in zip(sets, vectors, strict=True)
+    ]
+
+
+def run(shared: Path, folder: Path, steps: int, variants: Sequence[str]) -> list[dict[str, Any]]:
+    """Trains what has no score yet; returns the rows of the table."""
+    sets = read_validation(series_paths(shared), BASE.model.px_per_cell)
+    corpus = cache(partial(build_corpus, shared, BASE.model))
+    found: dict[str, Scored] = {}
+    for name in (UNTRAINED, *variants):
+        path = folder / _slug(name) / "scores.json"
+        if not path.exists():
+            variant = VARIANTS.get(name, Variant(CHOSEN))
+            last = 0 if name == UNTRAINED else None
+            model = pretrain(variant.config(steps), variant.corpus(corpus()), path.parent, stop_at_step=last)
+            path.write_text(json.dumps(asdict(scored(model.eval(), sets))))
+        found[name] = Scored(**json.loads(path.read_text()))
+        print(name, json.dumps(found[name].families), flush=True)
+    return [row(name, one, found[UNTRAINED], sets) for name, one in found.items()]
+
+
+def row(name: str, one: Scored, untrained: Scored, sets: Sequence[ValidationSet]) -> dict[str, Any]:
+    """A line of the table: means over sets, and their differences from no training over resampled blocks."""
+    line: dict[str, Any] = {"variant": name, **one.families}
+    for sensors in SENSORS:
+        values, others = one.precision[sensors], untrained.precision[sensors]
+        scores = [item.problem.scored(np.array(v)) for item, v in zip(sets, values, strict=True)]
+        before = [item.problem.scored(np.array(v)) for item, v in zip(sets, others, strict=True)]
+        line[f"mAP@20 of {sensors}"] = float(np.mean([score.mean for score in scores]))
+        differences = [a.minus(b) for a, b in zip(scores, before, strict=True)]
+        line[f"mAP@20 of {sensors} minus untrained"] = asdict(pooled(differences))
+    return line
+
+
+def _slug(name: str) -> str:
+    return "-".join("".join(c if c.isalnum() else " " for c in name.lower()).split())
+
+
+def as_markdown(rows: Sequence[dict[str, Any]]) -> str:
+    """The table of the lab book."""
+    lines = [
+        "| variant | mAP@20 | minus untrained | kNN-20 | S1-S2 recall@10 | mAP@20, Sentinel-2 alone |",
+        "|---|---|---|---|---|---|",
+    ]
+    for line in rows:
+        gain = Interval(**line["mAP@20 of all minus untrained"])
+        lines.append(
+            f"| {line['variant']} | {line['mAP@20 of all']:.3f} | {gain} | {line['kNN-20']:.3f} |"
+            f" {line['recall@10']:.3f} | {line['mAP@20 of s2']:.3f} |"
+        )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--shared", type=Path, required=True)
+    parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument("--steps", type=int, default=250)
+    parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS))
+    parser.add_argument("--out", type=Path, help="JSON of all scores")
+    parser.add_argument("--threads", type=int, default=1)
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    rows = run(arguments.shared, arguments.folder, arguments.steps, arguments.variants)
+    if arguments.out:
+        arguments.out.write_text(json.dumps({"steps": arguments.steps, "rows": rows}, indent=1) + "\n")
+    print(as_markdown(rows))
+
+
+if __name__ == "__main__":
+    main()
