@@ -83,11 +83,15 @@ class Storage:
             start = max(size - length, 0)
             return bytes(obstore.get_range(self._store, path, start=start, end=size)) if size else b""
 
-    def put(self, path: str, content: bytes | memoryview) -> None:
-        """A file named by its content: writing it twice changes nothing."""
+    def put(self, path: str, content: bytes | memoryview, flush: bool = True) -> None:
+        """A file put whole: of two that write it one is seen, and never half of it.
+
+        `flush=False` is for what can be made again: it may be lost with the power.
+        """
         with explained(f"cannot write {self.locate(path)}"):
             obstore.put(self._store, path, content, use_multipart=False)
-            self._flush(path)
+            if flush:
+                self._flush(path)
 
     def put_new(self, path: str, content: bytes) -> None:
         """A file that must not be there yet. Raises AlreadyThereError, TableError."""

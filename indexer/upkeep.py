@@ -9,6 +9,7 @@ from .errors import TableError
 from .manifest import Manifest, PartFile, manifest_path, read_manifest, snapshot_numbers
 from .merge import MAX_FILE_BYTES, Rewrite, rewrite
 from .schema import table_schema
+from .stac_item import write_item
 from .storage import Storage
 
 GRACE = timedelta(hours=1)
@@ -58,6 +59,7 @@ def vacuum(storage: Storage, keep: int, grace: timedelta) -> list[str]:
     doomed = [manifest_path(manifest.snapshot) for manifest in old] + orphans
     for path in doomed:
         storage.delete(path)
+    write_item(storage, manifests[-1])  # it may be of a snapshot that is gone now
     return doomed + storage.sweep(before)
 
 

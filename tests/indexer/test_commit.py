@@ -122,6 +122,8 @@ def test_a_writer_that_dies_at_any_of_its_writes_changes_nothing(
             table.upsert(random_rows(30, seed=2))
             break
         except KeyboardInterrupt:
+            if EmbeddingTable.open(tmp_path).snapshot > table.snapshot:
+                break  # only the STAC item was still to be written
             assert pa.Table.from_batches(EmbeddingTable.open(tmp_path).scan()) == before
             writes += 1
     assert writes >= 2  # several parts and the manifest
