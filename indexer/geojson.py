@@ -1,4 +1,4 @@
-"""Polygons from GeoJSON, laid out on the globe: no jumps over the antimeridian, closed over a pole."""
+"""Polygons, from GeoJSON and back, on the globe: no jumps at the antimeridian, closed over a pole."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ import shapely
 from numpy.typing import NDArray
 
 from .errors import QueryError
+
+GRID_DEG = 1e-7  # a centimetre: what was one line before it was turned around the globe is one again
 
 
 def read_polygons(source: str | Path | Mapping[str, Any]) -> list[shapely.Polygon]:
@@ -51,10 +53,26 @@ def _polygons(document: Mapping[str, Any]) -> list[shapely.Polygon]:
 
 
 def on_globe(polygon: shapely.Polygon) -> shapely.Polygon:
-    """A polygon whose rings do not jump over the antimeridian and are closed over a pole."""
+    """A polygon whose rings do not jump over the antimeridian and are closed over a pole.
+
+    Raises:
+        QueryError: it is not in degrees, or crosses itself.
+    """
     lon, lat = shapely.get_coordinates(polygon).T
     if not (np.isfinite(lon).all() and (np.abs(lat) <= 90).all() and (np.abs(lon) <= 360).all()):
         raise QueryError("the region is not in lon/lat degrees (OGC:CRS84): reproject it first")
+    unrolled = _unrolled_polygon(polygon)
+    if not unrolled.is_valid:
+        raise QueryError(f"the region is not a valid polygon: {shapely.is_valid_reason(unrolled)}")
+    return unrolled
+
+
+def cell_on_globe(cell: shapely.Polygon) -> shapely.Geometry:
+    """The same of an H3 cell's outline; rounding may spoil the smallest at a pole, which is mended."""
+    return shapely.make_valid(_unrolled_polygon(cell))
+
+
+def _unrolled_polygon(polygon: shapely.Polygon) -> shapely.Polygon:
     shell = _unrolled(polygon.exterior)
     west, east = shell[:, 0].min(), shell[:, 0].max()
     holes = []
@@ -62,10 +80,7 @@ def on_globe(polygon: shapely.Polygon) -> shapely.Polygon:
         hole = _unrolled(ring)
         turns = [360 * n for n in (0, -1, 1) if west <= hole[0, 0] + 360 * n <= east]
         holes.append(np.add(hole, (turns[0] if turns else 0, 0)))
-    unrolled = shapely.Polygon(shell, holes)
-    if not unrolled.is_valid:
-        raise QueryError(f"the region is not a valid polygon: {shapely.is_valid_reason(unrolled)}")
-    return unrolled
+    return shapely.Polygon(shell, holes)
 
 
 def _unrolled(ring: shapely.LinearRing) -> NDArray[np.float64]:
@@ -79,3 +94,10 @@ def _unrolled(ring: shapely.LinearRing) -> NDArray[np.float64]:
         pole = np.copysign(90.0, lat_deg.mean())
         coordinates = np.r_[coordinates, [[lon_deg[-1], pole], [lon_deg[0], pole], coordinates[0]]]
     return coordinates
+
+
+def cut_at_antimeridian(polygon: shapely.Geometry) -> shapely.Geometry:
+    """What lies on the globe as others want it: in parts within -180 to 180 degrees (RFC 7946, 3.1.9)."""
+    turns = [shapely.transform(polygon, lambda xy, x=x: np.add(xy, (x, 0))) for x in (-360, 0, 360)]
+    parts = [shapely.intersection(turned, shapely.box(-180, -90, 180, 90)) for turned in turns]
+    return shapely.union_all([part for part in parts if part.area > 0], grid_size=GRID_DEG)

@@ -33,7 +33,7 @@ from .cells import (
 )
 from .errors import QueryError
 from .footprints import Geometries
-from .geojson import on_globe, read_polygons
+from .geojson import cell_on_globe, read_polygons
 from .row_ranges import Mask, RowRanges
 
 KM_PER_DEGREE = np.pi * EARTH_RADIUS_KM / 180
@@ -135,7 +135,9 @@ class Families:
     @cached_property
     def _area(self) -> Area:
         """The hexagons themselves, from which descendants poke out."""
-        return Area(shapely.union_all([on_globe(shapely.Polygon(boundary(cell))) for cell in self.cells]))
+        return Area(
+            shapely.union_all([cell_on_globe(shapely.Polygon(boundary(cell))) for cell in self.cells])
+        )
 
     def meets(self, footprints: Geometries) -> Mask:
         """See `Shape.meets`; of the cells' own hexagons."""
