@@ -40,6 +40,7 @@ KM_PER_DEGREE = np.pi * EARTH_RADIUS_KM / 180
 # No descendant's centre is farther from its ancestor's than this many mean edges of the ancestor's
 # resolution: 1.085 is the farthest found over all cells of resolutions 0-3 and thousands of each finer one.
 FAMILY_EDGES = 1.3
+DECIMALS = 12  # of a degree: a box that misses the whole globe by less is one that GEOS cannot join to itself
 SEGMENT_DEG = 0.01  # a footprint's edges, straight in lon/lat, are measured in steps no longer than this
 ROWS_TESTED_PER_CELL = 8  # below this many rows per border cell, testing rows is cheaper than going down
 
@@ -71,7 +72,8 @@ class Region:
                 f"the box {west} {south} {east} {north} is empty or not in degrees: "
                 "expected west, south, east, north with south < north"
             )
-        return Region((Area(shapely.box(west, south, east if east > west else east + 360, north)),))
+        corners = np.round((west, south, east if east > west else east + 360, north), DECIMALS)
+        return Region((Area(shapely.box(*corners)),))
 
     @staticmethod
     def from_geojson(source: str | Path | Mapping[str, Any]) -> Region:

@@ -241,10 +241,25 @@ def refused(part: str) -> list[tuple[str, str]]:
         ("SELEC 1", "syntax error"),
         ("PIVOT embeddings ON n_s2 USING count(*)", "MULTI is not allowed"),
         ("SELECT h3_parent('zurich', 3)", "Could not convert string"),
+        ("EXPORT DATABASE '/tmp/x'", "EXPORT is not allowed"),
+        ("USE memory", "SET is not allowed"),
+        ("MERGE INTO embeddings e USING embeddings f ON true WHEN MATCHED THEN DELETE", "MERGE_INTO is not"),
+        ("CREATE OR REPLACE MACRO h3_id(x) AS 1", "CREATE is not allowed"),
+        ("FROM 'https://127.0.0.1/x.parquet'", "Cannot access|disabled by configuration"),
+        ("FROM 's3://bucket/x.parquet'", "Cannot access|disabled by configuration"),
+        ("SELECT * FROM read_blob('/proc/self/environ')", r"read_blob\(\) is not allowed"),
+        ("FROM json_execute_serialized_sql(json_serialize_sql('SELECT 1'))", r"serialized_sql\(\) is not"),
+        ("FROM query_table('embeddings')", r"query_table\(\) is not allowed"),
+        ("FROM embeddings_in((SELECT content FROM read_text('/etc/passwd')))", r"read_text\(\) is not"),
+        ("FROM duckdb_settings()", r"duckdb_settings\(\) is not allowed"),
+        (f"EXPLAIN (ANALYZE, FORMAT json) COPY (SELECT 1) TO '{part}'", "COPY is not allowed"),
     ]
 
 
-@pytest.mark.parametrize("number", range(30))
+REFUSALS = 42
+
+
+@pytest.mark.parametrize("number", range(REFUSALS))
 def test_everything_else_is_refused_and_the_table_stays(table: EmbeddingTable, number: int) -> None:
     before = {path: path.stat().st_mtime_ns for path in table.path.rglob("*")}
     query, message = refused(str(table.path / table.files[0].path).replace("'", "''"))[number]
@@ -254,7 +269,7 @@ def test_everything_else_is_refused_and_the_table_stays(table: EmbeddingTable, n
 
 
 def test_there_are_no_more_refusals_than_tested() -> None:
-    assert len(refused("")) == 30
+    assert len(refused("")) == REFUSALS
 
 
 def test_too_much_time_or_memory_is_an_error(table: EmbeddingTable) -> None:
@@ -264,8 +279,12 @@ def test_too_much_time_or_memory_is_an_error(table: EmbeddingTable) -> None:
             "SELECT count(*) FROM range(100000000000) a, range(1000) b WHERE a.range % 7 = b.range",
             timeout_s=0.1,
         )
-    with pytest.raises(QueryError, match="more memory than allowed"):
-        run_sql(table, "SELECT list(range) FROM range(100000000)", memory_limit="50MB")
+    endless = "WITH RECURSIVE n(i) AS (SELECT {} UNION ALL SELECT {} FROM n) SELECT count(*) FROM n"
+    with pytest.raises(QueryError, match=r"stopped after 0.1 s: ask for less"):
+        run_sql(table, endless.format("1", "i + 1"), timeout_s=0.1)
+    for greedy in ("SELECT list(range) FROM range(100000000)", endless.format("'x'", "i || i")):
+        with pytest.raises(QueryError, match="more memory than allowed"):
+            run_sql(table, greedy, memory_limit="50MB")
 
 
 def test_a_remote_table_is_refused(table: EmbeddingTable) -> None:
