@@ -60,6 +60,32 @@ def test_compact_stops_at_the_largest_size(table: EmbeddingTable, monkeypatch: p
     assert 1 < len(table.compact().files) < len(table.files)
 
 
+def test_compacting_takes_the_memory_of_a_file_and_settles(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(merge, "JOINED_BYTES", 0)
+    largest = 300_000
+    table = EmbeddingTable.create(tmp_path, MODEL, h3_resolution=9, partition_resolution=0)
+    every = np.unique(random_cells(40_000))
+    for start in range(0, len(every), 800):  # in order of cell, so each commit leaves a file of its own
+        here = every[start : start + 800]
+        table = table.upsert(random_rows(len(here), start, h3_cell=here))
+    assert sum(file.bytes for file in table.files) > 10 * largest
+    for module in (merge, upkeep):
+        monkeypatch.setattr(module, "MAX_FILE_BYTES", largest)
+    pool, usual = pa.proxy_memory_pool(pa.default_memory_pool()), pa.default_memory_pool()
+    pa.set_memory_pool(pool)
+    try:
+        after = table.compact()
+    finally:
+        pa.set_memory_pool(usual)
+    assert 0.5 * largest < max(file.bytes for file in after.files) <= largest
+    assert largest < pool.max_memory() < 6 * largest
+    assert rows_of(after) == rows_of(table)
+    settled = after.compact()  # joined files have fewer footers, so a few more may fit one
+    assert settled.compact().snapshot == settled.snapshot, "nothing is left to join"
+
+
 def test_large_partitions_are_split_between_cells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = random_rows(300, h3_cell=np.repeat(random_cells(60), 5))
     monkeypatch.setattr(merge, "MAX_FILE_BYTES", rows.nbytes // 4)
