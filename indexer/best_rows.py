@@ -92,6 +92,7 @@ def best_rows(
         similarity, found = _nearest(segment, files, column, plan, rows, queries, k)
         paths, rows_in_file = segment.places(found)
         in_table = np.array([file_ids[path] for path in paths], np.int64)
+        segment.keys.cells.check(found, found + 1)
         cells, vectors = segment.keys.cells.unchecked[found], segment.vectors[column].matrix.unchecked[found]
         best = best.merged(Best(similarity, cells, in_table, rows_in_file, vectors), k)
     return Answer(best, looked_at)

@@ -159,7 +159,7 @@ def replace_rows(old: pa.Table, fresh: pa.Table) -> tuple[pa.Table, int]:
 
 
 def split(rows: pa.Table, stored_bytes: int) -> list[pa.Table]:
-    """Rows of a partition, so many bytes in a file, as tables of MAX_FILE_BYTES at most; cut between cells."""
+    """Rows that take so many bytes in a file, as tables of MAX_FILE_BYTES at most, cut between cells."""
     pieces = -(-stored_bytes // MAX_FILE_BYTES)
     cell = rows["h3_cell"].to_numpy()
     wanted = cell[np.linspace(0, len(cell), pieces + 1).astype(int)[1:-1]]
