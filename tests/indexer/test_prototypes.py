@@ -124,6 +124,8 @@ def test_a_region_larger_than_the_sample_is_fitted_on_a_sample(
 def test_fitting_takes_the_memory_of_a_sample_not_of_the_table(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    for module in (region_rows, prototypes):
+        monkeypatch.setattr(module, "SCAN_ROWS", 1_000)
     monkeypatch.setattr(region_rows, "SAMPLE_ROWS", 500)
     monkeypatch.setattr(parts, "ROW_GROUP_ROWS", 1_000)
     n, model = 20_000, replace(MODEL, dimension=128)
