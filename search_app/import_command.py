@@ -11,7 +11,7 @@ from .progress import progress_bar, say
 
 app = typer.Typer()
 
-Source = Literal["earth-index", "clay", "major-tom", "alphaearth"]
+Source = Literal["earth-index", "clay", "clay-1.5", "major-tom", "alphaearth"]
 
 
 def _column(what: str) -> typer.models.OptionInfo:
