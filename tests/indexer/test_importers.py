@@ -128,10 +128,11 @@ def test_clay_1_5(tmp_path: Path) -> None:
 
 
 def test_memory_is_that_of_a_chunk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file of several times what its import may hold, in row groups and in order of place."""
+    """Of a chunk and of a part: the file is several times larger."""
     n, d = 24_000, 64
-    monkeypatch.setattr(importers, "CHUNK_ROWS", 1_000)
-    monkeypatch.setattr(merge, "JOINED_BYTES", 1 << 18)
+    monkeypatch.setattr(importers, "CHUNK_ROWS", 500)
+    for limit in ("JOINED_BYTES", "MAX_FILE_BYTES"):
+        monkeypatch.setattr(merge, limit, 1 << 18)
     lat = np.linspace(-60, 60, n)
     columns = {
         "id": [f"t{i}" for i in range(n)],
@@ -139,7 +140,7 @@ def test_memory_is_that_of_a_chunk(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         "geometry": list(shapely.to_wkb(shapely.points(np.full(n, 10.0), lat))),
     }
     path = tmp_path / "a.parquet"
-    pq.write_table(pa.table(columns), path, row_group_size=1_000)
+    pq.write_table(pa.table(columns), path, row_group_size=500)
     del columns
     pool, usual = pa.proxy_memory_pool(pa.default_memory_pool()), pa.default_memory_pool()
     pa.set_memory_pool(pool)
