@@ -68,7 +68,8 @@ CREATE MACRO similar_to(cell) AS TABLE
     SELECT e.*, similarity(e.embedding, vector_of(cell)) AS similarity
     FROM embeddings e WHERE e.h3_cell <> h3_id(cell);
 CREATE MACRO nearest(cell, k) AS TABLE
-    SELECT * FROM similar_to(cell) ORDER BY similarity DESC, h3_cell, sample_id LIMIT k;
+    SELECT * FROM similar_to(cell) WHERE isfinite(similarity)
+    ORDER BY similarity DESC, h3_cell, sample_id LIMIT k;
 """
 
 
