@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -121,8 +121,13 @@ def manifest_path(snapshot: int) -> str:
 
 def snapshot_numbers(storage: Storage) -> list[int]:
     """The snapshots that are kept, in order."""
-    stems = (file.path.removeprefix(f"{FOLDER}/").removesuffix(".json") for file in storage.files(FOLDER))
+    stems = (name.removesuffix(".json") for name in storage.names(FOLDER))
     return sorted(int(stem) for stem in stems if stem.isdecimal())
+
+
+def read_all_manifests(storage: Storage) -> Iterator[Manifest]:
+    """Those of all snapshots that are kept, oldest first. Raises TableError."""
+    yield from (_read(storage, number) for number in snapshot_numbers(storage))
 
 
 def read_manifest(storage: Storage, snapshot: int | None = None) -> Manifest:
@@ -138,6 +143,10 @@ def read_manifest(storage: Storage, snapshot: int | None = None) -> Manifest:
     if number not in numbers:
         kept = f"{numbers[0]}" if len(numbers) == 1 else f"{numbers[0]} to {numbers[-1]}"
         raise TableError(f"{storage.root} has no snapshot {number}: it keeps {kept}")
+    return _read(storage, number)
+
+
+def _read(storage: Storage, number: int) -> Manifest:
     where = storage.locate(manifest_path(number))
     manifest = _parse(storage.read(manifest_path(number)), where)
     if manifest.snapshot != number:

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 import obstore
@@ -110,6 +110,14 @@ class Storage:
             for page in obstore.list(self._store, prefix or None):
                 for entry in page:
                     yield StoredFile(entry["path"], entry["size"], entry["last_modified"])
+
+    def names(self, folder: str) -> list[str]:
+        """Names of the files in a folder; none where it is not there. A local disk is asked nothing else."""
+        if self.directory is None:
+            return [PurePosixPath(file.path).name for file in self.files(folder)]
+        with explained(f"cannot list {self.locate(folder)}"):
+            place = self.directory / folder
+            return [file.name for file in place.iterdir()] if place.is_dir() else []
 
     def delete(self, path: str) -> None:
         """Remove a file; one that is gone already is no error."""

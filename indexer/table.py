@@ -28,6 +28,7 @@ from .manifest import (
     Sidecar,
     SnapshotInfo,
     manifest_path,
+    read_all_manifests,
     read_manifest,
     snapshot_numbers,
 )
@@ -287,9 +288,7 @@ class EmbeddingTable:
 
     def log(self) -> list[SnapshotInfo]:
         """The snapshots that are kept, oldest first."""
-        return [
-            read_manifest(self.storage, number).snapshot_info() for number in snapshot_numbers(self.storage)
-        ]
+        return [manifest.snapshot_info() for manifest in read_all_manifests(self.storage)]
 
     def validate(self) -> list[str]:
         """What is wrong with this snapshot's files, each in a line; none is how it should be."""

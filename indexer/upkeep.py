@@ -6,7 +6,7 @@ from itertools import groupby
 
 from . import cells
 from .errors import TableError
-from .manifest import Manifest, PartFile, manifest_path, read_manifest, snapshot_numbers
+from .manifest import Manifest, PartFile, manifest_path, read_all_manifests
 from .merge import MAX_FILE_BYTES, Rewrite, rewrite
 from .schema import table_schema
 from .stac_item import write_item
@@ -47,7 +47,7 @@ def vacuum(storage: Storage, keep: int, grace: timedelta) -> list[str]:
         storage.files()
     )  # before the manifests are read: what is committed later is younger than this
     before = datetime.now(UTC) - grace
-    manifests = [read_manifest(storage, number) for number in snapshot_numbers(storage)]
+    manifests = list(read_all_manifests(storage))
     replaced = [datetime.fromisoformat(successor.committed) for successor in manifests[1:]]
     old = [m for m, when in zip(manifests[:-keep], replaced, strict=False) if when < before]
     named = {path for manifest in manifests[len(old) :] for path in _named_files(manifest)}

@@ -17,6 +17,7 @@ from indexer.errors import TableError
 from indexer.manifest import Manifest, snapshot_numbers
 from indexer.parts import write_part
 from indexer.schema import emb_metadata, table_schema
+from indexer.storage import Storage
 from indexer.table import EmbeddingTable
 
 from .random_rows import MODEL, random_cells, random_rows
@@ -193,3 +194,14 @@ def test_validate_looks_at_the_footer(tmp_path: Path) -> None:
     footer = pq.read_schema(tmp_path / part.path)
     assert json.loads(footer.metadata[b"emb"]) == emb_metadata(MODEL, simulated=True)
     assert footer.equals(table_schema(8, {}))
+
+
+def test_the_log_looks_at_each_manifest_once(table: EmbeddingTable, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    for name in ("names", "read"):
+        real = getattr(Storage, name)
+        monkeypatch.setattr(
+            Storage, name, lambda self, path, real=real: (asked.append(path), real(self, path))[1]
+        )
+    assert [entry.snapshot for entry in table.log()] == [1, 2, 3, 4, 5, 6]
+    assert asked == ["manifests", *(f"manifests/00000{n}.json" for n in range(1, 7))]
