@@ -150,7 +150,7 @@ def test_memory_is_that_of_a_chunk(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     finally:
         pa.set_memory_pool(usual)
     assert done.rows == n
-    assert pool.max_memory() < 4 * n * d / 2
+    assert pool.max_memory() < 4 * n * d * 2 / 3
 
 
 def test_clay(tmp_path: Path) -> None:
