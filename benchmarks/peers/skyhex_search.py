@@ -90,7 +90,7 @@ class CellSpan:
     last: int
 
     def rows(self, cells: Cells) -> RowRanges:
-        """See `indexer.region.Shape`."""
+        """See `indexer.shapes.Shape`."""
         start = np.searchsorted(cells, np.uint64(self.first))
         stop = np.searchsorted(cells, np.uint64(self.last), side="right")
         return RowRanges.merged(np.array([start]), np.array([stop]))

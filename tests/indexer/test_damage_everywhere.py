@@ -34,7 +34,7 @@ from .random_rows import MODEL, random_cells
 from .small_tables import place_rows, place_table, whole
 
 QUERY = np.arange(1, MODEL.dimension + 1).astype(np.float32)
-RANGES = 24  # of a file's bytes
+RANGES = 12  # of a file's bytes
 POINTS = tuple(
     Point(kind, share, 8, 15, 0.99, 1e-9, 1.0)
     for share in planner.SELECTIVITIES

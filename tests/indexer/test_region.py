@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from indexer import cells
 from indexer.errors import QueryError
-from indexer.region import FAMILY_EDGES, Region
+from indexer.region import Region
+from indexer.shapes import FAMILY_EDGES
 
 RESOLUTION = 6
 
