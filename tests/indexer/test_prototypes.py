@@ -95,6 +95,30 @@ def test_the_same_prototype_elsewhere(table: EmbeddingTable) -> None:
         found.of_region(0)
 
 
+def test_fitting_takes_the_memory_of_a_sample_not_of_the_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (region_rows, prototypes):
+        monkeypatch.setattr(module, "SCAN_ROWS", 1_000)
+    monkeypatch.setattr(region_rows, "SAMPLE_ROWS", 500)
+    monkeypatch.setattr(parts, "ROW_GROUP_ROWS", 1_000)
+    n, model = 20_000, replace(MODEL, dimension=128)
+    vectors = np.random.default_rng(0).normal(size=(n, model.dimension)).astype(np.float32)
+    table = EmbeddingTable.create(tmp_path, model, h3_resolution=9)
+    table = table.upsert(random_rows(n, embedding=vectors, model=model))
+    pool, usual = pa.proxy_memory_pool(pa.default_memory_pool()), pa.default_memory_pool()
+    pa.set_memory_pool(pool)
+    tracemalloc.start()
+    try:
+        info = fit_prototypes(table, region_resolution=1, per_region=10)
+        peak = tracemalloc.get_traced_memory()[1] + pool.max_memory()
+    finally:
+        tracemalloc.stop()
+        pa.set_memory_pool(usual)
+    assert (info.rows, info.regions) == (n, 1)
+    assert peak < vectors.nbytes / 2
+
+
 def test_the_seed_decides_whatever_other_regions_there_are(table: EmbeddingTable, tmp_path: Path) -> None:
     found = read_prototypes(table)
     region = int(found.regions[-1])
@@ -119,30 +143,6 @@ def test_a_region_larger_than_the_sample_is_fitted_on_a_sample(
         info.rows == found.n_rows.sum() == 2 * len(np.unique(whole(EmbeddingTable.open(tmp_path))["h3_cell"]))
     )
     assert info.prototypes == len(found.vectors) >= 2
-
-
-def test_fitting_takes_the_memory_of_a_sample_not_of_the_table(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for module in (region_rows, prototypes):
-        monkeypatch.setattr(module, "SCAN_ROWS", 1_000)
-    monkeypatch.setattr(region_rows, "SAMPLE_ROWS", 500)
-    monkeypatch.setattr(parts, "ROW_GROUP_ROWS", 1_000)
-    n, model = 20_000, replace(MODEL, dimension=128)
-    vectors = np.random.default_rng(0).normal(size=(n, model.dimension)).astype(np.float32)
-    table = EmbeddingTable.create(tmp_path, model, h3_resolution=9)
-    table = table.upsert(random_rows(n, embedding=vectors, model=model))
-    pool, usual = pa.proxy_memory_pool(pa.default_memory_pool()), pa.default_memory_pool()
-    pa.set_memory_pool(pool)
-    tracemalloc.start()
-    try:
-        info = fit_prototypes(table, region_resolution=1, per_region=10)
-        peak = tracemalloc.get_traced_memory()[1] + pool.max_memory()
-    finally:
-        tracemalloc.stop()
-        pa.set_memory_pool(usual)
-    assert (info.rows, info.regions) == (n, 1)
-    assert peak < vectors.nbytes / 2
 
 
 def test_drift_is_none_to_itself_and_some_to_another_fit(table: EmbeddingTable, tmp_path: Path) -> None:
