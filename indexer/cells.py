@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .errors import QueryError
 
-EARTH_RADIUS_KM = 6371.0088  # mean radius, as in the H3 library
+EARTH_RADIUS_KM = 6371.007180918475  # of the sphere with the area of WGS 84, as in the H3 library
 MAX_RESOLUTION = 15
 DIGIT_BITS = 3
 RESOLUTION_SHIFT = 52
@@ -188,7 +188,7 @@ def radii_km(cells: ArrayLike) -> Floats:
 
 
 def distance_km(lon1: ArrayLike, lat1: ArrayLike, lon2: ArrayLike, lat2: ArrayLike) -> Floats:
-    """Great-circle distance on the mean sphere, by the haversine formula; degrees in, kilometres out."""
+    """Great-circle distance on that sphere, by the haversine formula; degrees in, kilometres out."""
     lon1, lat1, lon2, lat2 = (np.radians(np.asarray(x, np.float64)) for x in (lon1, lat1, lon2, lat2))
     haversine = np.sin((lat2 - lat1) / 2) ** 2 + np.cos(lat1) * np.cos(lat2) * np.sin((lon2 - lon1) / 2) ** 2
     return np.asarray(2 * EARTH_RADIUS_KM * np.arcsin(np.sqrt(np.minimum(haversine, 1.0))))

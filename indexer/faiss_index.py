@@ -207,10 +207,13 @@ def _read(path: Path) -> tuple[int, list[str]]:
         raise DamagedIndexError(f"{path} cannot be read: {error.strerror}") from error
     if _digest(content) != path.stem.split("-")[1]:
         raise DamagedIndexError(f"{path} is damaged: its digest is not in its name")
-    document = json.loads(content)
-    if document["format"] != FORMAT:
-        raise DamagedIndexError(f"{path} has format {document['format']}, this program reads {FORMAT}")
-    return int(document["snapshot"]), list(document["segments"])
+    try:
+        document = json.loads(content)
+        if document["format"] != FORMAT:
+            raise DamagedIndexError(f"{path} has format {document['format']}, this program reads {FORMAT}")
+        return int(document["snapshot"]), list(document["segments"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise DamagedIndexError(f"{path} does not describe an index: {error!r}") from error
 
 
 def _commit(root: Path, snapshot: int, segments: Sequence[SegmentFiles]) -> None:

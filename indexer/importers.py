@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -58,7 +59,13 @@ class Layout:
 
 LAYOUTS: Mapping[str, Layout] = {
     "earth-index": Layout(("embedding",), ("geometry",), 320, 10, id="id"),
-    "clay": Layout(("embeddings",), ("geometry",), 5120, 8, time="date", source="source_url"),
+    "clay": Layout(
+        ("embeddings",), ("geometry",), 5120, 8,
+        time="date", source="source_url", model="clay-model-v0", licence="ODC-By-1.0",
+    ),
+    "clay-1.5": Layout(
+        ("embedding",), ("geometry",), 2560, 8, id="chips_id", time="datetime", model="clay-v1.5"
+    ),
     "major-tom": Layout(
         ("embedding",), ("geometry",), 2240, 8,
         id="unique_id", time="timestamp", source="product_id", licence="CC-BY-SA-4.0",
@@ -96,9 +103,10 @@ def import_file(
 
     Args:
         path: a local file.
-        layout: one of LAYOUTS, or changed by `dataclasses.replace`; `model` and `licence` must be known.
+        layout: one of LAYOUTS, or changed by `dataclasses.replace`; `model` and `licence` must be known, here
+            or in the file's `emb` metadata.
         into: the table's directory or URL.
-        period: of all rows, instead of the layout's time column.
+        period: of all rows, instead of the layout's time column, and of what the file's `emb` metadata says.
         h3_resolution: of a new table, instead of the layout's.
         progress: called with rows done and rows in all.
 
@@ -109,6 +117,7 @@ def import_file(
     file = _open(path)
     if period is not None:
         layout = replace(layout, time=None)
+    layout, period = _filled_in(layout, period, file.schema_arrow)
     _check(path, file.schema_arrow, layout, period)
     model = _model(path, file, layout)
     table = EmbeddingTable.open(into) if EmbeddingTable.exists(into) else None
@@ -141,6 +150,28 @@ def _open(path: Path) -> pq.ParquetFile:
         return pq.ParquetFile(path)
     except (OSError, pa.ArrowInvalid) as error:
         raise TableError(f"{path} cannot be read as Parquet: {str(error).splitlines()[0]}") from error
+
+
+def _filled_in(layout: Layout, period: Period | None, schema: pa.Schema) -> tuple[Layout, Period | None]:
+    """Model, licence and period from a file's `emb` metadata (geoembeddings.org) where nobody gave them."""
+    said = _emb(schema)
+    model = said.get("model")
+    name = (model.get("name") or model.get("id")) if isinstance(model, dict) else None
+    licence = said.get("license")
+    layout = replace(layout, model=layout.model or name, licence=layout.licence or licence)
+    start, end = said.get("start_datetime"), said.get("end_datetime")
+    if layout.time is None and period is None and isinstance(start, str) and isinstance(end, str):
+        period = _period(start, "start_datetime")[0], _period(end, "end_datetime")[0]
+    return layout, period
+
+
+def _emb(schema: pa.Schema) -> dict[str, Any]:
+    """A file's `emb` metadata; nothing where it is not a JSON object, for then it is something else."""
+    try:
+        said = json.loads((schema.metadata or {}).get(b"emb", b"{}"))
+    except ValueError:
+        return {}
+    return said if isinstance(said, dict) else {}
 
 
 def _check(path: Path, schema: pa.Schema, layout: Layout, period: Period | None) -> None:

@@ -93,7 +93,11 @@ def read(path: Path, sha256: str, rows: int, dimension: int) -> Ivf:
     except (OSError, RuntimeError) as error:
         raise DamagedIndexError(f"{path} cannot be read: {str(error).splitlines()[0]}") from error
     inner = faiss.downcast_index(index.index) if isinstance(index, faiss.IndexPreTransform) else None
-    if not isinstance(inner, faiss.IndexIVFRaBitQFastScan) or (index.d, index.ntotal) != (dimension, rows):
+    if (
+        not isinstance(inner, faiss.IndexIVFRaBitQFastScan)
+        or not (index.is_trained and inner.is_trained)
+        or (index.d, index.ntotal) != (dimension, rows)
+    ):
         raise DamagedIndexError(f"{path} is not an index of {rows} x {dimension}")
     return Ivf(index, rows, inner.nlist)
 

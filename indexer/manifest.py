@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from .errors import TableError
+from .extent import Extent
 from .schema import SCHEMA_VERSION, ModelInfo
 from .storage import Storage
 
@@ -82,6 +83,7 @@ class Manifest:
     input_keys: tuple[str, ...] = ()
     rows_snapshot: int = 1  # the last snapshot that changed rows
     sidecars: Mapping[str, Sidecar] = field(default_factory=dict)
+    extent: Extent | None = None  # None: no rows, or written before manifests said so
 
     @property
     def row_count(self) -> int:
@@ -101,13 +103,15 @@ class Manifest:
         )
 
     def to_json(self) -> bytes:
-        """Canonical JSON with its own digest; cells in hexadecimal, because JSON readers round 64 bits."""
+        """JSON with its own digest, a line a file; cells in hexadecimal, as JSON readers round 64 bits."""
         document: dict[str, Any] = {"format": FORMAT, "schema_version": SCHEMA_VERSION}
-        document |= {"row_count": self.row_count, **asdict(self)}
-        for file in document["files"]:
-            file["min_h3"], file["max_h3"] = f"{file['min_h3']:x}", f"{file['max_h3']:x}"
+        document |= {"row_count": self.row_count, **asdict(replace(self, files=()))}
+        document["files"] = [
+            vars(file) | {"min_h3": f"{file.min_h3:x}", "max_h3": f"{file.max_h3:x}"} for file in self.files
+        ]
         document["sha256"] = _digest(document)
-        return json.dumps(document, indent=1).encode()
+        lines = (f"{json.dumps(name)}: {_in_lines(value)}" for name, value in document.items())
+        return ("{\n" + ",\n".join(lines) + "\n}").encode()
 
 
 def manifest_path(snapshot: int) -> str:
@@ -117,8 +121,13 @@ def manifest_path(snapshot: int) -> str:
 
 def snapshot_numbers(storage: Storage) -> list[int]:
     """The snapshots that are kept, in order."""
-    stems = (file.path.removeprefix(f"{FOLDER}/").removesuffix(".json") for file in storage.files(FOLDER))
+    stems = (name.removesuffix(".json") for name in storage.names(FOLDER))
     return sorted(int(stem) for stem in stems if stem.isdecimal())
+
+
+def read_all_manifests(storage: Storage) -> Iterator[Manifest]:
+    """Those of all snapshots that are kept, oldest first. Raises TableError."""
+    yield from (_read(storage, number) for number in snapshot_numbers(storage))
 
 
 def read_manifest(storage: Storage, snapshot: int | None = None) -> Manifest:
@@ -134,6 +143,10 @@ def read_manifest(storage: Storage, snapshot: int | None = None) -> Manifest:
     if number not in numbers:
         kept = f"{numbers[0]}" if len(numbers) == 1 else f"{numbers[0]} to {numbers[-1]}"
         raise TableError(f"{storage.root} has no snapshot {number}: it keeps {kept}")
+    return _read(storage, number)
+
+
+def _read(storage: Storage, number: int) -> Manifest:
     where = storage.locate(manifest_path(number))
     manifest = _parse(storage.read(manifest_path(number)), where)
     if manifest.snapshot != number:
@@ -156,7 +169,10 @@ def _parse(content: bytes, where: str) -> Manifest:
         )
     if document.pop("sha256", None) != _digest({"format": FORMAT, **document}):
         raise TableError(f"{damaged} (its digest does not match its content)")
-    return _from_document(document)
+    try:
+        return _from_document(document)
+    except (KeyError, TypeError, ValueError) as error:
+        raise TableError(f"{where} is not the manifest of a table: {error!r}") from error
 
 
 def _from_document(document: dict[str, Any]) -> Manifest:
@@ -167,6 +183,7 @@ def _from_document(document: dict[str, Any]) -> Manifest:
         "files": tuple(PartFile(**file | ends) for file, ends in zip(files, bounds, strict=True)),
         "input_keys": tuple(document["input_keys"]),
         "sidecars": {kind: _sidecar(sidecar) for kind, sidecar in document["sidecars"].items()},
+        "extent": _extent(document.get("extent")),
     }
     return Manifest(**_known(Manifest, document) | parsed)
 
@@ -176,9 +193,23 @@ def _sidecar(document: dict[str, Any]) -> Sidecar:
     return Sidecar(document["snapshot"], files, document["info"])
 
 
+def _extent(document: dict[str, Any] | None) -> Extent | None:
+    if document is None:
+        return None
+    west, south, east, north = document["bbox"]
+    return Extent((west, south, east, north), document["start"], document["end"])
+
+
 def _known(kind: type[DataclassInstance], document: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields that this version knows; a later one may have added others."""
-    return {f.name: document[f.name] for f in fields(kind)}
+    """The fields that this version knows; a later one may have added others, an earlier one lacked some."""
+    return {f.name: document[f.name] for f in fields(kind) if f.name in document}
+
+
+def _in_lines(value: Any) -> str:
+    """JSON, a list in as many lines as it has elements."""
+    if not isinstance(value, list):
+        return json.dumps(value)
+    return "[" + ",".join(f"\n {json.dumps(element)}" for element in value) + "]"
 
 
 def _digest(document: Mapping[str, Any]) -> str:

@@ -85,7 +85,7 @@ def rewrite(storage: Storage, base: Manifest, step: Rewrite, schema: pa.Schema) 
     merged, replaced = pa.concat_tables(old) if old else schema.empty_table(), 0
     if step.fresh is not None:
         merged, replaced = replace_rows(merged, step.fresh) if old else (step.fresh, 0)
-    written = [parts.write_part(storage, piece, base) for piece in split(merged)]
+    written = [parts.write_part(storage, piece, base) for piece in split(merged, step.bytes)]
     return written, replaced
 
 
@@ -158,9 +158,9 @@ def replace_rows(old: pa.Table, fresh: pa.Table) -> tuple[pa.Table, int]:
     return sort_by_key(pa.concat_tables([kept, fresh])), len(replaced)
 
 
-def split(rows: pa.Table) -> list[pa.Table]:
-    """Rows of a partition as tables of at most MAX_FILE_BYTES, cut between cells."""
-    pieces = -(-rows.nbytes // MAX_FILE_BYTES)
+def split(rows: pa.Table, stored_bytes: int) -> list[pa.Table]:
+    """Rows that take so many bytes in a file, as tables of MAX_FILE_BYTES at most, cut between cells."""
+    pieces = -(-stored_bytes // MAX_FILE_BYTES)
     cell = rows["h3_cell"].to_numpy()
     wanted = cell[np.linspace(0, len(cell), pieces + 1).astype(int)[1:-1]]
     cuts = np.unique(np.r_[0, np.searchsorted(cell, wanted), len(cell)])

@@ -95,9 +95,14 @@ def open_segment(folder: Path) -> SegmentFiles:
             raise DamagedIndexError(
                 f"{folder / DESCRIPTION} is damaged: its digest is not the directory's name"
             )
-        description = json.loads(content)
+        return _opened(folder, json.loads(content))
     except OSError as error:
         raise DamagedIndexError(f"{folder / DESCRIPTION} cannot be read: {error.strerror}") from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise DamagedIndexError(f"{folder / DESCRIPTION} does not describe a segment: {error!r}") from error
+
+
+def _opened(folder: Path, description: Mapping[str, Any]) -> SegmentFiles:
     if description["format"] != FORMAT:
         raise DamagedIndexError(f"{folder} has format {description['format']}, this program reads {FORMAT}")
     arrays = {

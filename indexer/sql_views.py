@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 import shapely
 from h3ronpy.vector import cells_to_wkb_polygons
 
 from . import cells
+from .geojson import cell_on_globe, cut_at_antimeridian
 from .schema import KEY
 from .table import EmbeddingTable
 
@@ -66,7 +68,8 @@ CREATE MACRO similar_to(cell) AS TABLE
     SELECT e.*, similarity(e.embedding, vector_of(cell)) AS similarity
     FROM embeddings e WHERE e.h3_cell <> h3_id(cell);
 CREATE MACRO nearest(cell, k) AS TABLE
-    SELECT * FROM similar_to(cell) ORDER BY similarity DESC, h3_cell, sample_id LIMIT k;
+    SELECT * FROM similar_to(cell) WHERE isfinite(similarity)
+    ORDER BY similarity DESC, h3_cell, sample_id LIMIT k;
 """
 
 
@@ -178,6 +181,10 @@ def _lat(cell: pa.ChunkedArray) -> pa.Array:
 
 
 def _boundary(cell: pa.ChunkedArray) -> pa.Array:
-    """Hexagons as WKT, degrees."""
+    """Hexagons as WKT, degrees; in two parts where the antimeridian cuts them."""
     wkb = pa.array(cells_to_wkb_polygons(cells.as_cells(cell))).to_numpy(zero_copy_only=False)
-    return pa.array(shapely.to_wkt(shapely.from_wkb(wkb), rounding_precision=7))
+    shapes = shapely.from_wkb(wkb)
+    west, _, east, _ = shapely.bounds(shapes).T
+    for i in np.flatnonzero(east - west > 180).tolist():
+        shapes[i] = cut_at_antimeridian(cell_on_globe(shapes[i]))
+    return pa.array(shapely.to_wkt(shapes, rounding_precision=7))

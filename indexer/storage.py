@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 import obstore
@@ -83,11 +83,15 @@ class Storage:
             start = max(size - length, 0)
             return bytes(obstore.get_range(self._store, path, start=start, end=size)) if size else b""
 
-    def put(self, path: str, content: bytes | memoryview) -> None:
-        """A file named by its content: writing it twice changes nothing."""
+    def put(self, path: str, content: bytes | memoryview, flush: bool = True) -> None:
+        """A file put whole: of two that write it one is seen, and never half of it.
+
+        `flush=False` is for what can be made again: it may be lost with the power.
+        """
         with explained(f"cannot write {self.locate(path)}"):
             obstore.put(self._store, path, content, use_multipart=False)
-            self._flush(path)
+            if flush:
+                self._flush(path)
 
     def put_new(self, path: str, content: bytes) -> None:
         """A file that must not be there yet. Raises AlreadyThereError, TableError."""
@@ -106,6 +110,14 @@ class Storage:
             for page in obstore.list(self._store, prefix or None):
                 for entry in page:
                     yield StoredFile(entry["path"], entry["size"], entry["last_modified"])
+
+    def names(self, folder: str) -> list[str]:
+        """Names of the files in a folder; none where it is not there. A local disk is asked nothing else."""
+        if self.directory is None:
+            return [PurePosixPath(file.path).name for file in self.files(folder)]
+        with explained(f"cannot list {self.locate(folder)}"):
+            place = self.directory / folder
+            return [file.name for file in place.iterdir()] if place.is_dir() else []
 
     def delete(self, path: str) -> None:
         """Remove a file; one that is gone already is no error."""

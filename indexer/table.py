@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from . import cells as h3_cells
-from . import merge, parts, sidecars, upkeep, validate
+from . import extent, merge, parts, sidecars, upkeep, validate
 from .errors import TableError
 from .manifest import (
     Manifest,
@@ -28,6 +28,7 @@ from .manifest import (
     Sidecar,
     SnapshotInfo,
     manifest_path,
+    read_all_manifests,
     read_manifest,
     snapshot_numbers,
 )
@@ -41,6 +42,7 @@ from .schema import (
     sort_by_key,
     table_schema,
 )
+from .stac_item import write_item
 from .storage import AlreadyThereError, Storage
 
 SCAN_ROWS = 8_192
@@ -241,6 +243,8 @@ class EmbeddingTable:
 
         def build(base: Manifest) -> Manifest:
             merged = merger.merge(base)
+            known = base.extent is not None
+            unknown = () if known else EmbeddingTable(self.storage, base).scan(extent.COLUMNS)
             keys = base.input_keys + ((input_key,) if input_key and input_key not in base.input_keys else ())
             return base.following(
                 "upsert",
@@ -248,6 +252,7 @@ class EmbeddingTable:
                 files=merged.files,
                 optional=merged.optional,
                 input_keys=keys,
+                extent=extent.joined_extent(base.extent, [fresh, *unknown]),
                 rows_snapshot=base.snapshot + 1 if len(fresh) else base.rows_snapshot,
             )
 
@@ -283,9 +288,7 @@ class EmbeddingTable:
 
     def log(self) -> list[SnapshotInfo]:
         """The snapshots that are kept, oldest first."""
-        return [
-            read_manifest(self.storage, number).snapshot_info() for number in snapshot_numbers(self.storage)
-        ]
+        return [manifest.snapshot_info() for manifest in read_all_manifests(self.storage)]
 
     def validate(self) -> list[str]:
         """What is wrong with this snapshot's files, each in a line; none is how it should be."""
@@ -313,7 +316,10 @@ class EmbeddingTable:
             while True:
                 base = read_manifest(self.storage)
                 manifest = build(base)
-                if manifest is base or _put_new(self.storage, manifest):
+                if manifest is base:
+                    return EmbeddingTable(self.storage, base)
+                if _put_new(self.storage, manifest):
+                    write_item(self.storage, manifest)
                     return EmbeddingTable(self.storage, manifest)
                 time.sleep(random.uniform(0, wait_s))
                 wait_s = min(2 * wait_s, LONGEST_WAIT_S)

@@ -6,9 +6,10 @@ from itertools import groupby
 
 from . import cells
 from .errors import TableError
-from .manifest import Manifest, PartFile, manifest_path, read_manifest, snapshot_numbers
+from .manifest import Manifest, PartFile, manifest_path, read_all_manifests
 from .merge import MAX_FILE_BYTES, Rewrite, rewrite
 from .schema import table_schema
+from .stac_item import write_item
 from .storage import Storage
 
 GRACE = timedelta(hours=1)
@@ -46,7 +47,7 @@ def vacuum(storage: Storage, keep: int, grace: timedelta) -> list[str]:
         storage.files()
     )  # before the manifests are read: what is committed later is younger than this
     before = datetime.now(UTC) - grace
-    manifests = [read_manifest(storage, number) for number in snapshot_numbers(storage)]
+    manifests = list(read_all_manifests(storage))
     replaced = [datetime.fromisoformat(successor.committed) for successor in manifests[1:]]
     old = [m for m, when in zip(manifests[:-keep], replaced, strict=False) if when < before]
     named = {path for manifest in manifests[len(old) :] for path in _named_files(manifest)}
@@ -58,6 +59,7 @@ def vacuum(storage: Storage, keep: int, grace: timedelta) -> list[str]:
     doomed = [manifest_path(manifest.snapshot) for manifest in old] + orphans
     for path in doomed:
         storage.delete(path)
+    write_item(storage, manifests[-1])  # it may be of a snapshot that is gone now
     return doomed + storage.sweep(before)
 
 

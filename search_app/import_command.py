@@ -11,7 +11,7 @@ from .progress import progress_bar, say
 
 app = typer.Typer()
 
-Source = Literal["earth-index", "clay", "major-tom", "alphaearth"]
+Source = Literal["earth-index", "clay", "clay-1.5", "major-tom", "alphaearth"]
 
 
 def _column(what: str) -> typer.models.OptionInfo:
@@ -24,8 +24,8 @@ def import_(
     files: Annotated[list[Path], typer.Argument(help="Parquet files.", metavar="FILE...")],
     source: Annotated[Source, typer.Option("--from", help="Whose columns they have.")],
     table: TableOption = DEFAULT_TABLE,
-    model: Annotated[str | None, typer.Option(help="The model's name, as its publisher writes it.")] = None,
-    licence: Annotated[str | None, typer.Option(help="SPDX identifier of the vectors' licence.")] = None,
+    model: Annotated[str | None, typer.Option(help="The model's name, if the file does not say.")] = None,
+    licence: Annotated[str | None, typer.Option(help="SPDX identifier, if the file does not say.")] = None,
     start: Annotated[str | None, typer.Option(help="First day of all rows, 2024-01-01.", metavar="D")] = None,
     end: Annotated[str | None, typer.Option(help="Day after the last one, 2025-01-01.", metavar="D")] = None,
     vector_column: Annotated[str | None, _column("Column of vectors, or one for each axis: a,b,c.")] = None,

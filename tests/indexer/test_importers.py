@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 import shapely
 
-from indexer import importers
+from indexer import importers, merge
 from indexer.errors import TableError
 from indexer.importers import LAYOUTS, import_file
 from indexer.query import Query, Vector
@@ -79,6 +79,80 @@ def test_earth_index(tmp_path: Path) -> None:
     assert search(done.table, Query((Vector(vectors()[3]),)), k=1).rows["sample_id"].to_pylist() == ["t3"]
 
 
+SAID = {  # as in the publisher's sample, github.com/cloudnativegeo/geo-embeddings-survey
+    "version": "0.0.1",
+    "model": {"id": "dinov2_vits14_softcon", "version": "2.0.0", "family": "DinoV2", "name": "SoftCon"},
+    "license": "CC-BY-4.0",
+    "start_datetime": "2023-01-01T00:00:00Z",
+    "end_datetime": "2024-01-01T00:00:00Z",
+}
+
+
+def test_what_earth_index_says_of_itself_need_not_be_said_again(tmp_path: Path) -> None:
+    plain = {"id": [f"t{i}" for i in range(6)], "embedding": list(vectors()), "geometry": points()}
+    path = written(tmp_path / "a.parquet", plain, {"emb": json.dumps(SAID)})
+    table = import_file(path, LAYOUTS["earth-index"], tmp_path / "t").table
+    assert (table.model.name, table.model.licence) == ("SoftCon", "CC-BY-4.0")
+    rows = rows_of(table)
+    assert rows["start_datetime"][0].as_py() == datetime(2023, 1, 1, tzinfo=UTC)
+    assert rows["end_datetime"][0].as_py() == datetime(2024, 1, 1, tzinfo=UTC)
+    mine = import_file(path, replace(LAYOUTS["earth-index"], **NAMED), tmp_path / "u", period=YEAR).table
+    assert mine.model.name == NAMED["model"], "what is given counts more"
+    assert rows_of(mine)["start_datetime"][0].as_py() == YEAR[0]
+
+
+@pytest.mark.parametrize("emb", ["[1]", "no JSON", '{"model": "a name", "license": null}'])
+def test_other_emb_metadata_says_nothing(tmp_path: Path, emb: str) -> None:
+    plain = {"id": [f"t{i}" for i in range(6)], "embedding": list(vectors()), "geometry": points()}
+    path = written(tmp_path / "a.parquet", plain, {"emb": emb})
+    with pytest.raises(TableError, match="does not say its model and licence"):
+        import_file(path, LAYOUTS["earth-index"], tmp_path / "t", period=YEAR)
+
+
+def test_clay_1_5(tmp_path: Path) -> None:
+    moments = [datetime(2024, 5, 1 + i, 10, 30) for i in range(6)]
+    columns = {
+        "chips_id": [f"chip-{i}" for i in range(6)],
+        "datetime": moments,
+        "embedding": list(vectors()),
+        "geometry": boxes(),
+    }
+    path = written(tmp_path / "clay.parquet", columns)
+    table = import_file(path, replace(LAYOUTS["clay-1.5"], licence="CC-BY-4.0"), tmp_path / "t").table
+    rows = rows_of(table)
+    assert table.model.name == "clay-v1.5"
+    assert rows["sample_id"].to_pylist() == columns["chips_id"]
+    assert rows["start_datetime"].to_pylist() == [
+        moment.replace(hour=0, minute=0, tzinfo=UTC) for moment in moments
+    ]
+
+
+def test_memory_is_that_of_a_chunk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a chunk and of a part: the file is several times larger."""
+    n, d = 24_000, 64
+    monkeypatch.setattr(importers, "CHUNK_ROWS", 500)
+    for limit in ("JOINED_BYTES", "MAX_FILE_BYTES"):
+        monkeypatch.setattr(merge, limit, 1 << 18)
+    lat = np.linspace(-60, 60, n)
+    columns = {
+        "id": [f"t{i}" for i in range(n)],
+        "embedding": list(np.random.default_rng(0).normal(size=(n, d)).astype(np.float32)),
+        "geometry": list(shapely.to_wkb(shapely.points(np.full(n, 10.0), lat))),
+    }
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table(columns), path, row_group_size=500)
+    del columns
+    pool, usual = pa.proxy_memory_pool(pa.default_memory_pool()), pa.default_memory_pool()
+    pa.set_memory_pool(pool)
+    try:
+        layout = replace(LAYOUTS["earth-index"], **NAMED)
+        done = import_file(path, layout, tmp_path / "t", period=YEAR)
+    finally:
+        pa.set_memory_pool(usual)
+    assert done.rows == n
+    assert pool.max_memory() < 4 * n * d * 2 / 3
+
+
 def test_clay(tmp_path: Path) -> None:
     days = [date(2021, 1, 1 + i) for i in range(6)]
     columns = {
@@ -88,7 +162,9 @@ def test_clay(tmp_path: Path) -> None:
         "geometry": boxes(),
     }
     path = written(tmp_path / "clay.parquet", columns)
-    rows = rows_of(import_file(path, replace(LAYOUTS["clay"], **NAMED), tmp_path / "t").table)
+    table = import_file(path, LAYOUTS["clay"], tmp_path / "t").table
+    assert (table.model.name, table.model.licence) == ("clay-model-v0", "ODC-By-1.0")
+    rows = rows_of(table)
     assert rows["sample_id"].to_pylist() == [f"claytile_{i:04}" for i in range(6)]
     assert rows["source_items"][2].as_py() == ["s3://clay-tiles-02/02/32VLM/claytile_0002.tif"]
     assert [moment.date() for moment in rows["start_datetime"].to_pylist()] == days

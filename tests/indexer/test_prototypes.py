@@ -1,18 +1,20 @@
 """Prototypes of a table: within their regions, enough rows each, the same again from the same seed."""
 
+import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from indexer import cells, prototypes, region_rows
+from indexer import cells, parts, prototypes, region_rows
 from indexer.errors import QueryError, TableError
 from indexer.prototypes import cells_of_prototype, drift, fit_prototypes, read_prototypes
 from indexer.schema import to_matrix
 from indexer.table import EmbeddingTable
 
-from .random_rows import MODEL, random_cells
+from .random_rows import MODEL, random_cells, random_rows
 from .small_tables import keys, place_rows, place_table, whole
 
 RESOLUTION = 3
@@ -91,6 +93,30 @@ def test_the_same_prototype_elsewhere(table: EmbeddingTable) -> None:
         found.like(region, 99)
     with pytest.raises(QueryError, match="no prototypes"):
         found.of_region(0)
+
+
+def test_fitting_takes_the_memory_of_a_sample_not_of_the_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (region_rows, prototypes):
+        monkeypatch.setattr(module, "SCAN_ROWS", 1_000)
+    monkeypatch.setattr(region_rows, "SAMPLE_ROWS", 500)
+    monkeypatch.setattr(parts, "ROW_GROUP_ROWS", 1_000)
+    n, model = 20_000, replace(MODEL, dimension=128)
+    vectors = np.random.default_rng(0).normal(size=(n, model.dimension)).astype(np.float32)
+    table = EmbeddingTable.create(tmp_path, model, h3_resolution=9)
+    table = table.upsert(random_rows(n, embedding=vectors, model=model))
+    pool, usual = pa.proxy_memory_pool(pa.default_memory_pool()), pa.default_memory_pool()
+    pa.set_memory_pool(pool)
+    tracemalloc.start()
+    try:
+        info = fit_prototypes(table, region_resolution=1, per_region=10)
+        peak = tracemalloc.get_traced_memory()[1] + pool.max_memory()
+    finally:
+        tracemalloc.stop()
+        pa.set_memory_pool(usual)
+    assert (info.rows, info.regions) == (n, 1)
+    assert peak < vectors.nbytes / 2
 
 
 def test_the_seed_decides_whatever_other_regions_there_are(table: EmbeddingTable, tmp_path: Path) -> None:

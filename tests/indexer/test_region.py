@@ -7,12 +7,13 @@ import h3
 import numpy as np
 import pytest
 import shapely
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from indexer import cells
 from indexer.errors import QueryError
-from indexer.region import FAMILY_EDGES, Region
+from indexer.region import Region
+from indexer.shapes import FAMILY_EDGES
 
 RESOLUTION = 6
 
@@ -39,6 +40,7 @@ def in_box(west: float, south: float, east: float, north: float) -> np.ndarray:
 
 
 @given(st.floats(-180, 180), st.floats(-180, 180), st.floats(-90, 89), st.floats(0.5, 120))
+@example(5e-324, 0.0, 0.0, 0.5)
 @settings(max_examples=60, deadline=None)
 def test_boxes_anywhere(west: float, east: float, south: float, height: float) -> None:
     if west == east:

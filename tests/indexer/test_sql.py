@@ -60,8 +60,54 @@ def test_macros_agree_with_h3(
         assert (row["id"], row["parent"], row["text"], row["res"]) == (cell, parent, text, res)
         lat, lon = h3.cell_to_latlng(text)
         assert cells.distance_km(row["lon"], row["lat"], lon, lat) < 1e-6
-        corners = len(h3.cell_to_boundary(text))
-        assert len(shapely.from_wkt(row["boundary"]).exterior.coords) == corners + 1
+        check_boundary(text, row["boundary"])
+
+
+def check_boundary(cell: str, wkt: str) -> None:
+    """The corners are those of H3; where the antimeridian or a pole is inside, parts lie on either side."""
+    shape, corners = shapely.from_wkt(wkt), np.array(h3.cell_to_boundary(cell))[:, ::-1]
+    assert shapely.is_valid(shape)
+    assert (np.abs(shapely.get_coordinates(shape)) <= (180, 90)).all()
+    found = shapely.get_coordinates(shape)
+    if np.ptp(corners[:, 0]) <= 180:
+        assert (cells.distance_km(*found.T, *np.r_[corners, corners[:1]].T) < 1e-4).all()
+    else:
+        assert all((cells.distance_km(*corner, *found.T) < 1e-4).any() for corner in corners)
+        assert shapely.bounds(shape)[0] == -180
+        assert shapely.bounds(shape)[2] == 180
+    lat, lon = h3.cell_to_latlng(cell)
+    assert shape.distance(shapely.Point(lon, lat)) < 1e-6
+    for pole in (-90, 90):
+        if h3.latlng_to_cell(pole, 0, h3.get_resolution(cell)) == cell:
+            assert shape.intersects(shapely.LineString([(-180, pole), (180, pole)]))
+            assert np.isclose(
+                shape.intersection(shapely.box(-180, pole - 1e-9, 180, pole + 1e-9)).length, 720
+            )
+
+
+POLES_AND_EDGES = [(90, 0), (-90, 0), (0, 180), (45, -180), (70, 179.9999), (-89.9, 100)]
+ODD_CELLS = [
+    *(h3.latlng_to_cell(lat, lon, res) for lat, lon in POLES_AND_EDGES for res in (0, 2, 5, 9)),
+    *(cell for res in (0, 1, 3, 8) for cell in h3.get_pentagons(res)),
+]
+
+
+def test_macros_at_poles_pentagons_and_the_antimeridian(empty: EmbeddingTable) -> None:
+    listed = ", ".join(f"'{cell}'" for cell in ODD_CELLS)
+    rows = run_sql(
+        empty,
+        f"""SELECT c, h3_string(h3_parent(c, 0)) AS parent, h3_lon(c) AS lon, h3_lat(c) AS lat,
+                   h3_boundary(c) AS boundary, h3_distance(c, '{ODD_CELLS[0]}') AS km
+            FROM (SELECT unnest([{listed}]) AS c)""",
+    ).to_pylist()
+    assert [row["c"] for row in rows] == ODD_CELLS
+    for row in rows:
+        lat, lon = h3.cell_to_latlng(row["c"])
+        assert row["parent"] == h3.cell_to_parent(row["c"], 0)
+        assert cells.distance_km(row["lon"], row["lat"], lon, lat) < 1e-6
+        first = h3.cell_to_latlng(ODD_CELLS[0])
+        assert row["km"] == pytest.approx(h3.great_circle_distance((lat, lon), first), rel=1e-8, abs=1e-6)
+        check_boundary(row["c"], row["boundary"])
 
 
 def test_distance_is_the_great_circle(table: EmbeddingTable) -> None:
@@ -195,10 +241,25 @@ def refused(part: str) -> list[tuple[str, str]]:
         ("SELEC 1", "syntax error"),
         ("PIVOT embeddings ON n_s2 USING count(*)", "MULTI is not allowed"),
         ("SELECT h3_parent('zurich', 3)", "Could not convert string"),
+        ("EXPORT DATABASE '/tmp/x'", "EXPORT is not allowed"),
+        ("USE memory", "SET is not allowed"),
+        ("MERGE INTO embeddings e USING embeddings f ON true WHEN MATCHED THEN DELETE", "MERGE_INTO is not"),
+        ("CREATE OR REPLACE MACRO h3_id(x) AS 1", "CREATE is not allowed"),
+        ("FROM 'https://127.0.0.1/x.parquet'", "Cannot access|disabled by configuration"),
+        ("FROM 's3://bucket/x.parquet'", "Cannot access|disabled by configuration"),
+        ("SELECT * FROM read_blob('/proc/self/environ')", r"read_blob\(\) is not allowed"),
+        ("FROM json_execute_serialized_sql(json_serialize_sql('SELECT 1'))", r"serialized_sql\(\) is not"),
+        ("FROM query_table('embeddings')", r"query_table\(\) is not allowed"),
+        ("FROM embeddings_in((SELECT content FROM read_text('/etc/passwd')))", r"read_text\(\) is not"),
+        ("FROM duckdb_settings()", r"duckdb_settings\(\) is not allowed"),
+        (f"EXPLAIN (ANALYZE, FORMAT json) COPY (SELECT 1) TO '{part}'", "COPY is not allowed"),
     ]
 
 
-@pytest.mark.parametrize("number", range(30))
+REFUSALS = 42
+
+
+@pytest.mark.parametrize("number", range(REFUSALS))
 def test_everything_else_is_refused_and_the_table_stays(table: EmbeddingTable, number: int) -> None:
     before = {path: path.stat().st_mtime_ns for path in table.path.rglob("*")}
     query, message = refused(str(table.path / table.files[0].path).replace("'", "''"))[number]
@@ -208,7 +269,7 @@ def test_everything_else_is_refused_and_the_table_stays(table: EmbeddingTable, n
 
 
 def test_there_are_no_more_refusals_than_tested() -> None:
-    assert len(refused("")) == 30
+    assert len(refused("")) == REFUSALS
 
 
 def test_too_much_time_or_memory_is_an_error(table: EmbeddingTable) -> None:
@@ -218,8 +279,12 @@ def test_too_much_time_or_memory_is_an_error(table: EmbeddingTable) -> None:
             "SELECT count(*) FROM range(100000000000) a, range(1000) b WHERE a.range % 7 = b.range",
             timeout_s=0.1,
         )
-    with pytest.raises(QueryError, match="more memory than allowed"):
-        run_sql(table, "SELECT list(range) FROM range(100000000)", memory_limit="50MB")
+    endless = "WITH RECURSIVE n(i) AS (SELECT {} UNION ALL SELECT {} FROM n) SELECT count(*) FROM n"
+    with pytest.raises(QueryError, match=r"stopped after 0.1 s: ask for less"):
+        run_sql(table, endless.format("1", "i + 1"), timeout_s=0.1)
+    for greedy in ("SELECT list(range) FROM range(100000000)", endless.format("'x'", "i || i")):
+        with pytest.raises(QueryError, match="more memory than allowed"):
+            run_sql(table, greedy, memory_limit="50MB")
 
 
 def test_a_remote_table_is_refused(table: EmbeddingTable) -> None:

@@ -17,6 +17,7 @@ from indexer.errors import TableError
 from indexer.manifest import Manifest, snapshot_numbers
 from indexer.parts import write_part
 from indexer.schema import emb_metadata, table_schema
+from indexer.storage import Storage
 from indexer.table import EmbeddingTable
 
 from .random_rows import MODEL, random_cells, random_rows
@@ -58,6 +59,32 @@ def test_compact_stops_at_the_largest_size(table: EmbeddingTable, monkeypatch: p
     largest = max(file.bytes for file in table.files)
     monkeypatch.setattr(upkeep, "MAX_FILE_BYTES", 2 * largest)
     assert 1 < len(table.compact().files) < len(table.files)
+
+
+def test_compacting_takes_the_memory_of_a_file_and_settles(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(merge, "JOINED_BYTES", 0)
+    largest = 300_000
+    table = EmbeddingTable.create(tmp_path, MODEL, h3_resolution=9, partition_resolution=0)
+    every = np.unique(random_cells(40_000))
+    for start in range(0, len(every), 800):  # in order of cell, so each commit leaves a file of its own
+        here = every[start : start + 800]
+        table = table.upsert(random_rows(len(here), start, h3_cell=here))
+    assert sum(file.bytes for file in table.files) > 10 * largest
+    for module in (merge, upkeep):
+        monkeypatch.setattr(module, "MAX_FILE_BYTES", largest)
+    pool, usual = pa.proxy_memory_pool(pa.default_memory_pool()), pa.default_memory_pool()
+    pa.set_memory_pool(pool)
+    try:
+        after = table.compact()
+    finally:
+        pa.set_memory_pool(usual)
+    assert 0.5 * largest < max(file.bytes for file in after.files) <= largest
+    assert largest < pool.max_memory() < 6 * largest
+    assert rows_of(after) == rows_of(table)
+    settled = after.compact()  # joined files have fewer footers, so a few more may fit one
+    assert settled.compact().snapshot == settled.snapshot, "nothing is left to join"
 
 
 def test_large_partitions_are_split_between_cells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -167,3 +194,14 @@ def test_validate_looks_at_the_footer(tmp_path: Path) -> None:
     footer = pq.read_schema(tmp_path / part.path)
     assert json.loads(footer.metadata[b"emb"]) == emb_metadata(MODEL, simulated=True)
     assert footer.equals(table_schema(8, {}))
+
+
+def test_the_log_looks_at_each_manifest_once(table: EmbeddingTable, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    for name in ("names", "read"):
+        real = getattr(Storage, name)
+        monkeypatch.setattr(
+            Storage, name, lambda self, path, real=real: (asked.append(path), real(self, path))[1]
+        )
+    assert [entry.snapshot for entry in table.log()] == [1, 2, 3, 4, 5, 6]
+    assert asked == ["manifests", *(f"manifests/00000{n}.json" for n in range(1, 7))]
