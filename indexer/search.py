@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -68,6 +68,17 @@ def search(
         resolved, answer = _answer(table, index, query, k, filter, include_query, diversity)
     rows = _fetch(table, answer.best)
     return Hits(rows, str(answer), (*resolved.notes, *notes, *_notes(table, index, answer, rows)))
+
+
+def search_many(
+    table: EmbeddingTable,
+    queries: Sequence[Query],
+    k: int = 20,
+    filter: Filter = Filter(),  # noqa: B008 - frozen
+    include_query: bool = False,
+) -> list[Hits]:
+    """`search` for each of several queries."""
+    return [search(table, query, k, filter, include_query) for query in queries]
 
 
 def _answer(
