@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from .allowed import allowed_rows
 from .cells import Cells
 from .faiss_index import Index
 from .filters import Filter
 from .planner import EXACT, Plan, choose, run
-from .predicate import matching_rows
 from .row_ranges import RowRanges, Rows
 from .segment import Segment, read_segments
 from .segment_files import SegmentFiles
@@ -79,7 +79,7 @@ def best_rows(
         QueryError, TableError: the filter cannot be answered, a part cannot be read.
     """
     file_ids = {file.path: i for i, file in enumerate(table.files)}
-    allowed = None if conditions.predicate is None else matching_rows(table, conditions.predicate)
+    allowed = allowed_rows(table, conditions)
     best, looked_at = _nothing(queries.shape[1]), dict[str, tuple[int, int]]()
     for segment, files in _segments(table, index, column):
         living = segment.living(file_ids)

@@ -22,7 +22,7 @@ Microseconds = NDArray[np.int64]  # since 1970-01-01, UTC
 class Filter:
     """All conditions must hold; None asks nothing. Raises `QueryError` when made of what cannot hold."""
 
-    region: Region | None = None  # the row's cell has its centre here
+    region: Region | None = None  # the row's cell has its centre here; or see `footprint`
     start: datetime | None = (
         None  # the row's period [start, end) overlaps this one; UTC where no zone is given
     )
@@ -30,6 +30,7 @@ class Filter:
     where: str | None = None  # a predicate in DuckDB's SQL over the columns of the view `embeddings`
     months: Sequence[int] = ()  # 1-12: the row's period touches one of these months of any year
     modalities: Sequence[str] = ()  # "hr", "s2", "s1": all were there when the row was made
+    footprint: bool = False  # a row lies in the region when its footprint meets it, wherever its centre is
 
     def __post_init__(self) -> None:
         if self.start is not None and self.end is not None and _utc(self.start) >= _utc(self.end):
@@ -48,6 +49,11 @@ class Filter:
         if self.where is not None:
             parts.insert(0, f"({self.where}\n)")  # the line break ends a comment
         return " AND ".join(parts) or None
+
+    @property
+    def region_of_centres(self) -> Region | None:
+        """The region that must hold the centre of a row's cell."""
+        return None if self.footprint else self.region
 
     @property
     def asks_time(self) -> bool:

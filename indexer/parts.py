@@ -84,6 +84,23 @@ def take_from_part(
         return read.take(pa.array(rows - starts[groups[group_of_row]] + offsets[group_of_row]))
 
 
+def group_bounds(storage: Storage, file: PartFile) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """First row of each row group and the row count (g + 1,), and the bounds (g, 4) of all its footprints."""
+    with _readable(storage, file):
+        metadata = _metadata(storage, file)
+    groups = [metadata.row_group(g) for g in range(metadata.num_row_groups)]
+    return np.cumsum([0, *(group.num_rows for group in groups)]), np.array([_bounds(g) for g in groups])
+
+
+def read_group(storage: Storage, file: PartFile, group: int, columns: Sequence[str]) -> pa.Table:
+    """Some columns of one row group."""
+    with _readable(storage, file):
+        parquet = _open(storage, file)
+        rows = parquet.read_row_group(group, columns=list(columns), use_threads=True)
+        _check_count(len(rows), parquet.metadata.row_group(group).num_rows)
+        return rows
+
+
 def check_digests(storage: Storage, files: Sequence[PartFile | SidecarFile]) -> None:
     """Compare files with their SHA-256, once for each in a process (1 GB/s per core). Raises TableError."""
     with ThreadPoolExecutor() as pool:
@@ -191,6 +208,13 @@ def _groups_in(metadata: pq.FileMetaData, ranges: cells.Cells | None) -> list[in
         return list(groups)
     bounds = [metadata.row_group(g).column(0).statistics for g in groups]
     return [g for g, b in zip(groups, bounds, strict=True) if cells.overlaps(b.min, b.max, ranges)]
+
+
+def _bounds(group: pq.RowGroupMetaData) -> list[float]:
+    """Of all footprints of a row group, by its statistics: west, south, east, north."""
+    columns = {column.path_in_schema: column for column in map(group.column, range(group.num_columns))}
+    west, south, east, north = (columns[f"bbox.{side}"].statistics for side in footprints.BBOX_FIELDS)
+    return [west.min, south.min, east.max, north.max]
 
 
 def _slices_in(

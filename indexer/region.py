@@ -1,4 +1,4 @@
-"""Where to search. A row lies in a region when the centre of its H3 cell does.
+"""Where to search. A row lies in a region when the centre of its H3 cell does, or its footprint if asked.
 
 Rows are sorted by cell, and the descendants of a cell are one range of them. So a region is found by going
 down the H3 tree: a cell whose whole family of centres lies inside gives its range, one that lies outside is
@@ -8,7 +8,6 @@ family's centres are bounded by a cap around the parent's centre, never by its h
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -24,6 +23,7 @@ from .cells import (
     EARTH_RADIUS_KM,
     Cells,
     Floats,
+    boundary,
     cell_ranges,
     centres,
     child_range,
@@ -32,12 +32,15 @@ from .cells import (
     resolution_of,
 )
 from .errors import QueryError
+from .footprints import Geometries
+from .geojson import on_globe, read_polygons
 from .row_ranges import Mask, RowRanges
 
 KM_PER_DEGREE = np.pi * EARTH_RADIUS_KM / 180
 # No descendant's centre is farther from its ancestor's than this many mean edges of the ancestor's
 # resolution: 1.085 is the farthest found over all cells of resolutions 0-3 and thousands of each finer one.
 FAMILY_EDGES = 1.3
+SEGMENT_DEG = 0.01  # a footprint's edges, straight in lon/lat, are measured in steps no longer than this
 ROWS_TESTED_PER_CELL = 8  # below this many rows per border cell, testing rows is cheaper than going down
 
 
@@ -46,6 +49,12 @@ class Shape(Protocol):
 
     def rows(self, cells: Cells) -> RowRanges:
         """The rows of a sorted key column (n,) whose cell's centre lies in the shape."""
+
+    def meets(self, footprints: Geometries) -> Mask:
+        """Which footprints (n,), lon/lat, have a point in the shape."""
+
+    def box_sides(self, boxes: Geometries) -> tuple[Mask, Mask]:
+        """Which lon/lat boxes (n,) are certainly inside, and which certainly outside."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +80,7 @@ class Region:
         An edge that spans more than 180 degrees of longitude is read as crossing the antimeridian, and a ring
         that winds around the globe as enclosing the pole it is nearer to.
         """
-        return Region((Area(shapely.union_all([_on_globe(p) for p in _polygons(_read_geojson(source))])),))
+        return Region((Area(shapely.union_all(read_polygons(source))),))
 
     @staticmethod
     def from_cells(cells: Iterable[int | str]) -> Region:
@@ -100,6 +109,15 @@ class Region:
             found = found & shape.rows(cells)
         return found
 
+    def meets(self, footprints: Geometries) -> Mask:
+        """Which footprints (n,), lon/lat, meet every shape of the region."""
+        return np.asarray(np.all([shape.meets(footprints) for shape in self.shapes], axis=0))
+
+    def box_sides(self, boxes: Geometries) -> tuple[Mask, Mask]:
+        """Which lon/lat boxes (n,) are certainly inside, and which certainly outside."""
+        inside, outside = zip(*(shape.box_sides(boxes) for shape in self.shapes), strict=True)
+        return np.all(inside, axis=0), np.any(outside, axis=0)
+
 
 @dataclass(frozen=True)
 class Families:
@@ -113,6 +131,19 @@ class Families:
             return RowRanges.all_of(0)
         lowest, highest = cell_ranges(self.cells.tolist(), resolution_of(int(cells[0]))).T
         return RowRanges.merged(np.searchsorted(cells, lowest), np.searchsorted(cells, highest, "right"))
+
+    @cached_property
+    def _area(self) -> Area:
+        """The hexagons themselves, from which descendants poke out."""
+        return Area(shapely.union_all([on_globe(shapely.Polygon(boundary(cell))) for cell in self.cells]))
+
+    def meets(self, footprints: Geometries) -> Mask:
+        """See `Shape.meets`; of the cells' own hexagons."""
+        return self._area.meets(footprints)
+
+    def box_sides(self, boxes: Geometries) -> tuple[Mask, Mask]:
+        """See `Shape.box_sides`."""
+        return self._area.box_sides(boxes)
 
 
 @dataclass(frozen=True)
@@ -139,11 +170,14 @@ class Area:
 
     def sides(self, lon_deg: Floats, lat_deg: Floats, radius_km: float) -> tuple[Mask, Mask]:
         """Whether caps (n,) of a radius lie wholly inside, and wholly outside."""
-        radius_deg = radius_km / KM_PER_DEGREE
-        south, north = lat_deg - radius_deg, lat_deg + radius_deg
-        sine = np.sin(np.radians(radius_deg)) / np.maximum(np.cos(np.radians(lat_deg)), 1e-9)
-        half = np.where((south <= -90) | (north >= 90), 180, np.degrees(np.arcsin(np.minimum(sine, 1))))
-        boxes = shapely.box(lon_deg - half, np.maximum(south, -90), lon_deg + half, np.minimum(north, 90))
+        return self.box_sides(_boxes_around(lon_deg, lat_deg, radius_km))
+
+    def meets(self, footprints: Geometries) -> Mask:
+        """See `Shape.meets`."""
+        return np.asarray(shapely.intersects(self._repeated, footprints))
+
+    def box_sides(self, boxes: Geometries) -> tuple[Mask, Mask]:
+        """See `Shape.box_sides`."""
         return shapely.contains(self._repeated, boxes), ~shapely.intersects(self._repeated, boxes)
 
 
@@ -168,8 +202,42 @@ class Disc:
         away_km = self._away_km(lon_deg, lat_deg)
         return away_km + radius_km < self.radius_km, away_km - radius_km > self.radius_km
 
+    @cached_property
+    def _around(self) -> Area:
+        return Area(_boxes_around(np.array([self.lon_deg]), np.array([self.lat_deg]), self.radius_km)[0])
+
+    def meets(self, footprints: Geometries) -> Mask:
+        """See `Shape.meets`; by the distance to a footprint's nearest point."""
+        near = self._around.meets(footprints)
+        flat = shapely.transform(shapely.segmentize(footprints[near], SEGMENT_DEG), self._flat_km)
+        near[near] = shapely.dwithin(flat, shapely.Point(0, 0), self.radius_km)
+        return near
+
+    def box_sides(self, boxes: Geometries) -> tuple[Mask, Mask]:
+        """See `Shape.box_sides`."""
+        return np.zeros(len(boxes), bool), self._around.box_sides(boxes)[1]
+
+    def _flat_km(self, lon_lat_deg: Floats) -> Floats:
+        """Points (n, 2) on a plane that keeps distance and direction from the disc's centre, km."""
+        lon, lat = np.radians(lon_lat_deg - (self.lon_deg, 0)).T
+        centre = np.radians(self.lat_deg)
+        east = np.cos(lat) * np.sin(lon)
+        north = np.cos(centre) * np.sin(lat) - np.sin(centre) * np.cos(lat) * np.cos(lon)
+        away_km = self._away_km(*lon_lat_deg.T)
+        scale = away_km / np.maximum(np.hypot(east, north), 1e-15)
+        return np.stack([east * scale, north * scale], axis=1)
+
     def _away_km(self, lon_deg: Floats, lat_deg: Floats) -> Floats:
         return distance_km(self.lon_deg, self.lat_deg, lon_deg, lat_deg)
+
+
+def _boxes_around(lon_deg: Floats, lat_deg: Floats, radius_km: float) -> Any:
+    """Lon/lat boxes that hold the caps (n,) of a radius; longitudes may go on beyond 180."""
+    radius_deg = radius_km / KM_PER_DEGREE
+    south, north = lat_deg - radius_deg, lat_deg + radius_deg
+    sine = np.sin(np.radians(radius_deg)) / np.maximum(np.cos(np.radians(lat_deg)), 1e-9)
+    half = np.where((south <= -90) | (north >= 90), 180, np.degrees(np.arcsin(np.minimum(sine, 1))))
+    return shapely.box(lon_deg - half, np.maximum(south, -90), lon_deg + half, np.minimum(north, 90))
 
 
 def _descend(shape: Area | Disc, cells: Cells) -> RowRanges:
@@ -213,65 +281,3 @@ def _children(cells: Cells, resolution: int) -> Cells:
     shift = np.uint64(3 * (14 - resolution))
     parents = (cells & ~(np.uint64(7) << shift)) + (np.uint64(1) << np.uint64(52))
     return (parents[:, None] + (np.arange(7, dtype=np.uint64) << shift)).ravel()
-
-
-def _read_geojson(source: str | Path | Mapping[str, Any]) -> Mapping[str, Any]:
-    if isinstance(source, Mapping):
-        return source
-    try:
-        document = json.loads(Path(source).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise QueryError(f"{source}: cannot be read as GeoJSON ({error})") from error
-    if not isinstance(document, dict):
-        raise QueryError(f"{source}: expected a GeoJSON object, found a {type(document).__name__}")
-    return document
-
-
-def _polygons(document: Mapping[str, Any]) -> list[shapely.Polygon]:
-    """All polygons of a GeoJSON object, in order."""
-    kind = document.get("type")
-    if kind == "FeatureCollection":
-        polygons = [p for feature in document.get("features", ()) for p in _polygons(feature)]
-    elif kind == "Feature":
-        polygons = _polygons(document.get("geometry") or {})
-    elif kind in ("Polygon", "MultiPolygon"):
-        try:
-            polygons = list(shapely.get_parts(shapely.from_geojson(json.dumps(document))))
-        except (shapely.GEOSException, TypeError) as error:
-            raise QueryError(f"the {kind} is not GeoJSON: {error}") from error
-    else:
-        raise QueryError(f"the region is a {kind}: expected a Polygon or MultiPolygon, or features of them")
-    if not polygons or any(polygon.is_empty for polygon in polygons):
-        raise QueryError("the region is empty: expected at least one polygon, and corners in each")
-    return polygons
-
-
-def _on_globe(polygon: shapely.Polygon) -> shapely.Polygon:
-    """A polygon whose rings do not jump over the antimeridian and are closed over a pole."""
-    lon, lat = shapely.get_coordinates(polygon).T
-    if not (np.isfinite(lon).all() and (np.abs(lat) <= 90).all() and (np.abs(lon) <= 360).all()):
-        raise QueryError("the region is not in lon/lat degrees (OGC:CRS84): reproject it first")
-    shell = _unrolled(polygon.exterior)
-    west, east = shell[:, 0].min(), shell[:, 0].max()
-    holes = []
-    for ring in polygon.interiors:
-        hole = _unrolled(ring)
-        turns = [360 * n for n in (0, -1, 1) if west <= hole[0, 0] + 360 * n <= east]
-        holes.append(np.add(hole, (turns[0] if turns else 0, 0)))
-    unrolled = shapely.Polygon(shell, holes)
-    if not unrolled.is_valid:
-        raise QueryError(f"the region is not a valid polygon: {shapely.is_valid_reason(unrolled)}")
-    return unrolled
-
-
-def _unrolled(ring: shapely.LinearRing) -> NDArray[np.float64]:
-    """Coordinates (n, 2) of a ring without jumps, closed along the pole that it winds around."""
-    lon_deg, lat_deg = shapely.get_coordinates(ring).T
-    steps = np.diff(lon_deg)
-    crosses = (np.abs(steps) > 180) & (np.abs(steps) < 360)
-    lon_deg = lon_deg - 360 * np.r_[0, np.cumsum(np.where(crosses, np.sign(steps), 0))]
-    coordinates = np.stack([lon_deg, lat_deg], axis=1)
-    if abs(lon_deg[-1] - lon_deg[0]) > 180:
-        pole = np.copysign(90.0, lat_deg.mean())
-        coordinates = np.r_[coordinates, [[lon_deg[-1], pole], [lon_deg[0], pole], coordinates[0]]]
-    return coordinates

@@ -71,10 +71,9 @@ class Segment:
     def matching(
         self, column: str, living: RowRanges, conditions: Filter, allowed: RowRanges | None
     ) -> RowRanges:
-        """The living rows with a vector in a column that the filter holds; `allowed` answers its SQL."""
-        rows = (
-            living if conditions.region is None else living & conditions.region.rows(self.keys.cells.whole())
-        )
+        """The living rows with a vector in a column that the filter holds; `allowed`: see `allowed_rows`."""
+        region = conditions.region_of_centres
+        rows = living if region is None else living & region.rows(self.keys.cells.whole())
         if allowed is not None:
             rows = rows & allowed
         if conditions.asks_time:

@@ -74,7 +74,7 @@ class SkyhexSearch(SkyhexIndex):
     def prepare(self, among: Among) -> Filter:
         if among.kind == "region":
             first, last = self.data.cells[[among.start, among.stop - 1]].tolist()
-            return Filter(region=Region((CellSpan(first, last),)))
+            return Filter(region=Region((CellSpan(first, last),)))  # type: ignore[arg-type] # centres alone
         return Filter(where=f"cloud_fraction < {among.draw_below}" if among.kind == "random" else None)
 
     def search(self, query: Similarities, prepared: Any, k: int) -> Rows:
@@ -84,7 +84,7 @@ class SkyhexSearch(SkyhexIndex):
 
 @dataclass(frozen=True)
 class CellSpan:
-    """A shape: the cells from one to another, in order of number."""
+    """A shape of cells from one to another, in order of number; it knows centres, not footprints."""
 
     first: int
     last: int
