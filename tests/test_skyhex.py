@@ -45,11 +45,10 @@ def test_a_box_is_searched_not_cut_afterwards(table: EmbeddingTable) -> None:
     assert sorted(hits.rows["h3_cell"].to_pylist()) == inside
 
 
-def test_not_exactly_one_thing_to_look_like_is_an_error(table: EmbeddingTable) -> None:
-    with pytest.raises(QueryError, match="0 of cell"):
-        skyhex.search(table)
-    with pytest.raises(QueryError, match="2 of cell"):
-        skyhex.search(table, cell=CELLS[0], lonlat=(10, 47))
+def test_nothing_or_too_much_to_look_like_is_an_error(table: EmbeddingTable) -> None:
+    for words in ({}, {"not_cell": CELLS[0]}, {"cell": CELLS[0], "query": skyhex.Query(())}):
+        with pytest.raises(QueryError, match="expected something to look like"):
+            skyhex.search(table, **words)
 
 
 def test_sql_counts_the_rows(table: EmbeddingTable) -> None:

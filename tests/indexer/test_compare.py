@@ -51,7 +51,8 @@ def test_changes_are_those_of_a_plain_loop(
 
 def test_changes_in_a_region(tmp_path: Path) -> None:
     table = place_table(tmp_path, n=80)
-    found = changes(table, year(2023), year(2024), 1000, region=Region.from_bbox(5, 45, 6.5, 48))
+    west = Filter(region=Region.from_bbox(5, 45, 6.5, 48))
+    found = changes(table, year(2023), year(2024), 1000, filter=west)
     lon, lat = lon_lat(whole(table))
     assert len(found) == ((lon >= 5) & (lon <= 6.5) & (lat >= 45)).sum() / 2
     assert found["lon"].to_numpy().max() <= 6.5
@@ -71,7 +72,7 @@ def test_outliers_are_the_least_alike(tmp_path: Path) -> None:
     table = EmbeddingTable.open(tmp_path)
     similarity = np.sort(read_assignments(table)["prototype_similarity"].to_numpy())
     np.testing.assert_array_equal(outliers(table, 7)["prototype_similarity"], similarity[:7])
-    inside = outliers(table, 1000, region=Region.from_bbox(5, 45, 6.5, 48))
+    inside = outliers(table, 1000, Filter(region=Region.from_bbox(5, 45, 6.5, 48)))
     assert 0 < len(inside) < len(similarity)
     assert inside["lon"].to_numpy().max() <= 6.5
 

@@ -7,8 +7,9 @@ import pyarrow as pa
 import pytest
 
 from indexer import cells, prototypes, region_rows
+from indexer.drift import drift
 from indexer.errors import QueryError, TableError
-from indexer.prototypes import cells_of_prototype, drift, fit_prototypes, read_prototypes
+from indexer.prototypes import cells_of_prototype, fit_prototypes, read_prototypes
 from indexer.schema import to_matrix
 from indexer.table import EmbeddingTable
 
