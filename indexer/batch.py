@@ -92,7 +92,8 @@ def _read(path: Path) -> pa.Table:
         if path.suffix in (".parquet", ".geoparquet", ".pq"):
             rows = pq.read_table(path)
         elif path.suffix == ".csv":
-            rows = pyarrow.csv.read_csv(path)
+            empty_is_null = pyarrow.csv.ConvertOptions(strings_can_be_null=True)
+            rows = pyarrow.csv.read_csv(path, convert_options=empty_is_null)
         elif path.suffix in (".jsonl", ".ndjson"):
             rows = pyarrow.json.read_json(path)
         else:
@@ -108,12 +109,12 @@ def _examples(rows: pa.Table, path: Path) -> list[Example]:
     cells = next((name for name in CELLS if name in rows.column_names), None)
     vectors = next((name for name in VECTORS if name in rows.column_names), None)
     if cells is not None:
-        return [Cell.parse(cell) for cell in _values(rows, cells, path)]
+        return [_cell(value, i, path) for i, value in enumerate(_values(rows, cells, path), 1)]
     if vectors is not None:
-        return [Vector(_vector(values, i, path)) for i, values in enumerate(_values(rows, vectors, path), 1)]
+        return [_vector(values, i, path) for i, values in enumerate(_values(rows, vectors, path), 1)]
     if {"lon", "lat"} <= set(rows.column_names):
         places = zip(_values(rows, "lon", path), _values(rows, "lat", path), strict=True)
-        return [LonLat(_number(lon, path), _number(lat, path)) for lon, lat in places]
+        return [_place(lon, lat, i, path) for i, (lon, lat) in enumerate(places, 1)]
     raise QueryError(
         f"{path} has columns {', '.join(rows.column_names)}: expected cell, or vector, or lon and lat"
     )
@@ -126,18 +127,25 @@ def _values(rows: pa.Table, name: str, path: Path) -> list[Any]:
     return values
 
 
-def _vector(values: object, row: int, path: Path) -> np.ndarray:
-    """A list of numbers, or JSON text of one."""
+def _cell(value: Any, row: int, path: Path) -> Cell:
     try:
-        return np.asarray(json.loads(values) if isinstance(values, str) else values, np.float32)
+        return Cell.parse(value)
+    except QueryError as error:
+        raise QueryError(f"{path}: row {row}: {error}") from error
+
+
+def _place(lon_deg: Any, lat_deg: Any, row: int, path: Path) -> LonLat:
+    if not (isinstance(lon_deg, int | float) and isinstance(lat_deg, int | float)):
+        raise QueryError(f"{path}: row {row}: lon {lon_deg!r}, lat {lat_deg!r}, expected degrees")
+    return LonLat(float(lon_deg), float(lat_deg))
+
+
+def _vector(values: Any, row: int, path: Path) -> Vector:
+    """Of a list of numbers, or JSON text of one."""
+    try:
+        return Vector(np.asarray(json.loads(values) if isinstance(values, str) else values, np.float32))
     except (ValueError, TypeError) as error:
         raise QueryError(f"{path}: row {row} is no vector ({error}), expected a list of numbers") from error
-
-
-def _number(value: object, path: Path) -> float:
-    if not isinstance(value, int | float):
-        raise QueryError(f"{path}: lon and lat came as {value!r}: expected degrees")
-    return float(value)
 
 
 def _name(example: Example, row: int) -> str:
