@@ -35,16 +35,14 @@ def _periods(before: str = "") -> Callable[[pa.Table], list[str]]:
 
 
 def _period(start: datetime, end: datetime) -> str:
-    """A year, a month, a day, or the first and the last month of [start, end)."""
+    """A day, a year, or the months from the first to the last of [start, end)."""
     last = end - timedelta(microseconds=1)
     if end - start <= timedelta(days=1):
         return f"{start:%Y-%m-%d}"
-    whole_months = start.day == end.day == 1
-    if whole_months and (start.year, start.month) == (last.year, last.month):
-        return f"{start:%Y-%m}"
-    if whole_months and start.month == end.month == 1 and start.year == last.year:
+    if (start.month, start.day, end.month, end.day) == (1, 1, 1, 1) and start.year == last.year:
         return f"{start:%Y}"
-    return f"{start:%Y-%m}..{last:%Y-%m}"
+    months = dict.fromkeys((f"{start:%Y-%m}", f"{last:%Y-%m}"))
+    return "..".join(months)
 
 
 def _places(rows: pa.Table) -> list[str]:
