@@ -35,6 +35,17 @@ def test_each_later_prototype_is_compared_with_the_earlier_one_most_like_it() ->
     assert drift(before, prototypes([9], [[1, 0]])).num_rows == 0
 
 
+def test_drift_is_none_to_itself_and_some_to_another_fit(tmp_path: Path) -> None:
+    found = []
+    for seed in (0, 5):
+        fit_prototypes(place_table(tmp_path / str(seed), n=400, seed=seed), region_resolution=3, per_region=6)
+        found.append(read_prototypes(EmbeddingTable.open(tmp_path / str(seed))))
+    np.testing.assert_allclose(drift(found[0], found[0])["mean_cosine"].to_numpy(), 1, rtol=1e-5)
+    moved = drift(*found)
+    assert len(moved) > 0
+    assert (moved["mean_cosine"].to_numpy() < 0.999).all()
+
+
 def test_the_earlier_fit_is_the_newest_kept_one_that_differs(tmp_path: Path) -> None:
     table = place_table(tmp_path, n=100)  # snapshots 1 and 2
     assert earlier_fit(table) is None
