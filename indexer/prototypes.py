@@ -223,6 +223,14 @@ def assigned(table: EmbeddingTable, rows: pa.Table) -> pa.Table:
     return rows
 
 
+def outdated(table: EmbeddingTable) -> str | None:
+    """A note where rows changed since the prototypes were fitted."""
+    sidecar = table.sidecar(KIND)
+    if sidecar is None or table.is_current(sidecar):
+        return None
+    return "rows changed since the prototypes were fitted: run `skyhex prototypes fit`"
+
+
 def read_assignments(table: EmbeddingTable) -> pa.Table:
     """All assignments, in order of cell. Raises `TableError` if there are none, or their file is damaged."""
     sidecar = table.sidecar(KIND)

@@ -170,6 +170,7 @@ def outliers(
 ) -> None:
     """What is rare in its region: rows least like any of its prototypes."""
     from indexer.compare import outliers as outliers_of_table
+    from indexer.prototypes import outdated
     from indexer.table import EmbeddingTable
     from indexer.words import filter_of
 
@@ -189,7 +190,8 @@ def outliers(
     )
     opened = EmbeddingTable.open(table, snapshot)
     rows = outliers_of_table(opened, k, conditions)
-    _say_notes(opened, () if len(rows) else ("no row with a prototype matches the filter",))
+    none = None if len(rows) else "no row with a prototype matches the filter"
+    _say_notes(opened, [*filter(None, [outdated(opened), none])])
     _emit(rows, OUTLIERS, form, out)
 
 

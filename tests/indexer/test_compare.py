@@ -100,16 +100,23 @@ def varied(tmp_path_factory: pytest.TempPathFactory) -> tuple[EmbeddingTable, Re
     return table, Reference(table)
 
 
-conditions = st.fixed_dictionaries(
+places = st.sampled_from(
+    [
+        {},
+        {"bbox": (5.0, 44.0, 6.5, 48.5)},
+        {"bbox": (5.0, 44.0, 6.5, 48.5), "footprint": True},
+        {"near": (6.5, 46.5, 120.0), "bbox": (6.0, 44.0, 9.0, 48.5)},
+    ]
+)
+rows_held = st.fixed_dictionaries(
     {},
     optional={
-        "bbox": st.just((5.0, 44.0, 6.5, 48.5)),
-        "near": st.just((6.5, 46.5, 120.0)),
         "months": st.lists(st.integers(1, 12), min_size=3, max_size=6),
         "modalities": st.sampled_from([["s1"], ["s2", "hr"]]),
         "where": st.sampled_from([*PREDICATES]),
     },
 )
+conditions = st.tuples(places, rows_held).map(lambda pair: pair[0] | pair[1])
 years = st.integers(2022, 2025)
 
 
@@ -125,14 +132,14 @@ def test_changes_hold_their_conditions(
 ) -> None:
     table, slow = varied
     allowed = slow.matching(words)
-    places: dict[tuple[object, ...], list[dict[Key, Any]]] = {}
+    sides_of: dict[tuple[object, ...], list[dict[Key, Any]]] = {}
     for side, number in enumerate((first, second)):
         period = {"start": datetime(number, 1, 1), "end": datetime(number + 1, 1, 1)}
         for key in allowed & slow.matching(period):
             if column in slow.rows[key]:
-                places.setdefault(key[:2], [{}, {}])[side][key] = slow.rows[key][column]
+                sides_of.setdefault(key[:2], [{}, {}])[side][key] = slow.rows[key][column]
     expected = {}
-    for place, sides in places.items():
+    for place, sides in sides_of.items():
         if all(sides):
             old, new = (max(side, key=lambda key: key[2:]) for side in sides)
             if old != new:
