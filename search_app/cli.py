@@ -4,6 +4,7 @@ Anywhere on the line: --quiet (no progress, no news), --debug (show the tracebac
 """
 
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Annotated, Literal
@@ -129,7 +130,8 @@ def _pairs_joined(argv: list[str]) -> list[str]:
     """`--lonlat LON LAT` as `--lonlat LON,LAT`: Typer knows no option that is both a pair and repeatable."""
     joined: list[str] = []
     for word in argv:
-        if joined[-2:-1] in (["--lonlat"], ["--not-lonlat"]) and "," not in joined[-1]:
+        is_option = re.match(r"-[^\d.]", word)  # but a number may be negative
+        if joined[-2:-1] in (["--lonlat"], ["--not-lonlat"]) and "," not in joined[-1] and not is_option:
             joined[-1] += f",{word}"
         else:
             joined.append(word)

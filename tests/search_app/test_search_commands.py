@@ -242,6 +242,7 @@ def test_fitting_again_says_how_far_prototypes_moved(tmp_path: Path, run: Run) -
         (("search", "--cell", "CELL", "--relevance", "2"), "expected 0 to 1"),
         (("search", "--cell", "CELL", "--parent-res", "4"), "how many rows"),
         (("search", "--lonlat", "6"), "LON LAT"),
+        (("search", "--lonlat", "6", "-k", "3"), "the place came as '6'; expected LON LAT"),
         (("search", "--lonlat", "here", "there"), "LON LAT in degrees"),
         (("search", "--queries", "missing.csv"), "missing.csv"),
         (("changes", "--before", "2023", "--after", "later"), "'later' is not a period"),
