@@ -194,8 +194,8 @@ def test_marginal_relevance_of_a_search_is_its_formula(
         chosen.append(key)
 
 
-@given(which, st.integers(1, 60), st.lists(vectors, min_size=1, max_size=6), st.data())
-@settings(max_examples=20, deadline=None)
+@given(which, st.integers(1, 60), st.lists(vectors, min_size=1, max_size=3), st.data())
+@settings(max_examples=10, deadline=None)
 def test_a_batch_is_its_singles(
     cases: list[Case], number: int, k: int, several: list[np.ndarray], data: st.DataObject
 ) -> None:
