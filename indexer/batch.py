@@ -69,6 +69,8 @@ def search_batch(
     Raises:
         QueryError, TableError: as `search`.
     """
+    if not named.queries:
+        raise QueryError("there is no query: expected at least one")
     hits: list[Hits] = []
     for first in range(0, len(named.queries), SEARCHED_AT_ONCE):
         some = named.queries[first : first + SEARCHED_AT_ONCE]

@@ -90,6 +90,8 @@ def test_queries_that_find_nothing_have_no_rows(table: EmbeddingTable) -> None:
     named = NamedQueries(["a"], [Query((Vector(np.ones(MODEL.dimension)),))])
     hits = search_batch(table, named, 3, batch.Filter(where="false"))
     assert (len(hits.rows), "no row matches the filter" in hits.notes) == (0, True)
+    with pytest.raises(QueryError, match="at least one"):
+        search_batch(table, NamedQueries([], []))
 
 
 @pytest.mark.parametrize(
