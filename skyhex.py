@@ -18,32 +18,41 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Literal, Unpack
 
-    import numpy as np
+    import pyarrow as pa
+    from numpy.typing import ArrayLike
 
     from data.sample import Sample
     from encoder.embed import EmbeddingBatch, Encoder
     from indexer.filters import Filter
-    from indexer.query import Query
+    from indexer.query import Example, Query
     from indexer.search import Hits
     from indexer.table import EmbeddingTable
+    from indexer.words import CellWord, Conditions, LonLatWord, PeriodWord
 
 __version__ = "0.1.0"
 _ROOT = Path(__file__).resolve().parent
 _PACKAGES = ("data", "encoder", "indexer", "search_app")
 _LAZY = {
+    "Cell": "indexer.query",
     "EmbeddingTable": "indexer.table",
     "Encoder": "encoder.embed",
     "Filter": "indexer.filters",
+    "LonLat": "indexer.query",
     "Query": "indexer.query",
     "Region": "indexer.filters",
     "SkySense": "encoder.skysense",
+    "Vector": "indexer.query",
     "build_index": "indexer.faiss_index",
+    "cells_of_prototype": "indexer.prototypes",
+    "drift": "indexer.drift",
     "fit_prototypes": "indexer.prototypes",
     "read_catalog": "data.stac",
     "read_chip": "data.reader",
+    "read_prototypes": "indexer.prototypes",
 }
-__all__ = ["embed", "open_table", "search", "sql", *_LAZY]
+__all__ = ["changes", "embed", "open_table", "outliers", "search", "search_many", "sql", *_LAZY]
 
 
 def open_table(path: str | Path = "skyhex-data", snapshot: int | None = None) -> EmbeddingTable:
@@ -71,42 +80,162 @@ def embed(samples: Sequence[Sample | str | Path], encoder: Encoder | str = "nano
 def search(
     table: EmbeddingTable | str | Path,
     *,
-    cell: str | int | None = None,
-    lonlat: tuple[float, float] | None = None,
-    vector: np.ndarray | None = None,
+    cell: CellWord | Sequence[CellWord] | None = None,
+    lonlat: LonLatWord | Sequence[LonLatWord] | None = None,
+    chip: str | Path | Sequence[str | Path] | None = None,
+    vector: ArrayLike | None = None,
+    not_cell: CellWord | Sequence[CellWord] | None = None,
+    not_lonlat: LonLatWord | Sequence[LonLatWord] | None = None,
+    not_chip: str | Path | Sequence[str | Path] | None = None,
+    not_vector: ArrayLike | None = None,
+    using: str = "fused",
+    against: str = "fused",
+    match: Literal["mean", "any"] = "mean",
+    negative_weight: float = 0.5,
     query: Query | None = None,
-    bbox: tuple[float, float, float, float] | None = None,
     k: int = 20,
+    include_query: bool = False,
+    per_parent: int | None = None,
+    parent_res: int | None = None,
+    relevance: float | None = None,
+    weights: str = "nano",
     filter: Filter | None = None,
+    **conditions: Unpack[Conditions],
 ) -> Hits:
-    """The k rows most like a cell, a place, a vector or a whole `Query`. `Hits.rows` is a pyarrow table.
+    """The k rows most like what is given, among those that all conditions hold: `Hits.rows`, an Arrow table.
+
+    Wherever one cell, place, chip or vector is taken, so are several. Rows are sought that are like their
+    mean, less `negative_weight` times the mean of what is given with `not_`. docs/search.md shows each word.
+
+    Args:
+        table: a table, or where it lies.
+        cell: an H3 cell of the table, as text or number.
+        lonlat: a place, (lon, lat) in degrees.
+        chip: a GeoTIFF; it is embedded with `weights`, which must be the table's.
+        vector: of the table's model, (d,), or several as (m, d).
+        not_cell, not_lonlat, not_chip, not_vector: what not to look like.
+        using, against: the examples' and the rows' vectors: "fused", "geo", "hr", "s2" or "s1".
+        match: like the "mean" of the examples, or like "any" one of them.
+        query: a whole `Query`, instead of all the words above.
+        k: how many, at least 1.
+        include_query: whether rows that the query was made from may be found.
+        per_parent, parent_res: at most so many rows below one cell of a resolution (5).
+        relevance: results unlike each other, from 1 (as they come) to 0 (novelty alone).
+        weights: name or file of the encoder's weights, for chips.
+        filter: a whole `Filter`, instead of conditions.
+        conditions: where, when and which rows; all that are given must hold.
+            bbox: west, south, east, north in degrees; west > east crosses the antimeridian.
+            within: polygons: a GeoJSON file or mapping, or whatever has a `__geo_interface__`.
+            cells: H3 cells; a coarse one stands for all its descendants.
+            near: lon, lat in degrees and a distance in kilometres.
+            footprint: True: a row lies where its footprint reaches, not where its cell's centre is.
+            start, end: the row's period overlaps [start, end): dates, or text such as "2024-06-01".
+            months: the row's period touches one of these months, 1 to 12, of any year.
+            modalities: the row was made with all of these: "hr", "s2", "s1".
+            where: SQL over the columns of the view `embeddings`, and `prototype`, `region_cell`.
 
     Raises:
-        QueryError: not exactly one thing to look like, an unknown cell, k below 1.
+        QueryError: nothing to look like, an unknown cell, conditions that cannot hold, k below 1.
+        TableError: there is no table, or it cannot be read.
+        InputError: a chip that cannot be embedded.
     """
-    from indexer.errors import QueryError
-    from indexer.filters import Filter, Region
-    from indexer.query import Cell, LonLat, Query, Vector
-    from indexer.search import search as search_table
-
-    given = [thing for thing in (cell, lonlat, vector, query) if thing is not None]
-    if len(given) != 1:
-        raise QueryError(f"{len(given)} of cell, lonlat, vector and query were given; give exactly one.")
-    if bbox is not None and filter is not None:
-        raise QueryError(
-            "Both bbox and filter were given; put the box in the filter: Region.from_bbox(W, S, E, N)."
+    opened, words = _opened(table), _import("indexer.words")
+    like, unlike = (
+        (*words.examples_of(cell=c, lonlat=p, vector=v), *_chips(opened, files, using, weights))
+        for c, p, v, files in ((cell, lonlat, vector, chip), (not_cell, not_lonlat, not_vector, not_chip))
+    )
+    if (query is None and not like) or (query is not None and (like or unlike)):
+        raise _import("indexer.errors").QueryError(
+            "expected something to look like: cell, lonlat, chip or vector, or else a query alone"
         )
-    if bbox is not None:
-        filter = Filter(region=Region.from_bbox(*bbox))
-    if cell is not None:
-        query = Query((Cell.parse(cell),))
-    elif lonlat is not None:
-        query = Query((LonLat(*lonlat),))
-    elif vector is not None:
-        query = Query((Vector(vector),))
-    assert query is not None
-    opened = open_table(table) if isinstance(table, str | Path) else table
-    return search_table(opened, query, k=k, filter=filter or Filter())
+    if query is None:
+        query = words.query_of(
+            like, unlike, using=using, against=against, match=match, negative_weight=negative_weight
+        )
+    diversity = words.diversity_of(per_parent=per_parent, parent_res=parent_res, relevance=relevance)
+    find, held = _import("indexer.search").search, _filter_of(filter, conditions)
+    hits: Hits = find(opened, query, k, held, include_query, diversity)
+    return hits
+
+
+def search_many(
+    table: EmbeddingTable | str | Path,
+    queries: str | Path | Sequence[Query],
+    *,
+    using: str = "fused",
+    against: str = "fused",
+    k: int = 20,
+    include_query: bool = False,
+    filter: Filter | None = None,
+    **conditions: Unpack[Conditions],
+) -> Hits:
+    """What each of many queries finds, in one Arrow table whose first column is `query`.
+
+    Args:
+        table: a table, or where it lies.
+        queries: each a `Query`, or a Parquet, CSV or JSONL file with a row for each: its `cell`, or `vector`,
+            or `lon` and `lat`, and what it is called in the results, `query` or `id`, if it has that.
+        using, against: the vectors of a file's examples, and of the rows.
+        k: how many rows for each, at least 1.
+        include_query: whether rows that a query was made from may be found by it.
+        filter: a whole `Filter`, instead of conditions.
+        conditions: which rows may be found, as in `search`.
+
+    Raises:
+        QueryError: a file that holds no queries, an unknown cell, k below 1.
+    """
+    batch = _import("indexer.batch")
+    if isinstance(queries, str | Path):
+        named = batch.read_queries(Path(queries), using=using, against=against)
+    else:
+        named = batch.NamedQueries([str(number) for number in range(1, len(queries) + 1)], queries)
+    held = _filter_of(filter, conditions)
+    hits: Hits = batch.search_batch(_opened(table), named, k, held, include_query)
+    return hits
+
+
+def changes(
+    table: EmbeddingTable | str | Path,
+    before: PeriodWord,
+    after: PeriodWord,
+    *,
+    column: str = "fused",
+    k: int = 20,
+    filter: Filter | None = None,
+    **conditions: Unpack[Conditions],
+) -> pa.Table:
+    """The k places that changed most from one period to another, as an Arrow table.
+
+    Args:
+        table: a table, or where it lies.
+        before, after: 2023, "2023-06", "2023-06-15" or ("2023-03-01", "2023-10-01").
+        column: the vectors compared: "fused", "geo", "hr", "s2" or "s1".
+        k: how many, at least 1.
+        filter: a whole `Filter`, instead of conditions.
+        conditions: what the rows of both periods must hold, as in `search`.
+
+    Raises:
+        QueryError: a period that cannot be read, vectors that the table lacks, k below 1.
+    """
+    words, find = _import("indexer.words"), _import("indexer.compare").changes
+    periods, held = map(words.period_of, (before, after)), _filter_of(filter, conditions)
+    return find(_opened(table), *periods, k, filter=held, column=words.column_of(column))
+
+
+def outliers(
+    table: EmbeddingTable | str | Path,
+    *,
+    k: int = 20,
+    filter: Filter | None = None,
+    **conditions: Unpack[Conditions],
+) -> pa.Table:
+    """The k rows least like any prototype of their region, as an Arrow table; conditions as in `search`.
+
+    Raises:
+        QueryError: k below 1, conditions that cannot hold.
+        TableError: no prototypes were fitted.
+    """
+    return _import("indexer.compare").outliers(_opened(table), k, _filter_of(filter, conditions))
 
 
 def sql(table: EmbeddingTable | str | Path, query: str) -> Any:
@@ -115,8 +244,31 @@ def sql(table: EmbeddingTable | str | Path, query: str) -> Any:
     Raises:
         QueryError: the query does anything but read the table.
     """
-    opened = open_table(table) if isinstance(table, str | Path) else table
-    return _import("indexer.sql").run_sql(opened, query)
+    return _import("indexer.sql").run_sql(_opened(table), query)
+
+
+def _opened(table: EmbeddingTable | str | Path) -> EmbeddingTable:
+    return open_table(table) if isinstance(table, str | Path) else table
+
+
+def _chips(
+    table: EmbeddingTable, chip: str | Path | Sequence[str | Path] | None, using: str, weights: str
+) -> list[Example]:
+    """Examples that look like GeoTIFFs."""
+    if chip is None:
+        return []
+    paths, embed_chips = [chip] if isinstance(chip, str | Path) else chip, _import("search_app.example_files")
+    vectors = embed_chips.chip_vectors(table, paths, using=using, weights=weights)
+    return list(_import("indexer.words").examples_of(vector=vectors))
+
+
+def _filter_of(filter: Filter | None, conditions: Conditions) -> Filter:
+    if filter is not None and conditions:
+        raise _import("indexer.errors").QueryError(
+            f"both a filter and {', '.join(conditions)} were given: put all in the filter, or leave it out"
+        )
+    held: Filter = filter or _import("indexer.words").filter_of(**conditions)
+    return held
 
 
 def __getattr__(name: str) -> Any:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from .cells import centres
+from .allowed import allowed_rows
 from .errors import QueryError
 from .filters import Filter
 from .prototypes import read_assignments
-from .region import Region
+from .ranked import ranked
 from .row_ranges import Mask, Rows
 from .schema import KEY, to_matrix
 from .segment import key_arrays
@@ -27,19 +28,20 @@ def changes(
     after: Filter,
     k: int = 20,
     *,
-    region: Region | None = None,
+    filter: Filter = Filter(),  # noqa: B008 - frozen
     column: str = "embedding",
 ) -> pa.Table:
-    """The k places that changed most from one period to another, streamed in bounded memory.
+    """The k places that changed most from one period to another, streamed.
 
-    A place (cell and sample_id) is compared by its latest row in each of the two periods.
+    A place (cell and sample_id) is compared by its latest row in each of the two periods. Memory is that of a
+    few thousand rows, and of a byte for each of the table where SQL or footprints are asked.
 
     Args:
         table: one snapshot.
-        before: its dates or months choose the first period.
-        after: its dates or months choose the second.
+        before: what the first row must hold; its dates or months choose the first period.
+        after: what the second row must hold.
         k: how many, at least 1.
-        region: where to look; everywhere by default.
+        filter: what both rows must hold.
         column: the vectors compared.
 
     Returns:
@@ -47,42 +49,86 @@ def changes(
         `before_start_datetime` and so on; the greatest change first.
 
     Raises:
-        QueryError: k below 1, an unknown column, a period without dates.
+        QueryError: k below 1, an unknown column, a period without dates, SQL that cannot be answered.
     """
     _check(k)
-    if column not in ("embedding", *table.optional_columns):
-        raise QueryError(
-            f"the table has no vectors {column!r}: expected embedding or an optional column it has"
-        )
+    known = ("embedding", *table.optional_columns)
+    if column not in known:
+        raise QueryError(f"the table has no vectors {column!r}: expected one of {', '.join(known)}")
     if not (before.asks_time and after.asks_time):
         raise QueryError("two periods are compared: expected dates or months for both")
-    best = _changed(table.schema.empty_table(), before, after, region, column)
+    both, *periods = (_Conditions.of(table, conditions) for conditions in (filter, before, after))
+    nothing = np.zeros(0, bool)
+    best, first_row = _changed(table.schema.empty_table(), [nothing, nothing], column), 0
     for rows in _whole_places(table.scan([*KEY, column])):
-        found = _changed(rows, before, after, region, column)
-        best = _first(pa.concat_tables([best, found]), "change", "descending", k)
-    return _ranked(best)
+        usable = both.hold(rows, first_row)
+        sides = [usable & period.hold(rows, first_row) for period in periods]
+        best = _first(pa.concat_tables([best, _changed(rows, sides, column)]), "change", "descending", k)
+        first_row += len(rows)
+    return ranked(best)
 
 
-def outliers(table: EmbeddingTable, k: int = 20, *, region: Region | None = None) -> pa.Table:
+def outliers(
+    table: EmbeddingTable,
+    k: int = 20,
+    filter: Filter = Filter(),  # noqa: B008 - frozen
+) -> pa.Table:
     """The k rows least like the prototype they are assigned to: what is rare in its region.
 
     Args:
         table: one snapshot, whose prototypes were fitted.
         k: how many, at least 1.
-        region: where to look; everywhere by default.
+        filter: which rows may be returned.
 
     Returns:
         rank, the row's key, lon, lat, region_cell, prototype, prototype_similarity; the least alike first.
 
     Raises:
-        QueryError: k below 1.
+        QueryError: k below 1, SQL that cannot be answered.
         TableError: no prototypes were fitted.
     """
     _check(k)
     rows = read_assignments(table)
-    if region is not None:
-        rows = rows.take(pa.array(region.rows(rows["h3_cell"].to_numpy()).rows()))
-    return _ranked(_first(rows, "prototype_similarity", "ascending", k))
+    if filter.region_of_centres is not None:
+        rows = rows.take(pa.array(filter.region_of_centres.rows(rows["h3_cell"].to_numpy()).rows()))
+    _, start_us, end_us = key_arrays(rows)
+    rows = rows.filter(pa.array(filter.holds_in_time(start_us, end_us)))
+    allowed = allowed_rows(table, filter)
+    if allowed is not None:
+        file_ids = np.repeat(np.arange(len(table.files)), [len(allowed[file.path]) for file in table.files])
+        rows_in_file = np.concatenate([np.empty(0, np.int64), *(allowed[file.path] for file in table.files)])
+        rows = table.take(file_ids, rows_in_file, KEY).join(rows, list(KEY), join_type="inner")
+    return ranked(_first(rows, "prototype_similarity", "ascending", k))
+
+
+@dataclass(frozen=True)
+class _Conditions:
+    """A filter, ready to be asked of rows in the table's order."""
+
+    filter: Filter
+    allowed: Mask | None  # (rows of the table,) by SQL and footprints
+
+    @staticmethod
+    def of(table: EmbeddingTable, conditions: Filter) -> _Conditions:
+        """The filter's SQL is answered here, once."""
+        allowed = allowed_rows(table, conditions)
+        if allowed is None:
+            return _Conditions(conditions, None)
+        mask, first_row = np.zeros(table.row_count, bool), 0
+        for file in table.files:
+            mask[first_row + allowed[file.path]] = True
+            first_row += file.rows
+        return _Conditions(conditions, mask)
+
+    def hold(self, rows: pa.Table, first_row: int) -> Mask:
+        """Of which rows (n,), the first of them at a place in the table, the filter holds."""
+        _, start_us, end_us = key_arrays(rows)
+        holds = self.filter.holds_in_time(start_us, end_us)
+        if self.filter.region_of_centres is not None:
+            holds &= self.filter.region_of_centres.rows(rows["h3_cell"].to_numpy()).mask(len(rows))
+        if self.allowed is not None:
+            holds &= self.allowed[first_row : first_row + len(rows)]
+        return holds
 
 
 def _check(k: int) -> None:
@@ -92,14 +138,6 @@ def _check(k: int) -> None:
 
 def _first(rows: pa.Table, by: str, order: str, k: int) -> pa.Table:
     return rows.sort_by([(by, order), *((name, "ascending") for name in KEY[:2])]).slice(0, k)
-
-
-def _ranked(rows: pa.Table) -> pa.Table:
-    """With rank first, and lon and lat after the sample."""
-    lon_deg, lat_deg = centres(rows["h3_cell"].to_numpy())
-    after = rows.schema.get_field_index("sample_id") + 1
-    rows = rows.add_column(after, "lon", pa.array(lon_deg)).add_column(after + 1, "lat", pa.array(lat_deg))
-    return rows.add_column(0, "rank", pa.array(np.arange(1, len(rows) + 1)))
 
 
 def _whole_places(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
@@ -123,16 +161,11 @@ def _place_numbers(rows: pa.Table) -> NDArray[np.int64]:
     return np.cumsum(new)
 
 
-def _changed(rows: pa.Table, before: Filter, after: Filter, region: Region | None, column: str) -> pa.Table:
-    """Each place that has a row in both periods, with its change."""
-    if region is not None:
-        rows = rows.take(pa.array(region.rows(rows["h3_cell"].to_numpy()).rows()))
+def _changed(rows: pa.Table, sides: Sequence[Mask], column: str) -> pa.Table:
+    """Each place that has a row on both sides, (n,) each, with its change."""
     matrix = to_matrix(rows[column])
     usable, place = has_direction(matrix), _place_numbers(rows)
-    _, start_us, end_us = key_arrays(rows)
-    first, second = (
-        _latest(place, usable & period.holds_in_time(start_us, end_us)) for period in (before, after)
-    )
+    first, second = (_latest(place, usable & side) for side in sides)
     both = (first >= 0) & (second >= 0) & (first != second)
     first, second = first[both], second[both]
     cosine = np.einsum("nd,nd->n", matrix[first].astype(np.float32), matrix[second].astype(np.float32))

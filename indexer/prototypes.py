@@ -26,6 +26,7 @@ from . import sinkhorn
 from .cells import Cells, cell_to_text
 from .errors import QueryError, TableError
 from .ivf import Progress
+from .ranked import ranked
 from .region_rows import SCAN_ROWS, directed, region_pieces, region_samples, region_sizes
 from .row_ranges import RowRanges
 from .schema import KEY, TIMESTAMP, to_matrix
@@ -89,18 +90,24 @@ class Prototypes:
             raise QueryError(f"region {cell_to_text(region)} has no prototypes: see `skyhex prototypes list`")
         return np.asarray(self.vectors[mine])
 
-    def like(self, region: int, prototype: int, k: int = 20) -> pa.Table:
-        """The same prototype elsewhere: the k prototypes of other regions most like one, best first.
-
-        Raises:
-            QueryError: no such prototype.
-        """
+    def vector(self, region: int, prototype: int) -> Similarities:
+        """One prototype (d,). Raises `QueryError` if there is no such."""
         mine = self.of_region(region)
         if not 0 <= prototype < len(mine):
             raise QueryError(
                 f"region {cell_to_text(region)} has no prototype {prototype}: expected 0 to {len(mine) - 1}"
             )
-        similarity = self.vectors @ mine[prototype]
+        return np.asarray(mine[prototype])
+
+    def like(self, region: int, prototype: int, k: int = 20) -> pa.Table:
+        """The same prototype elsewhere: the k prototypes of other regions most like one, best first.
+
+        Raises:
+            QueryError: k below 1, no such prototype.
+        """
+        if k < 1:
+            raise QueryError(f"k = {k}: expected 1 or more")
+        similarity = self.vectors @ self.vector(region, prototype)
         elsewhere = np.flatnonzero(self.region_cell != np.uint64(region))
         best = elsewhere[np.argsort(-similarity[elsewhere], kind="stable")][:k]
         return pa.table(
@@ -183,29 +190,20 @@ def read_prototypes(table: EmbeddingTable) -> Prototypes:
     )
 
 
-def cells_of_prototype(table: EmbeddingTable, region: int, prototype: int) -> pa.Table:
-    """A prototype's rows by key, the most like it first. Raises `TableError` if none were fitted."""
+def cells_of_prototype(table: EmbeddingTable, region: int, prototype: int, k: int | None = None) -> pa.Table:
+    """A prototype's rows, or the k most like it: rank, key, lon, lat and assignment, the most like it first.
+
+    Raises:
+        QueryError: k below 1, no such prototype.
+        TableError: no prototypes were fitted.
+    """
+    if k is not None and k < 1:
+        raise QueryError(f"k = {k}: expected 1 or more")
+    read_prototypes(table).vector(region, prototype)
     rows = read_assignments(table).filter(
         (pc.field("region_cell") == pa.scalar(region, pa.uint64())) & (pc.field("prototype") == prototype)
     )
-    return rows.sort_by([("prototype_similarity", "descending")])
-
-
-def drift(before: Prototypes, after: Prototypes) -> pa.Table:
-    """How each region's prototypes moved between two fits, for regions that both have.
-
-    `mean_cosine` and `least_cosine` are of each later prototype to the earlier one most like it: 1 if none
-    moved.
-    """
-    regions = np.intersect1d(before.regions, after.regions)
-    nearest = [(after.of_region(r) @ before.of_region(r).T).max(axis=1) for r in regions.tolist()]
-    return pa.table(
-        {
-            "region_cell": regions,
-            "mean_cosine": pa.array([float(cosine.mean()) for cosine in nearest], pa.float32()),
-            "least_cosine": pa.array([float(cosine.min()) for cosine in nearest], pa.float32()),
-        }
-    )
+    return ranked(rows.sort_by([("prototype_similarity", "descending")]).slice(0, k))
 
 
 def assigned(table: EmbeddingTable, rows: pa.Table) -> pa.Table:
@@ -223,6 +221,14 @@ def assigned(table: EmbeddingTable, rows: pa.Table) -> pa.Table:
     for name in ("region_cell", "prototype", "prototype_similarity"):
         rows = rows.append_column(name, joined[name])
     return rows
+
+
+def outdated(table: EmbeddingTable) -> str | None:
+    """A note where rows changed since the prototypes were fitted."""
+    sidecar = table.sidecar(KIND)
+    if sidecar is None or table.is_current(sidecar):
+        return None
+    return "rows changed since the prototypes were fitted: run `skyhex prototypes fit`"
 
 
 def read_assignments(table: EmbeddingTable) -> pa.Table:

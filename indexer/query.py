@@ -57,7 +57,7 @@ Example = Cell | LonLat | Vector
 
 @dataclass(frozen=True)
 class Query:
-    """Rows like the positives and unlike the negatives."""
+    """Rows like the positives and unlike the negatives. Raises `QueryError` when made of what cannot be."""
 
     positives: Sequence[Example]
     negatives: Sequence[Example] = ()
@@ -65,6 +65,12 @@ class Query:
     against: str = "embedding"  # the column that is searched
     match: Literal["mean", "any"] = "mean"  # like their mean, or like any one of the positives
     negative_weight: float = 0.5  # Rocchio's: the query is mean(positives) - weight * mean(negatives)
+
+    def __post_init__(self) -> None:
+        if self.match not in ("mean", "any"):
+            raise QueryError(f"match {self.match!r}: expected mean or any")
+        if not (np.isfinite(self.negative_weight) and self.negative_weight >= 0):
+            raise QueryError(f"negative weight {self.negative_weight}: expected 0 or more")
 
 
 @dataclass(frozen=True)

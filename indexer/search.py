@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -16,7 +16,7 @@ from .errors import QueryError
 from .faiss_index import Index, open_index
 from .filters import Filter
 from .mapped import DamagedIndexError
-from .prototypes import KIND, assigned
+from .prototypes import assigned, outdated
 from .query import Query, Resolved, keys_of, resolve
 from .schema import COUNTS, KEY
 from .table import EmbeddingTable
@@ -68,6 +68,17 @@ def search(
         resolved, answer = _answer(table, index, query, k, filter, include_query, diversity)
     rows = _fetch(table, answer.best)
     return Hits(rows, str(answer), (*resolved.notes, *notes, *_notes(table, index, answer, rows)))
+
+
+def search_many(
+    table: EmbeddingTable,
+    queries: Sequence[Query],
+    k: int = 20,
+    filter: Filter = Filter(),  # noqa: B008 - frozen
+    include_query: bool = False,
+) -> list[Hits]:
+    """`search` for each of several queries."""
+    return [search(table, query, k, filter, include_query) for query in queries]
 
 
 def _answer(
@@ -135,9 +146,9 @@ def _notes(table: EmbeddingTable, index: Index | None, answer: Answer, rows: pa.
     periods = rows.group_by(list(KEY[2:])).aggregate([]).num_rows
     if periods > 1:
         yield f"the results mix {periods} periods: narrow the dates to compare like with like"
-    sidecar = table.sidecar(KIND)
-    if sidecar is not None and not table.is_current(sidecar):
-        yield "rows changed since the prototypes were fitted: run `skyhex prototypes fit`"
+    stale = outdated(table)
+    if stale is not None:
+        yield stale
     if index is None:
         yield "there is no index, so Parquet was read: run `skyhex index`"
     elif index.missing:

@@ -4,27 +4,24 @@ Anywhere on the line: --quiet (no progress, no news), --debug (show the tracebac
 """
 
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from . import eval_command, import_command, prototype_commands, table_commands, weights_commands
-from .installation import InstallationError, check_faiss
-from .options import (
-    DEFAULT_TABLE,
-    BoxOption,
-    DeviceOption,
-    FormatOption,
-    OutOption,
-    SnapshotOption,
-    TableOption,
-    WeightsOption,
-    day,
+from . import (
+    eval_command,
+    import_command,
+    prototype_commands,
+    search_commands,
+    table_commands,
+    weights_commands,
 )
-from .output import Format, emit
-from .progress import console, say
+from .installation import InstallationError, check_faiss
+from .options import DEFAULT_TABLE, BoxOption, DeviceOption, TableOption, WeightsOption, day
+from .progress import console
 
 app = typer.Typer(
     name="skyhex",
@@ -35,6 +32,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
+app.add_typer(search_commands.app)
 app.add_typer(import_command.app)
 app.add_typer(table_commands.app)
 app.add_typer(prototype_commands.app, name="prototypes")
@@ -93,65 +91,6 @@ def embed(
     )
 
 
-@app.command()
-def search(
-    table: TableOption = DEFAULT_TABLE,
-    cell: Annotated[
-        list[str] | None, typer.Option(help="A cell to look like; repeatable.", metavar="ID")
-    ] = None,
-    lonlat: Annotated[
-        list[str] | None, typer.Option(help="A place to look like; repeatable.", metavar="LON LAT")
-    ] = None,
-    chip: Annotated[list[Path] | None, typer.Option(help="A GeoTIFF to look like.", metavar="TIF")] = None,
-    vector: Annotated[list[Path] | None, typer.Option(help="A .npy or .json vector.", metavar="FILE")] = None,
-    not_cell: Annotated[list[str] | None, typer.Option(help="A cell not to look like.", metavar="ID")] = None,
-    k: Annotated[int, typer.Option("-k", help="How many.")] = 20,
-    bbox: BoxOption = None,
-    within: Annotated[Path | None, typer.Option(help="GeoJSON polygon in lon/lat.", metavar="FILE")] = None,
-    cells: Annotated[
-        str | None,
-        typer.Option(help="Cells, comma-separated; a coarse cell stands for its children.", metavar="IDS"),
-    ] = None,
-    start: Annotated[str | None, typer.Option(help="Periods that end after this day.", metavar="D")] = None,
-    end: Annotated[str | None, typer.Option(help="Periods that begin before this day.", metavar="D")] = None,
-    where: Annotated[str | None, typer.Option(help="SQL over the table's columns.", metavar="SQL")] = None,
-    using: Annotated[str, typer.Option(help="The query's vector: fused, geo, hr, s2 or s1.")] = "fused",
-    against: Annotated[str, typer.Option(help="The rows' vector: fused, geo, hr, s2 or s1.")] = "fused",
-    include_query: Annotated[
-        bool, typer.Option("--include-query", help="Keep the query's own rows.")
-    ] = False,
-    explain: Annotated[bool, typer.Option("--explain", help="Print the plan.")] = False,
-    weights: WeightsOption = "nano",
-    snapshot: SnapshotOption = None,
-    form: FormatOption = Format.table,
-    out: OutOption = None,
-) -> None:
-    """Where else does it look like this?"""
-    from indexer.search import search as search_table
-    from indexer.table import EmbeddingTable
-
-    from .info import provenance
-    from .search_command import QueryWords, RegionWords, build_filter, build_query, for_people
-
-    opened = EmbeddingTable.open(table, snapshot)
-    words = QueryWords(
-        cell or [], lonlat or [], chip or [], vector or [], not_cell or [], using, against, weights
-    )
-    region = RegionWords(bbox=bbox, within=within, cells=cells)
-    hits = search_table(
-        opened,
-        build_query(opened, words),
-        k=k,
-        filter=build_filter(region, start=day(start), end=day(end), where=where),
-        include_query=include_query,
-    )
-    for note in (*hits.notes, *filter(None, [provenance(opened)])):
-        say(f"[yellow]note[/] {note}")
-    if explain:
-        say(f"plan: {hits.plan}")
-    emit(for_people(hits.rows) if form is Format.table else hits.rows, form, out)
-
-
 @app.command("app")
 def app_command(
     table: TableOption = DEFAULT_TABLE,
@@ -191,7 +130,8 @@ def _pairs_joined(argv: list[str]) -> list[str]:
     """`--lonlat LON LAT` as `--lonlat LON,LAT`: Typer knows no option that is both a pair and repeatable."""
     joined: list[str] = []
     for word in argv:
-        if joined[-2:-1] == ["--lonlat"] and "," not in joined[-1]:
+        is_option = re.match(r"-[^\d.]", word)  # but a number may be negative
+        if joined[-2:-1] in (["--lonlat"], ["--not-lonlat"]) and "," not in joined[-1] and not is_option:
             joined[-1] += f",{word}"
         else:
             joined.append(word)

@@ -18,7 +18,7 @@ from .embed_command import Dates, run_embed
 from .info import provenance
 from .output import Format, emit
 from .progress import progress_bar, say
-from .search_command import for_people
+from .readable import readable
 
 IMAGERY = "simulated-imagery"
 
@@ -38,7 +38,7 @@ def run_demo(path: Path) -> None:
     hits = search(table, Query(positives=(Cell(cell),)), k=10)
     name = h3.int_to_str(cell)
     say(f"\nWhere else does it look like [bold]{name}[/]? ({hits.plan})")
-    emit(for_people(hits.rows), Format.table, None)
+    emit(readable(hits.rows), Format.table, None)
     say(f"[yellow]note[/] {provenance(table)}")
     say(next_commands(path, name, time.monotonic() - began))
 

@@ -1,6 +1,6 @@
 """Options that several commands share."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -14,9 +14,13 @@ TableOption = Annotated[
 SnapshotOption = Annotated[
     int | None, typer.Option(help="Read this snapshot instead of the newest.", metavar="N")
 ]
-FormatOption = Annotated[Format, typer.Option("--format", help="What to print.")]
+FormatOption = Annotated[
+    Format, typer.Option("--format", help="table, json, csv, geojson or geoparquet.", metavar="NAME")
+]
 OutOption = Annotated[Path | None, typer.Option("-o", "--out", help="Write to a file.", metavar="FILE")]
-WeightsOption = Annotated[str, typer.Option(help="Name of shipped weights, or a .safetensors file.")]
+WeightsOption = Annotated[
+    str, typer.Option(help="Name of shipped weights, or a .safetensors file.", metavar="NAME")
+]
 DeviceOption = Annotated[str, typer.Option(help="auto takes CUDA where it is; else cpu, cuda, cuda:1.")]
 BoxOption = Annotated[
     tuple[float, float, float, float] | None,
@@ -26,11 +30,7 @@ DEFAULT_TABLE = Path("skyhex-data")
 
 
 def day(text: str | None) -> datetime | None:
-    """Midnight UTC of an ISO date; a usage error for anything else."""
-    if text is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise typer.BadParameter(f"{text!r} is not a date; write 2021-03-01.") from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    """Midnight UTC of an ISO date. Raises `QueryError`."""
+    from indexer.words import moment
+
+    return moment(text)

@@ -16,6 +16,7 @@ import shapely
 from rich.console import Console
 from rich.table import Table
 
+from indexer.cells import parse_cell
 from indexer.errors import QueryError
 
 TERMINAL_ROWS = 200  # a terminal table stops here and says so; the other forms never stop
@@ -35,7 +36,7 @@ def emit(rows: pa.Table, form: Format, out: Path | None) -> None:
     """Write `rows` to stdout, or to `out`.
 
     Raises:
-        QueryError: GeoJSON or GeoParquet of rows without an `h3_cell` column, or GeoParquet to a terminal.
+        QueryError: GeoJSON or GeoParquet of rows without a column of cells, or GeoParquet to a terminal.
     """
     if out is not None:
         out.write_bytes(encode(rows, form))
@@ -51,7 +52,7 @@ def encode(rows: pa.Table, form: Format) -> bytes:
     """The content of a file of `rows`.
 
     Raises:
-        QueryError: GeoJSON or GeoParquet of rows without an `h3_cell` column.
+        QueryError: GeoJSON or GeoParquet of rows without a column of cells.
     """
     if form is not Format.geoparquet:
         return _TEXT[form](rows).encode()
@@ -127,12 +128,15 @@ def _with_geometry(rows: pa.Table) -> pa.Table:
 
 
 def _cells_of(rows: pa.Table) -> list[int]:
-    if "h3_cell" not in rows.column_names:
+    """The cell that each row is drawn as: `h3_cell`, or else the first column of cells, such as a region."""
+    columns = [name for name in ("h3_cell", *rows.column_names) if is_cell_column(name)]
+    found = next((name for name in columns if name in rows.column_names), None)
+    if found is None:
         raise QueryError(
             f"A map form needs the column h3_cell; these rows have {', '.join(rows.column_names)}. "
             "Select h3_cell too, or choose --format csv."
         )
-    return [int(cell) for cell in rows["h3_cell"].to_pylist()]
+    return [parse_cell(cell) for cell in rows[found].to_pylist()]
 
 
 def _to_text(rows: pa.Table) -> str:

@@ -12,6 +12,7 @@ from indexer.errors import QueryError
 from indexer.table import EmbeddingTable
 
 from .search_app.make_table import CELLS, small_table
+from .search_app.test_cli import geotiff
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -45,11 +46,49 @@ def test_a_box_is_searched_not_cut_afterwards(table: EmbeddingTable) -> None:
     assert sorted(hits.rows["h3_cell"].to_pylist()) == inside
 
 
-def test_not_exactly_one_thing_to_look_like_is_an_error(table: EmbeddingTable) -> None:
-    with pytest.raises(QueryError, match="0 of cell"):
-        skyhex.search(table)
-    with pytest.raises(QueryError, match="2 of cell"):
-        skyhex.search(table, cell=CELLS[0], lonlat=(10, 47))
+def test_nothing_or_too_much_to_look_like_is_an_error(table: EmbeddingTable) -> None:
+    for words in ({}, {"not_cell": CELLS[0]}, {"cell": CELLS[0], "query": skyhex.Query(())}):
+        with pytest.raises(QueryError, match="expected something to look like"):
+            skyhex.search(table, **words)
+
+
+def test_several_examples_make_one_query(table: EmbeddingTable) -> None:
+    a, b, c = CELLS[0], CELLS[5], CELLS[9]
+    lat, lon = h3.cell_to_latlng(h3.int_to_str(b))
+    by_words = skyhex.search(table, cell=[a, b], not_lonlat=(lon, lat), negative_weight=0.2, match="any", k=7)
+    positives = (skyhex.Cell(a), skyhex.Cell(b))
+    query = skyhex.Query(positives, (skyhex.LonLat(lon, lat),), match="any", negative_weight=0.2)
+    assert by_words.rows.equals(skyhex.search(table, query=query, k=7).rows)
+    assert not by_words.rows.equals(skyhex.search(table, cell=[a, b], k=7).rows)
+    kept = skyhex.search(table, cell=c, include_query=True, k=1)
+    assert kept.rows["h3_cell"].to_pylist() == [c]
+
+
+def test_conditions_are_a_filter(table: EmbeddingTable) -> None:
+    lat, lon = h3.cell_to_latlng(h3.int_to_str(CELLS[0]))
+    by_words = skyhex.search(table, cell=CELLS[0], near=(lon, lat, 0.5), months=[3], k=99)
+    disc = skyhex.Region.from_point(lon, lat, 500)
+    by_filter = skyhex.search(table, cell=CELLS[0], filter=skyhex.Filter(region=disc, months=(3,)), k=99)
+    assert by_words.rows.equals(by_filter.rows)
+    assert 0 < by_words.rows.num_rows < len(CELLS) - 1
+    with pytest.raises(QueryError, match="both a filter and near"):
+        skyhex.search(table, cell=CELLS[0], filter=skyhex.Filter(), near=(lon, lat, 1))
+    with pytest.raises(TypeError, match="no condition nearby"):
+        skyhex.search(table, cell=CELLS[0], nearby=(lon, lat, 1))
+
+
+def test_many_queries_are_their_singles(table: EmbeddingTable) -> None:
+    queries = [skyhex.Query((skyhex.Cell(cell),)) for cell in CELLS[:3]]
+    found = skyhex.search_many(table.path, queries, k=4, where="n_s1 = 2").rows
+    assert found["query"].to_pylist() == [name for name in "123" for _ in range(4)]
+    for i, query in enumerate(queries):
+        alone = skyhex.search(table, query=query, k=4).rows
+        assert found.slice(4 * i, 4).drop_columns("query").equals(alone)
+
+
+def test_a_chip_needs_the_tables_own_weights(table: EmbeddingTable, tmp_path: Path) -> None:
+    with pytest.raises(QueryError, match="name the table's weights"):
+        skyhex.search(table, chip=geotiff(tmp_path / "chip.tif", crs="EPSG:32632"))
 
 
 def test_sql_counts_the_rows(table: EmbeddingTable) -> None:

@@ -2,9 +2,12 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from indexer.compare import changes, outliers
 from indexer.errors import QueryError, TableError
@@ -12,9 +15,11 @@ from indexer.filters import Filter, Region
 from indexer.prototypes import fit_prototypes, read_assignments
 from indexer.schema import to_matrix
 from indexer.table import EmbeddingTable
+from indexer.words import filter_of, period_of
 
 from .random_rows import MODEL
-from .small_tables import lon_lat, place_table, whole
+from .reference import PREDICATES, Key, Reference, varied_table
+from .small_tables import keys, lon_lat, place_table, whole
 
 
 def year(number: int) -> Filter:
@@ -51,7 +56,8 @@ def test_changes_are_those_of_a_plain_loop(
 
 def test_changes_in_a_region(tmp_path: Path) -> None:
     table = place_table(tmp_path, n=80)
-    found = changes(table, year(2023), year(2024), 1000, region=Region.from_bbox(5, 45, 6.5, 48))
+    west = Filter(region=Region.from_bbox(5, 45, 6.5, 48))
+    found = changes(table, year(2023), year(2024), 1000, filter=west)
     lon, lat = lon_lat(whole(table))
     assert len(found) == ((lon >= 5) & (lon <= 6.5) & (lat >= 45)).sum() / 2
     assert found["lon"].to_numpy().max() <= 6.5
@@ -71,7 +77,7 @@ def test_outliers_are_the_least_alike(tmp_path: Path) -> None:
     table = EmbeddingTable.open(tmp_path)
     similarity = np.sort(read_assignments(table)["prototype_similarity"].to_numpy())
     np.testing.assert_array_equal(outliers(table, 7)["prototype_similarity"], similarity[:7])
-    inside = outliers(table, 1000, region=Region.from_bbox(5, 45, 6.5, 48))
+    inside = outliers(table, 1000, Filter(region=Region.from_bbox(5, 45, 6.5, 48)))
     assert 0 < len(inside) < len(similarity)
     assert inside["lon"].to_numpy().max() <= 6.5
 
@@ -86,3 +92,79 @@ def test_what_cannot_be_asked(tmp_path: Path) -> None:
         outliers(table, 0)
     with pytest.raises(TableError, match="prototypes"):
         outliers(table)
+
+
+@pytest.fixture(scope="module")
+def varied(tmp_path_factory: pytest.TempPathFactory) -> tuple[EmbeddingTable, Reference]:
+    table = varied_table(tmp_path_factory.mktemp("varied"), seed=4)
+    return table, Reference(table)
+
+
+places = st.sampled_from(
+    [
+        {},
+        {"bbox": (5.0, 44.0, 6.5, 48.5)},
+        {"bbox": (5.0, 44.0, 6.5, 48.5), "footprint": True},
+        {"near": (6.5, 46.5, 120.0), "bbox": (6.0, 44.0, 9.0, 48.5)},
+    ]
+)
+rows_held = st.fixed_dictionaries(
+    {},
+    optional={
+        "months": st.lists(st.integers(1, 12), min_size=3, max_size=6),
+        "modalities": st.sampled_from([["s1"], ["s2", "hr"]]),
+        "where": st.sampled_from([*PREDICATES]),
+    },
+)
+conditions = st.tuples(places, rows_held).map(lambda pair: pair[0] | pair[1])
+years = st.integers(2022, 2025)
+
+
+@given(years, years, conditions, st.integers(1, 100), st.sampled_from(["embedding", "embedding_s1"]))
+@settings(max_examples=40, deadline=None)
+def test_changes_hold_their_conditions(
+    varied: tuple[EmbeddingTable, Reference],
+    first: int,
+    second: int,
+    words: dict[str, Any],
+    k: int,
+    column: str,
+) -> None:
+    table, slow = varied
+    allowed = slow.matching(words)
+    sides_of: dict[tuple[object, ...], list[dict[Key, Any]]] = {}
+    for side, number in enumerate((first, second)):
+        period = {"start": datetime(number, 1, 1), "end": datetime(number + 1, 1, 1)}
+        for key in allowed & slow.matching(period):
+            if column in slow.rows[key]:
+                sides_of.setdefault(key[:2], [{}, {}])[side][key] = slow.rows[key][column]
+    expected = {}
+    for place, sides in sides_of.items():
+        if all(sides):
+            old, new = (max(side, key=lambda key: key[2:]) for side in sides)
+            if old != new:
+                expected[place] = 1 - sides[0][old] @ sides[1][new]
+    periods = (period_of(first), period_of(second))
+    found = changes(table, *periods, k, filter=filter_of(**words), column=column)
+    got = [*zip(found["h3_cell"].to_pylist(), found["sample_id"].to_pylist(), strict=True)]
+    best = sorted(expected.values(), reverse=True)[:k]
+    assert len(set(got)) == len(got) == len(best)
+    np.testing.assert_allclose(found["change"].to_numpy(), best, atol=3e-3)
+    np.testing.assert_allclose([expected[place] for place in got], best, atol=3e-3)
+
+
+@given(conditions, st.none() | years, st.integers(1, 150))
+@settings(max_examples=30, deadline=None)
+def test_outliers_hold_their_conditions(
+    varied: tuple[EmbeddingTable, Reference], words: dict[str, Any], year_: int | None, k: int
+) -> None:
+    table, slow = varied
+    if year_ is not None:
+        words = words | {"start": datetime(year_, 1, 1), "end": datetime(year_ + 1, 1, 1)}
+    given_ = read_assignments(table)
+    fitted = dict(zip(keys(given_), given_["prototype_similarity"].to_pylist(), strict=True))
+    allowed = {key: fitted[key] for key in slow.matching(words) if key in fitted}
+    found = outliers(table, k, filter_of(**words))
+    assert found["prototype_similarity"].to_pylist() == sorted(allowed.values())[:k]
+    assert set(keys(found)) <= set(allowed)
+    assert found["rank"].to_pylist() == list(range(1, len(found) + 1))

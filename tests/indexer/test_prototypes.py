@@ -10,7 +10,7 @@ import pytest
 
 from indexer import cells, parts, prototypes, region_rows
 from indexer.errors import QueryError, TableError
-from indexer.prototypes import cells_of_prototype, drift, fit_prototypes, read_prototypes
+from indexer.prototypes import cells_of_prototype, fit_prototypes, read_prototypes
 from indexer.schema import to_matrix
 from indexer.table import EmbeddingTable
 
@@ -143,16 +143,6 @@ def test_a_region_larger_than_the_sample_is_fitted_on_a_sample(
         info.rows == found.n_rows.sum() == 2 * len(np.unique(whole(EmbeddingTable.open(tmp_path))["h3_cell"]))
     )
     assert info.prototypes == len(found.vectors) >= 2
-
-
-def test_drift_is_none_to_itself_and_some_to_another_fit(table: EmbeddingTable, tmp_path: Path) -> None:
-    found = read_prototypes(table)
-    np.testing.assert_allclose(drift(found, found)["mean_cosine"].to_numpy(), 1, rtol=1e-5)
-    other = place_table(tmp_path, n=400, seed=5)
-    fit_prototypes(other, region_resolution=RESOLUTION, per_region=6)
-    moved = drift(found, read_prototypes(EmbeddingTable.open(tmp_path)))
-    assert len(moved) > 0
-    assert (moved["mean_cosine"].to_numpy() < 0.999).all()
 
 
 def test_what_cannot_be_is_refused(tmp_path: Path) -> None:

@@ -255,3 +255,5 @@ def test_a_dry_run_counts_and_writes_nothing(
 def test_pairs_may_be_repeated() -> None:
     joined = cli._pairs_joined(["search", "--lonlat", "-1.5", "2", "--lonlat", "3", "-4", "-k", "5"])
     assert joined == ["search", "--lonlat", "-1.5,2", "--lonlat", "3,-4", "-k", "5"]
+    joined = cli._pairs_joined(["search", "--not-lonlat", "-.5", "-2", "--lonlat", "3", "-k", "5"])
+    assert joined == ["search", "--not-lonlat", "-.5,-2", "--lonlat", "3", "-k", "5"]

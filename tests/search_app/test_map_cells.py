@@ -2,7 +2,7 @@
 
 import h3
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from search_app.map_cells import MapCells, coarsen, extent_of, find_areas, group_by_cell, middle
@@ -39,6 +39,7 @@ def test_an_empty_table_has_no_cells() -> None:
 
 
 @given(st.integers(1, 200))
+@settings(deadline=None)
 def test_coarser_cells_are_few_enough_and_lose_no_row_and_no_best(max_drawn: int) -> None:
     cells = map_cells(ALPS)
     coarse = coarsen(cells, max_drawn)

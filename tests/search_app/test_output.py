@@ -58,6 +58,19 @@ def test_geoparquet_names_its_geometry(tmp_path: Path) -> None:
     assert shapely.from_wkb(table["geometry"][0].as_py()).equals(hexagon(CELL))
 
 
+def test_rows_without_a_cell_are_drawn_as_their_region(tmp_path: Path) -> None:
+    region = h3.str_to_int(h3.cell_to_parent(h3.int_to_str(CELL), 4))
+    rows = pa.table({"prototype": [3], "region_cell": pa.array([region], pa.uint64())})
+    emit(rows, Format.geojson, tmp_path / "r.geojson")
+    feature = json.loads((tmp_path / "r.geojson").read_text())["features"][0]
+    assert shapely.geometry.shape(feature["geometry"]).equals(hexagon(region))
+    emit(ROWS.append_column("region_cell", [[region, region]]), Format.geojson, tmp_path / "r.geojson")
+    feature = json.loads((tmp_path / "r.geojson").read_text())["features"][0]
+    assert shapely.geometry.shape(feature["geometry"]).equals(hexagon(CELL))
+    with pytest.raises(QueryError, match="None is not an H3 cell"):
+        emit(pa.table({"region_cell": pa.array([None], pa.uint64())}), Format.geojson, tmp_path / "n.geojson")
+
+
 def test_a_map_form_without_cells_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(QueryError, match="Select h3_cell too"):
         emit(pa.table({"n": [1]}), Format.geojson, tmp_path / "r.geojson")
