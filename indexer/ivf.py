@@ -7,10 +7,12 @@ candidates; their order comes from the exact vectors, see `vectors.nearest`.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,7 @@ Progress = Callable[[int, int], None]
 CHUNK_ROWS = 65_536  # decoded to float32 at a time
 SAMPLES_PER_LIST = 50
 TRAINING_BYTES = 1 << 28  # of float32 vectors, at most
+ONE_BY_ONE = 10  # FAISS's way for a query at a time, measured to be the fastest for one and for many
 SHORTEST_LIST = 64  # rows a list holds on average, at least
 
 
@@ -37,15 +40,72 @@ class Ivf:
     rows: int
     lists: int
 
+    def __post_init__(self) -> None:
+        in_lists: Any = faiss.downcast_index(faiss.extract_index_ivf(self.index))
+        in_lists.implem = ONE_BY_ONE
+
     def candidates(self, query: Similarities, rows: RowRanges, count: int, probes: int) -> Rows:
-        """Up to `count` rows of a range set, in order of row, that may be the most like a query (d,)."""
-        selector, _kept = _selector(rows, self.rows)
-        in_lists = faiss.SearchParametersIVF(nprobe=min(probes, self.lists), sel=selector)  # type: ignore[call-arg]
-        parameters = faiss.SearchParametersPreTransform(index_params=in_lists)  # type: ignore[call-arg]
-        count = min(count, rows.count)
+        """Up to `count` rows of a range set that by their codes may be the most like a query (d,)."""
+        probes = min(probes, self.lists)
+        parameters = _unfiltered(probes) if rows.count == self.rows else _parameters(probes, rows)
         with _one_thread():
-            _, found = self.index.search(np.asarray(query[None], np.float32), count, params=parameters)
-        return np.unique(found[found >= 0])
+            _, found = self.index.search(query[None], min(count, rows.count), params=parameters)
+        return np.asarray(found[found >= 0] if found[0, -1] < 0 else found[0])
+
+    def near(self, query: Similarities, rows: RowRanges, enough: int, probes: int) -> Rows:
+        """All rows of a range set in the lists nearest to a query (d,).
+
+        In `probes` lists, or in twice as many, and so on, until `enough` rows of the set are found: a region
+        far from the query has few rows in the lists near it.
+        """
+        found, missing = [], min(enough, rows.count)
+        for lists in self._outwards(query, min(probes, self.lists)):
+            found.append(self._in_lists(lists, rows))
+            missing -= len(found[-1])
+            if missing <= 0:
+                break
+        return np.concatenate(found)
+
+    def _outwards(self, query: Similarities, probes: int) -> Iterator[Rows]:
+        """All lists from the nearest on: first `probes`, then as many more, then twice as many more."""
+        rotated = self._rotation.apply(query[None])
+        ranked = np.empty(0, np.int64)
+        start, stop = 0, probes
+        while start < self.lists:
+            if stop > len(ranked):
+                _, lists = self._coarse.search(rotated, min(4 * stop, self.lists))
+                ranked = np.r_[ranked, lists[0][~np.isin(lists[0], ranked)]] if start else lists[0]
+            yield ranked[start:stop]
+            start, stop = stop, min(2 * stop, self.lists)
+
+    def _in_lists(self, lists: Rows, rows: RowRanges) -> Rows:
+        members, starts = self._members
+        if len(rows.starts) == 1:  # in each list a run of members
+            ends = members.searchsorted((lists << 32) + [rows.starts, rows.stops])
+            return members[RowRanges(*ends).rows()] & 0xFFFFFFFF
+        bounds = zip(starts[lists].tolist(), starts[lists + 1].tolist(), strict=True)
+        found = np.concatenate([members[start:stop] for start, stop in bounds]) & 0xFFFFFFFF
+        return found[rows.holds(found)]
+
+    @cached_property
+    def _members(self) -> tuple[Rows, Rows]:
+        """List << 32 | row of every row, ascending: (rows,); where each list starts: (lists + 1,)."""
+        lists: Any = faiss.extract_index_ivf(self.index).invlists
+        starts = np.cumsum([0, *(lists.list_size(number) for number in range(self.lists))])
+        members = np.empty(self.rows, np.int64)
+        for number, (start, stop) in enumerate(itertools.pairwise(starts.tolist())):
+            if stop > start:
+                ids = faiss.rev_swig_ptr(lists.get_ids(number), stop - start)
+                np.add(ids, number << 32, out=members[start:stop])
+        return members, starts
+
+    @cached_property
+    def _rotation(self) -> Any:
+        return faiss.downcast_VectorTransform(self.index.chain.at(0))
+
+    @cached_property
+    def _coarse(self) -> Any:
+        return faiss.downcast_index(faiss.extract_index_ivf(self.index).quantizer)
 
     def write(self, path: Path) -> str:
         """Write the file and return its SHA-256."""
@@ -75,8 +135,8 @@ def train(matrix: Matrix, progress: Progress | None = None) -> Ivf:
 
 
 def list_count(rows: int) -> int:
-    """Lists for so many rows: the power of two nearest to 4 sqrt(n)."""
-    return 1 << round(math.log2(max(min(4 * math.sqrt(rows), rows / SHORTEST_LIST), 1)))
+    """Lists for so many rows: the power of two nearest to 2 sqrt(n)."""
+    return 1 << round(math.log2(max(min(2 * math.sqrt(rows), rows / SHORTEST_LIST), 1)))
 
 
 def read(path: Path, sha256: str, rows: int, dimension: int) -> Ivf:
@@ -109,14 +169,17 @@ def _one_thread() -> Iterator[None]:
         faiss.omp_set_num_threads(threads)
 
 
-def _selector(rows: RowRanges, row_count: int) -> tuple[Any, Any]:
-    """FAISS's selector of a range set, and the memory it looks at, which must outlive it."""
-    if rows.count == row_count:
-        return None, None
-    if len(rows.starts) == 1:
-        return faiss.IDSelectorRange(int(rows.starts[0]), int(rows.stops[0])), None
-    bits = np.packbits(rows.mask(row_count), bitorder="little")
-    return faiss.IDSelectorBitmap(bits), bits  # type: ignore[call-arg, arg-type]
+def _parameters(probes: int, rows: RowRanges | None) -> Any:
+    """FAISS's parameters of a search among rows, or all."""
+    selector = None if rows is None else faiss.IDSelectorBitmap(rows.bits)  # type: ignore[call-arg, arg-type]
+    in_lists = faiss.SearchParametersIVF(nprobe=probes, sel=selector)  # type: ignore[call-arg]
+    return faiss.SearchParametersPreTransform(index_params=in_lists)  # type: ignore[call-arg]
+
+
+@lru_cache(maxsize=64)
+def _unfiltered(probes: int) -> Any:
+    """The same for all rows, kept: making them takes as long as looking into a few lists."""
+    return _parameters(probes, None)
 
 
 def _decoded(matrix: Matrix) -> Similarities:

@@ -5,8 +5,9 @@ Similarity is the inner product. A table's vectors have norm 1, so it is the cos
 
 from __future__ import annotations
 
+import itertools
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +21,6 @@ from .row_ranges import Mask, RowRanges, Rows
 Matrix = NDArray[np.float16]
 Similarities = NDArray[np.float32]
 
-SHORTEST_SCAN = 256  # rows: shorter ranges are gathered into one block before they are scanned
 GATHERED_BYTES = 1 << 19  # gathered at a time: they stay in the processor's cache until they are scanned
 
 
@@ -47,6 +47,11 @@ class Vectors:
         self.matrix.check(rows.starts, rows.stops)
         return nearest(self.matrix.unchecked, rows, query, k)
 
+    def nearest_of(self, rows: Rows, query: Similarities, k: int) -> tuple[Similarities, Rows]:
+        """See `nearest_of`. Raises `DamagedIndexError`."""
+        self.matrix.check(rows, rows + 1)
+        return nearest_of(self.matrix.unchecked, rows, query, k)
+
 
 def has_direction(matrix: Matrix) -> Mask:
     """Which vectors (n, d) are neither null, zero nor without a finite length: (n,)."""
@@ -59,27 +64,36 @@ def nearest(matrix: Matrix, rows: RowRanges, query: Similarities, k: int) -> tup
 
     One thread, one pass over the memory of those rows. Rows that are not finite are never returned.
     """
-    dimension = matrix.shape[1]
-    assert query.shape == (dimension,), (query.shape, dimension)
-    k = min(k, rows.count)
+    if len(rows.starts) == 1:
+        return _best(_pieces(matrix, rows), query, min(k, rows.count))
+    long, scattered = rows.pieces
+    blocks = itertools.chain(_pieces(matrix, long), _gathered(matrix, scattered))
+    return _best(blocks, query, min(k, rows.count))
+
+
+def nearest_of(matrix: Matrix, rows: Rows, query: Similarities, k: int) -> tuple[Similarities, Rows]:
+    """`nearest` among distinct rows (m,), in any order."""
+    return _best(_gathered(matrix, np.sort(rows)), query, min(k, len(rows)))
+
+
+def _best(blocks: Iterable[tuple[Matrix, Rows]], query: Similarities, k: int) -> tuple[Similarities, Rows]:
+    """The k best rows of blocks, each with its row numbers."""
+    best, best_rows = np.empty(k, np.float32), np.empty(k, np.int64)  # a heap that all blocks share
     if k == 0:
-        return np.empty(0, np.float32), np.empty(0, np.int64)
-    scanner = _scanners.of(dimension)
+        return best, best_rows
+    best.fill(-np.inf)
+    best_rows.fill(-1)
+    scanner = _scanners.of(len(query))
     contiguous_query = np.ascontiguousarray(query, np.float32)
     scanner.set_query(faiss.swig_ptr(contiguous_query))
-    best = np.full(k, -np.inf, np.float32)  # a heap that all blocks share
-    best_rows = np.full(k, -1, np.int64)
-    for block, block_rows in _blocks(matrix, rows):
-        scanner.scan_codes(
-            len(block),
-            faiss.swig_ptr(block.view(np.uint8).reshape(-1)),
-            faiss.swig_ptr(block_rows),
-            faiss.swig_ptr(best),
-            faiss.swig_ptr(best_rows),
-            k,
-        )
+    heap = faiss.swig_ptr(best), faiss.swig_ptr(best_rows)
+    for block, block_rows in blocks:
+        assert block.shape[1:] == query.shape, (block.shape, query.shape)
+        codes = block.view(np.uint8).reshape(-1)
+        scanner.scan_codes(len(block), faiss.swig_ptr(codes), faiss.swig_ptr(block_rows), *heap, k)
     order = np.lexsort((best_rows, -best))
-    order = order[best_rows[order] >= 0]
+    if best_rows[order[-1]] < 0:  # rows that are not finite were not taken
+        order = order[best_rows[order] >= 0]
     return best[order], best_rows[order]
 
 
@@ -103,13 +117,15 @@ class _Scanners(threading.local):
 _scanners = _Scanners()
 
 
-def _blocks(matrix: Matrix, rows: RowRanges) -> Iterator[tuple[Matrix, Rows]]:
-    """The rows as contiguous pieces of memory, each with its row numbers."""
-    long, short = rows.split(SHORTEST_SCAN)
-    for start, stop in zip(long.starts.tolist(), long.stops.tolist(), strict=True):
+def _pieces(matrix: Matrix, rows: RowRanges) -> Iterator[tuple[Matrix, Rows]]:
+    """Each range as it lies in memory, with its row numbers."""
+    for start, stop in zip(rows.starts.tolist(), rows.stops.tolist(), strict=True):
         yield matrix[start:stop], np.arange(start, stop)
-    scattered = short.rows()
+
+
+def _gathered(matrix: Matrix, rows: Rows) -> Iterator[tuple[Matrix, Rows]]:
+    """Scattered rows, copied together, with their numbers."""
     step = max(GATHERED_BYTES // (2 * matrix.shape[1]), 1)
-    for first in range(0, len(scattered), step):
-        gathered = scattered[first : first + step]
-        yield np.take(matrix, gathered, axis=0), gathered
+    for first in range(0, len(rows), step):
+        some = rows[first : first + step]
+        yield matrix[some], some
