@@ -143,7 +143,8 @@ def _fetch(table: EmbeddingTable, best: Best) -> pa.Table:
 def _notes(table: EmbeddingTable, index: Index | None, answer: Answer, rows: pa.Table) -> Iterator[str]:
     if answer.matching == 0:
         yield "no row matches the filter"
-    periods = rows.group_by(list(KEY[2:])).aggregate([]).num_rows
+    starts_us, ends_us = (rows[name].cast(pa.int64()).to_numpy() for name in KEY[2:])
+    periods = len(set(zip(starts_us.tolist(), ends_us.tolist(), strict=True)))
     if periods > 1:
         yield f"the results mix {periods} periods: narrow the dates to compare like with like"
     sidecar = table.sidecar(KIND)

@@ -157,7 +157,7 @@ class EmbeddingTable:
         """What an interrupted job need not do again."""
         return frozenset(self.manifest.input_keys)
 
-    @property
+    @cached_property
     def schema(self) -> pa.Schema:
         """The columns, in order."""
         return table_schema(self.dimension, self.manifest.optional)

@@ -195,6 +195,8 @@ def test_take_gives_rows_in_the_order_asked(tmp_path: Path, monkeypatch: pytest.
     expected = rows.select(["sample_id", "embedding"]).take(asked)
     assert taken["sample_id"].to_pylist() == expected["sample_id"].to_pylist()
     np.testing.assert_array_equal(to_matrix(taken["embedding"]), to_matrix(expected["embedding"]))
+    narrow = [name for name in table.schema.names if name not in parts.WIDE]
+    assert table.take(file_ids, asked - offsets[file_ids], narrow).equals(rows.select(narrow).take(asked))
     assert table.take([], [], ["sample_id"]).num_rows == 0
 
 
