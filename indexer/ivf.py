@@ -44,13 +44,17 @@ class Ivf:
         in_lists: Any = faiss.downcast_index(faiss.extract_index_ivf(self.index))
         in_lists.implem = ONE_BY_ONE
 
-    def candidates(self, query: Similarities, rows: RowRanges, count: int, probes: int) -> Rows:
-        """Up to `count` rows of a range set that by their codes may be the most like a query (d,)."""
-        probes = min(probes, self.lists)
+    def candidates(self, queries: Similarities, rows: RowRanges, count: int, probes: int) -> Rows:
+        """Rows of a range set that by their codes may be the most like queries (q, d).
+
+        Returns (q, min(count, rows.count)), -1 at the end where there are fewer.
+        """
+        probes, count = min(probes, self.lists), min(count, rows.count)
         parameters = _unfiltered(probes) if rows.count == self.rows else _parameters(probes, rows)
+        if len(queries) > 1:
+            return np.asarray(self.index.search(queries, count, params=parameters)[1])
         with _one_thread():
-            _, found = self.index.search(query[None], min(count, rows.count), params=parameters)
-        return np.asarray(found[found >= 0] if found[0, -1] < 0 else found[0])
+            return np.asarray(self.index.search(queries, count, params=parameters)[1])
 
     def near(self, query: Similarities, rows: RowRanges, enough: int, probes: int) -> Rows:
         """All rows of a range set in the lists nearest to a query (d,).

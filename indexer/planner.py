@@ -117,13 +117,35 @@ def run(
     plan: Plan, vectors: Vectors, inverted: Ivf | None, rows: RowRanges, query: Similarities, k: int
 ) -> tuple[Similarities, Rows]:
     """Carry a plan out: similarities and rows, best first, min(k, rows.count) of them whatever the plan."""
-    if plan.probes and inverted is not None:
-        if plan.enough:
-            found = inverted.near(query, rows, plan.enough, plan.probes)
-        else:
-            found = inverted.candidates(query, rows, plan.candidates, plan.probes)
-        if len(found) >= min(k, rows.count):
-            return vectors.nearest_of(found, query, k)
+    if plan.probes == 0 or inverted is None:
+        return vectors.nearest(rows, query, k)
+    if plan.enough:
+        found = inverted.near(query, rows, plan.enough, plan.probes)
+    else:
+        (found,) = inverted.candidates(query[None], rows, plan.candidates, plan.probes)
+    return _refined(vectors, rows, found, query, k)
+
+
+def run_many(
+    plan: Plan, vectors: Vectors, inverted: Ivf | None, rows: RowRanges, queries: Similarities, k: int
+) -> list[tuple[Similarities, Rows]]:
+    """`run` for each query (q, d), on all threads where that pays."""
+    if plan.probes == 0 or inverted is None:
+        return vectors.nearest_many(rows, queries, k)
+    if plan.enough or len(queries) == 1:
+        return [run(plan, vectors, inverted, rows, query, k) for query in queries]
+    found = inverted.candidates(queries, rows, plan.candidates, plan.probes)
+    return [_refined(vectors, rows, some, query, k) for some, query in zip(found, queries, strict=True)]
+
+
+def _refined(
+    vectors: Vectors, rows: RowRanges, found: Rows, query: Similarities, k: int
+) -> tuple[Similarities, Rows]:
+    """The best of what was found, and of all rows where that is too few; -1 at the end is nothing."""
+    if len(found) and found[-1] < 0:
+        found = found[found >= 0]
+    if len(found) >= min(k, rows.count):
+        return vectors.nearest_of(found, query, k)
     return vectors.nearest(rows, query, k)
 
 

@@ -21,6 +21,9 @@ from .row_ranges import Mask, RowRanges, Rows
 Matrix = NDArray[np.float16]
 Similarities = NDArray[np.float32]
 
+PIECE_ROWS = 8_192  # scanned at a time
+FEWEST_TOGETHER = 4  # queries, and rows: for fewer, one after the other is as fast
+MOST_TOGETHER = 1_000  # hits: merging more costs more than scanning
 GATHERED_BYTES = 1 << 19  # gathered at a time: they stay in the processor's cache until they are scanned
 
 
@@ -47,6 +50,11 @@ class Vectors:
         self.matrix.check(rows.starts, rows.stops)
         return nearest(self.matrix.unchecked, rows, query, k)
 
+    def nearest_many(self, rows: RowRanges, queries: Similarities, k: int) -> list[tuple[Similarities, Rows]]:
+        """See `nearest_many`. Raises `DamagedIndexError`."""
+        self.matrix.check(rows.starts, rows.stops)
+        return nearest_many(self.matrix.unchecked, rows, queries, k)
+
     def nearest_of(self, rows: Rows, query: Similarities, k: int) -> tuple[Similarities, Rows]:
         """See `nearest_of`. Raises `DamagedIndexError`."""
         self.matrix.check(rows, rows + 1)
@@ -64,11 +72,24 @@ def nearest(matrix: Matrix, rows: RowRanges, query: Similarities, k: int) -> tup
 
     One thread, one pass over the memory of those rows. Rows that are not finite are never returned.
     """
-    if len(rows.starts) == 1:
-        return _best(_pieces(matrix, rows), query, min(k, rows.count))
-    long, scattered = rows.pieces
-    blocks = itertools.chain(_pieces(matrix, long), _gathered(matrix, scattered))
-    return _best(blocks, query, min(k, rows.count))
+    return _best(_blocks(matrix, rows), query, min(k, rows.count))
+
+
+def nearest_many(
+    matrix: Matrix, rows: RowRanges, queries: Similarities, k: int
+) -> list[tuple[Similarities, Rows]]:
+    """`nearest` for each query (q, d): one pass and a product of matrices, on all threads."""
+    k = min(k, rows.count)
+    if min(len(queries), rows.count) < FEWEST_TOGETHER or k > MOST_TOGETHER:
+        return [nearest(matrix, rows, query, k) for query in queries]
+    heap = faiss.ResultHeap(len(queries), k, keep_max=True)
+    for block, block_rows in _blocks(matrix, rows):
+        similarity, found = faiss.knn(
+            queries, block.astype(np.float32), min(k, len(block)), faiss.METRIC_INNER_PRODUCT
+        )
+        heap.add_result(similarity, np.where(found < 0, -1, block_rows[found]))
+    heap.finalize()
+    return [_in_order(*found) for found in zip(heap.D, heap.I, strict=True)]
 
 
 def nearest_of(matrix: Matrix, rows: Rows, query: Similarities, k: int) -> tuple[Similarities, Rows]:
@@ -91,6 +112,11 @@ def _best(blocks: Iterable[tuple[Matrix, Rows]], query: Similarities, k: int) ->
         assert block.shape[1:] == query.shape, (block.shape, query.shape)
         codes = block.view(np.uint8).reshape(-1)
         scanner.scan_codes(len(block), faiss.swig_ptr(codes), faiss.swig_ptr(block_rows), *heap, k)
+    return _in_order(best, best_rows)
+
+
+def _in_order(best: Similarities, best_rows: Rows) -> tuple[Similarities, Rows]:
+    """The most alike first; of equal ones the first row."""
     order = np.lexsort((best_rows, -best))
     if best_rows[order[-1]] < 0:  # rows that are not finite were not taken
         order = order[best_rows[order] >= 0]
@@ -117,10 +143,20 @@ class _Scanners(threading.local):
 _scanners = _Scanners()
 
 
+def _blocks(matrix: Matrix, rows: RowRanges) -> Iterator[tuple[Matrix, Rows]]:
+    """Rows as pieces of memory, each with its row numbers."""
+    if len(rows.starts) == 1:
+        return _pieces(matrix, rows)
+    long, scattered = rows.pieces
+    return itertools.chain(_pieces(matrix, long), _gathered(matrix, scattered))
+
+
 def _pieces(matrix: Matrix, rows: RowRanges) -> Iterator[tuple[Matrix, Rows]]:
-    """Each range as it lies in memory, with its row numbers."""
+    """The ranges as they lie in memory."""
     for start, stop in zip(rows.starts.tolist(), rows.stops.tolist(), strict=True):
-        yield matrix[start:stop], np.arange(start, stop)
+        for first in range(start, stop, PIECE_ROWS):
+            last = min(first + PIECE_ROWS, stop)
+            yield matrix[first:last], np.arange(first, last)
 
 
 def _gathered(matrix: Matrix, rows: Rows) -> Iterator[tuple[Matrix, Rows]]:

@@ -211,6 +211,21 @@ def test_the_inverted_file_finds_what_exact_search_finds(
     assert recall(clustered, inverted, Plan(512, candidates=600), some_rows(kind, share)) >= 0.99
 
 
+@pytest.mark.parametrize("plan", [planner.EXACT, Plan(20, enough=300), Plan(16, candidates=60)], ids=str)
+@pytest.mark.parametrize("share", [0.0001, 0.2, 1.0])
+def test_many_queries_are_answered_as_one_by_one(
+    clustered: np.ndarray, inverted: Ivf, plan: Plan, share: float
+) -> None:
+    held, rows = Vectors.of(clustered), some_rows("random", share)
+    queries = clustered[500:ROWS:20011].astype(np.float32)
+    together = planner.run_many(plan, held, inverted, rows, queries, 20)
+    assert len(together) == len(queries)
+    for query, (similarity, found) in zip(queries, together, strict=True):
+        alone, rows_alone = planner.run(plan, held, inverted, rows, query, 20)
+        np.testing.assert_allclose(similarity, alone, atol=1e-5)
+        assert len(np.intersect1d(found, rows_alone)) >= len(found) - 2, "but for equal ones"
+
+
 def test_fewer_candidates_than_asked_for_means_exact(clustered: np.ndarray, inverted: Ivf) -> None:
     assert recall(clustered, inverted, Plan(1, candidates=5), some_rows("random", 0.001), k=50) == 1.0
 
@@ -237,9 +252,9 @@ def test_an_inverted_file_is_read_back_and_checked(
     path = tmp_path / "embedding.faiss"
     digest = inverted.write(path)
     again = ivf.read(path, digest, ROWS, DIMENSION)
-    query, everything = clustered[500].astype(np.float32), RowRanges.all_of(ROWS)
+    queries, everything = clustered[500:503].astype(np.float32), RowRanges.all_of(ROWS)
     np.testing.assert_array_equal(
-        again.candidates(query, everything, 100, 16), inverted.candidates(query, everything, 100, 16)
+        again.candidates(queries, everything, 100, 16), inverted.candidates(queries, everything, 100, 16)
     )
     for rows, dimension in ((ROWS + 1, DIMENSION), (ROWS, DIMENSION + 1)):
         with pytest.raises(DamagedIndexError, match="is not an index of"):
