@@ -23,7 +23,8 @@ Similarities = NDArray[np.float32]
 
 PIECE_ROWS = 8_192  # scanned at a time
 FEWEST_TOGETHER = 4  # queries, and rows: for fewer, one after the other is as fast
-MOST_TOGETHER = 1_000  # hits: merging more costs more than scanning
+MOST_QUERIES = 256  # at a time
+MOST_TOGETHER = 1_000  # hits: sorting more out costs more than scanning
 GATHERED_BYTES = 1 << 19  # gathered at a time: they stay in the processor's cache until they are scanned
 
 
@@ -82,14 +83,25 @@ def nearest_many(
     k = min(k, rows.count)
     if min(len(queries), rows.count) < FEWEST_TOGETHER or k > MOST_TOGETHER:
         return [nearest(matrix, rows, query, k) for query in queries]
-    heap = faiss.ResultHeap(len(queries), k, keep_max=True)
-    for block, block_rows in _blocks(matrix, rows):
-        similarity, found = faiss.knn(
-            queries, block.astype(np.float32), min(k, len(block)), faiss.METRIC_INNER_PRODUCT
-        )
-        heap.add_result(similarity, np.where(found < 0, -1, block_rows[found]))
-    heap.finalize()
-    return [_in_order(*found) for found in zip(heap.D, heap.I, strict=True)]
+    parts = (queries[first : first + MOST_QUERIES] for first in range(0, len(queries), MOST_QUERIES))
+    return [answer for part in parts for answer in _best_of_many(_blocks(matrix, rows), part, k)]
+
+
+def _best_of_many(
+    blocks: Iterable[tuple[Matrix, Rows]], queries: Similarities, k: int
+) -> list[tuple[Similarities, Rows]]:
+    best = np.full((len(queries), k), -np.inf, np.float32)
+    best_rows = np.full((len(queries), k), -1)
+    for block, block_rows in blocks:
+        similarity = queries @ block.astype(np.float32).T
+        similarity[np.isnan(similarity)] = -np.inf
+        both = np.concatenate([best, similarity], axis=1)
+        top = np.argpartition(both, -k, axis=1)[:, -k:]
+        best = np.take_along_axis(both, top, axis=1)
+        rows = np.r_[np.full(k, -1), block_rows][top]
+        best_rows = np.where(top < k, np.take_along_axis(best_rows, np.minimum(top, k - 1), axis=1), rows)
+    best_rows[np.isneginf(best)] = -1
+    return [_in_order(*found) for found in zip(best, best_rows, strict=True)]
 
 
 def nearest_of(matrix: Matrix, rows: Rows, query: Similarities, k: int) -> tuple[Similarities, Rows]:
