@@ -28,6 +28,7 @@ Progress = Callable[[int, int], None]
 CHUNK_ROWS = 65_536  # decoded to float32 at a time
 SAMPLES_PER_LIST = 50
 TRAINING_BYTES = 1 << 28  # of float32 vectors, at most
+GRAPH_LISTS = 2_048  # from here on a graph finds the nearest lists faster than a scan of all centroids
 ONE_BY_ONE = 10  # FAISS's way for a query at a time, measured to be the fastest for one and for many
 SHORTEST_LIST = 64  # rows a list holds on average, at least
 
@@ -73,12 +74,14 @@ class Ivf:
     def _outwards(self, query: Similarities, probes: int) -> Iterator[Rows]:
         """All lists from the nearest on: first `probes`, then as many more, then twice as many more."""
         rotated = self._rotation.apply(query[None])
-        ranked = np.empty(0, np.int64)
-        start, stop = 0, probes
+        ranked, start, stop = np.empty(0, np.int64), 0, probes
         while start < self.lists:
             if stop > len(ranked):
-                _, lists = self._coarse.search(rotated, min(4 * stop, self.lists))
-                ranked = np.r_[ranked, lists[0][~np.isin(lists[0], ranked)]] if start else lists[0]
+                wanted = min(2 * stop, self.lists)
+                (found,) = self._coarse.search(rotated, wanted)[1]
+                ranked = np.r_[ranked, found[~np.isin(found, ranked) & (found >= 0)]]
+                if wanted == self.lists:  # those that a graph does not reach
+                    ranked = np.r_[ranked, np.setdiff1d(np.arange(self.lists), ranked)]
             yield ranked[start:stop]
             start, stop = stop, min(2 * stop, self.lists)
 
@@ -124,13 +127,18 @@ def train(matrix: Matrix, progress: Progress | None = None) -> Ivf:
     """Build over a matrix (n, d) in bounded memory: the codes, and three times TRAINING_BYTES at most.
 
     Trained on rows evenly spaced in order of cell, so the sample is spread over the whole table. Rows without
-    a direction are coded as zeros: searches leave them out.
+    a direction are coded as zeros: searches leave them out. Where FAISS finds GPUs, the centroids are fitted
+    there; rows are coded and searched on the CPU, as FAISS has no RaBitQ for GPUs. No GPU was at hand to run
+    that: a test puts a CPU index in its place.
     """
     n, d = matrix.shape
     lists = list_count(n)
-    index = faiss.index_factory(d, f"RR{d},IVF{lists},RaBitQfs", faiss.METRIC_INNER_PRODUCT)
+    coarse = f"IVF{lists}_HNSW32" if lists >= GRAPH_LISTS else f"IVF{lists}"
+    index = faiss.index_factory(d, f"RR{d},{coarse},RaBitQfs", faiss.METRIC_INNER_PRODUCT)
     sample_rows = min(n, SAMPLES_PER_LIST * lists, max(TRAINING_BYTES // (4 * d), lists))
-    index.train(_decoded(matrix[np.linspace(0, n - 1, sample_rows).astype(np.int64)]))
+    sample = _decoded(matrix[np.linspace(0, n - 1, sample_rows).astype(np.int64)])
+    with _fitted_on_gpus(faiss.extract_index_ivf(index)):
+        index.train(sample)
     for start in range(0, n, CHUNK_ROWS):
         index.add(_decoded(matrix[start : start + CHUNK_ROWS]))
         if progress is not None:
@@ -160,6 +168,18 @@ def read(path: Path, sha256: str, rows: int, dimension: int) -> Ivf:
     if not isinstance(inner, faiss.IndexIVFRaBitQFastScan) or (index.d, index.ntotal) != (dimension, rows):
         raise DamagedIndexError(f"{path} is not an index of {rows} x {dimension}")
     return Ivf(index, rows, inner.nlist)
+
+
+@contextmanager
+def _fitted_on_gpus(in_lists: Any) -> Iterator[None]:
+    """k-means looks for nearest centroids on all GPUs, where there are any."""
+    if faiss.get_num_gpus() == 0:
+        yield
+        return
+    on_gpus = faiss.index_cpu_to_all_gpus(faiss.IndexFlatIP(in_lists.d))  # outlives the training
+    in_lists.clustering_index = on_gpus
+    yield
+    in_lists.clustering_index = None
 
 
 @contextmanager

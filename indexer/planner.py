@@ -21,6 +21,7 @@ from .row_ranges import RowRanges, Rows
 from .vectors import Similarities, Vectors
 
 TARGET_RECALL = 0.99  # at 10
+AIM = 0.995  # of QUERIES, so that others reach the target, too
 SELECTIVITIES = (1e-4, 1e-3, 1e-2, 0.1, 1.0)
 KINDS = ("region", "random")  # of filters: one run of rows in order of cell, or rows drawn
 QUERIES = 64  # for each measurement
@@ -160,7 +161,7 @@ def measure(vectors: Vectors, inverted: Ivf, seed: int = 0) -> Measured:
 
 
 def _best_plan(vectors: Vectors, inverted: Ivf, share: float, cases: list[list[_Case]]) -> list[Point]:
-    """A point for each kind, of the fastest plan that reaches TARGET_RECALL for all."""
+    """A point for each kind, of the fastest plan that reaches AIM for all."""
     exact = [_timed(partial(_search, EXACT, vectors, None), of_kind) for of_kind in cases]
     fastest = [
         Point(kind, share, EXACT, 1.0, milliseconds, milliseconds)
@@ -175,7 +176,7 @@ def _best_plan(vectors: Vectors, inverted: Ivf, share: float, cases: list[list[_
                 points.append(Point(kind, share, plan, recall, milliseconds, exact_ms))
             if _total_ms(points) >= CLEARLY_FASTER * _total_ms(fastest):
                 break
-            if min(point.recall for point in points) >= TARGET_RECALL:
+            if min(point.recall for point in points) >= AIM:
                 fastest = points
                 break
     return fastest

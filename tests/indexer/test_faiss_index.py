@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+import faiss
 import numpy as np
 import pytest
 
@@ -181,6 +182,42 @@ def clustered() -> np.ndarray:
 @pytest.fixture(scope="module")
 def inverted(clustered: np.ndarray) -> Ivf:
     return ivf.train(clustered)
+
+
+def test_many_lists_are_found_by_a_graph(
+    clustered: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ivf, "GRAPH_LISTS", 64)
+    few = clustered[:6400]
+    trained = ivf.train(few)
+    path = tmp_path / "embedding.faiss"
+    again = ivf.read(path, trained.write(path), *few.shape)
+    assert isinstance(again._coarse, faiss.IndexHNSW)
+    rows, query = RowRanges.all_of(len(few)), few[500].astype(np.float32)
+    exact = nearest(few, rows, query, 10)[1]
+    for found in (again.candidates(query[None], rows, 60, 32)[0], again.near(query, rows, 2000, 8)):
+        assert np.isin(exact, found).mean() >= 0.9
+    everything = again.near(query, rows, len(few), 1)
+    assert np.array_equal(np.sort(everything), rows.rows()), "those that the graph does not reach, too"
+
+
+def test_centroids_are_fitted_on_gpus_where_there_are_some(
+    clustered: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moved: list[faiss.Index] = []
+
+    def to_gpus(index: faiss.Index) -> faiss.Index:
+        moved.append(index)
+        return index
+
+    monkeypatch.setattr(faiss, "get_num_gpus", lambda: 1)
+    monkeypatch.setattr(faiss, "index_cpu_to_all_gpus", to_gpus)
+    few = clustered[:6400]
+    trained = ivf.train(few)
+    assert [index.ntotal for index in moved] == [trained.lists], "the centroids of the last iteration"
+    rows, query = RowRanges.all_of(len(few)), few[500].astype(np.float32)
+    found = trained.candidates(query[None], rows, 60, trained.lists)[0]
+    assert np.isin(nearest(few, rows, query, 10)[1], found).all()
 
 
 def recall(clustered: np.ndarray, inverted: Ivf, plan: Plan, rows: RowRanges, k: int = 10) -> float:
