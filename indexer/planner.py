@@ -47,7 +47,7 @@ class Plan:
 
     def __str__(self) -> str:
         if self.enough:
-            return f"the nearest {self.probes:,} lists, or more until {self.enough:,} rows match, exact"
+            return f"all of the nearest {self.probes:,} lists, or of more until {self.enough:,} match,"
         if self.candidates:
             return f"{self.candidates:,} candidates from {self.probes:,} lists, refined"
         return "exact"

@@ -13,7 +13,8 @@ import pyarrow as pa
 from indexer.cells import Cells, centres
 from indexer.faiss_index import build_index, open_index
 from indexer.filters import Filter
-from indexer.planner import choose, run, run_many
+from indexer.ivf import Ivf
+from indexer.planner import Plan, choose, run, run_many
 from indexer.query import Query, Vector
 from indexer.region import Region
 from indexer.row_ranges import RowRanges, Rows
@@ -49,23 +50,27 @@ class SkyhexIndex(Peer):
         index, notes = open_index(self.table)
         assert index is not None, notes
         assert not index.missing, index.missing
-        (files,) = index.segments
-        self.row_count = len(files.segment)
-        self.vectors = files.segment.vectors["embedding"]
-        self.inverted = files.inverted("embedding")
-        self.measured = files.measured.get("embedding")
+        (self.files,) = index.segments
+        self.row_count = len(self.files.segment)
+        self.vectors = self.files.segment.vectors["embedding"]
+        self.measured = self.files.measured.get("embedding")
 
     def prepare(self, among: Among) -> Any:
         return among.rows(self.data)
 
     def search(self, query: Similarities, prepared: Any, k: int) -> Rows:
         plan = choose(self.measured, prepared.count, self.row_count, k)
-        return run(plan, self.vectors, self.inverted, prepared, query, k)[1]
+        return run(plan, self.vectors, self._inverted(plan), prepared, query, k)[1]
 
     def search_batch(self, queries: Similarities, k: int) -> list[Rows]:
         plan = choose(self.measured, self.row_count, self.row_count, k)
         everything = RowRanges.all_of(self.row_count)
-        return [rows for _, rows in run_many(plan, self.vectors, self.inverted, everything, queries, k)]
+        inverted = self._inverted(plan)
+        return [rows for _, rows in run_many(plan, self.vectors, inverted, everything, queries, k)]
+
+    def _inverted(self, plan: Plan) -> Ivf | None:
+        """Opened by the first query that needs it, as `search` does."""
+        return self.files.inverted("embedding") if plan.probes else None
 
     @property
     def bytes(self) -> int:
