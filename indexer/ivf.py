@@ -74,14 +74,14 @@ class Ivf:
     def _outwards(self, query: Similarities, probes: int) -> Iterator[Rows]:
         """All lists from the nearest on: first `probes`, then as many more, then twice as many more."""
         rotated = self._rotation.apply(query[None])
-        ranked, start, stop = np.empty(0, np.int64), 0, probes
+        ranked, wanted, start, stop = np.empty(0, np.int64), probes, 0, probes
         while start < self.lists:
-            if stop > len(ranked):
-                wanted = min(2 * stop, self.lists)
+            while len(ranked) < stop:  # a graph may name fewer lists than are wanted
+                wanted = min(2 * wanted, self.lists)
                 (found,) = self._coarse.search(rotated, wanted)[1]
+                if wanted == self.lists:
+                    found = np.r_[found, np.setdiff1d(np.arange(self.lists), found)]
                 ranked = np.r_[ranked, found[~np.isin(found, ranked) & (found >= 0)]]
-                if wanted == self.lists:  # those that a graph does not reach
-                    ranked = np.r_[ranked, np.setdiff1d(np.arange(self.lists), ranked)]
             yield ranked[start:stop]
             start, stop = stop, min(2 * stop, self.lists)
 

@@ -89,14 +89,15 @@ def take_from_part(
         starts = np.cumsum([0, *(metadata.row_group(g).num_rows for g in range(metadata.num_row_groups))])
         group_of_row = np.searchsorted(starts, rows, side="right") - 1
         taken, order = [], []
-        for group in np.unique(group_of_row).tolist():
+        for group in np.flatnonzero(np.bincount(group_of_row)).tolist():
             asked = np.flatnonzero(group_of_row == group)
             read = _row_group(storage, file, group, columns)
             taken.append(read.take(pa.array(rows[asked] - starts[group])))
             order.append(asked)
-        both = pa.concat_tables(taken).cast(
-            pa.schema([_schema(storage, file).field(name) for name in columns])
-        )
+        both = pa.concat_tables(taken)
+        if ITEMS in columns:
+            plain = _schema(storage, file).field(ITEMS)
+            both = both.set_column(list(columns).index(ITEMS), plain, both[ITEMS].cast(plain.type))
         return both if len(taken) == 1 else both.take(pa.array(np.argsort(np.concatenate(order))))
 
 

@@ -197,6 +197,10 @@ def test_many_lists_are_found_by_a_graph(
     exact = nearest(few, rows, query, 10)[1]
     for found in (again.candidates(query[None], rows, 60, 32)[0], again.near(query, rows, 2000, 8)):
         assert np.isin(exact, found).mean() >= 0.9
+    for probes in (1, 3, again.lists):
+        lists = list(again._outwards(query, probes))
+        assert len(lists[0]) == probes
+        assert sorted(np.concatenate(lists).tolist()) == list(range(again.lists))
     everything = again.near(query, rows, len(few), 1)
     assert np.array_equal(np.sort(everything), rows.rows()), "those that the graph does not reach, too"
 

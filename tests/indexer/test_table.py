@@ -20,6 +20,7 @@ from indexer.storage import Storage
 from indexer.table import EmbeddingTable
 
 from .random_rows import MODEL, columns_for, random_cells, random_rows
+from .small_tables import place_table
 
 
 def new_table(path: Path, partition_resolution: int = 1) -> EmbeddingTable:
@@ -182,6 +183,19 @@ def test_a_scan_holds_a_row_group_not_a_file(tmp_path: Path, monkeypatch: pytest
     held = max(pa.total_allocated_bytes() - before for _ in table.scan(["embedding"], batch_rows=100))
     assert len(table.files) == 1
     assert held < table.files[0].bytes / 4
+
+
+def test_take_gives_whole_rows_with_null_vectors(tmp_path: Path) -> None:
+    table = place_table(tmp_path, n=100)
+    for file_id, file in enumerate(table.files):
+        backwards = np.arange(file.rows)[::-1]
+        taken = table.take(np.full(file.rows, file_id), backwards)
+        assert taken.equals(
+            pa.Table.from_batches(parts.scan_part(table.storage, file, table.schema.names, None, 1000)).take(
+                pa.array(backwards)
+            )
+        )
+        assert taken["embedding_s1"].null_count
 
 
 def test_take_gives_rows_in_the_order_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
