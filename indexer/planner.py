@@ -29,10 +29,8 @@ K = 10  # of each measurement
 CLEARLY_FASTER = 0.8  # of the time of the plan so far: less would be noise
 LARGEST_K = 1_000  # beyond this, exact: an inverted file finds few of many
 FEWEST = 32  # matching rows in the lists near a query, at first; more and more until the answer is good
-CANDIDATES_PER_HIT = (2, 4, 8, 20, 60)  # by their codes, from more and more lists until the answer is good
-
-
-STEPS = tuple(step << i for i in range(24) for step in (2, 3))
+CANDIDATES_PER_HIT = (2, 3, 4, 6, 8, 12, 20, 60)  # by codes, from more and more lists until it is good
+STEPS = (1, 2, 3, *(step << i for i in range(22) for step in (4, 5, 6, 7)))  # of the work tried
 
 _Case = tuple[int, RowRanges]  # a row to look like, and the rows to look among
 
@@ -214,9 +212,9 @@ def _cases(vectors: Vectors, kind: str, share: float, rng: np.random.Generator) 
 
 
 def _search(plan: Plan, vectors: Vectors, inverted: Ivf | None, row: int, rows: RowRanges) -> Rows:
-    """The K rows most like a row, itself left out."""
+    """The K rows most like a row, itself left out; the filter is new to each search, as it mostly is."""
     query = vectors.matrix.unchecked[row].astype(np.float32)
-    found = run(plan, vectors, inverted, rows, query, K + 1)[1]
+    found = run(plan, vectors, inverted, RowRanges(rows.starts, rows.stops), query, K + 1)[1]
     return np.asarray(found[found != row][:K])
 
 
