@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import shapely
 
@@ -14,7 +16,7 @@ from .row_ranges import Mask, Rows
 from .table import EmbeddingTable
 
 
-def allowed_rows(table: EmbeddingTable, conditions: Filter) -> dict[str, Rows] | None:
+def allowed_rows(table: EmbeddingTable, conditions: Filter) -> Mapping[str, Rows] | None:
     """Ascending rows in each part, by its path, that SQL and footprints allow; None where neither is asked.
 
     Raises:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,8 @@ from .allowed import allowed_rows
 from .cells import Cells
 from .faiss_index import Index
 from .filters import Filter
-from .planner import EXACT, Plan, choose, run
-from .row_ranges import RowRanges, Rows
+from .planner import EXACT, choose, run_many
+from .row_ranges import Rows
 from .segment import Segment, read_segments
 from .segment_files import SegmentFiles
 from .table import EmbeddingTable
@@ -68,11 +69,11 @@ def best_rows(
     table: EmbeddingTable,
     index: Index | None,
     column: str,
-    queries: Similarities,
+    queries: Sequence[Similarities],
     conditions: Filter,
     k: int,
-) -> Answer:
-    """The k rows most like any of the queries (m, d), among those that the filter holds.
+) -> list[Answer]:
+    """For each query, the k rows most like any of its vectors (m, d), among those that the filter holds.
 
     Raises:
         DamagedIndexError: search again without the index.
@@ -80,7 +81,7 @@ def best_rows(
     """
     file_ids = {file.path: i for i, file in enumerate(table.files)}
     allowed = allowed_rows(table, conditions)
-    best, looked_at = _nothing(queries.shape[1]), dict[str, tuple[int, int]]()
+    best, looked_at = [_nothing(query.shape[1]) for query in queries], dict[str, tuple[int, int]]()
     for segment, files in _segments(table, index, column):
         living = segment.living(file_ids)
         may = None if allowed is None else segment.rows_at(allowed)
@@ -89,13 +90,22 @@ def best_rows(
         name = f"{plan} over Parquet" if files is None else str(plan)
         some, all_ = looked_at.get(name, (0, 0))
         looked_at[name] = (some + rows.count, all_ + living.count)
-        similarity, found = _nearest(segment, files, column, plan, rows, queries, k)
-        paths, rows_in_file = segment.places(found)
-        in_table = np.array([file_ids[path] for path in paths], np.int64)
-        segment.keys.cells.check(found, found + 1)
-        cells, vectors = segment.keys.cells.unchecked[found], segment.vectors[column].matrix.unchecked[found]
-        best = best.merged(Best(similarity, cells, in_table, rows_in_file, vectors), k)
-    return Answer(best, looked_at)
+        inverted = files.inverted(column) if files is not None and plan.probes else None
+        answers = run_many(plan, segment.vectors[column], inverted, rows, np.concatenate(queries), k)
+        for i, found in enumerate(_by_query(answers, queries, k)):
+            best[i] = best[i].merged(_placed(segment, column, file_ids, *found), k)
+    return [Answer(some, looked_at) for some in best]
+
+
+def _placed(
+    segment: Segment, column: str, file_ids: Mapping[str, int], similarity: Similarities, rows: Rows
+) -> Best:
+    """Rows of a segment, as rows of the table."""
+    segment.keys.cells.check(rows, rows + 1)
+    paths, rows_in_file = segment.places(rows)
+    in_table = np.array([file_ids[path] for path in paths], np.int64)
+    cells, vectors = segment.keys.cells.unchecked[rows], segment.vectors[column].matrix.unchecked[rows]
+    return Best(similarity, cells, in_table, rows_in_file, vectors)
 
 
 def _nothing(dimension: int) -> Best:
@@ -116,22 +126,17 @@ def _segments(
     yield from ((segment, None) for segment in read_segments(table, rest, [column]))
 
 
-def _nearest(
-    segment: Segment,
-    files: SegmentFiles | None,
-    column: str,
-    plan: Plan,
-    rows: RowRanges,
-    queries: Similarities,
-    k: int,
-) -> tuple[Similarities, Rows]:
-    """A segment's k best rows; of several queries (m, d) a row counts for the one that it is most like."""
-    inverted = files.inverted(column) if files is not None and plan.probes else None
-    answers = [run(plan, segment.vectors[column], inverted, rows, query, k) for query in queries]
-    if len(answers) == 1:
-        return answers[0]
-    similarity, found = (np.concatenate(values) for values in zip(*answers, strict=True))
-    best = np.lexsort((found, -similarity))
-    _, first = np.unique(found[best], return_index=True)
-    best = best[np.sort(first)][:k]
-    return similarity[best], found[best]
+def _by_query(
+    answers: Sequence[tuple[Similarities, Rows]], queries: Sequence[Similarities], k: int
+) -> Iterator[tuple[Similarities, Rows]]:
+    """The k best of a query's vectors (m, d): a row counts for the one that it is most like."""
+    ends = np.cumsum([0, *map(len, queries)]).tolist()
+    for start, stop in pairwise(ends):
+        if stop - start == 1:
+            yield answers[start]
+            continue
+        similarity, found = (np.concatenate(values) for values in zip(*answers[start:stop], strict=True))
+        best = np.lexsort((found, -similarity))
+        _, first = np.unique(found[best], return_index=True)
+        best = best[np.sort(first)][:k]
+        yield similarity[best], found[best]

@@ -7,10 +7,12 @@ candidates; their order comes from the exact vectors, see `vectors.nearest`.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,8 @@ Progress = Callable[[int, int], None]
 CHUNK_ROWS = 65_536  # decoded to float32 at a time
 SAMPLES_PER_LIST = 50
 TRAINING_BYTES = 1 << 28  # of float32 vectors, at most
+GRAPH_LISTS = 2_048  # from here on a graph finds the nearest lists faster than a scan of all centroids
+ONE_BY_ONE = 10  # FAISS's way for a query at a time, measured to be the fastest for one and for many
 SHORTEST_LIST = 64  # rows a list holds on average, at least
 
 
@@ -37,15 +41,78 @@ class Ivf:
     rows: int
     lists: int
 
-    def candidates(self, query: Similarities, rows: RowRanges, count: int, probes: int) -> Rows:
-        """Up to `count` rows of a range set, in order of row, that may be the most like a query (d,)."""
-        selector, _kept = _selector(rows, self.rows)
-        in_lists = faiss.SearchParametersIVF(nprobe=min(probes, self.lists), sel=selector)  # type: ignore[call-arg]
-        parameters = faiss.SearchParametersPreTransform(index_params=in_lists)  # type: ignore[call-arg]
-        count = min(count, rows.count)
+    def __post_init__(self) -> None:
+        in_lists: Any = faiss.downcast_index(faiss.extract_index_ivf(self.index))
+        in_lists.implem = ONE_BY_ONE
+
+    def candidates(self, queries: Similarities, rows: RowRanges, count: int, probes: int) -> Rows:
+        """Rows of a range set that by their codes may be the most like queries (q, d).
+
+        Returns (q, min(count, rows.count)), -1 at the end where there are fewer.
+        """
+        probes, count = min(probes, self.lists), min(count, rows.count)
+        parameters = _unfiltered(probes) if rows.count == self.rows else _parameters(probes, rows)
+        if len(queries) > 1:
+            return np.asarray(self.index.search(queries, count, params=parameters)[1])
         with _one_thread():
-            _, found = self.index.search(np.asarray(query[None], np.float32), count, params=parameters)
-        return np.unique(found[found >= 0])
+            return np.asarray(self.index.search(queries, count, params=parameters)[1])
+
+    def near(self, query: Similarities, rows: RowRanges, enough: int, probes: int) -> Rows:
+        """All rows of a range set in the lists nearest to a query (d,).
+
+        In `probes` lists, or in twice as many, and so on, until `enough` rows of the set are found: a region
+        far from the query has few rows in the lists near it.
+        """
+        found, missing = [], min(enough, rows.count)
+        for lists in self._outwards(query, min(probes, self.lists)):
+            found.append(self._in_lists(lists, rows))
+            missing -= len(found[-1])
+            if missing <= 0:
+                break
+        return np.concatenate(found)
+
+    def _outwards(self, query: Similarities, probes: int) -> Iterator[Rows]:
+        """All lists from the nearest on: first `probes`, then as many more, then twice as many more."""
+        rotated = self._rotation.apply(query[None])
+        ranked, wanted, start, stop = np.empty(0, np.int64), probes, 0, probes
+        while start < self.lists:
+            while len(ranked) < stop:  # a graph may name fewer lists than are wanted
+                wanted = min(2 * wanted, self.lists)
+                (found,) = self._coarse.search(rotated, wanted)[1]
+                if wanted == self.lists:
+                    found = np.r_[found, np.setdiff1d(np.arange(self.lists), found)]
+                ranked = np.r_[ranked, found[~np.isin(found, ranked) & (found >= 0)]]
+            yield ranked[start:stop]
+            start, stop = stop, min(2 * stop, self.lists)
+
+    def _in_lists(self, lists: Rows, rows: RowRanges) -> Rows:
+        members, starts = self._members
+        if len(rows.starts) == 1:  # in each list a run of members
+            ends = members.searchsorted((lists << 32) + [rows.starts, rows.stops])
+            return members[RowRanges(*ends).rows()] & 0xFFFFFFFF
+        bounds = zip(starts[lists].tolist(), starts[lists + 1].tolist(), strict=True)
+        found = np.concatenate([members[start:stop] for start, stop in bounds]) & 0xFFFFFFFF
+        return found[rows.holds(found)]
+
+    @cached_property
+    def _members(self) -> tuple[Rows, Rows]:
+        """List << 32 | row of every row, ascending: (rows,); where each list starts: (lists + 1,)."""
+        lists: Any = faiss.extract_index_ivf(self.index).invlists
+        starts = np.cumsum([0, *(lists.list_size(number) for number in range(self.lists))])
+        members = np.empty(self.rows, np.int64)
+        for number, (start, stop) in enumerate(itertools.pairwise(starts.tolist())):
+            if stop > start:
+                ids = faiss.rev_swig_ptr(lists.get_ids(number), stop - start)
+                np.add(ids, number << 32, out=members[start:stop])
+        return members, starts
+
+    @cached_property
+    def _rotation(self) -> Any:
+        return faiss.downcast_VectorTransform(self.index.chain.at(0))
+
+    @cached_property
+    def _coarse(self) -> Any:
+        return faiss.downcast_index(faiss.extract_index_ivf(self.index).quantizer)
 
     def write(self, path: Path) -> str:
         """Write the file and return its SHA-256."""
@@ -60,13 +127,18 @@ def train(matrix: Matrix, progress: Progress | None = None) -> Ivf:
     """Build over a matrix (n, d) in bounded memory: the codes, and three times TRAINING_BYTES at most.
 
     Trained on rows evenly spaced in order of cell, so the sample is spread over the whole table. Rows without
-    a direction are coded as zeros: searches leave them out.
+    a direction are coded as zeros: searches leave them out. Where FAISS finds GPUs, the centroids are fitted
+    there; rows are coded and searched on the CPU, as FAISS has no RaBitQ for GPUs. No GPU was at hand to run
+    that: a test puts a CPU index in its place.
     """
     n, d = matrix.shape
     lists = list_count(n)
-    index = faiss.index_factory(d, f"RR{d},IVF{lists},RaBitQfs", faiss.METRIC_INNER_PRODUCT)
+    coarse = f"IVF{lists}_HNSW32" if lists >= GRAPH_LISTS else f"IVF{lists}"
+    index = faiss.index_factory(d, f"RR{d},{coarse},RaBitQfs", faiss.METRIC_INNER_PRODUCT)
     sample_rows = min(n, SAMPLES_PER_LIST * lists, max(TRAINING_BYTES // (4 * d), lists))
-    index.train(_decoded(matrix[np.linspace(0, n - 1, sample_rows).astype(np.int64)]))
+    sample = _decoded(matrix[np.linspace(0, n - 1, sample_rows).astype(np.int64)])
+    with _fitted_on_gpus(faiss.extract_index_ivf(index)):
+        index.train(sample)
     for start in range(0, n, CHUNK_ROWS):
         index.add(_decoded(matrix[start : start + CHUNK_ROWS]))
         if progress is not None:
@@ -75,8 +147,8 @@ def train(matrix: Matrix, progress: Progress | None = None) -> Ivf:
 
 
 def list_count(rows: int) -> int:
-    """Lists for so many rows: the power of two nearest to 4 sqrt(n)."""
-    return 1 << round(math.log2(max(min(4 * math.sqrt(rows), rows / SHORTEST_LIST), 1)))
+    """Lists for so many rows: the power of two nearest to 2 sqrt(n)."""
+    return 1 << round(math.log2(max(min(2 * math.sqrt(rows), rows / SHORTEST_LIST), 1)))
 
 
 def read(path: Path, sha256: str, rows: int, dimension: int) -> Ivf:
@@ -103,6 +175,18 @@ def read(path: Path, sha256: str, rows: int, dimension: int) -> Ivf:
 
 
 @contextmanager
+def _fitted_on_gpus(in_lists: Any) -> Iterator[None]:
+    """k-means looks for nearest centroids on all GPUs, where there are any."""
+    if faiss.get_num_gpus() == 0:
+        yield
+        return
+    on_gpus = faiss.index_cpu_to_all_gpus(faiss.IndexFlatIP(in_lists.d))  # outlives the training
+    in_lists.clustering_index = on_gpus
+    yield
+    in_lists.clustering_index = None
+
+
+@contextmanager
 def _one_thread() -> Iterator[None]:
     """One query on several threads costs three times the processor and gains nothing."""
     threads = faiss.omp_get_max_threads()
@@ -113,14 +197,17 @@ def _one_thread() -> Iterator[None]:
         faiss.omp_set_num_threads(threads)
 
 
-def _selector(rows: RowRanges, row_count: int) -> tuple[Any, Any]:
-    """FAISS's selector of a range set, and the memory it looks at, which must outlive it."""
-    if rows.count == row_count:
-        return None, None
-    if len(rows.starts) == 1:
-        return faiss.IDSelectorRange(int(rows.starts[0]), int(rows.stops[0])), None
-    bits = np.packbits(rows.mask(row_count), bitorder="little")
-    return faiss.IDSelectorBitmap(bits), bits  # type: ignore[call-arg, arg-type]
+def _parameters(probes: int, rows: RowRanges | None) -> Any:
+    """FAISS's parameters of a search among rows, or all."""
+    selector = None if rows is None else faiss.IDSelectorBitmap(rows.bits)  # type: ignore[call-arg, arg-type]
+    in_lists = faiss.SearchParametersIVF(nprobe=probes, sel=selector)  # type: ignore[call-arg]
+    return faiss.SearchParametersPreTransform(index_params=in_lists)  # type: ignore[call-arg]
+
+
+@lru_cache(maxsize=64)
+def _unfiltered(probes: int) -> Any:
+    """The same for all rows, kept: making them takes as long as looking into a few lists."""
+    return _parameters(probes, None)
 
 
 def _decoded(matrix: Matrix) -> Similarities:

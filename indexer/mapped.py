@@ -78,7 +78,7 @@ class CheckedArray:
     unchecked: NDArray[Any]
     path: Path | None = None
     _block_crc32: tuple[int, ...] = ()
-    _known_good: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool), repr=False)
+    _known_good: bytearray = field(default_factory=bytearray, repr=False)  # 1 for each block compared
 
     @staticmethod
     def open(folder: Path, file: ArrayFile) -> CheckedArray:
@@ -94,7 +94,7 @@ class CheckedArray:
         if expected == 0:
             return CheckedArray(np.empty(file.shape, file.dtype), path)
         array = np.memmap(path, file.dtype, mode="r", shape=file.shape).view(np.ndarray)
-        return CheckedArray(array, path, file.block_crc32, np.zeros(len(file.block_crc32), bool))
+        return CheckedArray(array, path, file.block_crc32, bytearray(len(file.block_crc32)))
 
     def __len__(self) -> int:
         return len(self.unchecked)
@@ -110,17 +110,21 @@ class CheckedArray:
         Raises:
             DamagedIndexError: they differ.
         """
-        if self._known_good.all():
+        if 0 not in self._known_good:
             return
         row_bytes = self.unchecked.nbytes // len(self)
+        blocks = starts * row_bytes // BLOCK_BYTES, (stops * row_bytes - 1) // BLOCK_BYTES
+        if len(starts) == 1 and self._known_good.find(0, int(blocks[0][0]), int(blocks[1][0]) + 1) < 0:
+            return
         steps = np.zeros(len(self._known_good) + 1, np.int64)  # +1 where a range begins, -1 after it ends
-        np.add.at(steps, starts * row_bytes // BLOCK_BYTES, 1)
-        np.add.at(steps, (stops * row_bytes - 1) // BLOCK_BYTES + 1, -1)
+        np.add.at(steps, blocks[0], 1)
+        np.add.at(steps, blocks[1] + 1, -1)
+        unknown = np.frombuffer(self._known_good, np.uint8) == 0
         content = memoryview(self.unchecked.reshape(-1).view(np.uint8).data)
-        for block in np.flatnonzero((np.cumsum(steps[:-1]) > 0) & ~self._known_good).tolist():
+        for block in np.flatnonzero((np.cumsum(steps[:-1]) > 0) & unknown).tolist():
             if (
                 zlib.crc32(content[block * BLOCK_BYTES : (block + 1) * BLOCK_BYTES])
                 != self._block_crc32[block]
             ):
                 raise DamagedIndexError(f"{self.path} is damaged at byte {block * BLOCK_BYTES}")
-            self._known_good[block] = True
+            self._known_good[block] = 1

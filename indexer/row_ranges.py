@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
+
+SHORTEST_SCAN = 256  # rows: shorter ranges are gathered before they are scanned
 
 Rows = NDArray[np.int64]
 Mask = NDArray[np.bool_]
@@ -42,9 +45,11 @@ class RowRanges:
         closes = np.r_[opens[1:], len(rows)] - 1 if len(rows) else opens
         return RowRanges(rows[opens].astype(np.int64), rows[closes].astype(np.int64) + 1)
 
-    @property
+    @cached_property
     def count(self) -> int:
         """How many rows."""
+        if len(self.starts) == 1:
+            return int(self.stops[0]) - int(self.starts[0])
         return int((self.stops - self.starts).sum())
 
     def rows(self) -> Rows:
@@ -52,6 +57,12 @@ class RowRanges:
         lengths = self.stops - self.starts
         before = np.cumsum(lengths) - lengths
         return np.asarray(np.arange(lengths.sum()) + np.repeat(self.starts - before, lengths))
+
+    @cached_property
+    def pieces(self) -> tuple[RowRanges, Rows]:
+        """The ranges to scan where they lie, and the rows of the others."""
+        long, short = self.split(SHORTEST_SCAN)
+        return long, short.rows()
 
     def mask(self, row_count: int) -> Mask:
         """Which of so many rows are in the set: (row_count,)."""
@@ -61,6 +72,20 @@ class RowRanges:
             mask[start:stop] = True
         mask[short.rows()] = True
         return mask
+
+    def holds(self, rows: Rows) -> Mask:
+        """Which of some rows (k,) are in the set: (k,)."""
+        return np.asarray(self._up_to_the_last.take(rows, mode="clip"))
+
+    @cached_property
+    def bits(self) -> NDArray[np.uint8]:
+        """A bit a row, the first in the lowest bit of a byte; rows beyond are not in the set."""
+        return np.packbits(self._up_to_the_last, bitorder="little")
+
+    @cached_property
+    def _up_to_the_last(self) -> Mask:
+        """The mask, and one row more that is not in the set."""
+        return self.mask(int(self.stops[-1]) + 1 if len(self.stops) else 1)
 
     def keep(self, mask: Mask) -> RowRanges:
         """Those rows where `mask` (count,), in the order of `rows()`, holds."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -57,17 +57,15 @@ def search(
             answered.
         TableError: a part of the table cannot be read.
     """
-    if k < 1:
-        raise QueryError(f"k = {k}: expected 1 or more")
+    _check(k)
     index, notes = open_index(table)
     try:
         resolved, answer = _answer(table, index, query, k, filter, include_query, diversity)
     except DamagedIndexError as error:
-        notes = (*notes, f"the index is not used ({error}): run `skyhex index`")
-        index = None
+        index, notes = None, (*notes, _unused(error))
         resolved, answer = _answer(table, index, query, k, filter, include_query, diversity)
-    rows = _fetch(table, answer.best)
-    return Hits(rows, str(answer), (*resolved.notes, *notes, *_notes(table, index, answer, rows)))
+    (hits,) = _hits(table, index, [resolved], [answer], notes)
+    return hits
 
 
 def search_many(
@@ -77,8 +75,30 @@ def search_many(
     filter: Filter = Filter(),  # noqa: B008 - frozen
     include_query: bool = False,
 ) -> list[Hits]:
-    """`search` for each of several queries."""
-    return [search(table, query, k, filter, include_query) for query in queries]
+    """`search` for each query; the filter is evaluated once, and vectors are compared together.
+
+    Raises:
+        QueryError, TableError: as `search`, for the first query that is wrong.
+    """
+    _check(k)
+    if not queries:
+        return []
+    index, notes = open_index(table)
+    try:
+        resolved, answers = _answers(table, index, queries, k, filter, include_query)
+    except DamagedIndexError as error:
+        index, notes = None, (*notes, _unused(error))
+        resolved, answers = _answers(table, index, queries, k, filter, include_query)
+    return _hits(table, index, resolved, answers, notes)
+
+
+def _check(k: int) -> None:
+    if k < 1:
+        raise QueryError(f"k = {k}: expected 1 or more")
+
+
+def _unused(error: DamagedIndexError) -> str:
+    return f"the index is not used ({error}): run `skyhex index`"
 
 
 def _answer(
@@ -90,25 +110,66 @@ def _answer(
     include_query: bool,
     diversity: Diversity | None,
 ) -> tuple[Resolved, Answer]:
-    resolved = resolve(table, query, conditions, index)
-    if include_query:
-        resolved = replace(resolved, own_rows=frozenset())
-    find = partial(_find, table, index, query.against, resolved, conditions)
+    resolved = _resolved(table, index, query, conditions, include_query)
+
+    def find(k: int) -> Answer:
+        (answer,) = _find(table, index, query.against, [resolved], conditions, k)
+        return answer
+
     return resolved, find(k) if diversity is None else _find_diverse(find, k, diversity)
 
 
+def _answers(
+    table: EmbeddingTable,
+    index: Index | None,
+    queries: Sequence[Query],
+    k: int,
+    conditions: Filter,
+    include_query: bool,
+) -> tuple[list[Resolved], list[Answer]]:
+    """The answers in the order of the queries; those against one column are found together."""
+    resolved = [_resolved(table, index, query, conditions, include_query) for query in queries]
+    answers: dict[int, Answer] = {}
+    for column in dict.fromkeys(query.against for query in queries):
+        mine = [i for i, query in enumerate(queries) if query.against == column]
+        found = _find(table, index, column, [resolved[i] for i in mine], conditions, k)
+        answers |= zip(mine, found, strict=True)
+    return resolved, [answers[i] for i in range(len(queries))]
+
+
+def _resolved(
+    table: EmbeddingTable, index: Index | None, query: Query, conditions: Filter, include_query: bool
+) -> Resolved:
+    resolved = resolve(table, query, conditions, index)
+    return replace(resolved, own_rows=frozenset()) if include_query else resolved
+
+
 def _find(
-    table: EmbeddingTable, index: Index | None, column: str, resolved: Resolved, conditions: Filter, k: int
-) -> Answer:
-    """The k best rows but the query's own."""
-    own_rows = resolved.own_rows
-    answer = best_rows(table, index, column, resolved.vectors, conditions, k + len(own_rows))
-    best = answer.best
+    table: EmbeddingTable,
+    index: Index | None,
+    column: str,
+    resolved: Sequence[Resolved],
+    conditions: Filter,
+    k: int,
+) -> list[Answer]:
+    """For each query the k best rows but its own."""
+    most = k + max(len(query.own_rows) for query in resolved)
+    answers = best_rows(table, index, column, [query.vectors for query in resolved], conditions, most)
+    return [
+        replace(answer, best=_without(table, answer.best, query.own_rows, k))
+        for answer, query in zip(answers, resolved, strict=True)
+    ]
+
+
+def _without(table: EmbeddingTable, best: Best, own_rows: frozenset[tuple[object, ...]], k: int) -> Best:
+    """The k best rows, those with certain keys left out."""
+    if not own_rows:
+        return best.at(np.arange(min(k, len(best))))
     own_cells = np.array([key[0] for key in own_rows], np.uint64)
     suspects = np.flatnonzero(np.isin(best.cells, own_cells))
     keys = keys_of(table.take(best.file_ids[suspects], best.rows_in_file[suspects], KEY))
     own = suspects[np.array([key in own_rows for key in keys], bool)]
-    return replace(answer, best=best.at(np.delete(np.arange(len(best)), own)[:k]))
+    return best.at(np.delete(np.arange(len(best)), own)[:k])
 
 
 def _find_diverse(find: Callable[[int], Answer], k: int, diversity: Diversity) -> Answer:
@@ -128,22 +189,45 @@ def _find_diverse(find: Callable[[int], Answer], k: int, diversity: Diversity) -
     return replace(answer, best=best.at(np.arange(min(k, len(best)))))
 
 
-def _fetch(table: EmbeddingTable, best: Best) -> pa.Table:
+def _hits(
+    table: EmbeddingTable,
+    index: Index | None,
+    resolved: Sequence[Resolved],
+    answers: Sequence[Answer],
+    notes: Sequence[str],
+) -> list[Hits]:
+    """The answers with their rows, all read at once."""
+    rows = _fetch(table, [answer.best for answer in answers])
+    ends = np.cumsum([0, *(len(answer.best) for answer in answers)]).tolist()
+    hits = []
+    for query, answer, (start, stop) in zip(resolved, answers, pairwise(ends), strict=True):
+        mine = rows.slice(start, stop - start)
+        hits.append(Hits(mine, str(answer), (*query.notes, *notes, *_notes(table, index, answer, mine))))
+    return hits
+
+
+def _fetch(table: EmbeddingTable, found: Sequence[Best]) -> pa.Table:
     """The rows themselves, with rank, similarity, place, and prototype where the row has one."""
-    rows = table.take(best.file_ids, best.rows_in_file, COLUMNS)
-    lon_deg, lat_deg = centres(best.cells)
+    file_ids, rows_in_file, cells, similarity = (
+        np.concatenate([getattr(best, name) for best in found])
+        for name in ("file_ids", "rows_in_file", "cells", "similarity")
+    )
+    rows = table.take(file_ids, rows_in_file, COLUMNS)
+    lon_deg, lat_deg = centres(cells)
     after_key = rows.schema.get_field_index(KEY[-1]) + 1
     rows = rows.add_column(after_key, "lon", pa.array(lon_deg))
     rows = rows.add_column(after_key + 1, "lat", pa.array(lat_deg))
-    similarity = np.clip(best.similarity, -1, 1)  # rounding to float16 may go a little beyond
-    rows = rows.add_column(0, "rank", pa.array(np.arange(1, len(best) + 1)))
-    return assigned(table, rows.add_column(1, "similarity", pa.array(similarity)))
+    similarity = np.clip(similarity, -1, 1)  # rounding to float16 may go a little beyond
+    rank = np.concatenate([np.arange(1, len(best) + 1) for best in found])
+    rows = rows.add_column(0, "rank", pa.array(rank)).add_column(1, "similarity", pa.array(similarity))
+    return assigned(table, rows)
 
 
 def _notes(table: EmbeddingTable, index: Index | None, answer: Answer, rows: pa.Table) -> Iterator[str]:
     if answer.matching == 0:
         yield "no row matches the filter"
-    periods = rows.group_by(list(KEY[2:])).aggregate([]).num_rows
+    starts_us, ends_us = (rows[name].cast(pa.int64()).to_numpy() for name in KEY[2:])
+    periods = len(set(zip(starts_us.tolist(), ends_us.tolist(), strict=True)))
     if periods > 1:
         yield f"the results mix {periods} periods: narrow the dates to compare like with like"
     stale = outdated(table)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -57,7 +58,7 @@ class Segment:
     def __len__(self) -> int:
         return len(self.keys.cells)
 
-    @property
+    @cached_property
     def part_starts(self) -> Rows:
         """First row of each part, and the row count: (parts + 1,)."""
         return np.cumsum([0, *(part.rows for part in self.parts)], dtype=np.int64)

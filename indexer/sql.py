@@ -43,29 +43,29 @@ def run_sql(
         QueryError: not one reading statement, wrong SQL, or beyond a limit.
         TableError: a damaged file, or a table that is not local.
     """
-    sidecar = table.sidecar("prototypes")
-    parts.check_digests(table.storage, [*table.files, *(sidecar.files if sidecar else ())])
-    with _explained(timeout_s), _connection(table, memory_limit) as connection:
-        _check_reads_only(connection, query)
+    with explained(timeout_s), connect(table, memory_limit) as connection:
+        check_reads_only(connection, query)
         with _stopped_after(connection, timeout_s):
             answer: pa.Table = connection.sql(query).to_arrow_table()
             return answer
 
 
-@contextmanager
-def _connection(table: EmbeddingTable, memory_limit: str) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A connection that sees the snapshot and can change nothing."""
+def connect(table: EmbeddingTable, memory_limit: str = "2GB") -> duckdb.DuckDBPyConnection:
+    """A connection that sees the snapshot, its files' digests checked, and can change nothing."""
+    sidecar = table.sidecar("prototypes")
+    parts.check_digests(table.storage, [*table.files, *(sidecar.files if sidecar else ())])
     config = {"memory_limit": memory_limit, "temp_directory": "", "python_enable_replacements": "false"}
-    with duckdb.connect(config=config) as connection:
-        allowed = add_views(connection, table)
-        connection.execute("SET allowed_paths = ?", [allowed])
-        connection.execute("SET TimeZone = 'UTC'")
-        connection.execute("SET enable_external_access = false")
-        connection.execute("SET lock_configuration = true")
-        yield connection
+    connection = duckdb.connect(config=config)
+    allowed = add_views(connection, table)
+    connection.execute("SET allowed_paths = ?", [allowed])
+    connection.execute("SET TimeZone = 'UTC'")
+    connection.execute("SET parquet_metadata_cache = true")  # parts never change
+    connection.execute("SET enable_external_access = false")
+    connection.execute("SET lock_configuration = true")
+    return connection
 
 
-def _check_reads_only(connection: duckdb.DuckDBPyConnection, query: str) -> None:
+def check_reads_only(connection: duckdb.DuckDBPyConnection, query: str) -> None:
     """Raises QueryError for whatever is more than reading the views."""
     statement = _one_statement(connection, query)
     if statement.type == StatementType.EXPLAIN:
@@ -129,7 +129,7 @@ def _stopped_after(connection: duckdb.DuckDBPyConnection, timeout_s: float | Non
 
 
 @contextmanager
-def _explained(timeout_s: float | None) -> Iterator[None]:
+def explained(timeout_s: float | None = None) -> Iterator[None]:
     """DuckDB's errors as QueryError."""
     try:
         yield

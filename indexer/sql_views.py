@@ -147,7 +147,7 @@ def _add_parquet(
         return
     partition = schema.names[-1] if view == "_parts" else None
     hive = f", hive_partitioning = true, hive_types = {{'{partition}': VARCHAR}}" if partition else ""
-    places = ", filename, file_row_number" if partition else ""  # for `predicate.matching_rows`
+    places = ", file_index, file_row_number" if partition else ""  # for `predicate.matching_rows`
     listed = ", ".join("'" + path.replace("'", "''") + "'" for path in paths)
     connection.execute(f"CREATE VIEW {view} AS SELECT *{places} FROM read_parquet([{listed}]{hive})")
 

@@ -159,7 +159,7 @@ class EmbeddingTable:
         """What an interrupted job need not do again."""
         return frozenset(self.manifest.input_keys)
 
-    @property
+    @cached_property
     def schema(self) -> pa.Schema:
         """The columns, in order."""
         return table_schema(self.dimension, self.manifest.optional)
@@ -201,7 +201,7 @@ class EmbeddingTable:
         names = self._column_names(columns)
         file_of_row, row = np.asarray(file_ids, np.int64), np.asarray(rows_in_file, np.int64)
         found, order = [self._empty(names)], []
-        for file_id in np.unique(file_of_row).tolist():
+        for file_id in np.flatnonzero(np.bincount(file_of_row)).tolist():
             asked = np.flatnonzero(file_of_row == file_id)
             found.append(parts.take_from_part(self.storage, self.files[file_id], row[asked], names))
             order.append(asked)

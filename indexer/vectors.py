@@ -5,8 +5,9 @@ Similarity is the inner product. A table's vectors have norm 1, so it is the cos
 
 from __future__ import annotations
 
+import itertools
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +21,10 @@ from .row_ranges import Mask, RowRanges, Rows
 Matrix = NDArray[np.float16]
 Similarities = NDArray[np.float32]
 
-SHORTEST_SCAN = 256  # rows: shorter ranges are gathered into one block before they are scanned
+PIECE_ROWS = 8_192  # scanned at a time
+FEWEST_TOGETHER = 4  # queries, and rows: for fewer, one after the other is as fast
+MOST_QUERIES = 256  # at a time
+MOST_TOGETHER = 1_000  # hits: sorting more out costs more than scanning
 GATHERED_BYTES = 1 << 19  # gathered at a time: they stay in the processor's cache until they are scanned
 
 
@@ -47,6 +51,16 @@ class Vectors:
         self.matrix.check(rows.starts, rows.stops)
         return nearest(self.matrix.unchecked, rows, query, k)
 
+    def nearest_many(self, rows: RowRanges, queries: Similarities, k: int) -> list[tuple[Similarities, Rows]]:
+        """See `nearest_many`. Raises `DamagedIndexError`."""
+        self.matrix.check(rows.starts, rows.stops)
+        return nearest_many(self.matrix.unchecked, rows, queries, k)
+
+    def nearest_of(self, rows: Rows, query: Similarities, k: int) -> tuple[Similarities, Rows]:
+        """See `nearest_of`. Raises `DamagedIndexError`."""
+        self.matrix.check(rows, rows + 1)
+        return nearest_of(self.matrix.unchecked, rows, query, k)
+
 
 def has_direction(matrix: Matrix) -> Mask:
     """Which vectors (n, d) are neither null, zero nor without a finite length: (n,)."""
@@ -59,27 +73,65 @@ def nearest(matrix: Matrix, rows: RowRanges, query: Similarities, k: int) -> tup
 
     One thread, one pass over the memory of those rows. Rows that are not finite are never returned.
     """
-    dimension = matrix.shape[1]
-    assert query.shape == (dimension,), (query.shape, dimension)
+    return _best(_blocks(matrix, rows), query, min(k, rows.count))
+
+
+def nearest_many(
+    matrix: Matrix, rows: RowRanges, queries: Similarities, k: int
+) -> list[tuple[Similarities, Rows]]:
+    """`nearest` for each query (q, d): one pass and a product of matrices, on all threads."""
     k = min(k, rows.count)
+    if min(len(queries), rows.count) < FEWEST_TOGETHER or k > MOST_TOGETHER:
+        return [nearest(matrix, rows, query, k) for query in queries]
+    parts = (queries[first : first + MOST_QUERIES] for first in range(0, len(queries), MOST_QUERIES))
+    return [answer for part in parts for answer in _best_of_many(_blocks(matrix, rows), part, k)]
+
+
+def _best_of_many(
+    blocks: Iterable[tuple[Matrix, Rows]], queries: Similarities, k: int
+) -> list[tuple[Similarities, Rows]]:
+    best = np.full((len(queries), k), -np.inf, np.float32)
+    best_rows = np.full((len(queries), k), -1)
+    for block, block_rows in blocks:
+        similarity = queries @ block.astype(np.float32).T
+        similarity[np.isnan(similarity)] = -np.inf
+        both = np.concatenate([best, similarity], axis=1)
+        top = np.argpartition(both, -k, axis=1)[:, -k:]
+        best = np.take_along_axis(both, top, axis=1)
+        rows = np.r_[np.full(k, -1), block_rows][top]
+        best_rows = np.where(top < k, np.take_along_axis(best_rows, np.minimum(top, k - 1), axis=1), rows)
+    best_rows[np.isneginf(best)] = -1
+    return [_in_order(*found) for found in zip(best, best_rows, strict=True)]
+
+
+def nearest_of(matrix: Matrix, rows: Rows, query: Similarities, k: int) -> tuple[Similarities, Rows]:
+    """`nearest` among distinct rows (m,), in any order."""
+    return _best(_gathered(matrix, np.sort(rows)), query, min(k, len(rows)))
+
+
+def _best(blocks: Iterable[tuple[Matrix, Rows]], query: Similarities, k: int) -> tuple[Similarities, Rows]:
+    """The k best rows of blocks, each with its row numbers."""
+    best, best_rows = np.empty(k, np.float32), np.empty(k, np.int64)  # a heap that all blocks share
     if k == 0:
-        return np.empty(0, np.float32), np.empty(0, np.int64)
-    scanner = _scanners.of(dimension)
+        return best, best_rows
+    best.fill(-np.inf)
+    best_rows.fill(-1)
+    scanner = _scanners.of(len(query))
     contiguous_query = np.ascontiguousarray(query, np.float32)
     scanner.set_query(faiss.swig_ptr(contiguous_query))
-    best = np.full(k, -np.inf, np.float32)  # a heap that all blocks share
-    best_rows = np.full(k, -1, np.int64)
-    for block, block_rows in _blocks(matrix, rows):
-        scanner.scan_codes(
-            len(block),
-            faiss.swig_ptr(block.view(np.uint8).reshape(-1)),
-            faiss.swig_ptr(block_rows),
-            faiss.swig_ptr(best),
-            faiss.swig_ptr(best_rows),
-            k,
-        )
+    heap = faiss.swig_ptr(best), faiss.swig_ptr(best_rows)
+    for block, block_rows in blocks:
+        assert block.shape[1:] == query.shape, (block.shape, query.shape)
+        codes = block.view(np.uint8).reshape(-1)
+        scanner.scan_codes(len(block), faiss.swig_ptr(codes), faiss.swig_ptr(block_rows), *heap, k)
+    return _in_order(best, best_rows)
+
+
+def _in_order(best: Similarities, best_rows: Rows) -> tuple[Similarities, Rows]:
+    """The most alike first; of equal ones the first row."""
     order = np.lexsort((best_rows, -best))
-    order = order[best_rows[order] >= 0]
+    if best_rows[order[-1]] < 0:  # rows that are not finite were not taken
+        order = order[best_rows[order] >= 0]
     return best[order], best_rows[order]
 
 
@@ -104,12 +156,24 @@ _scanners = _Scanners()
 
 
 def _blocks(matrix: Matrix, rows: RowRanges) -> Iterator[tuple[Matrix, Rows]]:
-    """The rows as contiguous pieces of memory, each with its row numbers."""
-    long, short = rows.split(SHORTEST_SCAN)
-    for start, stop in zip(long.starts.tolist(), long.stops.tolist(), strict=True):
-        yield matrix[start:stop], np.arange(start, stop)
-    scattered = short.rows()
+    """Rows as pieces of memory, each with its row numbers."""
+    if len(rows.starts) == 1:
+        return _pieces(matrix, rows)
+    long, scattered = rows.pieces
+    return itertools.chain(_pieces(matrix, long), _gathered(matrix, scattered))
+
+
+def _pieces(matrix: Matrix, rows: RowRanges) -> Iterator[tuple[Matrix, Rows]]:
+    """The ranges as they lie in memory."""
+    for start, stop in zip(rows.starts.tolist(), rows.stops.tolist(), strict=True):
+        for first in range(start, stop, PIECE_ROWS):
+            last = min(first + PIECE_ROWS, stop)
+            yield matrix[first:last], np.arange(first, last)
+
+
+def _gathered(matrix: Matrix, rows: Rows) -> Iterator[tuple[Matrix, Rows]]:
+    """Scattered rows, copied together, with their numbers."""
     step = max(GATHERED_BYTES // (2 * matrix.shape[1]), 1)
-    for first in range(0, len(scattered), step):
-        gathered = scattered[first : first + step]
-        yield np.take(matrix, gathered, axis=0), gathered
+    for first in range(0, len(rows), step):
+        some = rows[first : first + step]
+        yield matrix[some], some

@@ -13,12 +13,13 @@ import pyarrow as pa
 from indexer.cells import Cells, centres
 from indexer.faiss_index import build_index, open_index
 from indexer.filters import Filter
-from indexer.planner import choose, run
+from indexer.ivf import Ivf
+from indexer.planner import Plan, choose, run, run_many
 from indexer.query import Query, Vector
 from indexer.region import Region
 from indexer.row_ranges import RowRanges, Rows
 from indexer.schema import ModelInfo, make_rows
-from indexer.search import search
+from indexer.search import Hits, search, search_many
 from indexer.table import EmbeddingTable
 from indexer.vectors import Similarities
 
@@ -50,15 +51,26 @@ class SkyhexIndex(Peer):
         assert index is not None, notes
         assert not index.missing, index.missing
         (self.files,) = index.segments
+        self.row_count = len(self.files.segment)
         self.vectors = self.files.segment.vectors["embedding"]
-        self.inverted = self.files.inverted("embedding")
+        self.measured = self.files.measured.get("embedding")
 
     def prepare(self, among: Among) -> Any:
         return among.rows(self.data)
 
     def search(self, query: Similarities, prepared: Any, k: int) -> Rows:
-        plan = choose(self.files.measured.get("embedding"), prepared.count, len(self.files.segment), k)
-        return run(plan, self.vectors, self.inverted, prepared, query, k)[1]
+        plan = choose(self.measured, prepared.count, self.row_count, k)
+        return run(plan, self.vectors, self._inverted(plan), prepared, query, k)[1]
+
+    def search_batch(self, queries: Similarities, k: int) -> list[Rows]:
+        plan = choose(self.measured, self.row_count, self.row_count, k)
+        everything = RowRanges.all_of(self.row_count)
+        inverted = self._inverted(plan)
+        return [rows for _, rows in run_many(plan, self.vectors, inverted, everything, queries, k)]
+
+    def _inverted(self, plan: Plan) -> Ivf | None:
+        """Opened by the first query that needs it, as `search` does."""
+        return self.files.inverted("embedding") if plan.probes else None
 
     @property
     def bytes(self) -> int:
@@ -78,8 +90,15 @@ class SkyhexSearch(SkyhexIndex):
         return Filter(where=f"cloud_fraction < {among.draw_below}" if among.kind == "random" else None)
 
     def search(self, query: Similarities, prepared: Any, k: int) -> Rows:
-        hits = search(self.table, Query((Vector(query),)), k, prepared)
-        return np.array([int(name) for name in hits.rows["sample_id"].to_pylist()], np.int64)
+        return _row_numbers(search(self.table, Query((Vector(query),)), k, prepared))
+
+    def search_batch(self, queries: Similarities, k: int) -> list[Rows]:
+        asked = [Query((Vector(query),)) for query in queries]
+        return [_row_numbers(hits) for hits in search_many(self.table, asked, k)]
+
+
+def _row_numbers(hits: Hits) -> Rows:
+    return np.array([int(name) for name in hits.rows["sample_id"].to_pylist()], np.int64)
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from indexer.errors import TableError
 from indexer.faiss_index import build_index, open_index
 from indexer.filters import Filter
 from indexer.mapped import DamagedIndexError
-from indexer.planner import Measured, Point
+from indexer.planner import Measured, Plan, Point
 from indexer.prototypes import fit_prototypes, read_prototypes
 from indexer.query import Query, Vector
 from indexer.search import Hits, search
@@ -36,7 +36,7 @@ from .small_tables import place_rows, place_table, whole
 QUERY = np.arange(1, MODEL.dimension + 1).astype(np.float32)
 RANGES = 12  # of a file's bytes
 POINTS = tuple(
-    Point(kind, share, 8, 15, 0.99, 1e-9, 1.0)
+    Point(kind, share, Plan(8, candidates=150), 0.99, 1e-9, 1.0)
     for share in planner.SELECTIVITIES
     for kind in ("region", "random")
 )

@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+import faiss
 import numpy as np
 import pytest
 
@@ -183,6 +184,46 @@ def inverted(clustered: np.ndarray) -> Ivf:
     return ivf.train(clustered)
 
 
+def test_many_lists_are_found_by_a_graph(
+    clustered: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ivf, "GRAPH_LISTS", 64)
+    few = clustered[:6400]
+    trained = ivf.train(few)
+    path = tmp_path / "embedding.faiss"
+    again = ivf.read(path, trained.write(path), *few.shape)
+    assert isinstance(again._coarse, faiss.IndexHNSW)
+    rows, query = RowRanges.all_of(len(few)), few[500].astype(np.float32)
+    exact = nearest(few, rows, query, 10)[1]
+    for found in (again.candidates(query[None], rows, 60, 32)[0], again.near(query, rows, 2000, 8)):
+        assert np.isin(exact, found).mean() >= 0.9
+    for probes in (1, 3, again.lists):
+        lists = list(again._outwards(query, probes))
+        assert len(lists[0]) == probes
+        assert sorted(np.concatenate(lists).tolist()) == list(range(again.lists))
+    everything = again.near(query, rows, len(few), 1)
+    assert np.array_equal(np.sort(everything), rows.rows()), "those that the graph does not reach, too"
+
+
+def test_centroids_are_fitted_on_gpus_where_there_are_some(
+    clustered: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moved: list[faiss.Index] = []
+
+    def to_gpus(index: faiss.Index) -> faiss.Index:
+        moved.append(index)
+        return index
+
+    monkeypatch.setattr(faiss, "get_num_gpus", lambda: 1)
+    monkeypatch.setattr(faiss, "index_cpu_to_all_gpus", to_gpus)
+    few = clustered[:6400]
+    trained = ivf.train(few)
+    assert [index.ntotal for index in moved] == [trained.lists], "the centroids of the last iteration"
+    rows, query = RowRanges.all_of(len(few)), few[500].astype(np.float32)
+    found = trained.candidates(query[None], rows, 60, trained.lists)[0]
+    assert np.isin(nearest(few, rows, query, 10)[1], found).all()
+
+
 def recall(clustered: np.ndarray, inverted: Ivf, plan: Plan, rows: RowRanges, k: int = 10) -> float:
     held = Vectors.of(clustered)
     shares = []
@@ -208,11 +249,42 @@ def some_rows(kind: str, share: float) -> RowRanges:
 def test_the_inverted_file_finds_what_exact_search_finds(
     clustered: np.ndarray, inverted: Ivf, kind: str, share: float
 ) -> None:
-    assert recall(clustered, inverted, Plan(512, 600), some_rows(kind, share)) >= 0.99
+    assert recall(clustered, inverted, Plan(512, candidates=600), some_rows(kind, share)) >= 0.99
+
+
+@pytest.mark.parametrize("plan", [planner.EXACT, Plan(20, enough=300), Plan(16, candidates=60)], ids=str)
+@pytest.mark.parametrize("share", [0.0001, 0.2, 1.0])
+def test_many_queries_are_answered_as_one_by_one(
+    clustered: np.ndarray, inverted: Ivf, plan: Plan, share: float
+) -> None:
+    held, rows = Vectors.of(clustered), some_rows("random", share)
+    queries = clustered[500:ROWS:20011].astype(np.float32)
+    together = planner.run_many(plan, held, inverted, rows, queries, 20)
+    assert len(together) == len(queries)
+    for query, (similarity, found) in zip(queries, together, strict=True):
+        alone, rows_alone = planner.run(plan, held, inverted, rows, query, 20)
+        np.testing.assert_allclose(similarity, alone, atol=1e-5)
+        assert len(np.intersect1d(found, rows_alone)) >= len(found) - 2, "but for equal ones"
 
 
 def test_fewer_candidates_than_asked_for_means_exact(clustered: np.ndarray, inverted: Ivf) -> None:
-    assert recall(clustered, inverted, Plan(1, 5), some_rows("random", 0.001), k=50) == 1.0
+    assert recall(clustered, inverted, Plan(1, candidates=5), some_rows("random", 0.001), k=50) == 1.0
+
+
+@pytest.mark.parametrize("rows", [some_rows("region", 0.05), some_rows("random", 0.05)], ids=["one", "many"])
+def test_near_rows_are_those_of_the_nearest_lists_until_enough(
+    clustered: np.ndarray, inverted: Ivf, rows: RowRanges
+) -> None:
+    query = clustered[ROWS // 2].astype(np.float32)
+    everything = inverted.near(query, rows, ROWS, 1)
+    assert np.array_equal(np.sort(everything), rows.rows()), "every list in the end, none twice"
+    for enough in (1, 50, 1000):
+        found = inverted.near(query, rows, enough, 2)
+        assert enough <= len(found) <= len(everything)
+        assert np.array_equal(found, everything[: len(found)]), "the same lists, from the nearest on"
+    similarity = clustered.astype(np.float32) @ query
+    near = inverted.near(query, rows, 200, 2)
+    assert similarity[near].mean() > similarity[rows.rows()].mean() + 0.2
 
 
 def test_an_inverted_file_is_read_back_and_checked(
@@ -221,9 +293,9 @@ def test_an_inverted_file_is_read_back_and_checked(
     path = tmp_path / "embedding.faiss"
     digest = inverted.write(path)
     again = ivf.read(path, digest, ROWS, DIMENSION)
-    query, everything = clustered[500].astype(np.float32), RowRanges.all_of(ROWS)
+    queries, everything = clustered[500:503].astype(np.float32), RowRanges.all_of(ROWS)
     np.testing.assert_array_equal(
-        again.candidates(query, everything, 100, 16), inverted.candidates(query, everything, 100, 16)
+        again.candidates(queries, everything, 100, 16), inverted.candidates(queries, everything, 100, 16)
     )
     for rows, dimension in ((ROWS + 1, DIMENSION), (ROWS, DIMENSION + 1)):
         with pytest.raises(DamagedIndexError, match="is not an index of"):
@@ -250,36 +322,37 @@ def test_what_is_measured_is_true(clustered: np.ndarray, inverted: Ivf) -> None:
         (share, kind) for share in planner.SELECTIVITIES for kind in ("region", "random")
     ]
     assert min(point.recall for point in measured.points) >= planner.TARGET_RECALL
+    assert measured.ever_helps
     for point in measured.points:
-        if point.probes:
-            plan = Plan(point.probes, point.candidates_per_hit * 10)
-            assert recall(clustered, inverted, plan, some_rows(point.kind, point.selectivity)) >= 0.95
+        assert recall(clustered, inverted, point.plan, some_rows(point.kind, point.selectivity)) >= 0.95
     assert Measured.from_json(measured.to_json()) == measured
 
 
 def test_the_plan_is_that_of_the_nearest_smaller_share() -> None:
+    tenth, all_rows = Plan(64, enough=200), Plan(16, candidates=200)
     points = [
-        Point(kind, share, 0, 0, 1.0, 1.0, 1.0) for share in (0.001, 0.01) for kind in ("region", "random")
+        Point(kind, share, plan, 0.99, 1.0, exact_ms)
+        for share, plan, exact_ms in ((0.01, planner.EXACT, 1.0), (0.1, tenth, 10), (1.0, all_rows, 100))
+        for kind in planner.KINDS
     ]
-    points += [Point("region", 0.1, 64, 20, 0.99, 1, 10), Point("random", 0.1, 128, 60, 0.99, 2, 10)]
-    points += [Point(kind, 1.0, 16, 20, 0.99, 1, 100) for kind in ("region", "random")]
     measured = Measured(tuple(points))
     n = 1_000_000
-    assert choose(None, n // 2, n, 10).probes == 0
-    assert choose(measured, n // 200, n, 10).probes == 0
-    assert choose(measured, n // 20, n, 10).probes == 0
-    assert choose(measured, n // 2, n, 10) == Plan(128, 600)
-    assert choose(measured, n, n, 10) == Plan(16, 200)
-    assert choose(measured, n, n, 90) == Plan(48, 1800)
-    assert choose(measured, n, n, 5000).probes == 0
-    assert choose(measured, 150, 150, 10).probes == 0, "fewer rows than candidates"
+    assert choose(None, n // 2, n, 10) == planner.EXACT
+    assert choose(measured, n // 200, n, 10) == planner.EXACT
+    assert choose(measured, n // 20, n, 10) == planner.EXACT
+    assert choose(measured, n // 2, n, 10) == tenth
+    assert choose(measured, n // 10 - n // 1000, n, 10) == tenth, "a little smaller is as good"
+    assert choose(measured, n, n, 10) == all_rows
+    assert choose(measured, n, n, 90) == Plan(48, candidates=1800)
+    assert choose(measured, n // 2, n, 90) == Plan(192, enough=600)
+    assert choose(measured, n, n, 5000) == planner.EXACT
+    assert choose(measured, 150, 150, 10) == planner.EXACT, "fewer rows than candidates"
 
 
 def test_large_tables_get_an_inverted_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(segment_files, "EXACT_ROWS", 50)
-    plan = [
-        Point(kind, s, 8, 30, 0.99, 1e-9, 1.0) for s in planner.SELECTIVITIES for kind in ("region", "random")
-    ]
+    refined = Plan(8, candidates=300)
+    plan = [Point(kind, s, refined, 0.99, 1e-9, 1.0) for s in planner.SELECTIVITIES for kind in planner.KINDS]
     monkeypatch.setattr(segment_files, "measure", lambda vectors, inverted: Measured(tuple(plan)))
     table = place_table(tmp_path, n=300)
     info = build_index(table)

@@ -54,3 +54,10 @@ def test_split_parts_by_length(rows: set[int], shortest: int) -> None:
 def test_keep_takes_a_mask_over_its_own_rows(rows: set[int]) -> None:
     odd = np.array([row % 2 == 1 for row in sorted(rows)], bool)
     assert set(ranges(rows).keep(odd).rows().tolist()) == {row for row in rows if row % 2}
+
+
+@given(sets_of_rows)
+def test_holds_and_bits_are_the_mask(rows: set[int]) -> None:
+    found, asked = ranges(rows), np.random.default_rng(len(rows)).permutation(2 * ROWS)
+    assert found.holds(asked).tolist() == [row in rows for row in asked.tolist()]
+    assert set(np.flatnonzero(np.unpackbits(found.bits, bitorder="little")).tolist()) == rows

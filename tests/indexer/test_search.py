@@ -18,7 +18,7 @@ from indexer.filters import Filter, Region
 from indexer.prototypes import fit_prototypes
 from indexer.query import Cell, LonLat, Query, Vector
 from indexer.schema import to_matrix
-from indexer.search import Hits, search
+from indexer.search import Hits, search, search_many
 from indexer.table import EmbeddingTable
 
 from .random_rows import MODEL, random_cells
@@ -271,3 +271,31 @@ def test_replaced_rows_never_surface(tmp_path: Path) -> None:
     assert before.rows["similarity"][0].as_py() > 0.99, (
         "the old snapshot still has it, through the same index"
     )
+
+
+@pytest.mark.parametrize("kind", ["plain", "indexed", "stale"])
+@pytest.mark.parametrize("include_query", [False, True])
+def test_many_queries_have_the_answers_of_each(
+    tables: dict[str, EmbeddingTable], kind: str, include_query: bool
+) -> None:
+    table = tables[kind]
+    some = whole(table)["h3_cell"].to_pylist()[::40]
+    queries = [
+        *(Query((Cell(cell),)) for cell in some),
+        Query((Vector(query_vector(1)), Vector(query_vector(2))), match="any"),
+        Query((Vector(query_vector(3)),), against="embedding_s1"),
+        Query((Cell(some[0]), Vector(query_vector(4))), (Cell(some[1]),)),
+    ]
+    region = Region.from_bbox(-180, -90, 180, 90)
+    for conditions in (Filter(), Filter(region=region, where="cloud_fraction < 0.5")):
+        together = search_many(table, queries, 7, conditions, include_query)
+        assert len(together) == len(queries)
+        for query, hits in zip(queries, together, strict=True):
+            alone = search(table, query, 7, conditions, include_query)
+            assert keys(hits.rows) == keys(alone.rows)
+            np.testing.assert_allclose(hits.rows["similarity"], alone.rows["similarity"], atol=1e-5)
+            assert (hits.plan, hits.notes) == (alone.plan, alone.notes)
+            assert hits.rows.schema == alone.rows.schema
+    assert search_many(table, []) == []
+    with pytest.raises(QueryError, match="k = 0"):
+        search_many(table, queries, 0)

@@ -20,6 +20,7 @@ from indexer.storage import Storage
 from indexer.table import EmbeddingTable
 
 from .random_rows import MODEL, columns_for, random_cells, random_rows
+from .small_tables import place_table
 
 
 def new_table(path: Path, partition_resolution: int = 1) -> EmbeddingTable:
@@ -184,6 +185,19 @@ def test_a_scan_holds_a_row_group_not_a_file(tmp_path: Path, monkeypatch: pytest
     assert held < table.files[0].bytes / 4
 
 
+def test_take_gives_whole_rows_with_null_vectors(tmp_path: Path) -> None:
+    table = place_table(tmp_path, n=100)
+    for file_id, file in enumerate(table.files):
+        backwards = np.arange(file.rows)[::-1]
+        taken = table.take(np.full(file.rows, file_id), backwards)
+        assert taken.equals(
+            pa.Table.from_batches(parts.scan_part(table.storage, file, table.schema.names, None, 1000)).take(
+                pa.array(backwards)
+            )
+        )
+        assert taken["embedding_s1"].null_count
+
+
 def test_take_gives_rows_in_the_order_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parts, "ROW_GROUP_ROWS", 7)
     table = new_table(tmp_path, 3).upsert(random_rows(300))
@@ -195,6 +209,8 @@ def test_take_gives_rows_in_the_order_asked(tmp_path: Path, monkeypatch: pytest.
     expected = rows.select(["sample_id", "embedding"]).take(asked)
     assert taken["sample_id"].to_pylist() == expected["sample_id"].to_pylist()
     np.testing.assert_array_equal(to_matrix(taken["embedding"]), to_matrix(expected["embedding"]))
+    narrow = [name for name in table.schema.names if name not in parts.WIDE]
+    assert table.take(file_ids, asked - offsets[file_ids], narrow).equals(rows.select(narrow).take(asked))
     assert table.take([], [], ["sample_id"]).num_rows == 0
 
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from indexer import vectors
 from indexer.row_ranges import RowRanges
-from indexer.vectors import Vectors, has_direction, nearest
+from indexer.vectors import Vectors, has_direction, nearest, nearest_many
 
 
 @given(
@@ -27,6 +27,27 @@ def test_nearest_is_the_brute_force_answer(n: int, d: int, k: int, seed: int, ki
     assert mask[rows].all()
     np.testing.assert_allclose(similarity, np.sort(exact[mask])[::-1][:k], rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(similarity, exact[rows], rtol=1e-4, atol=1e-4)
+
+
+@given(
+    st.integers(1, 3000), st.sampled_from([1, 8, 37]), st.integers(1, 1200), st.integers(1, 9),
+    st.sampled_from(["all", "few", "runs", "none"]),
+)  # fmt: skip
+@settings(max_examples=40, deadline=None)
+def test_many_queries_at_once_are_as_one_by_one(n: int, d: int, k: int, q: int, kind: str) -> None:
+    rng = np.random.default_rng(n)
+    matrix = rng.normal(size=(n, d)).astype(np.float16)
+    queries = rng.normal(size=(q, d)).astype(np.float32)
+    masks = {"all": np.ones(n, bool), "few": rng.random(n) < 0.05, "none": np.zeros(n, bool)}
+    rows = RowRanges.of_rows(np.flatnonzero(masks.get(kind, np.arange(n) % 700 < 500)))
+    together = nearest_many(matrix, rows, queries, k)
+    assert len(together) == q
+    for query, (similarity, found) in zip(queries, together, strict=True):
+        alone, _ = nearest(matrix, rows, query, k)
+        np.testing.assert_allclose(similarity, alone, rtol=1e-4, atol=1e-4)
+        assert len(set(found.tolist())) == len(found)
+        assert rows.holds(found).all()
+        np.testing.assert_allclose(similarity, matrix[found].astype(np.float32) @ query, rtol=1e-4, atol=1e-4)
 
 
 def test_duplicates_all_come_back_in_order_of_row() -> None:
