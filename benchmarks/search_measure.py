@@ -21,6 +21,8 @@ from .search_vectors import VectorSet, load
 K = 10
 SELECTIVITIES = (1e-4, 1e-3, 1e-2, 0.1)
 WARM_UP = 5
+LIMIT_S = 5.0  # of one setting of one case: slower peers are asked fewer queries
+FEWEST = 20  # but at least so many
 TIE = 1e-5  # rows this much below the k-th similarity are as good: rounding, and exact duplicates
 
 
@@ -109,6 +111,7 @@ class Point:
     p99_ms: float
     cpu_ms: float  # mean processor time of a query, all threads: what a busy machine changes least
     batch_per_s: float | None  # queries a second, given at once; over all rows only
+    queries: int  # that were asked
 
 
 def build(name: str, data_folder: Path, folder: Path, threads: int) -> dict[str, float]:
@@ -162,7 +165,7 @@ def _runs(peer: Peer, data: VectorSet, cases: list[Case]) -> Iterator[tuple[Case
             rate = _batch_rate(peer, queries) if case.kind == "all" else None
             yield (
                 case,
-                Point(case.kind, case.selectivity, dial, None, p50, p99, cpu_ms, rate),
+                Point(case.kind, case.selectivity, dial, None, p50, p99, cpu_ms, rate, len(ms)),
                 answers,
             )
 
@@ -176,7 +179,7 @@ def _prepared(peer: Peer, case: Case, queries: int) -> list[Any]:
 
 
 def _timed(peer: Peer, queries: Similarities, prepared: list[Any]) -> tuple[list[Rows], list[float], float]:
-    """Answers, milliseconds of each query, mean processor milliseconds."""
+    """Answers, milliseconds of each query, mean processor milliseconds; as many queries as LIMIT_S allows."""
     for query, filter_ in zip(queries[:WARM_UP], prepared, strict=False):
         peer.search(query, filter_, K)
     answers, ms, cpu = [], [], time.process_time()
@@ -184,7 +187,9 @@ def _timed(peer: Peer, queries: Similarities, prepared: list[Any]) -> tuple[list
         began = time.perf_counter()
         answers.append(peer.search(query, filter_, K))
         ms.append(1000 * (time.perf_counter() - began))
-    return answers, ms, 1000 * (time.process_time() - cpu) / len(queries)
+        if len(ms) >= FEWEST and sum(ms) > 1000 * LIMIT_S:
+            break
+    return answers, ms, 1000 * (time.process_time() - cpu) / len(ms)
 
 
 def _batch_rate(peer: Peer, queries: Similarities) -> float:

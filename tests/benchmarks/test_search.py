@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks import search_measure
+from benchmarks.peers import PEERS
 from benchmarks.search import main
 from benchmarks.search_measure import Case, K, exact, recall
 from benchmarks.search_report import best_point
@@ -29,6 +31,7 @@ def test_smoke_run_then_resume(tmp_path: Path, capsys: pytest.CaptureFixture[str
         recalls = [point["recall"] for point in report["points"]]
         assert recalls[0] == 1
         assert {1.0, None} >= set(recalls), name  # at 3,000 rows all of these are exact; 1e-4 may match none
+        assert {point["queries"] for point in report["points"]} == {8}
         assert report["bytes"] > 3000 * 16 * 2
         assert report["machine"]["versions"]["faiss-cpu"]
         assert report["memory_bandwidth_gb_s"] > 0
@@ -85,3 +88,15 @@ def test_the_best_point_is_the_fastest_good_one() -> None:
     assert best_point({"points": points}, "all", 1.0) == points[2]
     assert best_point({"points": points[:1]}, "all", 1.0) == points[0]
     assert best_point({"points": points}, "region", 0.1) is None
+
+
+def test_slow_peers_are_asked_fewer_queries(
+    data: VectorSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search_measure, "LIMIT_S", 0.0)
+    monkeypatch.setattr(search_measure, "FEWEST", 3)
+    peer = PEERS["faiss-flat"](tmp_path, data, threads=1)
+    peer.build()
+    peer.open()
+    ((_, point, answers),) = search_measure._runs(peer, data, [Case("all", 1.0)])
+    assert (point.queries, len(answers)) == (3, 3)
