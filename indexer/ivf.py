@@ -170,14 +170,25 @@ def read(path: Path, sha256: str, rows: int, dimension: int) -> Ivf:
     try:
         if _sha256(path) != sha256:
             raise DamagedIndexError(f"{path} is damaged: its digest does not match the manifest")
-        faiss.set_deserialization_vector_byte_limit(max(path.stat().st_size, 1))
-        index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
+        with _at_most(max(path.stat().st_size, 1)):
+            index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
     except (OSError, RuntimeError) as error:
         raise DamagedIndexError(f"{path} cannot be read: {str(error).splitlines()[0]}") from error
     inner = faiss.downcast_index(index.index) if isinstance(index, faiss.IndexPreTransform) else None
     if not isinstance(inner, faiss.IndexIVFRaBitQFastScan) or (index.d, index.ntotal) != (dimension, rows):
         raise DamagedIndexError(f"{path} is not an index of {rows} x {dimension}")
     return Ivf(index, rows, inner.nlist)
+
+
+@contextmanager
+def _at_most(vector_bytes: int) -> Iterator[None]:
+    """FAISS refuses files that claim larger vectors, before it takes memory for them."""
+    before = faiss.get_deserialization_vector_byte_limit()
+    faiss.set_deserialization_vector_byte_limit(vector_bytes)
+    try:
+        yield
+    finally:
+        faiss.set_deserialization_vector_byte_limit(before)
 
 
 @contextmanager
