@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 import shapely
 
 from . import parts
 from .filters import Filter
 from .manifest import PartFile
-from .predicate import matching_rows
+from .predicate import Places, matching_rows
 from .region import Region
 from .row_ranges import Mask, Rows
 from .table import EmbeddingTable
 
 
-def allowed_rows(table: EmbeddingTable, conditions: Filter) -> Mapping[str, Rows] | None:
-    """Ascending rows in each part, by its path, that SQL and footprints allow; None where neither is asked.
+def allowed_rows(table: EmbeddingTable, conditions: Filter) -> Places | None:
+    """The rows that SQL and footprints allow; None where neither is asked.
 
     Raises:
         QueryError: the predicate cannot be answered.
@@ -29,8 +27,9 @@ def allowed_rows(table: EmbeddingTable, conditions: Filter) -> Mapping[str, Rows
         return allowed
     touching = {file.path: _touching_rows(table, file, region) for file in table.files}
     if allowed is None:
-        return touching
-    return {path: np.intersect1d(rows, allowed[path], assume_unique=True) for path, rows in touching.items()}
+        return Places(touching)
+    both = {p: np.intersect1d(rows, allowed.rows[p], assume_unique=True) for p, rows in touching.items()}
+    return Places(both)
 
 
 def _touching_rows(table: EmbeddingTable, file: PartFile, region: Region) -> Rows:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,9 +16,10 @@ from .cells import Cells
 from .faiss_index import Index
 from .filters import Filter
 from .planner import EXACT, choose, run_many
-from .row_ranges import Rows
+from .predicate import Places
+from .row_ranges import RowRanges, Rows
 from .segment import Segment, read_segments
-from .segment_files import SegmentFiles
+from .segment_files import SegmentFiles, open_segment
 from .table import EmbeddingTable
 from .vectors import Matrix, Similarities
 
@@ -84,7 +87,7 @@ def best_rows(
     best, looked_at = [_nothing(query.shape[1]) for query in queries], dict[str, tuple[int, int]]()
     for segment, files in _segments(table, index, column):
         living = segment.living(file_ids)
-        may = None if allowed is None else segment.rows_at(allowed)
+        may = None if allowed is None else _allowed(segment, files, allowed)
         rows = segment.matching(column, living, conditions, may)
         plan = EXACT if files is None else choose(files.measured.get(column), rows.count, len(segment), k)
         name = f"{plan} over Parquet" if files is None else str(plan)
@@ -95,6 +98,16 @@ def best_rows(
         for i, found in enumerate(_by_query(answers, queries, k)):
             best[i] = best[i].merged(_placed(segment, column, file_ids, *found), k)
     return [Answer(some, looked_at) for some in best]
+
+
+def _allowed(segment: Segment, files: SegmentFiles | None, places: Places) -> RowRanges:
+    return segment.rows_at(places.rows) if files is None else _allowed_of_index(files.folder, places)
+
+
+@lru_cache(maxsize=8)
+def _allowed_of_index(folder: Path, places: Places) -> RowRanges:
+    """Kept, for the same predicate is often asked again."""
+    return open_segment(folder).segment.rows_at(places.rows)
 
 
 def _placed(
@@ -121,7 +134,7 @@ def _segments(
     """Every living row once: from the index where it has it, else from Parquet."""
     known = [files for files in (index.segments if index else ()) if column in files.segment.vectors]
     yield from ((files.segment, files) for files in known)
-    held = {part.path for files in known for part in files.segment.parts}
+    held = frozenset().union(*(files.segment.paths for files in known))
     rest = [file for file in table.files if file.path not in held]
     yield from ((segment, None) for segment in read_segments(table, rest, [column]))
 

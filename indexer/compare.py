@@ -95,8 +95,9 @@ def outliers(
     rows = rows.filter(pa.array(filter.holds_in_time(start_us, end_us)))
     allowed = allowed_rows(table, filter)
     if allowed is not None:
-        file_ids = np.repeat(np.arange(len(table.files)), [len(allowed[file.path]) for file in table.files])
-        rows_in_file = np.concatenate([np.empty(0, np.int64), *(allowed[file.path] for file in table.files)])
+        rows_of = [allowed.rows[file.path] for file in table.files]
+        file_ids = np.repeat(np.arange(len(rows_of)), [len(some) for some in rows_of])
+        rows_in_file = np.concatenate([np.empty(0, np.int64), *rows_of])
         rows = table.take(file_ids, rows_in_file, KEY).join(rows, list(KEY), join_type="inner")
     return ranked(_first(rows, "prototype_similarity", "ascending", k))
 
@@ -116,7 +117,7 @@ class _Conditions:
             return _Conditions(conditions, None)
         mask, first_row = np.zeros(table.row_count, bool), 0
         for file in table.files:
-            mask[first_row + allowed[file.path]] = True
+            mask[first_row + allowed.rows[file.path]] = True
             first_row += file.rows
         return _Conditions(conditions, mask)
 

@@ -44,7 +44,7 @@ class Index:
     @cached_property
     def known_parts(self) -> frozenset[str]:
         """Paths of the parts that segments hold, in the table or not."""
-        return frozenset(part.path for files in self.segments for part in files.segment.parts)
+        return frozenset().union(*(files.segment.paths for files in self.segments))
 
     @property
     def rows(self) -> int:
@@ -131,7 +131,7 @@ def open_index(table: EmbeddingTable) -> tuple[Index | None, tuple[str, ...]]:
         except DamagedIndexError as error:
             notes.append(f"the index is not used ({error}): run `skyhex index`")
             continue
-        held = {part.path for files in segments for part in files.segment.parts}
+        held = frozenset().union(*(files.segment.paths for files in segments))
         missing = tuple(file for file in table.files if file.path not in held)
         return Index(snapshot, segments, missing), tuple(notes)
     return None, tuple(notes)

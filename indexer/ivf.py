@@ -74,22 +74,32 @@ class Ivf:
     def _outwards(self, query: Similarities, probes: int) -> Iterator[Rows]:
         """All lists from the nearest on: first `probes`, then as many more, then twice as many more."""
         rotated = self._rotation.apply(query[None])
-        ranked, wanted, start, stop = np.empty(0, np.int64), probes, 0, probes
+        wanted = min(2 * probes, self.lists)
+        ranked = self._nearest_lists(rotated, wanted)
+        start, stop = 0, probes
         while start < self.lists:
-            while len(ranked) < stop:  # a graph may name fewer lists than are wanted
+            while len(ranked) < stop:
                 wanted = min(2 * wanted, self.lists)
-                (found,) = self._coarse.search(rotated, wanted)[1]
-                if wanted == self.lists:
-                    found = np.r_[found, np.setdiff1d(np.arange(self.lists), found)]
-                ranked = np.r_[ranked, found[~np.isin(found, ranked) & (found >= 0)]]
+                more = self._nearest_lists(rotated, wanted)
+                ranked = np.r_[ranked, more[~np.isin(more, ranked)]]
             yield ranked[start:stop]
             start, stop = stop, min(2 * stop, self.lists)
+
+    def _nearest_lists(self, rotated: Similarities, count: int) -> Rows:
+        """So many lists, or some fewer, for a graph does not reach all; but all if all are asked for."""
+        (found,) = self._coarse.search(rotated, count)[1]
+        if found[-1] < 0:
+            found = found[found >= 0]
+        if count == self.lists:
+            found = np.r_[found, np.setdiff1d(np.arange(self.lists), found)]
+        return np.asarray(found)
 
     def _in_lists(self, lists: Rows, rows: RowRanges) -> Rows:
         members, starts = self._members
         if len(rows.starts) == 1:  # in each list a run of members
-            ends = members.searchsorted((lists << 32) + [rows.starts, rows.stops])
-            return members[RowRanges(*ends).rows()] & 0xFFFFFFFF
+            before = lists << 32
+            first, last = (members.searchsorted(before + end[0]) for end in (rows.starts, rows.stops))
+            return members[RowRanges(first, last).rows()] & 0xFFFFFFFF
         bounds = zip(starts[lists].tolist(), starts[lists + 1].tolist(), strict=True)
         found = np.concatenate([members[start:stop] for start, stop in bounds]) & 0xFFFFFFFF
         return found[rows.holds(found)]
@@ -160,8 +170,8 @@ def read(path: Path, sha256: str, rows: int, dimension: int) -> Ivf:
     try:
         if _sha256(path) != sha256:
             raise DamagedIndexError(f"{path} is damaged: its digest does not match the manifest")
-        faiss.set_deserialization_vector_byte_limit(max(path.stat().st_size, 1))
-        index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
+        with _at_most(max(path.stat().st_size, 1)):
+            index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
     except (OSError, RuntimeError) as error:
         raise DamagedIndexError(f"{path} cannot be read: {str(error).splitlines()[0]}") from error
     inner = faiss.downcast_index(index.index) if isinstance(index, faiss.IndexPreTransform) else None
@@ -172,6 +182,17 @@ def read(path: Path, sha256: str, rows: int, dimension: int) -> Ivf:
     ):
         raise DamagedIndexError(f"{path} is not an index of {rows} x {dimension}")
     return Ivf(index, rows, inner.nlist)
+
+
+@contextmanager
+def _at_most(vector_bytes: int) -> Iterator[None]:
+    """FAISS refuses files that claim larger vectors, before it takes memory for them."""
+    before = faiss.get_deserialization_vector_byte_limit()
+    faiss.set_deserialization_vector_byte_limit(vector_bytes)
+    try:
+        yield
+    finally:
+        faiss.set_deserialization_vector_byte_limit(before)
 
 
 @contextmanager

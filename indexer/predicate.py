@@ -20,7 +20,12 @@ OF_ASSIGNMENTS = re.compile(r"prototype|region_cell", re.IGNORECASE)
 SAMPLING = {"sample", "tablesample"}  # words of SQL that may answer otherwise the next time
 ANSWERS_BYTES = 64 << 20
 
-_answers = Recent[Mapping[str, Rows]](ANSWERS_BYTES, lambda rows: sum(some.nbytes for some in rows.values()))
+
+@dataclass(frozen=True, eq=False)
+class Places:
+    """Rows of a table: ascending rows in each part, by its path. Equal to itself alone."""
+
+    rows: Mapping[str, Rows]
 
 
 @dataclass(frozen=True)
@@ -45,7 +50,7 @@ class _Reader:
         """Whether it always has the same answer: no word in it names a clock or a draw."""
         return self._unsteady.isdisjoint(re.findall(r"\w+", predicate.lower()))
 
-    def rows(self, table: EmbeddingTable, predicate: str) -> Mapping[str, Rows]:
+    def rows(self, table: EmbeddingTable, predicate: str) -> Places:
         joined = (
             f" LEFT JOIN _assignments USING ({', '.join(KEY)})" if OF_ASSIGNMENTS.search(predicate) else ""
         )
@@ -57,11 +62,14 @@ class _Reader:
         order = np.lexsort((row, file_of_row))
         ends = np.searchsorted(file_of_row[order], np.arange(1, len(table.files)))
         rows = np.split(row[order], ends)
-        return {file.path: some for file, some in zip(table.files, rows, strict=True)}
+        return Places({file.path: some for file, some in zip(table.files, rows, strict=True)})
 
 
-def matching_rows(table: EmbeddingTable, predicate: str) -> Mapping[str, Rows]:
-    """Ascending rows in each part, by the part's path, that a predicate holds.
+_answers = Recent[Places](ANSWERS_BYTES, lambda places: sum(rows.nbytes for rows in places.rows.values()))
+
+
+def matching_rows(table: EmbeddingTable, predicate: str) -> Places:
+    """The rows that a predicate holds.
 
     It may speak of all columns of the view `embeddings`, and of `region_cell`, `prototype` and
     `prototype_similarity` where prototypes were fitted. Answers are kept, and asked again they cost nothing.
@@ -71,7 +79,7 @@ def matching_rows(table: EmbeddingTable, predicate: str) -> Mapping[str, Rows]:
         TableError: a part is damaged.
     """
     if table.row_count == 0:
-        return {}
+        return Places({})
     sidecars = (file.path for sidecar in table.manifest.sidecars.values() for file in sidecar.files)
     source = _Source(table.storage.root, (*(file.path for file in table.files), *sidecars), table)
     with explained():

@@ -41,9 +41,10 @@ class RowRanges:
     @staticmethod
     def of_rows(rows: Rows) -> RowRanges:
         """From ascending, distinct row numbers."""
+        rows = np.asarray(rows, np.int64)
         opens = np.flatnonzero(np.diff(rows, prepend=-2) != 1)
         closes = np.r_[opens[1:], len(rows)] - 1 if len(rows) else opens
-        return RowRanges(rows[opens].astype(np.int64), rows[closes].astype(np.int64) + 1)
+        return RowRanges(rows[opens], rows[closes] + 1)
 
     @cached_property
     def count(self) -> int:
@@ -92,6 +93,10 @@ class RowRanges:
         return self if mask.all() else RowRanges.of_rows(self.rows()[mask])
 
     def __and__(self, other: RowRanges) -> RowRanges:
+        if self._spans(other):
+            return other
+        if other._spans(self):
+            return self
         first = np.searchsorted(other.stops, self.starts, side="right")
         last = np.searchsorted(other.starts, self.stops, side="left")
         mine = np.repeat(np.arange(len(self.starts)), last - first)
@@ -100,6 +105,12 @@ class RowRanges:
             np.maximum(self.starts[mine], other.starts[theirs]),
             np.minimum(self.stops[mine], other.stops[theirs]),
         )
+
+    def _spans(self, other: RowRanges) -> bool:
+        """Whether it is one range that holds all of another set."""
+        if len(self.starts) != 1 or len(other.starts) == 0:
+            return False
+        return bool(self.starts[0] <= other.starts[0] and other.stops[-1] <= self.stops[0])
 
     def split(self, shortest_long: int) -> tuple[RowRanges, RowRanges]:
         """The ranges of at least so many rows, and the others."""

@@ -63,6 +63,11 @@ class Segment:
         """First row of each part, and the row count: (parts + 1,)."""
         return np.cumsum([0, *(part.rows for part in self.parts)], dtype=np.int64)
 
+    @cached_property
+    def paths(self) -> frozenset[str]:
+        """Of its parts."""
+        return frozenset(part.path for part in self.parts)
+
     def living(self, paths: Collection[str]) -> RowRanges:
         """The rows whose part is among these."""
         starts = self.part_starts
@@ -94,8 +99,11 @@ class Segment:
         """The rows at places: by path of a part, ascending rows in it."""
         found = [np.empty(0, np.int64)]
         for part, start in zip(self.parts, self.part_starts.tolist(), strict=False):
-            inside = places.get(part.path, found[0]) - part.first_row
-            found.append(inside[(inside >= 0) & (inside < part.rows)] + start)
+            inside = places.get(part.path, found[0])
+            if part.first_row > 0 or (len(inside) and inside[-1] >= part.rows):  # a piece of a part
+                inside = inside - part.first_row
+                inside = inside[(inside >= 0) & (inside < part.rows)]
+            found.append(inside + start)
         return RowRanges.of_rows(np.concatenate(found))
 
 

@@ -59,7 +59,7 @@ def check(table: EmbeddingTable, asked: Filter, expected: np.ndarray, k: int = 5
     allowed = allowed_rows(table, asked)
     assert allowed is not None
     starts = np.cumsum([0, *(file.rows for file in table.files)])
-    found = [start + allowed[file.path] for start, file in zip(starts[:-1], table.files, strict=True)]
+    found = [start + allowed.rows[file.path] for start, file in zip(starts[:-1], table.files, strict=True)]
     np.testing.assert_array_equal(np.concatenate(found), np.flatnonzero(expected))
     hits = search(table, Query((Vector(VECTOR),)), k, asked)
     assert len(hits.rows) == min(k, expected.sum())
@@ -176,7 +176,7 @@ def test_only_the_row_groups_at_the_border_are_read(tmp_path: Path, monkeypatch:
         region = Region.from_bbox(*box)
         found = allowed_rows(table, Filter(region=region, footprint=True))
         assert found is not None
-        assert sum(map(len, found.values())) == on_turns(shapely.box(*box), shapes_of(whole(table))).sum()
+        assert sum(map(len, found.rows.values())) == on_turns(shapely.box(*box), shapes_of(whole(table))).sum()
         assert 0 < len(read) < groups
 
 

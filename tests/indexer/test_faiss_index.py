@@ -312,8 +312,10 @@ def test_an_inverted_file_is_read_back_and_checked(
 def test_a_file_that_is_no_index_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "embedding.faiss"
     path.write_bytes(b"IxPT" + b"\xff" * 200)  # a transform of absurd size
+    before = faiss.get_deserialization_vector_byte_limit()
     with pytest.raises(DamagedIndexError):
         ivf.read(path, ivf._sha256(path), ROWS, DIMENSION)
+    assert faiss.get_deserialization_vector_byte_limit() == before, "others may read larger files"
 
 
 def test_what_is_measured_is_true(clustered: np.ndarray, inverted: Ivf) -> None:

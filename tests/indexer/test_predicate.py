@@ -29,7 +29,7 @@ def expected(table: EmbeddingTable, most: float) -> dict[str, list[int]]:
 
 
 def found(table: EmbeddingTable, predicate: str) -> dict[str, list[int]]:
-    return {path: rows.tolist() for path, rows in matching_rows(table, predicate).items()}
+    return {path: rows.tolist() for path, rows in matching_rows(table, predicate).rows.items()}
 
 
 def test_rows_of_each_part_of_each_snapshot(table: EmbeddingTable) -> None:
