@@ -7,7 +7,7 @@ from .checkpoint import CheckpointError
 
 FOLDER = Path(__file__).parent / "weights"
 SHA256 = {  # of the files
-    "nano": ("nano-1.safetensors", "b4af44aa134cbbb7d982572f16a0b74911fac9c796178949bb2b43124eea195c"),
+    "nano": ("nano-1.safetensors", "626ba086245c33179c7d30eeadf92e946896fded30e9614e780c9f8fb06141a0"),
 }
 
 
