@@ -176,7 +176,9 @@ def test_only_the_row_groups_at_the_border_are_read(tmp_path: Path, monkeypatch:
         region = Region.from_bbox(*box)
         found = allowed_rows(table, Filter(region=region, footprint=True))
         assert found is not None
-        assert sum(map(len, found.rows.values())) == on_turns(shapely.box(*box), shapes_of(whole(table))).sum()
+        assert (
+            sum(map(len, found.rows.values())) == on_turns(shapely.box(*box), shapes_of(whole(table))).sum()
+        )
         assert 0 < len(read) < groups
 
 
