@@ -18,13 +18,13 @@ import torch
 
 from data.pixel_series import PixelSeries
 from encoder.augment import AugmentConfig
-from encoder.corpus import Corpus, PixelSamples
+from encoder.corpus import Corpus, PixelSamples, Source
 from encoder.objective import ObjectiveConfig
 from encoder.pretrain import TrainConfig, pretrain
 from encoder.skysense import SkySense
 
 from .nano import BASE, CHOSEN
-from .nano_corpus import build_corpus, series_paths
+from .nano_corpus import CHIP_DATES, build_corpus, series_paths, simulated_chips
 from .retrieval.blocks import Interval, pooled
 from .retrieval.embedding import embed_small
 from .retrieval.protocols import zero_shot
@@ -42,6 +42,7 @@ class Variant:
     dates: bool = True
     prototypes: int = 0
     s2_alone: bool = False
+    simulated: bool = False  # a fifth of the steps see the simulated landscape
 
     def config(self, steps: int) -> TrainConfig:
         """The run: nano-1's, with a schedule that fits few steps."""
@@ -56,9 +57,10 @@ class Variant:
             prototypes_per_region=self.prototypes,
         )
 
-    def corpus(self, whole: Corpus) -> Corpus:
-        """The part of a corpus that it sees."""
+    def corpus(self, whole: Corpus, scratch: Path) -> Corpus:
+        """What it sees of a corpus, and besides; what is simulated is drawn in a scratch folder."""
         kept = only_s2(whole) if self.s2_alone else whole
+        kept = with_simulated(kept, scratch) if self.simulated else kept
         return kept if self.dates else replace(kept, augment=BLIND)
 
 
@@ -78,6 +80,7 @@ VARIANTS = {
     "nano-1 without place contrast": Variant(replace(CHOSEN, place=0.0)),
     "nano-1 without dates": Variant(CHOSEN, dates=False),
     "nano-1 with prototypes": Variant(CHOSEN, prototypes=PROTOTYPES),
+    "nano-1 with the simulated landscape": Variant(CHOSEN, simulated=True),
     "nano-1 on Sentinel-2 alone": Variant(replace(CHOSEN, beta=0.0), s2_alone=True),
 }
 UNTRAINED = "no training"
@@ -94,6 +97,15 @@ def only_s2(corpus: Corpus) -> Corpus:
         elif source.name == "chips with S2":
             sources.append(source)
     return replace(corpus, sources=tuple(sources))
+
+
+def with_simulated(corpus: Corpus, scratch: Path) -> Corpus:
+    """The same, and as a fifth of it the simulated landscape, where HR lies beside Sentinel-2 and -1."""
+    samples = simulated_chips(scratch / "simulated", BASE.model).samples
+    share = sum(source.share for source in corpus.sources) / 4
+    return replace(
+        corpus, sources=(*corpus.sources, Source("simulated", samples, share, 16, (1, 3), CHIP_DATES))
+    )
 
 
 def without_s1(series: PixelSeries) -> PixelSeries:
@@ -135,7 +147,9 @@ def run(shared: Path, folder: Path, steps: int, variants: Sequence[str]) -> list
         if not path.exists():
             variant = VARIANTS.get(name, Variant(CHOSEN))
             last = 0 if name == UNTRAINED else None
-            model = pretrain(variant.config(steps), variant.corpus(corpus()), path.parent, stop_at_step=last)
+            model = pretrain(
+                variant.config(steps), variant.corpus(corpus(), folder), path.parent, stop_at_step=last
+            )
             path.write_text(json.dumps(asdict(scored(model.eval(), sets))))
         found[name] = Scored(**json.loads(path.read_text()))
         print(name, json.dumps(found[name].families), flush=True)

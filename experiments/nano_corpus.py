@@ -1,7 +1,7 @@
 """What skyhex/nano-1 sees: pixel series, chips and aerial images that split and terms allow."""
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +14,8 @@ from data.cover import plan_chips
 from data.pixel_series import PixelSeries, read_pixel_series
 from data.reader import read_sample
 from data.sample import ImageSeries, Sample, SampleSpec
-from data.stac import read_catalog
+from data.simulate import simulate
+from data.stac import Catalog, read_catalog
 from data.training_rules import SplitRules, far_from_footprints, far_from_points, read_grounds, refusals
 from encoder.config import SkySenseConfig
 from encoder.corpus import Corpus, PixelSamples, Source
@@ -114,14 +115,30 @@ def training_chips(shared: Path, places: Mapping[str, set[str]], config: SkySens
     samples, skipped = [], []
     for name, kept in places.items():
         catalog = read_catalog(shared / name / "catalog.json")
-        plan = plan_chips(replace(catalog, places=tuple(p for p in catalog.places if p.name in kept)), spec)
-        tasks = [task for task in plan.tasks if {"s2", "s1"} & task.series.keys()]
-        for read in (*plan.skipped, *(read_sample(task, spec) for task in tasks)):
-            if isinstance(read, Sample):
-                samples.append(read)
-                skipped += [f"{read.sample_id} {modality}: {reason}" for modality, reason in read.dropped]
-            else:
-                skipped.append(f"{read.sample_id}: {read.reason}")
+        mine = replace(catalog, places=tuple(place for place in catalog.places if place.name in kept))
+        found = windows(mine, spec, {"s2", "s1"})
+        samples += found.samples
+        skipped += found.skipped
+    return Found(samples, skipped)
+
+
+def simulated_chips(folder: Path, config: SkySenseConfig) -> Found:
+    """Windows of the simulated landscape, which is drawn in a folder: HR beside Sentinel-2 and -1."""
+    spec = SampleSpec(config.cell_m, config.window_cells, config.px_per_cell, EVERY_DATE)
+    return windows(read_catalog(str(simulate(folder))), spec, set(config.modalities))
+
+
+def windows(catalog: Catalog, spec: SampleSpec, modalities: Set[str]) -> Found:
+    """The windows of a catalog's places that have one of these modalities."""
+    plan = plan_chips(catalog, spec)
+    tasks = [task for task in plan.tasks if modalities & task.series.keys()]
+    samples, skipped = [], []
+    for read in (*plan.skipped, *(read_sample(task, spec) for task in tasks)):
+        if isinstance(read, Sample):
+            samples.append(read)
+            skipped += [f"{read.sample_id} {modality}: {reason}" for modality, reason in read.dropped]
+        else:
+            skipped.append(f"{read.sample_id}: {read.reason}")
     return Found(samples, skipped)
 
 

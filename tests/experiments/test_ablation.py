@@ -2,15 +2,27 @@
 
 import json
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from data.pixel_series import read_pixel_series
+from data.simulate import simulate
+from data.simulate.area import DEFAULT_AREAS
 from encoder.config import preset
 from encoder.corpus import Corpus, PixelSamples, Source
-from experiments import ablation
-from experiments.ablation import BLIND, UNTRAINED, VARIANTS, Scored, as_markdown, only_s2, row
+from experiments import ablation, nano_corpus
+from experiments.ablation import (
+    BLIND,
+    UNTRAINED,
+    VARIANTS,
+    Scored,
+    as_markdown,
+    only_s2,
+    row,
+    with_simulated,
+)
 from experiments.retrieval.validation import read_validation
 
 from .make_series import write_series
@@ -40,11 +52,25 @@ def test_sentinel_2_alone_sees_no_radar(tmp_path: Path) -> None:
     assert {"s2"} == kept.sources[0].samples[3].series.keys()
 
 
+def test_the_simulated_landscape_is_a_fifth_with_all_sensors(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        nano_corpus, "simulate", partial(simulate, areas=DEFAULT_AREAS[:1], s2_dates=1, s1_dates=1)
+    )
+    whole = corpus(write_series(tmp_path / "a.parquet"))
+    made = with_simulated(whole, tmp_path)
+    added = made.sources[-1]
+    assert added.share / sum(source.share for source in made.sources) == pytest.approx(0.2)
+    assert {"hr", "s2", "s1"} == added.samples[0].series.keys()
+    assert made.sources[:-1] == whole.sources
+
+
 def test_variants_differ_in_what_their_names_say(tmp_path: Path) -> None:
     whole = corpus(write_series(tmp_path / "a.parquet"))
     blind, seeing = VARIANTS["nano-1 without dates"], VARIANTS["nano-1"]
-    assert blind.corpus(whole).augment == BLIND
-    assert seeing.corpus(whole).augment == whole.augment
+    assert blind.corpus(whole, tmp_path).augment == BLIND
+    assert seeing.corpus(whole, tmp_path).augment == whole.augment
     assert (blind.config(60).date_amplitude, seeing.config(60).date_amplitude) == (0.0, 6.0)
     assert VARIANTS["+ prototypes"].config(60).prototypes_per_region == ablation.PROTOTYPES
     assert VARIANTS["image level alone"].config(60).objective.levels == "image"
