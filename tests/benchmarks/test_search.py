@@ -32,6 +32,7 @@ def test_smoke_run_then_resume(tmp_path: Path, capsys: pytest.CaptureFixture[str
         assert recalls[0] == 1
         assert {1.0, None} >= set(recalls), name  # at 3,000 rows all of these are exact; 1e-4 may match none
         assert {point["queries"] for point in report["points"]} == {8}
+        assert report["first_pass_cpu_ms"] > 0
         assert report["bytes"] > 3000 * 16 * 2
         assert report["machine"]["versions"]["faiss-cpu"]
         assert report["memory_bandwidth_gb_s"] > 0
