@@ -38,7 +38,7 @@ def as_markdown(reports: Mapping[str, Report]) -> str:
 
 def _sizes(reports: Mapping[str, Report]) -> str:
     lines = [
-        "| peer | build, s | on disk, MB | resident, MB | its own, MB | open, s | first pass, ms | batch, 1/s |",
+        "| peer | build, s | on disk, MB | resident, MB | own, MB | open, s | first pass, ms | batch, 1/s |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for name, report in reports.items():
