@@ -159,6 +159,7 @@ def _first_pass(peer: Peer, data: VectorSet) -> float:
     What a peer does when it first touches its files (ours compares them with their checksums) is in here.
     """
     everything = Case("all", 1.0)
+    peer.turn(peer.dials[0])
     return _timed(peer, np.array(data.queries), _prepared(peer, everything, len(data.queries)))[2]
 
 
