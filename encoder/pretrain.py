@@ -118,9 +118,8 @@ def pretrain(
         run.start_from(Path(config.start))
     log = Log(folder / LOG, workers.rank, run.step, watch)
     started = time.monotonic()
-    while (
-        run.step < min(config.steps, stop_at_step or config.steps) and time.monotonic() - started < stop_after
-    ):
+    last = config.steps if stop_at_step is None else min(stop_at_step, config.steps)
+    while run.step < last and time.monotonic() - started < stop_after:
         step = corpus.step(run.step, workers.rank, workers.world)
         losses, seen = run.losses(step)
         loss = weighted(losses, config.objective)

@@ -39,6 +39,12 @@ def test_a_resumed_run_is_the_same_run(tmp_path: Path) -> None:
     assert torch.equal(weights(resumed), weights(whole))
 
 
+def test_no_step_is_no_training(tmp_path: Path) -> None:
+    start = Run(CONFIG, Parallel.start("none", "cpu"), torch.from_numpy(corpus().h3_cells)).teacher.model
+    assert torch.equal(weights(pretrain(CONFIG, corpus(), tmp_path, stop_at_step=0)), weights(start))
+    assert not torch.equal(weights(pretrain(CONFIG, corpus(), tmp_path, stop_at_step=1)), weights(start))
+
+
 def test_the_loss_falls(tmp_path: Path) -> None:
     config = replace(CONFIG, steps=30, objective=replace(CONFIG.objective, alpha=0.0))
     pretrain(config, corpus(places=4), tmp_path)
