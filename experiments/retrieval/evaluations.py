@@ -76,8 +76,10 @@ def evaluate_prototypes(
 ) -> Report:
     """The scorecard of regional prototypes, `per_region` at most in an H3 cell of `region_res`."""
 
+    alone = replace(encoders, untrained=())  # the others are not asked
+
     def work(path: Path) -> list[Table]:
-        rows = prototype_rows(path, encoders, options)
+        rows = prototype_rows(path, alone, options)
         dial = {"resolution": region_res, "per_region": per_region, "seed": options.seed}
         return scorecard(rows, **dial, protocol=options.protocol)
 
