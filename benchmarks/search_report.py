@@ -82,7 +82,8 @@ def plot(reports: Mapping[str, Report], path: Path) -> None:
             points = [p for p in report["points"] if (p["kind"], p["selectivity"]) == (kind, share)]
             known = sorted((p["recall"], p["cpu_ms"]) for p in points if p["recall"] is not None)
             if known:
-                axis.plot(*zip(*known, strict=True), marker="o", label=name, color=f"C{number}")
+                ours = {"marker": "D", "zorder": 3} if name.startswith("skyhex") else {"marker": "o"}
+                axis.plot(*zip(*known, strict=True), label=name, color=f"C{number}", **ours)
         axis.set_yscale("log")
         axis.set_title("all rows" if kind == "all" else f"{kind} filter, {share:.4g} of the rows")
     for axis in axes[6:]:
