@@ -55,8 +55,9 @@ class Parallel:
         return cls(kind, local, dist.get_rank(), dist.get_world_size())
 
     def stop(self) -> None:
-        """Leaves the group."""
+        """Leaves the group, together with all others: gloo may abort one that finds its peers gone."""
         if self.kind != "none":
+            dist.barrier()
             dist.destroy_process_group()
 
     def shard(self, module: Module) -> Module:

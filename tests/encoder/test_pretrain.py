@@ -152,6 +152,7 @@ def test_biases_norms_and_dates_do_not_decay() -> None:
 
 
 WORKER = """
+import os
 import sys
 from pathlib import Path
 from encoder.pretrain import pretrain
@@ -159,6 +160,7 @@ from tests.encoder.tiny import CONFIG, corpus
 import torch
 torch.set_num_threads(1)
 pretrain(CONFIG, corpus(), Path(sys.argv[1]), parallel=sys.argv[2], stop_at_step=int(sys.argv[3]))
+os._exit(0)  # torch's threads sometimes abort the interpreter's own way out
 """
 
 
