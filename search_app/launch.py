@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import time
 import urllib.error
 import urllib.request
 from pathlib import Path
+from typing import NoReturn
 
 from indexer.errors import TableError
 
@@ -32,12 +34,13 @@ class LaunchError(ValueError):
 
 
 def run_app(table_path: str | Path, port: int | None = None, headless: bool = False) -> None:
-    """Serve the app until Ctrl-C; prints its URL, and opens a browser unless headless.
+    """Serve the app until Ctrl-C or SIGTERM; prints its URL, and opens a browser unless headless.
 
     Raises:
         LaunchError: Streamlit is not installed, the port is taken, or the server did not come up.
         TableError: there is no table at `table_path`.
     """
+    before = signal.signal(signal.SIGTERM, _end)
     server, url = start(table_path, port, headless)
     print(f"The map of {table_path} is on {url}\nCtrl-C stops it.", flush=True)
     try:
@@ -46,6 +49,12 @@ def run_app(table_path: str | Path, port: int | None = None, headless: bool = Fa
         print("Stopped.")
     finally:
         stop(server)
+        signal.signal(signal.SIGTERM, before)
+
+
+def _end(number: int, frame: object) -> NoReturn:
+    """An end that runs what `finally` holds, so that no server outlives its command."""
+    sys.exit(128 + number)
 
 
 def start(

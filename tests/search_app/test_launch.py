@@ -1,6 +1,9 @@
 """The app starts on this machine alone, says what is wrong, and stops."""
 
+import signal
 import socket
+import subprocess
+import sys
 import urllib.request
 from pathlib import Path
 
@@ -43,6 +46,18 @@ def test_ctrl_c_ends_it_quietly(
     monkeypatch.setattr(launch, "start", lambda *args: (Interrupted(), "http://127.0.0.1:8501"))
     run_app(tmp_path)
     assert capsys.readouterr().out.splitlines()[-2:] == ["Stopped.", "terminated"]
+
+
+def test_a_killed_command_leaves_no_server(tmp_path: Path) -> None:
+    port = free_port(None)
+    command = [sys.executable, "-m", "search_app.cli", "app", "--headless", "--port", str(port)]
+    table = str(small_table(tmp_path / "t").path)
+    with subprocess.Popen([*command, "-t", table], stdout=subprocess.PIPE, text=True) as app:
+        assert app.stdout
+        assert str(port) in app.stdout.readline()
+        app.terminate()
+        assert app.wait(timeout=30) == 128 + signal.SIGTERM
+    assert free_port(port) == port
 
 
 def test_a_taken_port_is_refused_or_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
