@@ -9,6 +9,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from contextlib import ExitStack
 from pathlib import Path
 from typing import NoReturn
 
@@ -40,20 +41,19 @@ def run_app(table_path: str | Path, port: int | None = None, headless: bool = Fa
         LaunchError: Streamlit is not installed, the port is taken, or the server did not come up.
         TableError: there is no table at `table_path`.
     """
-    before = signal.signal(signal.SIGTERM, _end)
-    server, url = start(table_path, port, headless)
-    print(f"The map of {table_path} is on {url}\nCtrl-C stops it.", flush=True)
-    try:
-        server.wait()
-    except KeyboardInterrupt:
-        print("Stopped.")
-    finally:
-        stop(server)
-        signal.signal(signal.SIGTERM, before)
+    with ExitStack() as undo:
+        undo.callback(signal.signal, signal.SIGTERM, signal.signal(signal.SIGTERM, _end))
+        server, url = start(table_path, port, headless)
+        undo.callback(stop, server)
+        print(f"The map of {table_path} is on {url}\nCtrl-C stops it.", flush=True)
+        try:
+            server.wait()
+        except KeyboardInterrupt:
+            print("Stopped.")
 
 
 def _end(number: int, frame: object) -> NoReturn:
-    """An end that runs what `finally` holds, so that no server outlives its command."""
+    """An end that undoes what was begun, so that no server outlives its command."""
     sys.exit(128 + number)
 
 
@@ -73,11 +73,10 @@ def start(
         stdout=subprocess.DEVNULL,
     )
     url = f"http://{HOST}:{port}"
-    try:
+    with ExitStack() as undo:
+        undo.callback(stop, server)
         _wait_until_up(server, url)
-    except BaseException:
-        stop(server)
-        raise
+        undo.pop_all()  # it is up: whoever asked for it ends it
     return server, url
 
 

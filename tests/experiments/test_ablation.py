@@ -6,12 +6,14 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+import torch
 
 from data.pixel_series import read_pixel_series
 from data.simulate import simulate
 from data.simulate.area import DEFAULT_AREAS
 from encoder.config import preset
 from encoder.corpus import Corpus, PixelSamples, Source
+from encoder.pretrain import LAST
 from experiments import ablation, nano_corpus
 from experiments.ablation import (
     BLIND,
@@ -110,6 +112,8 @@ def test_training_and_scoring_make_a_row(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(ablation, "series_paths", lambda _: [path])
     monkeypatch.setattr(ablation, "build_corpus", lambda *_: corpus(path))
     rows = ablation.run(tmp_path, tmp_path / "runs", 2, ["+ prototypes"])
+    folders = [tmp_path / "runs" / name for name in ("no-training", "prototypes")]
+    assert [torch.load(folder / LAST, weights_only=True)["step"] for folder in folders] == [0, 2]
     assert [line["mAP@20"] for line in rows] == [1, 1]  # green and bare are easy
     assert rows[1]["mAP@20 of s2"] > 0.9
     assert rows[1]["recall@10"] != rows[0]["recall@10"]  # two steps moved something

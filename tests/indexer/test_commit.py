@@ -2,12 +2,10 @@
 
 import itertools
 import json
-import resource
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import nullcontext
 from multiprocessing import get_context
@@ -23,6 +21,7 @@ from indexer.errors import TableError
 from indexer.stac_item import ITEM
 from indexer.table import EmbeddingTable
 
+from .full_disk import with_file_size_limit
 from .random_rows import MODEL, random_cells, random_rows
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -147,16 +146,6 @@ def test_a_writer_that_dies_at_any_of_its_writes_changes_nothing(
             writes += 1
     assert writes >= 2  # several parts and the manifest
     assert EmbeddingTable.open(tmp_path).row_count == 60
-
-
-def with_file_size_limit(size: int, work: Callable[[], object]) -> None:
-    """What a full disk looks like: writes beyond `size` bytes fail."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        work()
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_a_full_disk_leaves_the_table_as_it_was(tmp_path: Path) -> None:

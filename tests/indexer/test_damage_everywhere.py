@@ -30,6 +30,7 @@ from indexer.sql import run_sql
 from indexer.stac_item import ITEM
 from indexer.table import EmbeddingTable
 
+from .full_disk import with_file_size_limit
 from .random_rows import MODEL, random_cells
 from .small_tables import place_rows, place_table, whole
 
@@ -268,16 +269,6 @@ def test_absurd_sizes_in_an_inverted_file_are_refused_before_memory_is_taken(
     assert faiss.get_deserialization_vector_byte_limit() == limit, "others read as they did"
 
 
-def limited(size: int, work: Callable[[], object]) -> None:
-    """What a full disk looks like: a file can grow to so many bytes."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        work()
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
 def listing(path: Path) -> dict[str, bytes]:
     """What is there, but for what only serves writers while they write."""
     passing = (".lock", "turn")
@@ -294,7 +285,7 @@ def test_a_full_disk_leaves_the_index_as_it_was(
     newer = table.upsert(place_rows(np.unique(random_cells(100, seed=8)), seed=6))
     before = listing(table.path)
     with pytest.raises(TableError, match=r"cannot write .*index"):
-        limited(size, lambda: build_index(newer))
+        with_file_size_limit(size, lambda: build_index(newer))
     assert listing(table.path) == before
     assert "the index is 2 snapshots old" in " ".join(hits(newer).notes)
     assert build_index(newer).rows == newer.row_count
@@ -304,7 +295,7 @@ def test_a_full_disk_leaves_the_index_as_it_was(
 def test_a_full_disk_leaves_the_prototypes_as_they_were(table: EmbeddingTable, size: int) -> None:
     before, found = EmbeddingTable.open(table.path).manifest, read_prototypes(table)
     with pytest.raises((TableError, OSError)):
-        limited(size, lambda: fit_prototypes(table, region_resolution=1, per_region=3))
+        with_file_size_limit(size, lambda: fit_prototypes(table, region_resolution=1, per_region=3))
     after = EmbeddingTable.open(table.path)
     assert after.manifest == before
     np.testing.assert_array_equal(read_prototypes(after).vectors, found.vectors)
