@@ -86,7 +86,7 @@ def take_from_part(
     """
     with _readable(storage, file):
         metadata = _metadata(storage, file)
-        starts = np.cumsum([0, *(metadata.row_group(g).num_rows for g in range(metadata.num_row_groups))])
+        starts = _group_starts(metadata)
         group_of_row = np.searchsorted(starts, rows, side="right") - 1
         taken, order = [], []
         for group in np.flatnonzero(np.bincount(group_of_row)).tolist():
@@ -121,17 +121,19 @@ def group_bounds(storage: Storage, file: PartFile) -> tuple[NDArray[np.int64], N
     """First row of each row group and the row count (g + 1,), and the bounds (g, 4) of all its footprints."""
     with _readable(storage, file):
         metadata = _metadata(storage, file)
-    groups = [metadata.row_group(g) for g in range(metadata.num_row_groups)]
-    return np.cumsum([0, *(group.num_rows for group in groups)]), np.array([_bounds(g) for g in groups])
+    bounds = [_bounds(metadata.row_group(g)) for g in range(metadata.num_row_groups)]
+    return _group_starts(metadata), np.array(bounds)
+
+
+def _group_starts(metadata: pq.FileMetaData) -> NDArray[np.int64]:
+    """First row of each row group, and the row count: (g + 1,)."""
+    return np.cumsum([0, *(metadata.row_group(g).num_rows for g in range(metadata.num_row_groups))])
 
 
 def read_group(storage: Storage, file: PartFile, group: int, columns: Sequence[str]) -> pa.Table:
     """Some columns of one row group."""
     with _readable(storage, file):
-        parquet = _open(storage, file)
-        rows = parquet.read_row_group(group, columns=list(columns), use_threads=True)
-        _check_count(len(rows), parquet.metadata.row_group(group).num_rows)
-        return rows
+        return _read_row_group(storage, file, group, columns)
 
 
 def check_digests(storage: Storage, files: Sequence[PartFile | SidecarFile]) -> None:
