@@ -15,7 +15,7 @@ from .allowed import allowed_rows
 from .cells import Cells
 from .faiss_index import Index
 from .filters import Filter
-from .planner import EXACT, choose, run_many
+from .planner import EXACT, choose, run
 from .predicate import Places
 from .row_ranges import RowRanges, Rows
 from .segment import Segment, read_segments
@@ -89,12 +89,12 @@ def best_rows(
         living = segment.living(file_ids)
         may = None if allowed is None else _allowed(segment, files, allowed)
         rows = segment.matching(column, living, conditions, may)
-        plan = EXACT if files is None else choose(files.measured.get(column), rows.count, len(segment), k)
+        plan = EXACT if files is None else choose(files.measured.get(column), rows, len(segment), k)
         name = f"{plan} over Parquet" if files is None else str(plan)
         some, all_ = looked_at.get(name, (0, 0))
         looked_at[name] = (some + rows.count, all_ + living.count)
         inverted = files.inverted(column) if files is not None and plan.probes else None
-        answers = run_many(plan, segment.vectors[column], inverted, rows, np.concatenate(queries), k)
+        answers = run(plan, segment.vectors[column], inverted, rows, np.concatenate(queries), k)
         for i, found in enumerate(_by_query(answers, queries, k)):
             best[i] = best[i].merged(_placed(segment, column, file_ids, *found), k)
     return [Answer(some, looked_at) for some in best]

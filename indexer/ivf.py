@@ -7,12 +7,11 @@ candidates; their order comes from the exact vectors, see `vectors.nearest`.
 from __future__ import annotations
 
 import hashlib
-import itertools
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +28,9 @@ CHUNK_ROWS = 65_536  # decoded to float32 at a time
 SAMPLES_PER_LIST = 50
 TRAINING_BYTES = 1 << 28  # of float32 vectors, at most
 GRAPH_LISTS = 2_048  # from here on a graph finds the nearest lists faster than a scan of all centroids
+GRAPH_EFFORT = (
+    400  # at FAISS's 40 the graph loses the way to some centroids: 2 in 10,000 queries found nothing
+)
 ONE_BY_ONE = 10  # FAISS's way for a query at a time, measured to be the fastest for one and for many
 SHORTEST_LIST = 64  # rows a list holds on average, at least
 
@@ -51,78 +53,11 @@ class Ivf:
         Returns (q, min(count, rows.count)), -1 at the end where there are fewer.
         """
         probes, count = min(probes, self.lists), min(count, rows.count)
-        parameters = _unfiltered(probes) if rows.count == self.rows else _parameters(probes, rows)
+        parameters = _parameters(probes, None if rows.count == self.rows else rows)
         if len(queries) > 1:
             return np.asarray(self.index.search(queries, count, params=parameters)[1])
         with _one_thread():
             return np.asarray(self.index.search(queries, count, params=parameters)[1])
-
-    def near(self, query: Similarities, rows: RowRanges, enough: int, probes: int) -> Rows:
-        """All rows of a range set in the lists nearest to a query (d,).
-
-        In `probes` lists, or in twice as many, and so on, until `enough` rows of the set are found: a region
-        far from the query has few rows in the lists near it.
-        """
-        found, missing = [], min(enough, rows.count)
-        for lists in self._outwards(query, min(probes, self.lists)):
-            found.append(self._in_lists(lists, rows))
-            missing -= len(found[-1])
-            if missing <= 0:
-                break
-        return np.concatenate(found)
-
-    def _outwards(self, query: Similarities, probes: int) -> Iterator[Rows]:
-        """All lists from the nearest on: first `probes`, then as many more, then twice as many more."""
-        rotated = self._rotation.apply(query[None])
-        wanted = min(2 * probes, self.lists)
-        ranked = self._nearest_lists(rotated, wanted)
-        start, stop = 0, probes
-        while start < self.lists:
-            while len(ranked) < stop:
-                wanted = min(2 * wanted, self.lists)
-                more = self._nearest_lists(rotated, wanted)
-                ranked = np.r_[ranked, more[~np.isin(more, ranked)]]
-            yield ranked[start:stop]
-            start, stop = stop, min(2 * stop, self.lists)
-
-    def _nearest_lists(self, rotated: Similarities, count: int) -> Rows:
-        """So many lists, or some fewer, for a graph does not reach all; but all if all are asked for."""
-        (found,) = self._coarse.search(rotated, count)[1]
-        if found[-1] < 0:
-            found = found[found >= 0]
-        if count == self.lists:
-            found = np.r_[found, np.setdiff1d(np.arange(self.lists), found)]
-        return np.asarray(found)
-
-    def _in_lists(self, lists: Rows, rows: RowRanges) -> Rows:
-        members, starts = self._members
-        if len(rows.starts) == 1:  # in each list a run of members
-            before = lists << 32
-            first, last = (members.searchsorted(before + end[0]) for end in (rows.starts, rows.stops))
-            return members[RowRanges(first, last).rows()] & 0xFFFFFFFF
-        bounds = zip(starts[lists].tolist(), starts[lists + 1].tolist(), strict=True)
-        found = np.concatenate([members[start:stop] for start, stop in bounds]) & 0xFFFFFFFF
-        return found[rows.holds(found)]
-
-    @cached_property
-    def _members(self) -> tuple[Rows, Rows]:
-        """List << 32 | row of every row, ascending: (rows,); where each list starts: (lists + 1,)."""
-        lists: Any = faiss.extract_index_ivf(self.index).invlists
-        starts = np.cumsum([0, *(lists.list_size(number) for number in range(self.lists))])
-        members = np.empty(self.rows, np.int64)
-        for number, (start, stop) in enumerate(itertools.pairwise(starts.tolist())):
-            if stop > start:
-                ids = faiss.rev_swig_ptr(lists.get_ids(number), stop - start)
-                np.add(ids, number << 32, out=members[start:stop])
-        return members, starts
-
-    @cached_property
-    def _rotation(self) -> Any:
-        return faiss.downcast_VectorTransform(self.index.chain.at(0))
-
-    @cached_property
-    def _coarse(self) -> Any:
-        return faiss.downcast_index(faiss.extract_index_ivf(self.index).quantizer)
 
     def write(self, path: Path) -> str:
         """Write the file and return its SHA-256."""
@@ -145,9 +80,13 @@ def train(matrix: Matrix, progress: Progress | None = None) -> Ivf:
     lists = list_count(n)
     coarse = f"IVF{lists}_HNSW32" if lists >= GRAPH_LISTS else f"IVF{lists}"
     index = faiss.index_factory(d, f"RR{d},{coarse},RaBitQfs", faiss.METRIC_INNER_PRODUCT)
+    in_lists: Any = faiss.extract_index_ivf(index)
+    if lists >= GRAPH_LISTS:
+        graph: Any = faiss.downcast_index(in_lists.quantizer)
+        graph.hnsw.efConstruction = GRAPH_EFFORT
     sample_rows = min(n, SAMPLES_PER_LIST * lists, max(TRAINING_BYTES // (4 * d), lists))
     sample = _decoded(matrix[np.linspace(0, n - 1, sample_rows).astype(np.int64)])
-    with _fitted_on_gpus(faiss.extract_index_ivf(index)):
+    with _fitted_on_gpus(in_lists):
         index.train(sample)
     for start in range(0, n, CHUNK_ROWS):
         index.add(_decoded(matrix[start : start + CHUNK_ROWS]))
@@ -218,17 +157,18 @@ def _one_thread() -> Iterator[None]:
         faiss.omp_set_num_threads(threads)
 
 
+@lru_cache(maxsize=16)
 def _parameters(probes: int, rows: RowRanges | None) -> Any:
-    """FAISS's parameters of a search among rows, or all."""
-    selector = None if rows is None else faiss.IDSelectorBitmap(rows.bits)  # type: ignore[call-arg, arg-type]
+    """FAISS's parameters of a search among rows, or all; kept, as making them costs as much as some lists."""
+    selector = None if rows is None else _selector(rows)
     in_lists = faiss.SearchParametersIVF(nprobe=probes, sel=selector)  # type: ignore[call-arg]
     return faiss.SearchParametersPreTransform(index_params=in_lists)  # type: ignore[call-arg]
 
 
-@lru_cache(maxsize=64)
-def _unfiltered(probes: int) -> Any:
-    """The same for all rows, kept: making them takes as long as looking into a few lists."""
-    return _parameters(probes, None)
+def _selector(rows: RowRanges) -> Any:
+    if len(rows.starts) == 1:
+        return faiss.IDSelectorRange(int(rows.starts[0]), int(rows.stops[0]))
+    return faiss.IDSelectorBitmap(rows.bits)  # type: ignore[call-arg, arg-type]
 
 
 def _decoded(matrix: Matrix) -> Similarities:

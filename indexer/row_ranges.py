@@ -14,7 +14,7 @@ Rows = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class RowRanges:
     """Sorted, disjoint, non-empty half-open ranges [start, stop) of row numbers."""
 
@@ -74,19 +74,18 @@ class RowRanges:
         mask[short.rows()] = True
         return mask
 
-    def holds(self, rows: Rows) -> Mask:
-        """Which of some rows (k,) are in the set: (k,)."""
-        return np.asarray(self._up_to_the_last.take(rows, mode="clip"))
-
     @cached_property
     def bits(self) -> NDArray[np.uint8]:
         """A bit a row, the first in the lowest bit of a byte; rows beyond are not in the set."""
-        return np.packbits(self._up_to_the_last, bitorder="little")
-
-    @cached_property
-    def _up_to_the_last(self) -> Mask:
-        """The mask, and one row more that is not in the set."""
-        return self.mask(int(self.stops[-1]) + 1 if len(self.stops) else 1)
+        bits = np.zeros(int(self.stops[-1]) // 8 + 1 if len(self.stops) else 1, np.uint8)
+        long, short = self.split(64)
+        first, last = -(-long.starts // 8), long.stops // 8  # whole bytes
+        for start, stop in zip(first.tolist(), last.tolist(), strict=True):
+            bits[start:stop] = 255
+        edges = np.r_[long.starts, 8 * last], np.r_[8 * first, long.stops]
+        rows = RowRanges(np.r_[short.starts, edges[0]], np.r_[short.stops, edges[1]]).rows()
+        np.add.at(bits, rows >> 3, np.left_shift(1, rows & 7, dtype=np.uint8, casting="unsafe"))
+        return bits
 
     def keep(self, mask: Mask) -> RowRanges:
         """Those rows where `mask` (count,), in the order of `rows()`, holds."""

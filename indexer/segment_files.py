@@ -31,7 +31,7 @@ from .segment import Keys, Part, Segment, key_arrays, scan_part
 from .table import EmbeddingTable
 from .vectors import Vectors, has_direction
 
-FORMAT = "skyhex-segment-2"
+FORMAT = "skyhex-segment-3"
 DESCRIPTION = "segment.json"
 KEY_FILES = ("h3_cell.bin", "start_us.bin", "end_us.bin")
 EXACT_ROWS = 100_000  # below this many rows a segment has no inverted file

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from indexer.row_ranges import RowRanges, Rows
 from indexer.vectors import Similarities
@@ -81,8 +80,3 @@ class Peer(ABC):
     def bytes(self) -> int:
         """On disk, vectors included."""
         return sum(file.stat().st_size for file in self.folder.rglob("*") if file.is_file())
-
-
-def bitmap(rows: RowRanges, row_count: int) -> NDArray[np.uint8]:
-    """A bit a row, the first in the lowest bit of a byte."""
-    return np.packbits(rows.mask(row_count), bitorder="little")

@@ -11,7 +11,7 @@ import numpy as np
 from indexer.row_ranges import Rows
 from indexer.vectors import Similarities
 
-from .base import Among, Peer, bitmap
+from .base import Among, Peer
 
 INNER_PRODUCT = faiss.METRIC_INNER_PRODUCT
 
@@ -53,7 +53,7 @@ class FaissIndex(Peer):
             return None, None
         if among.kind == "region":
             return faiss.IDSelectorRange(among.start, among.stop), None
-        bits = bitmap(among.rows(self.data), len(self.data.vectors))
+        bits = among.rows(self.data).bits
         return faiss.IDSelectorBitmap(bits), bits  # type: ignore[call-arg, arg-type]  # bits outlive it
 
     def search(self, query: Similarities, prepared: Any, k: int) -> Rows:

@@ -14,7 +14,7 @@ from indexer.cells import Cells, centres
 from indexer.faiss_index import build_index, open_index
 from indexer.filters import Filter
 from indexer.ivf import Ivf
-from indexer.planner import Plan, choose, run, run_many
+from indexer.planner import Plan, choose, run
 from indexer.query import Query, Vector
 from indexer.region import Region
 from indexer.row_ranges import RowRanges, Rows
@@ -56,17 +56,19 @@ class SkyhexIndex(Peer):
         self.measured = self.files.measured.get("embedding")
 
     def prepare(self, among: Among) -> Any:
-        return among.rows(self.data)
+        rows = among.rows(self.data)
+        rows.bits, rows.pieces  # noqa: B018 - made once and kept, as `search` keeps them of a predicate
+        return rows
 
     def search(self, query: Similarities, prepared: Any, k: int) -> Rows:
-        plan = choose(self.measured, prepared.count, self.row_count, k)
-        return run(plan, self.vectors, self._inverted(plan), prepared, query, k)[1]
+        return self._run(query[None], prepared, k)[0]
 
     def search_batch(self, queries: Similarities, k: int) -> list[Rows]:
-        plan = choose(self.measured, self.row_count, self.row_count, k)
-        everything = RowRanges.all_of(self.row_count)
-        inverted = self._inverted(plan)
-        return [rows for _, rows in run_many(plan, self.vectors, inverted, everything, queries, k)]
+        return self._run(queries, RowRanges.all_of(self.row_count), k)
+
+    def _run(self, queries: Similarities, rows: RowRanges, k: int) -> list[Rows]:
+        plan = choose(self.measured, rows, self.row_count, k)
+        return [found for _, found in run(plan, self.vectors, self._inverted(plan), rows, queries, k)]
 
     def _inverted(self, plan: Plan) -> Ivf | None:
         """Opened by the first query that needs it, as `search` does."""

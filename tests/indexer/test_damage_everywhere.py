@@ -36,11 +36,7 @@ from .small_tables import place_rows, place_table, whole
 
 QUERY = np.arange(1, MODEL.dimension + 1).astype(np.float32)
 RANGES = 12  # of a file's bytes
-POINTS = tuple(
-    Point(kind, share, Plan(8, candidates=150), 0.99, 1e-9, 1.0)
-    for share in planner.SELECTIVITIES
-    for kind in ("region", "random")
-)
+POINTS = tuple(Point(kind, share, Plan(8, 150), 0.99, 1e-9, 1.0) for share, kind in planner.CASES)
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import pytest
 from indexer import segment_files
 from indexer.faiss_index import build_index
 from indexer.parts import write_part
-from indexer.planner import SELECTIVITIES, Measured, Plan, Point
+from indexer.planner import CASES, Measured, Plan, Point
 from indexer.prototypes import cells_of_prototype, fit_prototypes, read_prototypes
 from indexer.query import Query, Vector
 from indexer.search import search
@@ -22,11 +22,7 @@ from .small_tables import whole
 N = 200
 ODD = {3: 0.0, 50: np.nan, 51: np.inf, 120: -np.inf}  # row: what its vector is made of
 SAME = slice(10, 30)  # these rows have one vector
-POINTS = tuple(
-    Point(kind, s, Plan(8, candidates=120), 0.99, 1e-9, 1.0)
-    for s in SELECTIVITIES
-    for kind in ("region", "random")
-)
+POINTS = tuple(Point(kind, share, Plan(8, 120), 0.99, 1e-9, 1.0) for share, kind in CASES)
 
 
 @pytest.fixture(params=["plain", "indexed"])
