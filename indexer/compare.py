@@ -11,9 +11,9 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from .allowed import allowed_rows
+from .assignments import read_assignments
 from .errors import QueryError
 from .filters import Filter
-from .prototypes import read_assignments
 from .ranked import ranked
 from .row_ranges import Mask, Rows
 from .schema import KEY, to_matrix

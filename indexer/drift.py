@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
+from .assignments import KIND
 from .manifest import read_manifest, snapshot_numbers
-from .prototypes import KIND, Prototypes, read_prototypes
+from .prototypes import Prototypes, read_prototypes
 from .table import EmbeddingTable
 
 

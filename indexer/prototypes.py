@@ -1,18 +1,18 @@
-"""Regional prototypes: what each region of a table is made of, and which rows are like which prototype.
+"""Regional prototypes: what each region of a table is made of.
 
 A region is a coarse H3 cell. Prototypes and assignments are files of a snapshot beside the rows, so fitting
 never rewrites a vector:
 
     prototypes.parquet    region_cell, prototype, vector, n_rows
-    assignments.parquet   the row's key, region_cell, prototype, prototype_similarity; in order of cell
+    assignments.parquet   see `assignments`
 """
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from dataclasses import dataclass
+from functools import cached_property
 from io import BytesIO
 from pathlib import Path
 
@@ -23,31 +23,18 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from . import sinkhorn
-from .cells import Cells, cell_to_text
+from .assignments import ASSIGNMENTS, KIND, read_assignments, write_assignments
+from .cells import Cells, cell_ranges, cell_to_text
 from .errors import QueryError, TableError
 from .ivf import Progress
 from .ranked import ranked
-from .region_rows import SCAN_ROWS, directed, region_pieces, region_samples, region_sizes
-from .row_ranges import RowRanges
-from .schema import KEY, TIMESTAMP, to_matrix
+from .region_rows import region_samples, region_sizes
+from .schema import to_matrix
 from .table import EmbeddingTable
 from .vectors import Similarities
 
-KIND = "prototypes"
-PROTOTYPES, ASSIGNMENTS = "prototypes.parquet", "assignments.parquet"
+PROTOTYPES = "prototypes.parquet"
 ROWS_PER_PROTOTYPE = 10  # at least, of the rows that a region is fitted on; one with fewer has no prototypes
-
-ASSIGNMENT_SCHEMA = pa.schema(
-    [
-        pa.field("h3_cell", pa.uint64(), nullable=False),
-        pa.field("sample_id", pa.string(), nullable=False),
-        pa.field("start_datetime", TIMESTAMP, nullable=False),
-        pa.field("end_datetime", TIMESTAMP, nullable=False),
-        pa.field("region_cell", pa.uint64(), nullable=False),
-        pa.field("prototype", pa.int32(), nullable=False),
-        pa.field("prototype_similarity", pa.float32(), nullable=False),
-    ]
-)
 
 
 @dataclass(frozen=True)
@@ -161,7 +148,7 @@ def fit_prototypes(
             progress(done, len(sizes))
     with tempfile.TemporaryDirectory() as scratch:
         assignments = Path(scratch) / ASSIGNMENTS
-        n_rows = _assign(table, fitted, region_resolution, assignments)
+        n_rows = write_assignments(table, fitted, region_resolution, assignments)
         content = _prototypes_parquet(fitted, n_rows, table.dimension)
         info = {"region_resolution": region_resolution, "per_region": per_region, "seed": seed}
         committed = table.commit_sidecar(KIND, {PROTOTYPES: content, ASSIGNMENTS: assignments}, info)
@@ -200,27 +187,9 @@ def cells_of_prototype(table: EmbeddingTable, region: int, prototype: int, k: in
     if k is not None and k < 1:
         raise QueryError(f"k = {k}: expected 1 or more")
     read_prototypes(table).vector(region, prototype)
-    rows = read_assignments(table).filter(
-        (pc.field("region_cell") == pa.scalar(region, pa.uint64())) & (pc.field("prototype") == prototype)
-    )
+    rows = read_assignments(table, cell_ranges([region], table.h3_resolution))
+    rows = rows.filter(pc.field("prototype") == prototype)
     return ranked(rows.sort_by([("prototype_similarity", "descending")]).slice(0, k))
-
-
-def assigned(table: EmbeddingTable, rows: pa.Table) -> pa.Table:
-    """Rows with their `region_cell`, `prototype`, `prototype_similarity`: null where unassigned.
-
-    The columns are not there where no prototypes were fitted.
-    """
-    if table.sidecar(KIND) is None or len(rows) == 0:
-        return rows
-    given, cells = read_assignments(table), np.unique(rows["h3_cell"].to_numpy())
-    places = RowRanges.merged(*(np.searchsorted(given["h3_cell"], cells, side) for side in ("left", "right")))
-    found = given.take(pa.array(places.rows()))
-    keys = rows.select(KEY).append_column("_order", pa.array(np.arange(len(rows))))
-    joined = keys.join(found, list(KEY), join_type="left outer").sort_by("_order")
-    for name in ("region_cell", "prototype", "prototype_similarity"):
-        rows = rows.append_column(name, joined[name])
-    return rows
 
 
 def outdated(table: EmbeddingTable) -> str | None:
@@ -229,56 +198,6 @@ def outdated(table: EmbeddingTable) -> str | None:
     if sidecar is None or table.is_current(sidecar):
         return None
     return "rows changed since the prototypes were fitted: run `skyhex prototypes fit`"
-
-
-def read_assignments(table: EmbeddingTable) -> pa.Table:
-    """All assignments, in order of cell. Raises `TableError` if there are none, or their file is damaged."""
-    sidecar = table.sidecar(KIND)
-    if sidecar is None:
-        raise TableError(f"{table.storage.root} has no prototypes yet: run `skyhex prototypes fit`")
-    paths = tuple(file.path for file in sidecar.files)
-    return _read_assignments(_Source(table.storage.root, paths, table))
-
-
-@dataclass(frozen=True)
-class _Source:
-    """Files that never change, and a table to read them through."""
-
-    root: str
-    paths: tuple[str, ...]  # named by their content
-    table: EmbeddingTable = field(compare=False)
-
-
-@lru_cache(maxsize=2)
-def _read_assignments(source: _Source) -> pa.Table:
-    content = source.table.read_sidecar(KIND, ASSIGNMENTS)
-    return pq.read_table(BytesIO(content), schema=ASSIGNMENT_SCHEMA).combine_chunks()
-
-
-def _assign(
-    table: EmbeddingTable, fitted: Mapping[int, Similarities], resolution: int, path: Path
-) -> dict[int, NDArray[np.int64]]:
-    """Write each row's nearest prototype of its own region; rows of each prototype, by region."""
-    n_rows = {region: np.zeros(len(prototypes), np.int64) for region, prototypes in fitted.items()}
-    with pq.ParquetWriter(path, ASSIGNMENT_SCHEMA, compression="zstd", write_page_checksum=True) as writer:
-        waiting: list[pa.RecordBatch] = []
-        for region, piece in region_pieces(table, resolution):
-            if region not in fitted:
-                continue
-            vectors, rows = directed(piece)
-            cosines = vectors @ fitted[region].T  # (n, p)
-            best = cosines.argmax(axis=1).astype(np.int32)
-            n_rows[region] += np.bincount(best, minlength=len(fitted[region]))
-            similarity = np.clip(cosines[np.arange(len(best)), best], -1, 1)
-            columns = [rows[name] for name in KEY]
-            columns += [np.full(len(best), region, np.uint64), best, similarity]
-            waiting.append(pa.RecordBatch.from_arrays(list(map(pa.array, columns)), schema=ASSIGNMENT_SCHEMA))
-            if sum(map(len, waiting)) >= SCAN_ROWS:
-                writer.write_table(pa.Table.from_batches(waiting))
-                waiting = []
-        if waiting:
-            writer.write_table(pa.Table.from_batches(waiting))
-    return n_rows
 
 
 def _prototypes_parquet(

@@ -9,6 +9,7 @@ from itertools import pairwise
 import numpy as np
 import pyarrow as pa
 
+from .assignments import assigned
 from .best_rows import Answer, Best, best_rows
 from .cells import centres
 from .diversity import Diversity, marginal_relevance, spread
@@ -16,7 +17,7 @@ from .errors import QueryError
 from .faiss_index import Index, open_index
 from .filters import Filter
 from .mapped import DamagedIndexError
-from .prototypes import assigned, outdated
+from .prototypes import outdated
 from .query import Query, Resolved, keys_of, resolve
 from .schema import COUNTS, KEY
 from .table import EmbeddingTable

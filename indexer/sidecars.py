@@ -14,15 +14,20 @@ def put(storage: Storage, kind: str, files: Mapping[str, bytes | Path]) -> tuple
     return tuple(_put(storage, kind, name, content) for name, content in files.items())
 
 
-def read(storage: Storage, kind: str, sidecar: Sidecar | None, name: str) -> bytes:
-    """A file's content, its digest checked. Raises TableError."""
+def find(storage: Storage, kind: str, sidecar: Sidecar | None, name: str) -> SidecarFile:
+    """The file of that name. Raises TableError if there is none."""
     for file in sidecar.files if sidecar else ():
         if file.name == name:
-            content = storage.read(file.path)
-            if hashlib.sha256(content).hexdigest() != file.sha256:
-                raise TableError(f"{storage.locate(file.path)} is damaged: make the {kind} again")
-            return content
+            return file
     raise TableError(f"{storage.root} has no {kind} file {name} in this snapshot")
+
+
+def read(storage: Storage, kind: str, file: SidecarFile) -> bytes:
+    """A file's content, its digest checked. Raises TableError."""
+    content = storage.read(file.path)
+    if hashlib.sha256(content).hexdigest() != file.sha256:
+        raise TableError(f"{storage.locate(file.path)} is damaged: make the {kind} again")
+    return content
 
 
 def _put(storage: Storage, kind: str, name: str, content: bytes | Path) -> SidecarFile:

@@ -9,6 +9,7 @@ import shapely
 from h3ronpy.vector import cells_to_wkb_polygons
 
 from . import cells
+from .assignments import ASSIGNMENTS, KIND, SCHEMA
 from .geojson import cell_on_globe, cut_at_antimeridian
 from .schema import KEY
 from .table import EmbeddingTable
@@ -107,27 +108,16 @@ def _partition_field(partition: int) -> pa.Field:
 
 def _add_sidecar(connection: duckdb.DuckDBPyConnection, table: EmbeddingTable) -> list[str]:
     """Views of the prototype files, empty where there are none."""
-    sidecar = table.sidecar("prototypes")
+    sidecar = table.sidecar(KIND)
     stored = {file.name: str(table.path / file.path) for file in sidecar.files} if sidecar else {}
     for view, name, schema in (
-        ("_assignments", "assignments.parquet", ASSIGNMENTS),
+        ("_assignments", ASSIGNMENTS, SCHEMA),
         ("_prototypes", "prototypes.parquet", PROTOTYPES),
     ):
         _add_parquet(connection, view, [stored[name]] if name in stored else [], schema)
     return list(stored.values())
 
 
-ASSIGNMENTS = pa.schema(
-    [
-        ("h3_cell", pa.uint64()),
-        ("sample_id", pa.string()),
-        ("start_datetime", pa.timestamp("us", tz="UTC")),
-        ("end_datetime", pa.timestamp("us", tz="UTC")),
-        ("region_cell", pa.uint64()),
-        ("prototype", pa.int32()),
-        ("prototype_similarity", pa.float32()),
-    ]
-)
 PROTOTYPES = pa.schema(
     [
         ("region_cell", pa.uint64()),

@@ -284,7 +284,8 @@ class EmbeddingTable:
 
     def read_sidecar(self, kind: str, name: str) -> bytes:
         """A sidecar file's content, its digest checked. Raises TableError."""
-        return sidecars.read(self.storage, kind, self.sidecar(kind), name)
+        file = sidecars.find(self.storage, kind, self.sidecar(kind), name)
+        return sidecars.read(self.storage, kind, file)
 
     def log(self) -> list[SnapshotInfo]:
         """The snapshots that are kept, oldest first."""

@@ -7,9 +7,10 @@ import numpy as np
 import pyarrow as pa
 import streamlit as st
 
+from indexer.assignments import assigned
 from indexer.cells import Cells
 from indexer.filters import Filter
-from indexer.prototypes import Prototypes, assigned, read_prototypes
+from indexer.prototypes import Prototypes, read_prototypes
 from indexer.schema import KEY, to_matrix
 from indexer.segment import key_arrays
 from indexer.table import EmbeddingTable

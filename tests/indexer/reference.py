@@ -9,7 +9,8 @@ import pyarrow as pa
 import shapely
 
 from indexer import cells
-from indexer.prototypes import fit_prototypes, read_assignments
+from indexer.assignments import read_assignments
+from indexer.prototypes import fit_prototypes
 from indexer.schema import KEY, make_rows, to_matrix
 from indexer.table import EmbeddingTable
 

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from indexer.assignments import read_assignments
 from indexer.compare import changes, outliers
 from indexer.errors import QueryError, TableError
 from indexer.filters import Filter, Region
-from indexer.prototypes import fit_prototypes, read_assignments
+from indexer.prototypes import fit_prototypes
 from indexer.schema import to_matrix
 from indexer.table import EmbeddingTable
 from indexer.words import filter_of, period_of

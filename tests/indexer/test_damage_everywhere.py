@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from indexer import faiss_index, ivf, parts, planner, prototypes, segment_files
+from indexer import assignments, faiss_index, ivf, parts, planner, segment_files
 from indexer.errors import TableError
 from indexer.faiss_index import build_index, open_index
 from indexer.filters import Filter
@@ -63,7 +63,7 @@ def forget() -> None:
     for known in (
         parts._metadata,
         parts._check_digest,
-        prototypes._read_assignments,
+        assignments._groups,
         segment_files.open_segment,
         segment_files._open_inverted,
     ):

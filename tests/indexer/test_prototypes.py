@@ -8,7 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from indexer import cells, parts, prototypes, region_rows
+from indexer import assignments, cells, parts, region_rows
+from indexer.assignments import read_assignments
 from indexer.errors import QueryError, TableError
 from indexer.prototypes import cells_of_prototype, fit_prototypes, read_prototypes
 from indexer.schema import to_matrix
@@ -33,10 +34,6 @@ def table(path: Path) -> EmbeddingTable:
     return EmbeddingTable.open(path)
 
 
-def assignments(table: EmbeddingTable) -> pa.Table:
-    return prototypes.read_assignments(table)
-
-
 def test_each_region_has_its_own_and_at_least_ten_rows_each(table: EmbeddingTable) -> None:
     found = read_prototypes(table)
     rows = whole(table)
@@ -55,7 +52,7 @@ def test_each_region_has_its_own_and_at_least_ten_rows_each(table: EmbeddingTabl
 
 
 def test_a_row_is_assigned_to_the_nearest_of_its_own_region(table: EmbeddingTable) -> None:
-    found, rows, given = read_prototypes(table), whole(table), assignments(table)
+    found, rows, given = read_prototypes(table), whole(table), read_assignments(table)
     vector_of = dict(zip(keys(rows), to_matrix(rows["embedding"]).astype(np.float32), strict=True))
     assert (np.diff(given["h3_cell"].to_numpy().astype(np.int64)) >= 0).all()
     assert len(given) == found.n_rows.sum()
@@ -71,7 +68,7 @@ def test_rows_of_small_regions_have_none(table: EmbeddingTable) -> None:
     rows = whole(table)
     outside = ~np.isin(cells.parents(rows["h3_cell"].to_numpy(), RESOLUTION), found.regions)
     assert outside.any()
-    assert not set(keys(rows.filter(pa.array(outside)))) & set(keys(assignments(table)))
+    assert not set(keys(rows.filter(pa.array(outside)))) & set(keys(read_assignments(table)))
 
 
 def test_cells_of_a_prototype_come_most_alike_first(table: EmbeddingTable) -> None:
@@ -98,7 +95,7 @@ def test_the_same_prototype_elsewhere(table: EmbeddingTable) -> None:
 def test_fitting_takes_the_memory_of_a_sample_not_of_the_table(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (region_rows, prototypes):
+    for module in (region_rows, assignments):
         monkeypatch.setattr(module, "SCAN_ROWS", 1_000)
     monkeypatch.setattr(region_rows, "SAMPLE_ROWS", 500)
     monkeypatch.setattr(parts, "ROW_GROUP_ROWS", 1_000)
