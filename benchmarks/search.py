@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 from . import search_measure
 from .machine import ROOT, describe
 from .peers import PEERS
-from .search_measure import CASES, exact, memory_bandwidth_gb_s
+from .search_measure import memory_bandwidth_gb_s
 from .search_report import as_markdown, plot
 from .search_vectors import intrinsic_dimension, write
 
@@ -68,7 +68,7 @@ def main(argv: list[str] | None = None) -> None:
 def _measure(args: argparse.Namespace, names: list[str], scratch: Path, results: Path) -> None:
     """The peers named, one after the other, each with its own JSON."""
     data = write(scratch / "data", args.rows, args.dim, args.queries)
-    truths = {case: exact(data, case) for case in CASES}
+    truths = search_measure.truths(scratch / "data", data)
     settings = {
         "rows": args.rows,
         "dimension": args.dim,

@@ -30,6 +30,7 @@ from .ivf import Progress
 from .ranked import ranked
 from .region_rows import region_samples, region_sizes
 from .schema import to_matrix
+from .storage import explained
 from .table import EmbeddingTable
 from .vectors import Similarities
 
@@ -146,7 +147,7 @@ def fit_prototypes(
             fitted[region] = sinkhorn.pruned(prototypes, sample, ROWS_PER_PROTOTYPE)
         if progress is not None:
             progress(done, len(sizes))
-    with tempfile.TemporaryDirectory() as scratch:
+    with explained("cannot write the assignments"), tempfile.TemporaryDirectory() as scratch:
         assignments = Path(scratch) / ASSIGNMENTS
         n_rows = write_assignments(table, fitted, region_resolution, assignments)
         content = _prototypes_parquet(fitted, n_rows, table.dimension)

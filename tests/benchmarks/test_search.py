@@ -55,6 +55,18 @@ def test_vectors_are_as_promised(data: VectorSet) -> None:
     assert beside > apart + 0.1
 
 
+def test_truths_are_kept_beside_the_data(
+    data: VectorSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = search_measure.truths(tmp_path, data)
+    monkeypatch.setattr(search_measure, "exact", None)
+    kept = search_measure.truths(tmp_path, data)
+    assert list(made) == list(kept) == list(search_measure.CASES)
+    for case in made:
+        np.testing.assert_array_equal(made[case].floor, kept[case].floor)
+        np.testing.assert_array_equal(made[case].count, kept[case].count)
+
+
 @pytest.mark.parametrize("case", [Case("all", 1.0), Case("region", 0.01), Case("random", 0.001)], ids=str)
 def test_truth_is_that_of_brute_force(data: VectorSet, case: Case) -> None:
     truth = exact(data, case)
