@@ -213,12 +213,23 @@ def test_centroids_are_fitted_on_gpus_where_there_are_some(
 
     monkeypatch.setattr(faiss, "get_num_gpus", lambda: 1)
     monkeypatch.setattr(faiss, "index_cpu_to_all_gpus", to_gpus)
-    few = clustered[:6400]
-    trained = ivf.train(few)
+    trained = ivf.train(clustered[:6400])
     assert [index.ntotal for index in moved] == [trained.lists], "the centroids of the last iteration"
-    rows, query = RowRanges.all_of(len(few)), few[500].astype(np.float32)
+    check_all_lists_hold_the_nearest(trained, clustered[:6400])
+
+
+@pytest.mark.skipif(faiss.get_num_gpus() == 0, reason="needs a GPU, and FAISS built for one")
+def test_centroids_fitted_on_a_gpu_serve_as_well(clustered: np.ndarray) -> None:
+    trained = ivf.train(clustered)
+    check_all_lists_hold_the_nearest(trained, clustered)
+    for kind in ("region", "random"):
+        assert recall(clustered, trained, Plan(64, 200), some_rows(kind, 0.1)) >= 0.99
+
+
+def check_all_lists_hold_the_nearest(trained: Ivf, matrix: np.ndarray) -> None:
+    rows, query = RowRanges.all_of(len(matrix)), matrix[500].astype(np.float32)
     found = trained.candidates(query[None], rows, 60, trained.lists)[0]
-    assert np.isin(nearest(few, rows, query, 10)[1], found).all()
+    assert np.isin(nearest(matrix, rows, query, 10)[1], found).all()
 
 
 def recall(clustered: np.ndarray, inverted: Ivf, plan: Plan, rows: RowRanges, k: int = 10) -> float:
