@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +28,8 @@ CHUNK_ROWS = 65_536  # decoded to float32 at a time
 SAMPLES_PER_LIST = 50
 TRAINING_BYTES = 1 << 28  # of float32 vectors, at most
 GRAPH_LISTS = 2_048  # from here on a graph finds the nearest lists faster than a scan of all centroids
-GRAPH_EFFORT = (
-    400  # at FAISS's 40 the graph loses the way to some centroids: 2 in 10,000 queries found nothing
-)
+BUILD_EFFORT = 400  # of the graph; at FAISS's 40 no way led to some centroids, for 2 in 10,000 queries
+SEARCH_EFFORT = 2  # a list; at FAISS's 16 for any number a sixth of the nearest 64 lists was missed
 ONE_BY_ONE = 10  # FAISS's way for a query at a time, measured to be the fastest for one and for many
 SHORTEST_LIST = 64  # rows a list holds on average, at least
 
@@ -53,11 +52,17 @@ class Ivf:
         Returns (q, min(count, rows.count)), -1 at the end where there are fewer.
         """
         probes, count = min(probes, self.lists), min(count, rows.count)
-        parameters = _parameters(probes, None if rows.count == self.rows else rows)
+        effort = SEARCH_EFFORT * probes if self._has_graph else 0
+        parameters = _parameters(probes, None if rows.count == self.rows else rows, effort)
         if len(queries) > 1:
             return np.asarray(self.index.search(queries, count, params=parameters)[1])
         with _one_thread():
             return np.asarray(self.index.search(queries, count, params=parameters)[1])
+
+    @cached_property
+    def _has_graph(self) -> bool:
+        quantizer = faiss.extract_index_ivf(self.index).quantizer
+        return isinstance(faiss.downcast_index(quantizer), faiss.IndexHNSW)
 
     def write(self, path: Path) -> str:
         """Write the file and return its SHA-256."""
@@ -83,7 +88,7 @@ def train(matrix: Matrix, progress: Progress | None = None) -> Ivf:
     in_lists: Any = faiss.extract_index_ivf(index)
     if lists >= GRAPH_LISTS:
         graph: Any = faiss.downcast_index(in_lists.quantizer)
-        graph.hnsw.efConstruction = GRAPH_EFFORT
+        graph.hnsw.efConstruction = BUILD_EFFORT
     sample_rows = min(n, SAMPLES_PER_LIST * lists, max(TRAINING_BYTES // (4 * d), lists))
     sample = _decoded(matrix[np.linspace(0, n - 1, sample_rows).astype(np.int64)])
     with _fitted_on_gpus(in_lists):
@@ -157,11 +162,16 @@ def _one_thread() -> Iterator[None]:
         faiss.omp_set_num_threads(threads)
 
 
-@lru_cache(maxsize=16)
-def _parameters(probes: int, rows: RowRanges | None) -> Any:
+@lru_cache(maxsize=8)
+def _parameters(probes: int, rows: RowRanges | None, graph_effort: int) -> Any:
     """FAISS's parameters of a search among rows, or all; kept, as making them costs as much as some lists."""
     selector = None if rows is None else _selector(rows)
-    in_lists = faiss.SearchParametersIVF(nprobe=probes, sel=selector)  # type: ignore[call-arg]
+    graph: Any = None
+    if graph_effort:
+        graph = faiss.SearchParametersHNSW(efSearch=graph_effort)  # type: ignore[attr-defined]
+    in_lists = faiss.SearchParametersIVF(  # type: ignore[call-arg]
+        nprobe=probes, sel=selector, quantizer_params=graph
+    )
     return faiss.SearchParametersPreTransform(index_params=in_lists)  # type: ignore[call-arg]
 
 
