@@ -6,7 +6,7 @@ those that its hits lie in, however large the table is.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from io import BytesIO
@@ -81,7 +81,12 @@ def write_assignments(
 
 
 def read_assignments(table: EmbeddingTable, ranges: Cells = EVERY_CELL) -> pa.Table:
-    """Assignments in order of cell: of all rows, or of those whose cells lie in merged ranges.
+    """`scan_assignments` at once."""
+    return pa.concat_tables([SCHEMA.empty_table(), *scan_assignments(table, ranges)])
+
+
+def scan_assignments(table: EmbeddingTable, ranges: Cells = EVERY_CELL) -> Iterator[pa.Table]:
+    """Assignments in order of cell, by row group: of all rows, or of those whose cells lie in merged ranges.
 
     Args:
         table: one snapshot.
@@ -98,15 +103,13 @@ def read_assignments(table: EmbeddingTable, ranges: Cells = EVERY_CELL) -> pa.Ta
         np.searchsorted(groups.last_cell, ranges[:, 0]),
         np.searchsorted(groups.first_cell, ranges[:, 1], side="right"),
     )
-    found = [SCHEMA.empty_table()]
     for group in wanted.rows().tolist():
         rows = groups.read(group)
         cells = rows["h3_cell"].to_numpy()
         inside = RowRanges.merged(
             np.searchsorted(cells, ranges[:, 0]), np.searchsorted(cells, ranges[:, 1], side="right")
         )
-        found.append(rows if inside.count == len(rows) else rows.take(pa.array(inside.rows())))
-    return pa.concat_tables(found)
+        yield rows if inside.count == len(rows) else rows.take(pa.array(inside.rows()))
 
 
 def assigned(table: EmbeddingTable, rows: pa.Table) -> pa.Table:

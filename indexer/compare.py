@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from .allowed import allowed_rows
-from .assignments import read_assignments
+from .assignments import SCHEMA, scan_assignments
 from .errors import QueryError
 from .filters import Filter
 from .ranked import ranked
@@ -73,7 +73,7 @@ def outliers(
     k: int = 20,
     filter: Filter = Filter(),  # noqa: B008 - frozen
 ) -> pa.Table:
-    """The k rows least like the prototype they are assigned to: what is rare in its region.
+    """The k rows least like the prototype they are assigned to: what is rare in its region; streamed.
 
     Args:
         table: one snapshot, whose prototypes were fitted.
@@ -88,18 +88,35 @@ def outliers(
         TableError: no prototypes were fitted.
     """
     _check(k)
-    rows = read_assignments(table)
-    if filter.region_of_centres is not None:
-        rows = rows.take(pa.array(filter.region_of_centres.rows(rows["h3_cell"].to_numpy()).rows()))
-    _, start_us, end_us = key_arrays(rows)
-    rows = rows.filter(pa.array(filter.holds_in_time(start_us, end_us)))
-    allowed = allowed_rows(table, filter)
-    if allowed is not None:
-        rows_of = [allowed.rows[file.path] for file in table.files]
-        file_ids = np.repeat(np.arange(len(rows_of)), [len(some) for some in rows_of])
-        rows_in_file = np.concatenate([np.empty(0, np.int64), *rows_of])
-        rows = table.take(file_ids, rows_in_file, KEY).join(rows, list(KEY), join_type="inner")
-    return ranked(_first(rows, "prototype_similarity", "ascending", k))
+    best, allowed = SCHEMA.empty_table(), _allowed_keys(table, filter)
+    for rows in scan_assignments(table):
+        cells = rows["h3_cell"].to_numpy()
+        if filter.region_of_centres is not None:
+            rows = rows.take(pa.array(filter.region_of_centres.rows(cells).rows()))
+        _, start_us, end_us = key_arrays(rows)
+        rows = rows.filter(pa.array(filter.holds_in_time(start_us, end_us)))
+        if allowed is not None:
+            rows = _between(allowed, *cells[[0, -1]]).join(rows, list(KEY), join_type="inner").cast(SCHEMA)
+        best = _first(pa.concat_tables([best, rows]), "prototype_similarity", "ascending", k)
+    return ranked(best)
+
+
+def _allowed_keys(table: EmbeddingTable, conditions: Filter) -> pa.Table | None:
+    """Keys of the rows that SQL and footprints allow, in order; None where neither is asked."""
+    allowed = allowed_rows(table, conditions)
+    if allowed is None:
+        return None
+    rows_of = [allowed.rows[file.path] for file in table.files]
+    file_ids = np.repeat(np.arange(len(rows_of)), [len(some) for some in rows_of])
+    taken = table.take(file_ids, np.concatenate([np.empty(0, np.int64), *rows_of]), KEY)
+    return taken.combine_chunks()
+
+
+def _between(rows: pa.Table, first: np.uint64, last: np.uint64) -> pa.Table:
+    """Rows in order of cell, from one cell to another."""
+    cells = rows["h3_cell"].to_numpy()
+    start, stop = cells.searchsorted(first), cells.searchsorted(last, side="right")
+    return rows.slice(start, stop - start)
 
 
 @dataclass(frozen=True)

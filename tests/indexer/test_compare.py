@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from indexer import assignments, region_rows
 from indexer.assignments import read_assignments
 from indexer.compare import changes, outliers
 from indexer.errors import QueryError, TableError
@@ -97,7 +98,11 @@ def test_what_cannot_be_asked(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def varied(tmp_path_factory: pytest.TempPathFactory) -> tuple[EmbeddingTable, Reference]:
-    table = varied_table(tmp_path_factory.mktemp("varied"), seed=4)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(assignments, "SCAN_ROWS", 20)
+        patch.setattr(region_rows, "SCAN_ROWS", 20)
+        table = varied_table(tmp_path_factory.mktemp("varied"), seed=4)
+    assert len([*assignments.scan_assignments(table)]) >= 4
     return table, Reference(table)
 
 
