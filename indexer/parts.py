@@ -85,8 +85,7 @@ def take_from_part(
     A row group's columns but the wide ones are kept once read: they are what searches show of their hits.
     """
     with _readable(storage, file):
-        metadata = _metadata(storage, file)
-        starts = _group_starts(metadata)
+        starts = _group_starts(storage, file)
         group_of_row = np.searchsorted(starts, rows, side="right") - 1
         taken, order = [], []
         for group in np.flatnonzero(np.bincount(group_of_row)).tolist():
@@ -120,14 +119,21 @@ def _read_row_group(storage: Storage, file: PartFile, group: int, columns: Seque
 def group_bounds(storage: Storage, file: PartFile) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """First row of each row group and the row count (g + 1,), and the bounds (g, 4) of all its footprints."""
     with _readable(storage, file):
-        metadata = _metadata(storage, file)
-    bounds = [_bounds(metadata.row_group(g)) for g in range(metadata.num_row_groups)]
-    return _group_starts(metadata), np.array(bounds)
+        return _group_starts(storage, file), _group_bounds(storage, file)
 
 
-def _group_starts(metadata: pq.FileMetaData) -> NDArray[np.int64]:
+@lru_cache(maxsize=1024)
+def _group_starts(storage: Storage, file: PartFile) -> NDArray[np.int64]:
     """First row of each row group, and the row count: (g + 1,)."""
+    metadata = _metadata(storage, file)
     return np.cumsum([0, *(metadata.row_group(g).num_rows for g in range(metadata.num_row_groups))])
+
+
+@lru_cache(maxsize=1024)
+def _group_bounds(storage: Storage, file: PartFile) -> NDArray[np.float64]:
+    """Of the footprints of each row group, by its statistics: west, south, east, north, (g, 4)."""
+    metadata = _metadata(storage, file)
+    return np.array([_bounds(metadata.row_group(g)) for g in range(metadata.num_row_groups)])
 
 
 def read_group(storage: Storage, file: PartFile, group: int, columns: Sequence[str]) -> pa.Table:

@@ -7,7 +7,8 @@ at several shares of the rows and for two kinds of filter, and what was found de
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import product
@@ -27,11 +28,13 @@ CASES = (*product(SELECTIVITIES, KINDS), (1.0, "all"))
 SCATTERED = 4  # rows in a run, on average: a filter of shorter runs is of the random kind
 QUERIES = 128  # for each measurement
 K = 10  # of each measurement
-CLEARLY_FASTER = 0.8  # of the time of the plan so far: less would be noise
+CLEARLY_FASTER = 0.8  # of the time of an exact scan: an inverted file must be worth its recall
 LARGEST_K = 1_000  # beyond this, exact: an inverted file finds few of many
 WIDER = 4  # times as many lists, where a plan's hold too few rows that match
-CANDIDATES_PER_HIT = (2, 3, 4, 6, 8, 12, 20, 60)  # by codes, from more and more lists until it is good
-STEPS = (1, 2, 3, *(step << i for i in range(22) for step in (4, 5, 6, 7)))  # of the work tried
+CANDIDATES_PER_HIT = (60, 20, 12, 8, 6, 4, 3, 2)  # tried, each with more and more lists until it is good
+MOST_NAMED = 0.05  # of the matching rows as candidates: for more, an exact scan costs no more
+PROBES = (1, 2, 3, *(step << i for i in range(22) for step in (4, 5, 6, 7)))  # tried
+OCTAVE = 4  # of PROBES, that double the number
 
 _Case = tuple[int, RowRanges]  # a row to look like, and the rows to look among
 
@@ -145,20 +148,36 @@ def _best_plan(vectors: Vectors, inverted: Ivf, kind: str, share: float, rng: np
     """Of the fastest plan that reaches AIM."""
     cases = list(_cases(vectors, kind, share, rng))
     answers, exact_ms = _timed(partial(_search, EXACT, vectors, None), cases)
-    fastest = Point(kind, share, EXACT, 1.0, exact_ms, exact_ms)
-    matching = share * inverted.rows
-    for candidates in (K * per_hit for per_hit in CANDIDATES_PER_HIT if K * per_hit < matching):
+
+    def scored(plan: Plan) -> Point:
+        found, milliseconds = _timed(partial(_search, plan, vectors, inverted), cases)
+        recall = float(np.mean([_share_found(*pair) for pair in zip(answers, found, strict=True)]))
+        return Point(kind, share, plan, recall, milliseconds, exact_ms)
+
+    fastest, matching = Point(kind, share, EXACT, 1.0, exact_ms, exact_ms), share * inverted.rows
+    for candidates in (K * per_hit for per_hit in CANDIDATES_PER_HIT if K * per_hit < MOST_NAMED * matching):
+        limit_ms = min(fastest.milliseconds, CLEARLY_FASTER * exact_ms)
         fewest = inverted.lists * candidates / matching  # lists that hold so many, where all hold as many
-        for probes in (step for step in STEPS if fewest <= step <= inverted.lists):
-            plan = Plan(probes, candidates)
-            found, milliseconds = _timed(partial(_search, plan, vectors, inverted), cases)
-            if milliseconds >= CLEARLY_FASTER * fastest.milliseconds:
-                break
-            recall = float(np.mean([_share_found(*pair) for pair in zip(answers, found, strict=True)]))
-            if recall >= AIM:
-                fastest = Point(kind, share, plan, recall, milliseconds, exact_ms)
-                break
+        plans = [Plan(some, candidates) for some in PROBES if fewest <= some <= inverted.lists]
+        points = _towards(AIM, limit_ms, plans, scored)
+        good = [point for point in points if point.recall >= AIM and point.milliseconds < limit_ms]
+        fastest = min(good, key=lambda point: point.plan.probes, default=fastest)
     return fastest
+
+
+def _towards(
+    recall: float, limit_ms: float, plans: Sequence[Plan], scored: Callable[[Plan], Point]
+) -> list[Point]:
+    """Score some of the plans, of more and more lists, to find the first with a recall or beyond a time."""
+    points: list[Point] = []
+
+    def reached(plan: Plan) -> bool:
+        points.append(scored(plan))
+        return points[-1].recall >= recall or points[-1].milliseconds >= limit_ms
+
+    last = next((i for i in range(0, len(plans), OCTAVE) if reached(plans[i])), len(plans))
+    bisect_left(plans, True, max(last - OCTAVE + 1, 0), last, key=reached)
+    return points
 
 
 def _cases(vectors: Vectors, kind: str, share: float, rng: np.random.Generator) -> Iterator[_Case]:
