@@ -6,6 +6,8 @@ from pathlib import Path
 import faiss
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from indexer import faiss_index, ivf, planner, segment_files
 from indexer.errors import TableError
@@ -389,6 +391,22 @@ def test_the_plan_is_that_of_the_nearest_smaller_share_and_the_kind_of_filter() 
     assert chosen(some(n // 2), k=90) == Plan(192, 360)
     assert chosen(RowRanges.all_of(n), k=5000) == planner.EXACT
     assert choose(measured, RowRanges.all_of(150), 150, 10) == planner.EXACT, "fewer rows than candidates"
+
+
+@given(st.integers(1, 300), st.integers(1, 300), st.integers(1, 200))
+def test_the_first_plan_that_reaches_a_recall_or_a_time_is_found_in_few_steps(
+    enough: int, too_slow: int, fewest: int
+) -> None:
+    plans = [Plan(probes, 20) for probes in planner.PROBES if fewest <= probes <= 256]
+
+    def scored(plan: Plan) -> Point:
+        return Point("all", 1.0, plan, float(plan.probes >= enough), float(plan.probes >= too_slow), 1.0)
+
+    points = planner._towards(1.0, 1.0, plans, scored)
+    reached = [plan for plan in plans if plan.probes >= min(enough, too_slow)]
+    found = [point.plan for point in points if point.recall >= 1 or point.milliseconds >= 1]
+    assert min(found, key=lambda plan: plan.probes, default=None) == (reached[0] if reached else None)
+    assert len(points) <= 11
 
 
 def test_large_tables_get_an_inverted_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
