@@ -27,7 +27,7 @@ Progress = Callable[[int, int], None]
 CHUNK_ROWS = 65_536  # decoded to float32 at a time
 SAMPLES_PER_LIST = 50
 TRAINING_BYTES = 1 << 28  # of float32 vectors, at most
-GRAPH_LISTS = 2_048  # from here on a graph finds the nearest lists faster than a scan of all centroids
+GRAPH_NUMBERS = 2_048 * 128  # of all centroids: for so many a graph finds the nearest faster than a scan
 BUILD_EFFORT = 400  # of the graph; at FAISS's 40 no way led to some centroids, for 2 in 10,000 queries
 SEARCH_EFFORT = 2  # a list; at FAISS's 16 for any number a sixth of the nearest 64 lists was missed
 ONE_BY_ONE = 10  # FAISS's way for a query at a time, measured to be the fastest for one and for many
@@ -82,13 +82,14 @@ def train(matrix: Matrix, progress: Progress | None = None) -> Ivf:
     that: a test puts a CPU index in its place.
     """
     n, d = matrix.shape
-    lists = list_count(n)
-    coarse = f"IVF{lists}_HNSW32" if lists >= GRAPH_LISTS else f"IVF{lists}"
+    lists = list_count(n, d)
+    graph = lists * d >= GRAPH_NUMBERS
+    coarse = f"IVF{lists}_HNSW32" if graph else f"IVF{lists}"
     index = faiss.index_factory(d, f"RR{d},{coarse},RaBitQfs", faiss.METRIC_INNER_PRODUCT)
     in_lists: Any = faiss.extract_index_ivf(index)
-    if lists >= GRAPH_LISTS:
-        graph: Any = faiss.downcast_index(in_lists.quantizer)
-        graph.hnsw.efConstruction = BUILD_EFFORT
+    if graph:
+        centroids: Any = faiss.downcast_index(in_lists.quantizer)
+        centroids.hnsw.efConstruction = BUILD_EFFORT
     sample_rows = min(n, SAMPLES_PER_LIST * lists, max(TRAINING_BYTES // (4 * d), lists))
     sample = _decoded(matrix[np.linspace(0, n - 1, sample_rows).astype(np.int64)])
     with _fitted_on_gpus(in_lists):
@@ -100,9 +101,13 @@ def train(matrix: Matrix, progress: Progress | None = None) -> Ivf:
     return Ivf(index, n, lists)
 
 
-def list_count(rows: int) -> int:
-    """Lists for so many rows: the power of two nearest to 2 sqrt(n)."""
-    return 1 << round(math.log2(max(min(2 * math.sqrt(rows), rows / SHORTEST_LIST), 1)))
+def list_count(rows: int, dimension: int) -> int:
+    """Lists for vectors (rows, dimension): the power of two nearest to 2 sqrt(rows), at 128 dimensions.
+
+    Looking into a list has a cost of its own, that grows with the dimension: so there are fewer for more.
+    """
+    wanted = 2 * math.sqrt(rows * 128 / dimension)
+    return 1 << round(math.log2(max(min(wanted, rows / SHORTEST_LIST), 1)))
 
 
 def read(path: Path, sha256: str, rows: int, dimension: int) -> Ivf:

@@ -189,7 +189,7 @@ def inverted(clustered: np.ndarray) -> Ivf:
 def test_many_lists_are_found_by_a_graph(
     clustered: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ivf, "GRAPH_LISTS", 64)
+    monkeypatch.setattr(ivf, "GRAPH_NUMBERS", 64 * DIMENSION)
     trained = ivf.train(clustered)
     path = tmp_path / "embedding.faiss"
     again = ivf.read(path, trained.write(path), *clustered.shape)
