@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -72,7 +73,11 @@ class SkyhexIndex(Peer):
 
     def _inverted(self, plan: Plan) -> Ivf | None:
         """Opened by the first query that needs it, as `search` does."""
-        return self.files.inverted("embedding") if plan.probes else None
+        return self._opened if plan.probes else None
+
+    @cached_property
+    def _opened(self) -> Ivf | None:
+        return self.files.inverted("embedding")
 
     @property
     def bytes(self) -> int:
