@@ -61,7 +61,9 @@ def truths(folder: Path, data: VectorSet) -> dict[Case, Truth]:
     path = folder / "truths.npz"
     if not path.exists():
         found = [exact(data, case) for case in CASES]
-        np.savez(path, floor=[truth.floor for truth in found], count=[truth.count for truth in found])
+        scratch = folder / "truths.part.npz"
+        np.savez(scratch, floor=[truth.floor for truth in found], count=[truth.count for truth in found])
+        scratch.replace(path)
     kept = np.load(path)
     return dict(zip(CASES, map(Truth, kept["floor"], kept["count"]), strict=True))
 

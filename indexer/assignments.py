@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from . import sidecars
+from . import parts, sidecars
 from .cells import Cells
 from .errors import TableError
 from .manifest import SidecarFile
@@ -29,7 +29,7 @@ from .storage import Storage
 from .table import EmbeddingTable
 from .vectors import Similarities
 
-KIND = "prototypes"  # of the files of a snapshot that these are one of
+KIND = "prototypes"  # the sidecar that the file belongs to
 ASSIGNMENTS = "assignments.parquet"
 KEPT_BYTES = 64 << 20  # of row groups read lately
 EVERY_CELL = np.array([[0, 2**64 - 1]], np.uint64)
@@ -147,8 +147,9 @@ class _Groups:
         return _kept.get(key, lambda: self._read(group))
 
     def _read(self, group: int) -> pa.Table:
-        parquet = pq.ParquetFile(self.storage.open(self.file.path), metadata=self.metadata)
-        return parquet.read_row_group(group).cast(SCHEMA).combine_chunks()
+        with parts.readable(self.storage, self.file):
+            parquet = parts.open_parquet(self.storage, self.file.path, self.metadata)
+            return parts.row_group(parquet, group).cast(SCHEMA).combine_chunks()
 
 
 _kept = Recent[pa.Table](KEPT_BYTES, lambda rows: int(rows.nbytes))
@@ -156,8 +157,9 @@ _kept = Recent[pa.Table](KEPT_BYTES, lambda rows: int(rows.nbytes))
 
 @lru_cache(maxsize=4)
 def _groups(storage: Storage, file: SidecarFile) -> _Groups:
-    """A file of assignments, its digest checked."""
-    metadata = pq.read_metadata(BytesIO(sidecars.read(storage, KIND, file)))
+    """A file of assignments, its digest checked; its pages are checked again when they are read."""
+    with parts.readable(storage, file):
+        metadata = pq.read_metadata(BytesIO(sidecars.read(storage, KIND, file)))
     cells = [metadata.row_group(group).column(0).statistics for group in range(metadata.num_row_groups)]
     first, last = (np.array([getattr(c, side) for c in cells], np.uint64) for side in ("min", "max"))
     return _Groups(storage, file, metadata, first, last)

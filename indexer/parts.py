@@ -51,7 +51,7 @@ def write_part(storage: Storage, rows: pa.Table, table: Manifest) -> PartFile:
 
 def read_part(storage: Storage, file: PartFile) -> pa.Table:
     """All rows of a part."""
-    with _readable(storage, file):
+    with readable(storage, file):
         rows = _open(storage, file).read(use_threads=True)
         _check_count(len(rows), file.rows)
         return rows
@@ -62,7 +62,7 @@ def scan_part(
 ) -> Iterator[pa.RecordBatch]:
     """Rows of a part in order, those in the cell ranges alone; memory is one row group's."""
     wanted = list(dict.fromkeys([*columns, "h3_cell"])) if ranges is not None else list(columns)
-    with _readable(storage, file):
+    with readable(storage, file):
         parquet = _open(storage, file)
         groups = _groups_in(parquet.metadata, ranges)
         if not groups:
@@ -84,7 +84,7 @@ def take_from_part(
 
     A row group's columns but the wide ones are kept once read: they are what searches show of their hits.
     """
-    with _readable(storage, file):
+    with readable(storage, file):
         starts = _group_starts(storage, file)
         group_of_row = np.searchsorted(starts, rows, side="right") - 1
         taken, order = [], []
@@ -110,15 +110,19 @@ def _row_group(storage: Storage, file: PartFile, group: int, columns: Sequence[s
 
 def _read_row_group(storage: Storage, file: PartFile, group: int, columns: Sequence[str]) -> pa.Table:
     """A row group's columns; names that repeat stay in a dictionary, a tenth of the memory and time."""
-    parquet = _open(storage, file, read_dictionary=[f"{ITEMS}.list.element"])
-    read = parquet.read_row_group(group, columns=list(columns), use_threads=True)
+    return row_group(_open(storage, file, read_dictionary=[f"{ITEMS}.list.element"]), group, columns)
+
+
+def row_group(parquet: pq.ParquetFile, group: int, columns: Sequence[str] | None = None) -> pa.Table:
+    """Some columns of a row group, or all; its rows are counted. Raises `ArrowException`, see `readable`."""
+    read = parquet.read_row_group(group, columns=columns and list(columns), use_threads=True)
     _check_count(len(read), parquet.metadata.row_group(group).num_rows)
     return read
 
 
 def group_bounds(storage: Storage, file: PartFile) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """First row of each row group and the row count (g + 1,), and the bounds (g, 4) of all its footprints."""
-    with _readable(storage, file):
+    with readable(storage, file):
         return _group_starts(storage, file), _group_bounds(storage, file)
 
 
@@ -138,7 +142,7 @@ def _group_bounds(storage: Storage, file: PartFile) -> NDArray[np.float64]:
 
 def read_group(storage: Storage, file: PartFile, group: int, columns: Sequence[str]) -> pa.Table:
     """Some columns of one row group."""
-    with _readable(storage, file):
+    with readable(storage, file):
         return _read_row_group(storage, file, group, columns)
 
 
@@ -206,10 +210,14 @@ def _footer_crc32(tail: bytes | memoryview) -> int:
 
 
 def _open(storage: Storage, file: PartFile, **options: Any) -> pq.ParquetFile:
-    metadata = _metadata(storage, file)
+    return open_parquet(storage, file.path, _metadata(storage, file), **options)
+
+
+def open_parquet(storage: Storage, path: str, metadata: pq.FileMetaData, **options: Any) -> pq.ParquetFile:
+    """A file whose pages are compared with their checksums when they are read."""
     # pre_buffer would read all that is asked for into memory before the first batch
     options |= {"metadata": metadata, "pre_buffer": False, "page_checksum_verification": True}
-    return pq.ParquetFile(storage.open(file.path), **options)
+    return pq.ParquetFile(storage.open(path), **options)
 
 
 @lru_cache(maxsize=1024)
@@ -228,7 +236,8 @@ def _schema(storage: Storage, file: PartFile) -> pa.Schema:
 
 
 @contextmanager
-def _readable(storage: Storage, file: PartFile) -> Iterator[None]:
+def readable(storage: Storage, file: PartFile | SidecarFile) -> Iterator[None]:
+    """What goes wrong when a file is read, as TableError."""
     try:
         yield
     except (pa.ArrowException, OSError) as error:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import product
@@ -147,7 +147,7 @@ def measure(vectors: Vectors, inverted: Ivf, seed: int = 0) -> Measured:
 
 def _best_plan(vectors: Vectors, inverted: Ivf, kind: str, share: float, rng: np.random.Generator) -> Point:
     """Of the fastest plan that reaches AIM."""
-    cases = list(_cases(vectors, kind, share, rng))
+    cases = _cases(vectors, kind, share, rng)
     answers = _exact_answers(vectors, cases)
     _, exact_ms = _timed(partial(_search, EXACT, vectors, None), cases[:TIMED])
 
@@ -182,7 +182,7 @@ def _towards(
     return points
 
 
-def _cases(vectors: Vectors, kind: str, share: float, rng: np.random.Generator) -> Iterator[_Case]:
+def _cases(vectors: Vectors, kind: str, share: float, rng: np.random.Generator) -> list[_Case]:
     """Rows to look like, each with the rows to look among: a region of its own, or the same for each."""
     n = len(vectors.matrix)
     valid = (
@@ -190,13 +190,14 @@ def _cases(vectors: Vectors, kind: str, share: float, rng: np.random.Generator) 
         if vectors.valid is None
         else RowRanges.of_rows(np.flatnonzero(vectors.valid.whole()))
     )
-    count = max(int(n * share), 1)
+    rows = rng.choice(valid.rows(), QUERIES).tolist()
+    if kind == "region":
+        count = max(int(n * share), 1)
+        starts = rng.integers(0, n - count + 1, (QUERIES, 1))
+        return [(row, RowRanges(at, at + count) & valid) for row, at in zip(rows, starts, strict=True)]
     drawn = RowRanges.of_rows(np.flatnonzero(rng.random(n, np.float32) < share)) & valid
     drawn.bits, drawn.pieces  # noqa: B018 - kept with the rows, so that the clock sees a filter in use
-    for row in rng.choice(valid.rows(), QUERIES).tolist():
-        start = rng.integers(0, n - count + 1)
-        run_of_rows = RowRanges.merged(np.array([start]), np.array([start + count]))
-        yield row, run_of_rows & valid if kind == "region" else drawn
+    return [(row, drawn) for row in rows]
 
 
 def _exact_answers(vectors: Vectors, cases: Sequence[_Case]) -> list[Rows]:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 SHORTEST_SCAN = 256  # rows: shorter ranges are gathered before they are scanned
+SHORTEST_FILL = 64  # rows: shorter ranges are marked row by row
 
 Rows = NDArray[np.int64]
 Mask = NDArray[np.bool_]
@@ -68,7 +69,7 @@ class RowRanges:
     def mask(self, row_count: int) -> Mask:
         """Which of so many rows are in the set: (row_count,)."""
         mask = np.zeros(row_count, bool)
-        long, short = self.split(64)
+        long, short = self.split(SHORTEST_FILL)
         for start, stop in zip(long.starts.tolist(), long.stops.tolist(), strict=True):
             mask[start:stop] = True
         mask[short.rows()] = True
@@ -78,7 +79,7 @@ class RowRanges:
     def bits(self) -> NDArray[np.uint8]:
         """A bit a row, the first in the lowest bit of a byte; rows beyond are not in the set."""
         bits = np.zeros(int(self.stops[-1]) // 8 + 1 if len(self.stops) else 1, np.uint8)
-        long, short = self.split(64)
+        long, short = self.split(SHORTEST_FILL)
         first, last = -(-long.starts // 8), long.stops // 8  # whole bytes
         for start, stop in zip(first.tolist(), last.tolist(), strict=True):
             bits[start:stop] = 255

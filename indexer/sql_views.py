@@ -11,6 +11,7 @@ from h3ronpy.vector import cells_to_wkb_polygons
 from . import cells
 from .assignments import ASSIGNMENTS, KIND, SCHEMA
 from .geojson import cell_on_globe, cut_at_antimeridian
+from .prototypes import PROTOTYPES
 from .schema import KEY
 from .table import EmbeddingTable
 
@@ -112,13 +113,13 @@ def _add_sidecar(connection: duckdb.DuckDBPyConnection, table: EmbeddingTable) -
     stored = {file.name: str(table.path / file.path) for file in sidecar.files} if sidecar else {}
     for view, name, schema in (
         ("_assignments", ASSIGNMENTS, SCHEMA),
-        ("_prototypes", "prototypes.parquet", PROTOTYPES),
+        ("_prototypes", PROTOTYPES, PROTOTYPE_SCHEMA),
     ):
         _add_parquet(connection, view, [stored[name]] if name in stored else [], schema)
     return list(stored.values())
 
 
-PROTOTYPES = pa.schema(
+PROTOTYPE_SCHEMA = pa.schema(
     [
         ("region_cell", pa.uint64()),
         ("prototype", pa.int32()),

@@ -93,6 +93,26 @@ def test_a_prototype_reads_its_own_region(table: EmbeddingTable, opened: list[in
     assert len(set(opened)) < groups_of(table) / 2
 
 
+def test_damage_after_the_file_was_opened_is_an_error(table: EmbeddingTable) -> None:
+    (path,) = table.path.glob("sidecars/prototypes/assignments-*.parquet")
+    whole_file, expected = path.read_bytes(), read_assignments(table)
+    footer = int.from_bytes(whole_file[-8:-4], "little") + 8  # known since it was opened
+    path.chmod(0o644)
+    for at in range(4, len(whole_file) - footer, 97):
+        content = bytearray(whole_file)
+        content[at] ^= 0xFF
+        path.write_bytes(content)
+        assignments._kept.clear()
+        try:
+            assert read_assignments(table) == expected
+        except TableError as error:
+            assert "is missing or damaged" in str(error)  # noqa: PT017 - some bytes mean nothing
+    path.write_bytes(whole_file[: len(whole_file) // 2])
+    assignments._kept.clear()
+    with pytest.raises(TableError, match="is missing or damaged"):
+        read_assignments(table)
+
+
 def test_damage_is_an_error(table: EmbeddingTable) -> None:
     (path,) = table.path.glob("sidecars/prototypes/assignments-*.parquet")
     content = bytearray(path.read_bytes())

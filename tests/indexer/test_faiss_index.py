@@ -354,10 +354,12 @@ def test_what_is_measured_is_true(clustered: np.ndarray, inverted: Ivf) -> None:
     for point in measured.points:
         assert recall(clustered, inverted, point.plan, some_rows(point.kind, point.selectivity)) >= 0.95
     assert Measured.from_json(measured.to_json()) == measured
-    for k in (1, 100, 1000):
-        for rows in (some_rows("region", 0.1), some_rows("random", 0.1), RowRanges.all_of(ROWS)):
-            plan = choose(measured, rows, ROWS, k)
-            assert recall(clustered, inverted, plan, rows, k) >= 0.98, (plan, k, rows.count)
+    large = [point for point in measured.points if point.plan.probes and point.selectivity >= 0.1]
+    assert large
+    for point in large:
+        rows = some_rows(point.kind, point.selectivity)
+        for k in (1, 100, 1000):
+            assert recall(clustered, inverted, point.plan.scaled(k), rows, k) >= 0.98, (point, k)
 
 
 def test_the_plan_is_that_of_the_nearest_smaller_share_and_the_kind_of_filter() -> None:
