@@ -25,32 +25,32 @@ if TYPE_CHECKING:
 
     from data.sample import Sample
     from encoder.embed import EmbeddingBatch, Encoder
-    from indexer.filters import Filter
-    from indexer.query import Example, Query
-    from indexer.search import Hits
-    from indexer.table import EmbeddingTable
-    from indexer.words import CellWord, Conditions, LonLatWord, PeriodWord
+    from indexer.search.filter import Filter
+    from indexer.search.query import Example, Query
+    from indexer.search.search import Hits
+    from indexer.search.words import CellWord, Conditions, LonLatWord, PeriodWord
+    from indexer.table.embedding_table import EmbeddingTable
 
 __version__ = "0.1.0"
 _ROOT = Path(__file__).resolve().parent
-_PACKAGES = ("data", "encoder", "indexer", "search_app")
+_PACKAGES = ("data", "encoder", "indexer", "pipeline", "search_app")
 _LAZY = {
-    "Cell": "indexer.query",
-    "EmbeddingTable": "indexer.table",
+    "Cell": "indexer.search.query",
+    "EmbeddingTable": "indexer.table.embedding_table",
     "Encoder": "encoder.embed",
-    "Filter": "indexer.filters",
-    "LonLat": "indexer.query",
-    "Query": "indexer.query",
-    "Region": "indexer.filters",
+    "Filter": "indexer.search.filter",
+    "LonLat": "indexer.search.query",
+    "Query": "indexer.search.query",
+    "Region": "indexer.search.filter",
     "SkySense": "encoder.skysense",
-    "Vector": "indexer.query",
-    "build_index": "indexer.faiss_index",
-    "cells_of_prototype": "indexer.prototypes",
-    "drift": "indexer.drift",
-    "fit_prototypes": "indexer.prototypes",
+    "Vector": "indexer.search.query",
+    "build_index": "indexer.index.faiss_index",
+    "cells_of_prototype": "indexer.prototypes.regional",
+    "drift": "indexer.prototypes.drift",
+    "fit_prototypes": "indexer.prototypes.regional",
     "read_catalog": "data.stac",
     "read_chip": "data.reader",
-    "read_prototypes": "indexer.prototypes",
+    "read_prototypes": "indexer.prototypes.regional",
 }
 __all__ = ["changes", "embed", "open_table", "outliers", "search", "search_many", "sql", *_LAZY]
 
@@ -139,7 +139,7 @@ def search(
         TableError: there is no table, or it cannot be read.
         InputError: a chip that cannot be embedded.
     """
-    opened, words = _opened(table), _import("indexer.words")
+    opened, words = _opened(table), _import("indexer.search.words")
     like, unlike = (
         (*words.examples_of(cell=c, lonlat=p, vector=v), *_chips(opened, files, using, weights))
         for c, p, v, files in ((cell, lonlat, vector, chip), (not_cell, not_lonlat, not_vector, not_chip))
@@ -153,7 +153,7 @@ def search(
             like, unlike, using=using, against=against, match=match, negative_weight=negative_weight
         )
     diversity = words.diversity_of(per_parent=per_parent, parent_res=parent_res, relevance=relevance)
-    find, held = _import("indexer.search").search, _filter_of(filter, conditions)
+    find, held = _import("indexer.search.search").search, _filter_of(filter, conditions)
     hits: Hits = find(opened, query, k, held, include_query, diversity)
     return hits
 
@@ -184,7 +184,7 @@ def search_many(
     Raises:
         QueryError: a file that holds no queries, an unknown cell, k below 1.
     """
-    batch = _import("indexer.batch")
+    batch = _import("indexer.search.batch")
     if isinstance(queries, str | Path):
         named = batch.read_queries(Path(queries), using=using, against=against)
     else:
@@ -217,7 +217,7 @@ def changes(
     Raises:
         QueryError: a period that cannot be read, vectors that the table lacks, k below 1.
     """
-    words, find = _import("indexer.words"), _import("indexer.compare").changes
+    words, find = _import("indexer.search.words"), _import("indexer.search.compare").changes
     periods, held = map(words.period_of, (before, after)), _filter_of(filter, conditions)
     return find(_opened(table), *periods, k, filter=held, column=words.column_of(column))
 
@@ -235,7 +235,7 @@ def outliers(
         QueryError: k below 1, conditions that cannot hold.
         TableError: no prototypes were fitted.
     """
-    return _import("indexer.compare").outliers(_opened(table), k, _filter_of(filter, conditions))
+    return _import("indexer.search.compare").outliers(_opened(table), k, _filter_of(filter, conditions))
 
 
 def sql(table: EmbeddingTable | str | Path, query: str) -> Any:
@@ -244,7 +244,7 @@ def sql(table: EmbeddingTable | str | Path, query: str) -> Any:
     Raises:
         QueryError: the query does anything but read the table.
     """
-    return _import("indexer.sql").run_sql(_opened(table), query)
+    return _import("indexer.sql.run").run_sql(_opened(table), query)
 
 
 def _opened(table: EmbeddingTable | str | Path) -> EmbeddingTable:
@@ -257,9 +257,9 @@ def _chips(
     """Examples that look like GeoTIFFs."""
     if chip is None:
         return []
-    paths, embed_chips = [chip] if isinstance(chip, str | Path) else chip, _import("search_app.example_files")
+    paths, embed_chips = [chip] if isinstance(chip, str | Path) else chip, _import("pipeline.examples")
     vectors = embed_chips.chip_vectors(table, paths, using=using, weights=weights)
-    return list(_import("indexer.words").examples_of(vector=vectors))
+    return list(_import("indexer.search.words").examples_of(vector=vectors))
 
 
 def _filter_of(filter: Filter | None, conditions: Conditions) -> Filter:
@@ -267,7 +267,7 @@ def _filter_of(filter: Filter | None, conditions: Conditions) -> Filter:
         raise _import("indexer.errors").QueryError(
             f"both a filter and {', '.join(conditions)} were given: put all in the filter, or leave it out"
         )
-    held: Filter = filter or _import("indexer.words").filter_of(**conditions)
+    held: Filter = filter or _import("indexer.search.words").filter_of(**conditions)
     return held
 
 

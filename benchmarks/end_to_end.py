@@ -15,7 +15,7 @@ from data.sample import Sample
 from data.simulate import simulate
 from data.stac import read_catalog
 from encoder.embed import EmbeddingBatch, Encoder
-from search_app.embed_job import embed_plan
+from pipeline.embed_job import embed_plan
 
 H3_RESOLUTION = 9
 

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.row_ranges import Rows
-from indexer.vectors import Similarities
+from indexer.geo.row_ranges import Rows
+from indexer.index.vectors import Similarities
 
 from .peers import PEERS
 from .peers.base import Among, Peer

@@ -18,8 +18,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from indexer.cells import Cells, cells_at, centres
-from indexer.vectors import Matrix, Similarities, has_direction
+from indexer.geo.cells import Cells, cells_at, centres
+from indexer.index.vectors import Matrix, Similarities, has_direction
 
 RESOLUTION = 9
 PLACE_RESOLUTION = 5  # rows come in whole cells of this resolution, 2,401 to each

@@ -24,9 +24,10 @@ from encoder.objective import ObjectiveConfig
 from encoder.pretrain import BEST, Progress, TrainConfig, pretrain
 from encoder.skysense import SkySense
 from encoder.tensorboard_log import tensorboard_log
-from experiments.nano_corpus import build_corpus, series_paths, training_places
-from experiments.retrieval.validation import read_validation, validation_score
-from search_app.progress import progress_bar
+from search_app.cli.progress import progress_bar
+
+from .nano_corpus import build_corpus, series_paths, training_places
+from .retrieval.validation import read_validation, validation_score
 
 NANO = preset("nano")
 assert NANO.hr

@@ -19,7 +19,8 @@ from data.stac import Catalog, read_catalog
 from data.training_rules import SplitRules, far_from_footprints, far_from_points, read_grounds, refusals
 from encoder.config import SkySenseConfig
 from encoder.corpus import Corpus, PixelSamples, Source
-from experiments.retrieval.validation import held_out
+
+from .retrieval.validation import held_out
 
 CATALOGS = ("samples", "corpus")
 SERIES = {  # share of the steps, dates of a view

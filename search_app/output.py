@@ -16,8 +16,8 @@ import shapely
 from rich.console import Console
 from rich.table import Table
 
-from indexer.cells import parse_cell
 from indexer.errors import QueryError
+from indexer.geo.cells import parse_cell
 
 TERMINAL_ROWS = 200  # a terminal table stops here and says so; the other forms never stop
 

@@ -9,10 +9,10 @@ import pytest
 
 import skyhex
 from indexer.errors import QueryError
-from indexer.table import EmbeddingTable
+from indexer.table.embedding_table import EmbeddingTable
 
+from .search_app.cli.test_main import geotiff
 from .search_app.make_table import CELLS, small_table
-from .search_app.test_cli import geotiff
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -107,5 +107,5 @@ def test_the_notebook_lines_of_the_readme_run(table: EmbeddingTable, monkeypatch
     names: dict[str, object] = {}
     exec(compile(code, "README.md", "exec"), names)
     hits = names["hits"]
-    assert isinstance(hits, skyhex._import("indexer.search").Hits)
+    assert isinstance(hits, skyhex._import("indexer.search.search").Hits)
     assert hits.rows.num_rows == 10

@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from indexer.row_ranges import RowRanges, Rows
-from indexer.vectors import Similarities
+from indexer.geo.row_ranges import RowRanges, Rows
+from indexer.index.vectors import Similarities
 
 from ..search_vectors import VectorSet
 

@@ -8,8 +8,8 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from indexer.row_ranges import Rows
-from indexer.vectors import Similarities
+from indexer.geo.row_ranges import Rows
+from indexer.index.vectors import Similarities
 
 from .base import Among, Peer
 

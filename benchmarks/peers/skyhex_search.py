@@ -11,18 +11,18 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from indexer.cells import Cells, centres
-from indexer.faiss_index import build_index, open_index
-from indexer.filters import Filter
-from indexer.ivf import Ivf
-from indexer.planner import Plan, choose, run
-from indexer.query import Query, Vector
-from indexer.region import Region
-from indexer.row_ranges import RowRanges, Rows
-from indexer.schema import ModelInfo, make_rows
-from indexer.search import Hits, search, search_many
-from indexer.table import EmbeddingTable
-from indexer.vectors import Similarities
+from indexer.geo.cells import Cells, centres
+from indexer.geo.row_ranges import RowRanges, Rows
+from indexer.geo.search_area import Region
+from indexer.index.faiss_index import build_index, open_index
+from indexer.index.ivf import Ivf
+from indexer.index.planner import Plan, choose, run
+from indexer.index.vectors import Similarities
+from indexer.search.filter import Filter
+from indexer.search.query import Query, Vector
+from indexer.search.search import Hits, search, search_many
+from indexer.table.embedding_table import EmbeddingTable
+from indexer.table.schema import ModelInfo, make_rows
 
 from ..search_vectors import RESOLUTION, VectorSet
 from .base import Among, Peer
@@ -116,7 +116,7 @@ class CellSpan:
     last: int
 
     def rows(self, cells: Cells) -> RowRanges:
-        """See `indexer.shapes.Shape`."""
+        """See `indexer.geo.shapes.Shape`."""
         start = np.searchsorted(cells, np.uint64(self.first))
         stop = np.searchsorted(cells, np.uint64(self.last), side="right")
         return RowRanges.merged(np.array([start]), np.array([stop]))

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from indexer.row_ranges import Rows
-from indexer.vectors import Similarities
+from indexer.geo.row_ranges import Rows
+from indexer.index.vectors import Similarities
 
 from .base import Peer
 

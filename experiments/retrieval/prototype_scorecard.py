@@ -12,8 +12,8 @@ from itertools import combinations
 import h3
 import numpy as np
 
-from indexer import sinkhorn
-from indexer.prototypes import ROWS_PER_PROTOTYPE
+from indexer.prototypes import sinkhorn
+from indexer.prototypes.regional import ROWS_PER_PROTOTYPE
 
 from .baselines import position
 from .blocks import Interval, Scores, bootstrap

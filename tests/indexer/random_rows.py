@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from indexer import cells
-from indexer.schema import ModelInfo, make_rows
+from indexer.geo import cells
+from indexer.table.schema import ModelInfo, make_rows
 
 MODEL = ModelInfo("skyhex/test", "ab" * 32, 8, "Apache-2.0", trained=False, config={"depth": 1})
 RESOLUTION = 9

@@ -8,11 +8,11 @@ import numpy as np
 import pyarrow as pa
 import shapely
 
-from indexer import cells
-from indexer.assignments import read_assignments
-from indexer.prototypes import fit_prototypes
-from indexer.schema import KEY, make_rows, to_matrix
-from indexer.table import EmbeddingTable
+from indexer.geo import cells
+from indexer.prototypes.assignments import read_assignments
+from indexer.prototypes.regional import fit_prototypes
+from indexer.table.embedding_table import EmbeddingTable
+from indexer.table.schema import KEY, make_rows, to_matrix
 
 from .random_rows import MODEL, columns_for, random_cells, squares
 from .small_tables import keys, whole

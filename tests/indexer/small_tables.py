@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from indexer import cells
-from indexer.schema import KEY, make_rows, to_matrix
-from indexer.table import EmbeddingTable
+from indexer.geo import cells
+from indexer.table.embedding_table import EmbeddingTable
+from indexer.table.schema import KEY, make_rows, to_matrix
 
 from .random_rows import MODEL, columns_for, random_cells
 

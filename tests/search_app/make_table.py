@@ -6,8 +6,8 @@ from pathlib import Path
 import h3
 import numpy as np
 
-from indexer.schema import ModelInfo, make_rows
-from indexer.table import EmbeddingTable
+from indexer.table.embedding_table import EmbeddingTable
+from indexer.table.schema import ModelInfo, make_rows
 
 MODEL = ModelInfo("skyhex/test", "0" * 64, 16, "Apache-2.0", trained=False, config={})
 CELLS = sorted(h3.str_to_int(c) for c in h3.grid_disk(h3.latlng_to_cell(47.0, 10.0, 9), 4))

@@ -1,0 +1,83 @@
+"""Where to search. A row lies in a region when the centre of its H3 cell does, or its footprint if asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import shapely
+
+from ..errors import QueryError
+from .cells import Cells, parse_cell
+from .footprints import Geometries
+from .geojson import read_polygons
+from .row_ranges import Mask, RowRanges
+from .shapes import Area, Disc, Families, Shape
+
+DECIMALS = 12  # of a degree: a box that misses the whole globe by less is one that GEOS cannot join to itself
+
+
+@dataclass(frozen=True)
+class Region:
+    """Shapes that must all hold a row's centre, or meet its footprint; `a & b` narrows one by the other."""
+
+    shapes: tuple[Shape, ...]
+
+    @staticmethod
+    def from_bbox(west: float, south: float, east: float, north: float) -> Region:
+        """Floats; west > east crosses the antimeridian. Raises `QueryError`."""
+        if not (-90 <= south < north <= 90 and -360 <= west <= 360 and -360 <= east <= 360 and west != east):
+            raise QueryError(
+                f"the box {west} {south} {east} {north} is empty or not in degrees: "
+                "expected west, south, east, north with south < north"
+            )
+        corners = np.round((west, south, east if east > west else east + 360, north), DECIMALS)
+        return Region((Area(shapely.box(*corners)),))
+
+    @staticmethod
+    def from_geojson(source: str | Path | Mapping[str, Any]) -> Region:
+        """A polygon or multipolygon, or features of them: a mapping or a file. Raises `QueryError`.
+
+        An edge that spans more than 180 degrees of longitude is read as crossing the antimeridian, and a ring
+        that winds around the globe as enclosing the pole it is nearer to.
+        """
+        return Region((Area(shapely.union_all(read_polygons(source))),))
+
+    @staticmethod
+    def from_cells(cells: Iterable[int | str]) -> Region:
+        """H3 cells, ids or hex strings, and all their descendants. Raises `QueryError`."""
+        ids = np.unique(np.array([parse_cell(cell) for cell in cells], dtype=np.uint64))
+        if len(ids) == 0:
+            raise QueryError("the region names no cell: expected at least one H3 cell")
+        return Region((Families(ids),))
+
+    @staticmethod
+    def from_point(lon_deg: float, lat_deg: float, radius_m: float) -> Region:
+        """All within a great-circle distance of a point. Raises `QueryError`."""
+        if not (abs(lat_deg) <= 90 and abs(lon_deg) <= 360 and radius_m > 0):
+            raise QueryError(
+                f"{radius_m} m around {lon_deg} {lat_deg}: expected degrees and a distance above zero"
+            )
+        return Region((Disc(lon_deg, lat_deg, radius_m / 1000),))
+
+    def __and__(self, other: Region) -> Region:
+        return Region(self.shapes + other.shapes)
+
+    def rows(self, cells: Cells) -> RowRanges:
+        """The rows of a sorted key column (n,) that lie in the region."""
+        found = RowRanges.all_of(len(cells))
+        for shape in self.shapes:
+            found = found & shape.rows(cells)
+        return found
+
+    def meets(self, footprints: Geometries) -> Mask:
+        """Which footprints (n,), lon/lat, meet every shape of the region."""
+        return np.asarray(np.all([shape.meets(footprints) for shape in self.shapes], axis=0))
+
+    def box_sides(self, boxes: Geometries) -> tuple[Mask, Mask]:
+        """Which lon/lat boxes (n,) are certainly inside, and which certainly outside."""
+        inside, outside = zip(*(shape.box_sides(boxes) for shape in self.shapes), strict=True)
+        return np.all(inside, axis=0), np.any(outside, axis=0)

@@ -1,0 +1,1 @@
+"""A snapshot enters; segments with measured plans leave. An index knows no filter."""

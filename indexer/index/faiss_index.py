@@ -1,0 +1,236 @@
+"""The index of a table: its rows as segments, made for one snapshot and useful to every other.
+
+    <table>/index/000007-<digest>.json    names the segments; the number is the snapshot it was made from
+                  <segment>/              see segment_files
+
+A segment holds whole parts, and parts are named by their content. So an index answers for each part it knows,
+and the search reads all others from the table: a stale index costs time, never rows.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import re
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from ..table.embedding_table import EmbeddingTable
+from ..table.manifest import PartFile
+from ..table.storage import explained
+from .ivf import Progress
+from .mapped import DamagedIndexError
+from .planner import TARGET_RECALL, Point
+from .segment_files import SegmentFiles, open_segment, write_segment
+
+FORMAT = "skyhex-index-1"
+FOLDER = "index"
+MERGED_SHARE = 0.1  # small segments and replaced rows may be this share of all; beyond, all is written anew
+
+
+@dataclass(frozen=True)
+class Index:
+    """Segments opened for one snapshot of a table."""
+
+    snapshot: int  # it was made from
+    segments: tuple[SegmentFiles, ...]
+    missing: tuple[PartFile, ...]  # parts of the table that no segment holds
+
+    @cached_property
+    def known_parts(self) -> frozenset[str]:
+        """Paths of the parts that segments hold, in the table or not."""
+        return frozenset().union(*(files.segment.paths for files in self.segments))
+
+    @property
+    def rows(self) -> int:
+        """Rows in the segments, replaced ones too."""
+        return sum(len(files.segment) for files in self.segments)
+
+
+@dataclass(frozen=True)
+class IndexInfo:
+    """What an index is, or what `build_index` did."""
+
+    snapshot: int
+    rows: int  # of the table, in the index
+    missing_rows: int  # of the table, not in it
+    replaced_rows: int  # in the index, no longer in the table
+    segments: int
+    bytes: int
+    recall: Mapping[str, Sequence[Point]]  # by column, of its largest inverted file
+    action: str = ""
+
+    def __str__(self) -> str:
+        kind = "exact" if not self.recall else f"RaBitQ inverted file, {_recall_words(self.recall)}"
+        words = [f"{self.rows:,} rows of snapshot {self.snapshot}", kind, f"{self.bytes / 1e6:.1f} MB"]
+        if self.segments > 1:
+            words.append(f"{self.segments} segments")
+        if self.missing_rows:
+            words.append(f"{self.missing_rows:,} newer rows are read from Parquet: run `skyhex index`")
+        return (f"{self.action}: " if self.action else "") + "; ".join(words)
+
+
+def build_index(table: EmbeddingTable, progress: Progress | None = None) -> IndexInfo:
+    """Bring the index up to a snapshot: nothing, one more segment for the new parts, or all anew.
+
+    Memory is bounded: the codes (d/8 + 18 bytes a row) and what training takes, see `ivf.train`. Pages of the
+    mapped matrix come on top, and are the system's to take back.
+
+    Args:
+        table: a table in a local directory.
+        progress: called with rows done and rows in all, for each pass over them.
+
+    Raises:
+        TableError: the table is remote, a part cannot be read, or the disk refuses; an index that was there
+            stays.
+    """
+    root = table.path / FOLDER
+    with explained(f"cannot write {root}"), _locked(root):
+        return _build(table, root, progress)
+
+
+def _build(table: EmbeddingTable, root: Path, progress: Progress | None) -> IndexInfo:
+    index = _sound(open_index(table)[0])
+    kept = index.segments if index is not None else ()
+    files = index.missing if index is not None else table.files
+    action = "nothing to do"
+    if index is None or _outgrown(table, index):
+        kept, files = (), table.files
+    if files:
+        kept = (*kept, write_segment(root, table, files, progress))
+        action = "added a segment" if len(kept) > 1 else "built"
+    if index is None or files or not kept:
+        _commit(root, table.snapshot, kept)
+    return _info(table, Index(table.snapshot, kept, ()), action)
+
+
+def _sound(index: Index | None) -> Index | None:
+    """The index, read to the end; none if a file of it is damaged, so that all is written anew."""
+    try:
+        for files in index.segments if index is not None else ():
+            files.check()
+    except DamagedIndexError:
+        return None
+    return index
+
+
+def open_index(table: EmbeddingTable) -> tuple[Index | None, tuple[str, ...]]:
+    """The newest index that can be read, and notes on those that cannot. Remote tables have none."""
+    notes = []
+    root = table.storage.directory / FOLDER if table.storage.directory is not None else None
+    manifests = sorted(_manifests(root), reverse=True) if root is not None else []
+    for path in manifests:
+        try:
+            snapshot, names = _read(path)
+            segments = tuple(open_segment(path.parent / name) for name in names)
+        except DamagedIndexError as error:
+            notes.append(f"the index is not used ({error}): run `skyhex index`")
+            continue
+        held = frozenset().union(*(files.segment.paths for files in segments))
+        missing = tuple(file for file in table.files if file.path not in held)
+        return Index(snapshot, segments, missing), tuple(notes)
+    return None, tuple(notes)
+
+
+def index_info(table: EmbeddingTable) -> IndexInfo | None:
+    """What the index of a table is; None without one."""
+    index, _ = open_index(table)
+    return None if index is None else _info(table, index)
+
+
+def describe_index(table: EmbeddingTable) -> str:
+    """One line for people."""
+    index, notes = open_index(table)
+    if index is None:
+        return notes[0] if notes else "none, so searches read Parquet: `skyhex index`"
+    return str(_info(table, index))
+
+
+@contextmanager
+def _locked(root: Path) -> Iterator[None]:
+    """One builder at a time; what a builder that died left behind is removed."""
+    root.mkdir(exist_ok=True)
+    with (root / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for left in root.glob(".building-*"):
+            shutil.rmtree(left, ignore_errors=True)
+        yield
+
+
+def _info(table: EmbeddingTable, index: Index, action: str = "") -> IndexInfo:
+    rows = sum(file.rows for file in table.files if file.path in index.known_parts)
+    largest = max(index.segments, key=lambda files: len(files.segment), default=None)
+    return IndexInfo(
+        snapshot=index.snapshot,
+        rows=rows,
+        missing_rows=sum(file.rows for file in index.missing),
+        replaced_rows=index.rows - rows,
+        segments=len(index.segments),
+        bytes=sum(files.bytes for files in index.segments),
+        recall={} if largest is None else {name: m.points for name, m in largest.measured.items()},
+        action=action,
+    )
+
+
+def _outgrown(table: EmbeddingTable, index: Index) -> bool:
+    """Whether what is beside the largest segment's living rows is more than MERGED_SHARE."""
+    paths = {file.path for file in table.files}
+    living = max((files.segment.living(paths).count for files in index.segments), default=0)
+    everything = index.rows + sum(file.rows for file in index.missing)
+    return everything - living > MERGED_SHARE * everything
+
+
+def _recall_words(recall: Mapping[str, Sequence[Point]]) -> str:
+    """The least recall of any column and kind of filter, at each share of the rows."""
+    points = [point for column in recall.values() for point in column]
+    shares = sorted({point.selectivity for point in points})
+    least = [min(point.recall for point in points if point.selectivity == share) for share in shares]
+    words = ", ".join(f"{value:.3f}" for value in least)
+    below = f" (below the target of {TARGET_RECALL})" if min(least) < TARGET_RECALL else ""
+    return f"recall@10 {words} at {', '.join(f'{share:.4g}' for share in shares)} of the rows{below}"
+
+
+def _manifests(root: Path) -> list[Path]:
+    return [path for path in root.glob("*.json") if re.fullmatch(r"\d{6,}-[0-9a-f]{16}", path.stem)]
+
+
+def _read(path: Path) -> tuple[int, list[str]]:
+    """Snapshot and segments of an index. Raises `DamagedIndexError`."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise DamagedIndexError(f"{path} cannot be read: {error.strerror}") from error
+    if _digest(content) != path.stem.split("-")[1]:
+        raise DamagedIndexError(f"{path} is damaged: its digest is not in its name")
+    try:
+        document = json.loads(content)
+        if document["format"] != FORMAT:
+            raise DamagedIndexError(f"{path} has format {document['format']}, this program reads {FORMAT}")
+        return int(document["snapshot"]), list(document["segments"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise DamagedIndexError(f"{path} does not describe an index: {error!r}") from error
+
+
+def _commit(root: Path, snapshot: int, segments: Sequence[SegmentFiles]) -> None:
+    """Make these segments the index, in one rename; what no index names is then deleted."""
+    names = [files.folder.name for files in segments]
+    content = json.dumps({"format": FORMAT, "snapshot": snapshot, "segments": names}).encode()
+    path = root / f"{snapshot:06}-{_digest(content)}.json"
+    scratch = root / ".committing"
+    scratch.write_bytes(content)
+    scratch.replace(path)
+    for old in _manifests(root):
+        if old != path:
+            old.unlink(missing_ok=True)
+    for folder in root.iterdir():
+        if re.fullmatch(r"[0-9a-f]{16}", folder.name) and folder.name not in names:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]

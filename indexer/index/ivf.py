@@ -1,0 +1,197 @@
+"""An inverted file of RaBitQ fast-scan codes: candidates for large tables, about d/8 + 18 bytes a row.
+
+RaBitQ (Gao and Long, SIGMOD 2024) keeps one bit a dimension of each residual. That is enough to name
+candidates; their order comes from the exact vectors, see `vectors.nearest`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any
+
+import faiss
+import numpy as np
+
+from ..geo.row_ranges import RowRanges, Rows
+from .mapped import DamagedIndexError
+from .vectors import Matrix, Similarities
+
+Progress = Callable[[int, int], None]
+
+CHUNK_ROWS = 65_536  # decoded to float32 at a time
+SAMPLES_PER_LIST = 50
+TRAINING_BYTES = 1 << 28  # of float32 vectors, at most
+GRAPH_NUMBERS = 2_048 * 128  # of all centroids: for so many a graph finds the nearest faster than a scan
+BUILD_EFFORT = 400  # of the graph; at FAISS's 40 no way led to some centroids, for 2 in 10,000 queries
+SEARCH_EFFORT = 2  # a list; at FAISS's 16 for any number a sixth of the nearest 64 lists was missed
+ONE_BY_ONE = 10  # FAISS's way for a query at a time, measured to be the fastest for one and for many
+SHORTEST_LIST = 64  # rows a list holds on average, at least
+
+
+@dataclass(frozen=True)
+class Ivf:
+    """FAISS's index over the rows of one matrix; ids are row numbers."""
+
+    index: Any  # faiss.IndexPreTransform: rotation -> IndexIVFRaBitQFastScan
+    rows: int
+    lists: int
+
+    def __post_init__(self) -> None:
+        in_lists: Any = faiss.downcast_index(faiss.extract_index_ivf(self.index))
+        in_lists.implem = ONE_BY_ONE
+
+    def candidates(self, queries: Similarities, rows: RowRanges, count: int, probes: int) -> Rows:
+        """Rows of a range set that by their codes may be the most like queries (q, d).
+
+        Returns (q, min(count, rows.count)), -1 at the end where there are fewer.
+        """
+        probes, count = min(probes, self.lists), min(count, rows.count)
+        effort = SEARCH_EFFORT * probes if self._has_graph else 0
+        parameters = _parameters(probes, None if rows.count == self.rows else rows, effort)
+        if len(queries) > 1:
+            return np.asarray(self.index.search(queries, count, params=parameters)[1])
+        with _one_thread():
+            return np.asarray(self.index.search(queries, count, params=parameters)[1])
+
+    @cached_property
+    def _has_graph(self) -> bool:
+        quantizer = faiss.extract_index_ivf(self.index).quantizer
+        return isinstance(faiss.downcast_index(quantizer), faiss.IndexHNSW)
+
+    def write(self, path: Path) -> str:
+        """Write the file and return its SHA-256."""
+        try:
+            faiss.write_index(self.index, str(path))
+        except RuntimeError as error:
+            raise OSError(f"{path} cannot be written: {str(error).splitlines()[0]}") from error
+        return _sha256(path)
+
+
+def train(matrix: Matrix, progress: Progress | None = None) -> Ivf:
+    """Build over a matrix (n, d) in bounded memory: the codes, and three times TRAINING_BYTES at most.
+
+    Trained on rows evenly spaced in order of cell, so the sample is spread over the whole table. Rows without
+    a direction are coded as zeros: searches leave them out. Where FAISS finds GPUs, the centroids are fitted
+    there; rows are coded and searched on the CPU, as FAISS has no RaBitQ for GPUs. No GPU was at hand to run
+    that: a test puts a CPU index in its place.
+    """
+    n, d = matrix.shape
+    lists = list_count(n, d)
+    graph = lists * d >= GRAPH_NUMBERS
+    coarse = f"IVF{lists}_HNSW32" if graph else f"IVF{lists}"
+    index = faiss.index_factory(d, f"RR{d},{coarse},RaBitQfs", faiss.METRIC_INNER_PRODUCT)
+    in_lists: Any = faiss.extract_index_ivf(index)
+    if graph:
+        centroids: Any = faiss.downcast_index(in_lists.quantizer)
+        centroids.hnsw.efConstruction = BUILD_EFFORT
+    sample_rows = min(n, SAMPLES_PER_LIST * lists, max(TRAINING_BYTES // (4 * d), lists))
+    sample = _decoded(matrix[np.linspace(0, n - 1, sample_rows).astype(np.int64)])
+    with _fitted_on_gpus(in_lists):
+        index.train(sample)
+    for start in range(0, n, CHUNK_ROWS):
+        index.add(_decoded(matrix[start : start + CHUNK_ROWS]))
+        if progress is not None:
+            progress(min(start + CHUNK_ROWS, n), n)
+    return Ivf(index, n, lists)
+
+
+def list_count(rows: int, dimension: int) -> int:
+    """Lists for vectors (rows, dimension): the power of two nearest to 2 sqrt(rows), at 128 dimensions.
+
+    Looking into a list has a cost of its own, that grows with the dimension: so there are fewer for more.
+    """
+    wanted = 2 * math.sqrt(rows * 128 / dimension)
+    return 1 << round(math.log2(max(min(wanted, rows / SHORTEST_LIST), 1)))
+
+
+def read(path: Path, sha256: str, rows: int, dimension: int) -> Ivf:
+    """Map an index file, trusted no further than its digest and its size.
+
+    Raises:
+        DamagedIndexError: it is missing, changed, or not what it should be.
+    """
+    try:
+        if _sha256(path) != sha256:
+            raise DamagedIndexError(f"{path} is damaged: its digest does not match the manifest")
+        with _at_most(max(path.stat().st_size, 1)):
+            index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
+    except (OSError, RuntimeError) as error:
+        raise DamagedIndexError(f"{path} cannot be read: {str(error).splitlines()[0]}") from error
+    inner = faiss.downcast_index(index.index) if isinstance(index, faiss.IndexPreTransform) else None
+    if (
+        not isinstance(inner, faiss.IndexIVFRaBitQFastScan)
+        or not (index.is_trained and inner.is_trained)
+        or (index.d, index.ntotal) != (dimension, rows)
+    ):
+        raise DamagedIndexError(f"{path} is not an index of {rows} x {dimension}")
+    return Ivf(index, rows, inner.nlist)
+
+
+@contextmanager
+def _at_most(vector_bytes: int) -> Iterator[None]:
+    """FAISS refuses files that claim larger vectors, before it takes memory for them."""
+    before = faiss.get_deserialization_vector_byte_limit()
+    faiss.set_deserialization_vector_byte_limit(vector_bytes)
+    try:
+        yield
+    finally:
+        faiss.set_deserialization_vector_byte_limit(before)
+
+
+@contextmanager
+def _fitted_on_gpus(in_lists: Any) -> Iterator[None]:
+    """k-means looks for nearest centroids on all GPUs, where there are any."""
+    if faiss.get_num_gpus() == 0:
+        yield
+        return
+    on_gpus = faiss.index_cpu_to_all_gpus(faiss.IndexFlatIP(in_lists.d))  # outlives the training
+    in_lists.clustering_index = on_gpus
+    yield
+    in_lists.clustering_index = None
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """One query on several threads costs three times the processor and gains nothing."""
+    threads = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(1)
+    try:
+        yield
+    finally:
+        faiss.omp_set_num_threads(threads)
+
+
+@lru_cache(maxsize=8)
+def _parameters(probes: int, rows: RowRanges | None, graph_effort: int) -> Any:
+    """FAISS's parameters of a search among rows, or all; kept, as making them costs as much as some lists."""
+    selector = None if rows is None else _selector(rows)
+    graph: Any = None
+    if graph_effort:
+        graph = faiss.SearchParametersHNSW(efSearch=graph_effort)  # type: ignore[attr-defined]
+    in_lists = faiss.SearchParametersIVF(  # type: ignore[call-arg]
+        nprobe=probes, sel=selector, quantizer_params=graph
+    )
+    return faiss.SearchParametersPreTransform(index_params=in_lists)  # type: ignore[call-arg]
+
+
+def _selector(rows: RowRanges) -> Any:
+    if len(rows.starts) == 1:
+        return faiss.IDSelectorRange(int(rows.starts[0]), int(rows.stops[0]))
+    return faiss.IDSelectorBitmap(rows.bits)  # type: ignore[call-arg, arg-type]
+
+
+def _decoded(matrix: Matrix) -> Similarities:
+    vectors = matrix.astype(np.float32)
+    vectors[~np.isfinite(vectors).all(axis=1)] = 0
+    return vectors
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

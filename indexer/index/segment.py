@@ -1,0 +1,139 @@
+"""Rows that are searched together: keys and vectors of some parts of a table, in order of cell.
+
+A segment is read from Parquet, or mapped from the files of an index. It is made of whole parts, and parts
+are named by their content: the rows of a part that is no longer in the table are masked, and a part that no
+segment has is read from Parquet. So an index never hides a row and never shows one that was replaced.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from ..geo.cells import Cells
+from ..geo.row_ranges import RowRanges, Rows
+from ..search.filter import Filter, Microseconds
+from ..table.embedding_table import EmbeddingTable
+from ..table.manifest import PartFile
+from ..table.schema import to_matrix
+from .mapped import CheckedArray
+from .vectors import Vectors
+
+KEYS = ("h3_cell", "start_datetime", "end_datetime")
+SEGMENT_ROWS = 65_536  # of a piece of a part that is searched straight from Parquet
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part file's place in a segment."""
+
+    path: str  # relative to the table
+    rows: int
+    first_row: int = 0  # of the part, where a segment holds a piece of it
+
+
+@dataclass(frozen=True)
+class Keys:
+    """The keys that filters look at, in order of cell."""
+
+    cells: CheckedArray  # (n,) uint64
+    start_us: CheckedArray  # (n,) int64, microseconds since 1970-01-01, UTC
+    end_us: CheckedArray  # (n,) int64
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Keys and vectors of parts that follow each other in order of cell."""
+
+    parts: tuple[Part, ...]
+    keys: Keys
+    vectors: Mapping[str, Vectors]  # by column
+
+    def __len__(self) -> int:
+        return len(self.keys.cells)
+
+    @cached_property
+    def part_starts(self) -> Rows:
+        """First row of each part, and the row count: (parts + 1,)."""
+        return np.cumsum([0, *(part.rows for part in self.parts)], dtype=np.int64)
+
+    @cached_property
+    def paths(self) -> frozenset[str]:
+        """Of its parts."""
+        return frozenset(part.path for part in self.parts)
+
+    def living(self, paths: Collection[str]) -> RowRanges:
+        """The rows whose part is among these."""
+        starts = self.part_starts
+        alive = np.array([part.path in paths for part in self.parts], bool)
+        return RowRanges.merged(starts[:-1][alive], starts[1:][alive])
+
+    def matching(
+        self, column: str, living: RowRanges, conditions: Filter, allowed: RowRanges | None
+    ) -> RowRanges:
+        """The living rows with a vector in a column that the filter holds; `allowed`: see `allowed_rows`."""
+        region = conditions.region_of_centres
+        rows = living if region is None else living & region.rows(self.keys.cells.whole())
+        if allowed is not None:
+            rows = rows & allowed
+        if conditions.asks_time:
+            periods = (_at(values.whole(), rows) for values in (self.keys.start_us, self.keys.end_us))
+            rows = rows.keep(conditions.holds_in_time(*periods))
+        valid = self.vectors[column].valid
+        return rows if valid is None else rows.keep(_at(valid.whole(), rows))
+
+    def places(self, rows: Rows) -> tuple[list[str], Rows]:
+        """Where rows (k,) are in the table: paths of their parts, and rows in these."""
+        starts = self.part_starts
+        part = np.searchsorted(starts, rows, side="right") - 1
+        first = np.array([part.first_row for part in self.parts], np.int64)
+        return [self.parts[i].path for i in part.tolist()], rows - starts[part] + first[part]
+
+    def rows_at(self, places: Mapping[str, Rows]) -> RowRanges:
+        """The rows at places: by path of a part, ascending rows in it."""
+        found = [np.empty(0, np.int64)]
+        for part, start in zip(self.parts, self.part_starts.tolist(), strict=False):
+            inside = places.get(part.path, found[0])
+            if part.first_row > 0 or (len(inside) and inside[-1] >= part.rows):  # a piece of a part
+                inside = inside - part.first_row
+                inside = inside[(inside >= 0) & (inside < part.rows)]
+            found.append(inside + start)
+        return RowRanges.of_rows(np.concatenate(found))
+
+
+def read_segments(
+    table: EmbeddingTable, files: Sequence[PartFile], columns: Sequence[str]
+) -> Iterator[Segment]:
+    """Parts straight from Parquet, in pieces of bounded memory."""
+    for file in files:
+        first_row = 0
+        for batch in scan_part(table, file, columns):
+            vectors = {name: Vectors.of(to_matrix(batch[name])) for name in columns}
+            keys = Keys(*(CheckedArray(values) for values in key_arrays(batch)))
+            yield Segment((Part(file.path, len(batch), first_row),), keys, vectors)
+            first_row += len(batch)
+
+
+def scan_part(table: EmbeddingTable, file: PartFile, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    """Keys and columns of one part, in order."""
+    only_this = np.array([[file.min_h3, file.max_h3]], np.uint64)  # parts never overlap
+    yield from table.scan([*KEYS, *columns], ranges=only_this, batch_rows=SEGMENT_ROWS)
+
+
+def key_arrays(batch: pa.RecordBatch) -> tuple[Cells, Microseconds, Microseconds]:
+    """The columns KEYS as numbers."""
+    start_us, end_us = (batch[name].cast(pa.int64()).to_numpy() for name in KEYS[1:])
+    return batch["h3_cell"].to_numpy(), start_us, end_us
+
+
+def _at(values: NDArray[Any], rows: RowRanges) -> NDArray[Any]:
+    """Values (n,) at a range set, without a copy where it is one range."""
+    if len(rows.starts) == 1:
+        return values[rows.starts[0] : rows.stops[0]]
+    return values[rows.rows()]

@@ -1,0 +1,201 @@
+"""A segment in a directory: arrays, an inverted file where it is large, and a JSON that vouches for both.
+
+    <segment>/segment.json   parts, arrays with checksums, recall measured; its SHA-256 names the directory
+              h3_cell.bin  start_us.bin  end_us.bin
+              <column>.bin  <column>.valid.bin  <column>.faiss
+
+The directory is written aside and renamed, so it is there whole or not at all, and is never changed after.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from ..table.embedding_table import EmbeddingTable
+from ..table.manifest import PartFile
+from ..table.schema import to_matrix
+from . import ivf
+from .mapped import ArrayFile, ArrayWriter, CheckedArray, DamagedIndexError
+from .planner import Measured, measure
+from .segment import Keys, Part, Segment, key_arrays, scan_part
+from .vectors import Vectors, has_direction
+
+FORMAT = "skyhex-segment-3"
+DESCRIPTION = "segment.json"
+KEY_FILES = ("h3_cell.bin", "start_us.bin", "end_us.bin")
+EXACT_ROWS = 100_000  # below this many rows a segment has no inverted file
+
+
+@dataclass(frozen=True)
+class SegmentFiles:
+    """A segment on disk, opened."""
+
+    folder: Path
+    segment: Segment
+    description: Mapping[str, Any]
+
+    @cached_property
+    def measured(self) -> Mapping[str, Measured]:
+        """By column: what the inverted file was found to do when it was built."""
+        return {name: Measured.from_json(values["measured"]) for name, values in self._inverted.items()}
+
+    def inverted(self, column: str) -> ivf.Ivf | None:
+        """The inverted file of a column, opened at first use. Raises `DamagedIndexError`."""
+        if column not in self._inverted:
+            return None
+        path = self.folder / f"{column}.faiss"
+        return _open_inverted(
+            path, self._inverted[column]["sha256"], self.segment.vectors[column].matrix.unchecked.shape
+        )
+
+    @property
+    def _inverted(self) -> Mapping[str, Any]:
+        inverted: Mapping[str, Any] = self.description["inverted"]
+        return inverted
+
+    def check(self) -> None:
+        """Read everything and compare it with its checksums. Raises `DamagedIndexError`."""
+        keys = self.segment.keys
+        arrays: list[CheckedArray | None] = [keys.cells, keys.start_us, keys.end_us]
+        for column, vectors in self.segment.vectors.items():
+            arrays += [vectors.matrix, vectors.valid]
+            self.inverted(column)
+        for array in arrays:
+            if array is not None:
+                array.whole()
+
+    @property
+    def bytes(self) -> int:
+        """Size on disk."""
+        return sum(file.stat().st_size for file in self.folder.iterdir())
+
+
+@lru_cache(maxsize=16)
+def _open_inverted(path: Path, sha256: str, shape: tuple[int, int]) -> ivf.Ivf:
+    return ivf.read(path, sha256, *shape)
+
+
+@lru_cache(maxsize=16)
+def open_segment(folder: Path) -> SegmentFiles:
+    """Map a segment's files. Raises `DamagedIndexError`."""
+    try:
+        content = (folder / DESCRIPTION).read_bytes()
+        if _name(content) != folder.name:
+            raise DamagedIndexError(
+                f"{folder / DESCRIPTION} is damaged: its digest is not the directory's name"
+            )
+        return _opened(folder, json.loads(content))
+    except OSError as error:
+        raise DamagedIndexError(f"{folder / DESCRIPTION} cannot be read: {error.strerror}") from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise DamagedIndexError(f"{folder / DESCRIPTION} does not describe a segment: {error!r}") from error
+
+
+def _opened(folder: Path, description: Mapping[str, Any]) -> SegmentFiles:
+    if description["format"] != FORMAT:
+        raise DamagedIndexError(f"{folder} has format {description['format']}, this program reads {FORMAT}")
+    arrays = {
+        file["name"]: CheckedArray.open(folder, ArrayFile.from_json(file)) for file in description["arrays"]
+    }
+    vectors = {
+        name: Vectors(arrays[f"{name}.bin"], arrays.get(f"{name}.valid.bin"))
+        for name in description["columns"]
+    }
+    parts = tuple(Part(path, rows) for path, rows in description["parts"])
+    return SegmentFiles(
+        folder, Segment(parts, Keys(*(arrays[name] for name in KEY_FILES)), vectors), description
+    )
+
+
+def write_segment(
+    root: Path, table: EmbeddingTable, files: Sequence[PartFile], progress: ivf.Progress | None = None
+) -> SegmentFiles:
+    """Read parts, write their segment below a folder and open it; memory is bounded, see `ivf.train`."""
+    scratch = Path(tempfile.mkdtemp(prefix=".building-", dir=root))
+    try:
+        columns = ("embedding", *table.optional_columns)
+        arrays = _write_arrays(scratch, table, files, columns, progress)
+        inverted = {name: _write_inverted(scratch, name, arrays, progress) for name in columns}
+        description = {
+            "format": FORMAT,
+            "columns": columns,
+            "parts": [(file.path, file.rows) for file in files],
+            "arrays": [asdict(array) for array in arrays.values()],
+            "inverted": {name: values for name, values in inverted.items() if values is not None},
+        }
+        content = json.dumps(description).encode()
+        (scratch / DESCRIPTION).write_bytes(content)
+        folder = root / _name(content)
+        if folder.exists():  # damaged, or it would not be written again
+            shutil.rmtree(folder)
+            open_segment.cache_clear()
+            _open_inverted.cache_clear()
+        scratch.rename(folder)
+        return open_segment(folder)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _write_arrays(
+    folder: Path,
+    table: EmbeddingTable,
+    files: Sequence[PartFile],
+    columns: Sequence[str],
+    progress: ivf.Progress | None,
+) -> dict[str, ArrayFile]:
+    """Stream the columns of parts into files, by name."""
+    writers: dict[str, ArrayWriter] = {}
+    total, done = sum(file.rows for file in files), 0
+    for file in files:
+        for batch in scan_part(table, file, columns):
+            for name, values in _arrays(batch, columns).items():
+                if name not in writers:
+                    writers[name] = ArrayWriter(folder, name)
+                writers[name].append(values)
+            done += len(batch)
+            if progress is not None:
+                progress(done, total)
+    written = {name: writer.close() for name, writer in writers.items()}
+    for name in columns:
+        if CheckedArray.open(folder, written[f"{name}.valid.bin"]).whole().all():
+            (folder / written.pop(f"{name}.valid.bin").name).unlink()
+    return written
+
+
+def _arrays(batch: pa.RecordBatch, columns: Sequence[str]) -> dict[str, NDArray[Any]]:
+    """What a segment keeps of rows, by file."""
+    arrays: dict[str, NDArray[Any]] = dict(zip(KEY_FILES, key_arrays(batch), strict=True))
+    for name in columns:
+        matrix = to_matrix(batch[name])
+        arrays |= {f"{name}.bin": matrix, f"{name}.valid.bin": has_direction(matrix)}
+    return arrays
+
+
+def _write_inverted(
+    folder: Path, column: str, arrays: Mapping[str, ArrayFile], progress: ivf.Progress | None
+) -> dict[str, Any] | None:
+    """Train, score and write the inverted file of a column; none where an exact scan is always better."""
+    opened = {name: CheckedArray.open(folder, file) for name, file in arrays.items()}
+    vectors = Vectors(opened[f"{column}.bin"], opened.get(f"{column}.valid.bin"))
+    if vectors.count < EXACT_ROWS:
+        return None
+    built = ivf.train(vectors.matrix.whole(), progress)
+    measured = measure(vectors, built)
+    if not measured.ever_helps:
+        return None
+    return {"sha256": built.write(folder / f"{column}.faiss"), "measured": measured.to_json()}
+
+
+def _name(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]

@@ -1,0 +1,66 @@
+"""Rows of a place: from the index where it holds them, else from Parquet; and the nearest ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import h3
+import numpy as np
+import pyarrow as pa
+
+from ..geo.cells import centres, distance_km, parent, resolution_of
+from ..geo.row_ranges import RowRanges
+from ..index.faiss_index import Index
+from ..index.vectors import Matrix
+from ..table.embedding_table import EmbeddingTable
+from ..table.schema import KEY, to_matrix
+
+
+def rows_of_cell(
+    table: EmbeddingTable, index: Index | None, cell: int, column: str
+) -> tuple[pa.Table, Matrix]:
+    """Keys (n) and vectors (n, d) of a cell's rows, in order of key; NaN where a row has no such vector.
+
+    Raises:
+        DamagedIndexError: look again without the index.
+    """
+    file_ids = {file.path: i for i, file in enumerate(table.files)}
+    for files in index.segments if index is not None else ():
+        segment = files.segment
+        if column not in segment.vectors:
+            continue
+        cells = segment.keys.cells
+        first, stop = (np.searchsorted(cells.unchecked, np.uint64(cell), side) for side in ("left", "right"))
+        rows = RowRanges.merged(np.array([first]), np.array([stop])) & segment.living(file_ids)
+        if rows.count:
+            cells.check(rows.starts, rows.stops)
+            segment.vectors[column].matrix.check(rows.starts, rows.stops)
+            paths, rows_in_file = segment.places(rows.rows())
+            keys = table.take([file_ids[path] for path in paths], rows_in_file, KEY)
+            return keys, segment.vectors[column].matrix.unchecked[rows.rows()]
+    found = table.lookup(cell=cell, columns=[*KEY, column])
+    return found.select(KEY), to_matrix(found[column])
+
+
+def nearest_cell(
+    table: EmbeddingTable, lon_deg: float, lat_deg: float, within: Sequence[int] | None = None
+) -> tuple[int | None, float]:
+    """The cell of the table whose centre is nearest to a point, and how far away it is, in kilometres.
+
+    `within` are cells whose descendants alone are looked at; None where they hold no row.
+    """
+    nearest, least_km = None, np.inf
+    for batch in table.scan(["h3_cell"], cells=within):
+        cells = np.unique(batch["h3_cell"].to_numpy())
+        away_km = distance_km(lon_deg, lat_deg, *centres(cells))
+        if away_km.size and away_km.min() < least_km:
+            nearest, least_km = int(cells[away_km.argmin()]), float(away_km.min())
+    return nearest, least_km
+
+
+def surroundings(cell: int, radius_km: float) -> list[int]:
+    """Coarse cells that hold all within a distance of a cell: an ancestor so wide, and its neighbours."""
+    resolution = resolution_of(cell)
+    while resolution > 0 and h3.average_hexagon_edge_length(resolution, "km") < radius_km:
+        resolution -= 1
+    return [h3.str_to_int(c) for c in h3.grid_disk(h3.int_to_str(parent(cell, resolution)), 1)]

@@ -1,0 +1,229 @@
+"""What to look like, and what not: places of the table, places on the map, vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from ..errors import QueryError
+from ..geo.cells import cell_at, cell_to_text, centres, parent, parse_cell, resolution_of
+from ..index.faiss_index import Index
+from ..index.segment import key_arrays
+from ..index.vectors import Similarities, has_direction
+from ..table.embedding_table import EmbeddingTable
+from ..table.schema import KEY
+from .filter import Filter
+from .locate import nearest_cell, rows_of_cell, surroundings
+
+NEARBY_KM = (
+    1.0  # a place on the map stands for the nearest row this close: a chip is some hundred metres wide
+)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """The row of a cell; of several periods the latest that the filter's dates allow."""
+
+    cell: int
+
+    @staticmethod
+    def parse(text: str | int) -> Cell:
+        """From an id or its hexadecimal name. Raises `QueryError`."""
+        return Cell(parse_cell(text))
+
+
+@dataclass(frozen=True)
+class LonLat:
+    """The row of the cell at a place, or else of the nearest within NEARBY_KM."""
+
+    lon_deg: float
+    lat_deg: float
+
+
+@dataclass(frozen=True)
+class Vector:
+    """A vector (d,) of the table's model, of any length but zero."""
+
+    values: NDArray[np.floating]
+
+
+Example = Cell | LonLat | Vector
+
+
+@dataclass(frozen=True)
+class Query:
+    """Rows like the positives and unlike the negatives. Raises `QueryError` when made of what cannot be."""
+
+    positives: Sequence[Example]
+    negatives: Sequence[Example] = ()
+    using: str = "embedding"  # the column that examples from the table are read from
+    against: str = "embedding"  # the column that is searched
+    match: Literal["mean", "any"] = "mean"  # like their mean, or like any one of the positives
+    negative_weight: float = 0.5  # Rocchio's: the query is mean(positives) - weight * mean(negatives)
+
+    def __post_init__(self) -> None:
+        if self.match not in ("mean", "any"):
+            raise QueryError(f"match {self.match!r}: expected mean or any")
+        if not (np.isfinite(self.negative_weight) and self.negative_weight >= 0):
+            raise QueryError(f"negative weight {self.negative_weight}: expected 0 or more")
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A query as numbers."""
+
+    vectors: Similarities  # (m, d) float32 of norm 1; a row's similarity is its greatest to any of them
+    own_rows: frozenset[tuple[object, ...]]  # keys of the rows that were examples
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Found:
+    """One example as numbers."""
+
+    vector: Similarities  # (d,) norm 1
+    own_rows: frozenset[tuple[object, ...]] = frozenset()
+    notes: tuple[str, ...] = ()
+
+
+def resolve(table: EmbeddingTable, query: Query, conditions: Filter, index: Index | None = None) -> Resolved:
+    """Look the examples up and combine them (Rocchio 1971).
+
+    Raises:
+        QueryError: no positive, an unknown cell or column, a vector that does not fit, examples that cancel.
+        DamagedIndexError: resolve again without the index.
+    """
+    if not query.positives:
+        raise QueryError("the query has no positive example: expected at least one cell, place or vector")
+    if _dimension(table, query.using) != _dimension(table, query.against):
+        raise QueryError(
+            f"{query.using} and {query.against} have different dimensions: they cannot be compared"
+        )
+    book = _Book(table, index, query.using, conditions)
+    positives = [_find(book, example) for example in query.positives]
+    negatives = [_find(book, example) for example in query.negatives]
+    wanted = np.stack([found.vector for found in positives])
+    if query.match == "mean":
+        wanted = wanted.mean(axis=0, keepdims=True)
+    if negatives:
+        wanted = wanted - query.negative_weight * np.mean([found.vector for found in negatives], axis=0)
+    found = (*positives, *negatives)
+    return Resolved(
+        np.stack([_unit(vector, "the examples cancel out: their mean") for vector in wanted]),
+        frozenset().union(*(example.own_rows for example in found)),
+        tuple(dict.fromkeys(note for example in found for note in example.notes)),
+    )
+
+
+@dataclass(frozen=True)
+class _Book:
+    """Where examples are looked up."""
+
+    table: EmbeddingTable
+    index: Index | None
+    column: str
+    conditions: Filter
+
+
+def _dimension(table: EmbeddingTable, column: str) -> int:
+    known = ("embedding", *table.optional_columns)
+    if column not in known:
+        raise QueryError(f"the table has no vectors {column!r}: expected one of {', '.join(known)}")
+    return int(table.schema.field(column).type.list_size)
+
+
+def _find(book: _Book, example: Example) -> _Found:
+    if isinstance(example, Vector):
+        return _Found(_checked(book, example.values))
+    if isinstance(example, LonLat):
+        return _find_place(book, example)
+    return _find_cell(book, example.cell)
+
+
+def _find_cell(book: _Book, cell: int) -> _Found:
+    name, resolution = cell_to_text(cell), book.table.h3_resolution
+    notes = []
+    if resolution_of(cell) < resolution:
+        raise QueryError(
+            f"cell {name} has resolution {resolution_of(cell)}, coarser than the table's {resolution}: "
+            "expected one row's cell; to search inside a coarse cell, make it the region"
+        )
+    if resolution_of(cell) > resolution:
+        cell = parent(cell, resolution)
+        notes.append(f"cell {name} is finer than the table: its parent {cell_to_text(cell)} is compared")
+    found = _latest(book, cell)
+    if found is None:
+        raise QueryError(_unknown(book.table, cell))
+    return replace(found, notes=(*notes, *found.notes))
+
+
+def _find_place(book: _Book, place: LonLat) -> _Found:
+    cell = cell_at(place.lon_deg, place.lat_deg, book.table.h3_resolution)
+    there = _latest(book, cell)
+    if there is not None:
+        return there
+    where, around = f"{place.lon_deg} {place.lat_deg}", surroundings(cell, NEARBY_KM)
+    nearest, away_km = nearest_cell(book.table, place.lon_deg, place.lat_deg, around)
+    found = _latest(book, nearest) if nearest is not None and away_km <= NEARBY_KM else None
+    if nearest is None or found is None:
+        raise QueryError(f"no row within {NEARBY_KM:g} km of {where}; {_unknown(book.table, cell)}")
+    note = f"no row lies at {where}: cell {cell_to_text(nearest)}, {away_km * 1000:.0f} m away, is compared"
+    return replace(found, notes=(note, *found.notes))
+
+
+def _latest(book: _Book, cell: int) -> _Found | None:
+    """The mean of a cell's rows of one period; None where the table has no such cell."""
+    rows, matrix = rows_of_cell(book.table, book.index, cell, book.column)
+    if len(rows) == 0:
+        return None
+    name, notes = cell_to_text(cell), []
+    _, start_us, end_us = key_arrays(rows)
+    usable = has_direction(matrix)
+    if not usable.any():
+        raise QueryError(f"cell {name} has no {book.column}: its input lacked that modality")
+    in_time = usable & book.conditions.holds_in_time(start_us, end_us)
+    usable = in_time if in_time.any() else usable
+    latest = max(np.flatnonzero(usable).tolist(), key=lambda row: (end_us[row], start_us[row]))
+    of_period = usable & (start_us == start_us[latest]) & (end_us == end_us[latest])
+    if (usable & ~of_period).any():
+        start, end = (rows[side][latest].as_py() for side in KEY[2:])
+        notes.append(f"cell {name} has several periods: {start:%Y-%m-%d} to {end:%Y-%m-%d} is compared")
+    if of_period.sum() > 1:
+        notes.append(f"cell {name} has {of_period.sum()} samples: their mean is compared")
+    vector = _unit(matrix[of_period].astype(np.float32).mean(axis=0), f"the mean of cell {name}")
+    return _Found(vector, frozenset(keys_of(rows.filter(pa.array(of_period)))), tuple(notes))
+
+
+def _unknown(table: EmbeddingTable, cell: int) -> str:
+    lon_deg, lat_deg = (float(value[0]) for value in centres([cell]))
+    nearest, away_km = nearest_cell(table, lon_deg, lat_deg)
+    if nearest is None:
+        return "the table is empty: embed something first"
+    name = cell_to_text(nearest)
+    return f"the table has no cell {cell_to_text(cell)}: the nearest is {name}, {away_km:.3g} km away"
+
+
+def _checked(book: _Book, values: NDArray[np.floating]) -> Similarities:
+    vector, dimension = np.asarray(values, np.float32).reshape(-1), _dimension(book.table, book.column)
+    if vector.shape != (dimension,):
+        raise QueryError(
+            f"the query vector has {vector.size} dimensions, {book.column} of this table has {dimension}"
+        )
+    return _unit(vector, "the query vector")
+
+
+def _unit(vector: Similarities, what: str) -> Similarities:
+    norm = np.linalg.norm(vector.astype(np.float64))
+    if not (np.isfinite(norm) and norm > 1e-6):
+        raise QueryError(f"{what} is zero or not finite, so it has no direction to compare")
+    return np.asarray(vector / norm, np.float32)
+
+
+def keys_of(rows: pa.Table) -> list[tuple[object, ...]]:
+    """The keys of rows."""
+    return list(zip(*(rows[name].to_pylist() for name in KEY), strict=True))

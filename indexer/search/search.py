@@ -1,0 +1,243 @@
+"""The rows most like a query: filtered in the search, and never fewer than asked for and there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import numpy as np
+import pyarrow as pa
+
+from ..errors import QueryError
+from ..geo.cells import centres
+from ..index.faiss_index import Index, open_index
+from ..index.mapped import DamagedIndexError
+from ..prototypes.assignments import assigned
+from ..prototypes.regional import outdated
+from ..table.embedding_table import EmbeddingTable
+from ..table.schema import COUNTS, KEY
+from .best_rows import Answer, Best, best_rows
+from .diversity import Diversity, marginal_relevance, spread
+from .filter import Filter
+from .query import Query, Resolved, keys_of, resolve
+
+COLUMNS = (*KEY, *COUNTS, "valid_fraction", "cloud_fraction", "source_items")
+POOL = 10  # candidates looked at for each diverse hit
+
+
+@dataclass(frozen=True)
+class Hits:
+    """The answer, best first."""
+
+    rows: pa.Table  # rank, similarity, the columns of the row but its vectors and shape, lon, lat, prototype
+    plan: str  # how it was found
+    notes: tuple[str, ...]  # what the reader should know
+
+
+def search(
+    table: EmbeddingTable,
+    query: Query,
+    k: int = 20,
+    filter: Filter = Filter(),  # noqa: B008 - frozen
+    include_query: bool = False,
+    diversity: Diversity | None = None,
+) -> Hits:
+    """The k rows most like a query, among those that the filter holds: always min(k, matching rows) of them.
+
+    Args:
+        table: one snapshot; its index is used if there is one, whatever snapshot it is of.
+        query: what to look like.
+        k: how many, at least 1.
+        filter: which rows may be returned, looked at in the search and not after it.
+        include_query: whether rows that the query was made from may be returned.
+        diversity: how the results must differ from each other; fewer than k may then remain.
+
+    Raises:
+        QueryError: k below 1, an unknown cell or column, a vector that does not fit, SQL that cannot be
+            answered.
+        TableError: a part of the table cannot be read.
+    """
+    _check(k)
+    index, notes = open_index(table)
+    try:
+        resolved, answer = _answer(table, index, query, k, filter, include_query, diversity)
+    except DamagedIndexError as error:
+        index, notes = None, (*notes, _unused(error))
+        resolved, answer = _answer(table, index, query, k, filter, include_query, diversity)
+    (hits,) = _hits(table, index, [resolved], [answer], notes)
+    return hits
+
+
+def search_many(
+    table: EmbeddingTable,
+    queries: Sequence[Query],
+    k: int = 20,
+    filter: Filter = Filter(),  # noqa: B008 - frozen
+    include_query: bool = False,
+) -> list[Hits]:
+    """`search` for each query; the filter is evaluated once, and vectors are compared together.
+
+    Raises:
+        QueryError, TableError: as `search`, for the first query that is wrong.
+    """
+    _check(k)
+    if not queries:
+        return []
+    index, notes = open_index(table)
+    try:
+        resolved, answers = _answers(table, index, queries, k, filter, include_query)
+    except DamagedIndexError as error:
+        index, notes = None, (*notes, _unused(error))
+        resolved, answers = _answers(table, index, queries, k, filter, include_query)
+    return _hits(table, index, resolved, answers, notes)
+
+
+def _check(k: int) -> None:
+    if k < 1:
+        raise QueryError(f"k = {k}: expected 1 or more")
+
+
+def _unused(error: DamagedIndexError) -> str:
+    return f"the index is not used ({error}): run `skyhex index`"
+
+
+def _answer(
+    table: EmbeddingTable,
+    index: Index | None,
+    query: Query,
+    k: int,
+    conditions: Filter,
+    include_query: bool,
+    diversity: Diversity | None,
+) -> tuple[Resolved, Answer]:
+    resolved = _resolved(table, index, query, conditions, include_query)
+
+    def find(k: int) -> Answer:
+        (answer,) = _find(table, index, query.against, [resolved], conditions, k)
+        return answer
+
+    return resolved, find(k) if diversity is None else _find_diverse(find, k, diversity)
+
+
+def _answers(
+    table: EmbeddingTable,
+    index: Index | None,
+    queries: Sequence[Query],
+    k: int,
+    conditions: Filter,
+    include_query: bool,
+) -> tuple[list[Resolved], list[Answer]]:
+    """The answers in the order of the queries; those against one column are found together."""
+    resolved = [_resolved(table, index, query, conditions, include_query) for query in queries]
+    answers: dict[int, Answer] = {}
+    for column in dict.fromkeys(query.against for query in queries):
+        mine = [i for i, query in enumerate(queries) if query.against == column]
+        found = _find(table, index, column, [resolved[i] for i in mine], conditions, k)
+        answers |= zip(mine, found, strict=True)
+    return resolved, [answers[i] for i in range(len(queries))]
+
+
+def _resolved(
+    table: EmbeddingTable, index: Index | None, query: Query, conditions: Filter, include_query: bool
+) -> Resolved:
+    resolved = resolve(table, query, conditions, index)
+    return replace(resolved, own_rows=frozenset()) if include_query else resolved
+
+
+def _find(
+    table: EmbeddingTable,
+    index: Index | None,
+    column: str,
+    resolved: Sequence[Resolved],
+    conditions: Filter,
+    k: int,
+) -> list[Answer]:
+    """For each query the k best rows but its own."""
+    most = k + max(len(query.own_rows) for query in resolved)
+    answers = best_rows(table, index, column, [query.vectors for query in resolved], conditions, most)
+    return [
+        replace(answer, best=_without(table, answer.best, query.own_rows, k))
+        for answer, query in zip(answers, resolved, strict=True)
+    ]
+
+
+def _without(table: EmbeddingTable, best: Best, own_rows: frozenset[tuple[object, ...]], k: int) -> Best:
+    """The k best rows, those with certain keys left out."""
+    if not own_rows:
+        return best.at(np.arange(min(k, len(best))))
+    own_cells = np.array([key[0] for key in own_rows], np.uint64)
+    suspects = np.flatnonzero(np.isin(best.cells, own_cells))
+    keys = keys_of(table.take(best.file_ids[suspects], best.rows_in_file[suspects], KEY))
+    own = suspects[np.array([key in own_rows for key in keys], bool)]
+    return best.at(np.delete(np.arange(len(best)), own)[:k])
+
+
+def _find_diverse(find: Callable[[int], Answer], k: int, diversity: Diversity) -> Answer:
+    """The best of a pool that differ; the pool grows until they are enough or it holds all that match."""
+    pool = POOL * k
+    while True:
+        answer = find(pool)
+        best = answer.best
+        if diversity.per_parent is not None:
+            best = best.at(spread(best.cells, diversity.per_parent, diversity.parent_resolution))
+        if len(best) >= k or pool >= answer.matching:
+            break
+        pool *= POOL
+    if diversity.relevance is not None:
+        vectors = best.vectors.astype(np.float32)
+        best = best.at(marginal_relevance(vectors, best.similarity, diversity.relevance, k))
+    return replace(answer, best=best.at(np.arange(min(k, len(best)))))
+
+
+def _hits(
+    table: EmbeddingTable,
+    index: Index | None,
+    resolved: Sequence[Resolved],
+    answers: Sequence[Answer],
+    notes: Sequence[str],
+) -> list[Hits]:
+    """The answers with their rows, all read at once."""
+    rows = _fetch(table, [answer.best for answer in answers])
+    ends = np.cumsum([0, *(len(answer.best) for answer in answers)]).tolist()
+    hits = []
+    for query, answer, (start, stop) in zip(resolved, answers, pairwise(ends), strict=True):
+        mine = rows.slice(start, stop - start)
+        hits.append(Hits(mine, str(answer), (*query.notes, *notes, *_notes(table, index, answer, mine))))
+    return hits
+
+
+def _fetch(table: EmbeddingTable, found: Sequence[Best]) -> pa.Table:
+    """The rows themselves, with rank, similarity, place, and prototype where the row has one."""
+    file_ids, rows_in_file, cells, similarity = (
+        np.concatenate([getattr(best, name) for best in found])
+        for name in ("file_ids", "rows_in_file", "cells", "similarity")
+    )
+    rows = table.take(file_ids, rows_in_file, COLUMNS)
+    lon_deg, lat_deg = centres(cells)
+    after_key = rows.schema.get_field_index(KEY[-1]) + 1
+    rows = rows.add_column(after_key, "lon", pa.array(lon_deg))
+    rows = rows.add_column(after_key + 1, "lat", pa.array(lat_deg))
+    similarity = np.clip(similarity, -1, 1)  # rounding to float16 may go a little beyond
+    rank = np.concatenate([np.arange(1, len(best) + 1) for best in found])
+    rows = rows.add_column(0, "rank", pa.array(rank)).add_column(1, "similarity", pa.array(similarity))
+    return assigned(table, rows)
+
+
+def _notes(table: EmbeddingTable, index: Index | None, answer: Answer, rows: pa.Table) -> Iterator[str]:
+    if answer.matching == 0:
+        yield "no row matches the filter"
+    starts_us, ends_us = (rows[name].cast(pa.int64()).to_numpy() for name in KEY[2:])
+    periods = len(set(zip(starts_us.tolist(), ends_us.tolist(), strict=True)))
+    if periods > 1:
+        yield f"the results mix {periods} periods: narrow the dates to compare like with like"
+    stale = outdated(table)
+    if stale is not None:
+        yield stale
+    if index is None:
+        yield "there is no index, so Parquet was read: run `skyhex index`"
+    elif index.missing:
+        behind = table.manifest.rows_snapshot - index.snapshot
+        newer = sum(file.rows for file in index.missing)
+        old = f"{behind} snapshot{'s' * (behind > 1)} old" if behind > 0 else "of another snapshot"
+        yield f"the index is {old}, so {newer:,} rows were read from Parquet: run `skyhex index`"

@@ -1,0 +1,1 @@
+"""Rows enter; snapshots of a table of Parquet parts leave, committed whole or not at all."""

@@ -1,0 +1,365 @@
+"""A table of embeddings: immutable Parquet parts and one manifest per snapshot, committed by put-if-absent.
+
+The layout is specified in docs/embedding_table.md. A handle is one snapshot and never changes; whatever
+changes the table returns the handle of the new snapshot. Of writers at the same moment one commits first,
+the others see their number taken, plan again on the new snapshot and retry: nothing is lost or doubled. A
+writer that dies leaves at most files that no manifest names.
+"""
+
+import random
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from ..errors import TableError
+from ..geo import cells as h3_cells
+from . import extent, merge, parts, sidecars, upkeep, validate
+from .manifest import (
+    Manifest,
+    PartFile,
+    Sidecar,
+    SnapshotInfo,
+    manifest_path,
+    read_all_manifests,
+    read_manifest,
+    snapshot_numbers,
+)
+from .schema import (
+    KEY,
+    OPTIONAL_VECTORS,
+    ModelInfo,
+    model_of,
+    optional_columns,
+    repeated_keys,
+    sort_by_key,
+    table_schema,
+)
+from .stac_item import write_item
+from .storage import AlreadyThereError, Storage
+
+SCAN_ROWS = 8_192
+MAX_PARTITION_RESOLUTION = 3
+LONGEST_WAIT_S = 0.5  # between attempts to commit
+
+
+class EmbeddingTable:
+    """One snapshot of a table."""
+
+    def __init__(self, storage: Storage, manifest: Manifest) -> None:
+        self.storage = storage
+        self.manifest = manifest
+
+    @staticmethod
+    def create(
+        path: str | Path,
+        model: ModelInfo,
+        *,
+        h3_resolution: int,
+        partition_resolution: int = 1,
+        simulated: bool = False,
+    ) -> "EmbeddingTable":
+        """A new empty table in a directory (made if missing) or under a URL.
+
+        Raises:
+            TableError: a table is there already, the place cannot be written, or a resolution is wrong.
+        """
+        if (
+            not 0 <= partition_resolution <= min(MAX_PARTITION_RESOLUTION, h3_resolution)
+            or h3_resolution > 15
+        ):
+            raise TableError(
+                f"h3_resolution {h3_resolution}, partition_resolution {partition_resolution}: expected 0-15, "
+                f"and 0-{MAX_PARTITION_RESOLUTION}, no finer than the rows"
+            )
+        storage = Storage(path, create=True)
+        now = datetime.now(UTC).isoformat(timespec="milliseconds")
+        manifest = Manifest(1, now, "create", {}, model, h3_resolution, partition_resolution, simulated)
+        if snapshot_numbers(storage) or not _put_new(storage, manifest):
+            raise TableError(f"{path} holds a table already: open it, or choose another directory")
+        return EmbeddingTable(storage, manifest)
+
+    @staticmethod
+    def open(path: str | Path, snapshot: int | None = None) -> "EmbeddingTable":
+        """A snapshot of a table, the newest by default. Raises TableError."""
+        storage = Storage(path)
+        return EmbeddingTable(storage, read_manifest(storage, snapshot))
+
+    @staticmethod
+    def exists(path: str | Path) -> bool:
+        """Whether there is a table, readable or not."""
+        return ("://" in str(path) or Path(path).is_dir()) and bool(snapshot_numbers(Storage(path)))
+
+    def require(self, model: ModelInfo, h3_resolution: int) -> None:
+        """Refuse what does not belong in this table. Raises TableError."""
+        if (model.digest, model.dimension) != (self.model.digest, self.dimension):
+            raise TableError(
+                f"these rows were made by {model}, the table {self.storage.root} holds {self.model}: vectors "
+                "of two models cannot be compared, so make another table"
+            )
+        if h3_resolution != self.h3_resolution:
+            raise TableError(
+                f"these rows have H3 resolution {h3_resolution}, the table {self.storage.root} has "
+                f"{self.h3_resolution}: make another table, or ask for that resolution"
+            )
+
+    def __repr__(self) -> str:
+        return f"<EmbeddingTable {self.storage.root} snapshot {self.snapshot}: {self.row_count} rows>"
+
+    @property
+    def path(self) -> Path:
+        """The local directory. Raises TableError for a table under a URL."""
+        if self.storage.directory is None:
+            raise TableError(f"{self.storage.root} is remote: this needs a table in a local directory")
+        return self.storage.directory
+
+    @property
+    def snapshot(self) -> int:
+        return self.manifest.snapshot
+
+    @property
+    def files(self) -> tuple[PartFile, ...]:
+        """Part files in order of cell: row i of the table is found by adding up their `rows`."""
+        return self.manifest.files
+
+    @property
+    def row_count(self) -> int:
+        return self.manifest.row_count
+
+    @property
+    def model(self) -> ModelInfo:
+        return self.manifest.model
+
+    @property
+    def dimension(self) -> int:
+        return self.model.dimension
+
+    @property
+    def h3_resolution(self) -> int:
+        return self.manifest.h3_resolution
+
+    @property
+    def simulated(self) -> bool:
+        return self.manifest.simulated
+
+    @property
+    def optional_columns(self) -> tuple[str, ...]:
+        """The optional vector columns that this table has."""
+        return tuple(name for name in OPTIONAL_VECTORS if name in self.manifest.optional)
+
+    @cached_property
+    def input_keys(self) -> frozenset[str]:
+        """What an interrupted job need not do again."""
+        return frozenset(self.manifest.input_keys)
+
+    @cached_property
+    def schema(self) -> pa.Schema:
+        """The columns, in order."""
+        return table_schema(self.dimension, self.manifest.optional)
+
+    def scan(
+        self,
+        columns: Sequence[str] | None = None,
+        *,
+        cells: Iterable[int] | None = None,
+        ranges: h3_cells.Cells | None = None,
+        batch_rows: int = SCAN_ROWS,
+    ) -> Iterator[pa.RecordBatch]:
+        """Rows in order of cell, as batches; memory is that of one row group.
+
+        Args:
+            columns: names, all by default.
+            cells: only rows in these cells or their descendants; other files and row groups are not read.
+            ranges: the same as sorted, disjoint, inclusive ranges of cell numbers, (m, 2) uint64.
+            batch_rows: rows of a batch, at most.
+
+        Raises:
+            TableError: an unknown column, or a file that is missing or damaged.
+            QueryError: a cell finer than the table's.
+        """
+        names = self._column_names(columns)
+        if cells is not None:
+            ranges = h3_cells.cell_ranges(cells, self.h3_resolution)
+        for file in self.files:
+            if ranges is None or h3_cells.overlaps(file.min_h3, file.max_h3, ranges):
+                yield from parts.scan_part(self.storage, file, names, ranges, batch_rows)
+
+    def take(
+        self,
+        file_ids: Sequence[int] | NDArray[np.integer[Any]],
+        rows_in_file: Sequence[int] | NDArray[np.integer[Any]],
+        columns: Sequence[str] | None = None,
+    ) -> pa.Table:
+        """Rows by place, in the order asked: `rows_in_file[i]` of `files[file_ids[i]]`."""
+        names = self._column_names(columns)
+        file_of_row, row = np.asarray(file_ids, np.int64), np.asarray(rows_in_file, np.int64)
+        found, order = [self._empty(names)], []
+        for file_id in np.flatnonzero(np.bincount(file_of_row)).tolist():
+            asked = np.flatnonzero(file_of_row == file_id)
+            found.append(parts.take_from_part(self.storage, self.files[file_id], row[asked], names))
+            order.append(asked)
+        back = np.argsort(np.concatenate(order)) if order else np.empty(0, np.int64)
+        return pa.concat_tables(found).take(pa.array(back))
+
+    def lookup(
+        self, *, cell: int | None = None, sample_id: str | None = None, columns: Sequence[str] | None = None
+    ) -> pa.Table:
+        """Rows of a cell (or of its descendants), of a sample, or of both, in order of key.
+
+        A cell is found by statistics; a sample alone needs its column to be read through.
+        """
+        names = self._column_names(columns)
+        wanted = list(dict.fromkeys([*names, "sample_id"]))
+        within = None if cell is None else [cell]
+        if sample_id is not None and within is None:
+            held = self.scan(["h3_cell", "sample_id"])
+            matching = (batch.filter(pc.equal(batch["sample_id"], sample_id)) for batch in held)
+            within = [cell for batch in matching for cell in batch["h3_cell"].to_pylist()]
+        rows = pa.Table.from_batches(self.scan(wanted, cells=within), self._empty(wanted).schema)
+        if sample_id is not None:
+            rows = rows.filter(pc.equal(rows["sample_id"], sample_id))
+        return rows.select(names)
+
+    def upsert(self, rows: pa.Table | Sequence[pa.Table], input_key: str | None = None) -> "EmbeddingTable":
+        """Commit rows of `make_rows`; those whose key is there already are replaced.
+
+        Args:
+            rows: rows of this table's model and resolution, in one table or several; none is fine.
+            input_key: names the job's input that these rows are, found again in `input_keys`.
+
+        Raises:
+            TableError: rows of another model or resolution, a repeated key, or a disk that refuses; the
+                table is then as it was.
+        """
+        fresh = self._checked([rows] if isinstance(rows, pa.Table) else rows)
+        merger = merge.Merger(self.storage, fresh)
+
+        def build(base: Manifest) -> Manifest:
+            merged = merger.merge(base)
+            known = base.extent is not None
+            unknown = () if known else EmbeddingTable(self.storage, base).scan(extent.COLUMNS)
+            keys = base.input_keys + ((input_key,) if input_key and input_key not in base.input_keys else ())
+            return base.following(
+                "upsert",
+                {"rows_added": len(fresh) - merged.rows_replaced, "rows_replaced": merged.rows_replaced},
+                files=merged.files,
+                optional=merged.optional,
+                input_keys=keys,
+                extent=extent.joined_extent(base.extent, [fresh, *unknown]),
+                rows_snapshot=base.snapshot + 1 if len(fresh) else base.rows_snapshot,
+            )
+
+        return self.commit(build)
+
+    def commit_sidecar(
+        self, kind: str, files: Mapping[str, bytes | Path], info: Mapping[str, Any]
+    ) -> "EmbeddingTable":
+        """Commit files made from this snapshot's rows, such as prototypes; parts stay as they are.
+
+        Args:
+            kind: their name, "prototypes".
+            files: content or local file by name, "assignments.parquet".
+            info: JSON values kept in the manifest.
+        """
+        stored = sidecars.put(self.storage, kind, files)
+        sidecar = Sidecar(self.manifest.rows_snapshot, stored, dict(info))
+        return self.commit(
+            lambda base: base.following(kind, dict(info), sidecars={**base.sidecars, kind: sidecar})
+        )
+
+    def sidecar(self, kind: str) -> Sidecar | None:
+        """The newest files of a kind. They may be older than the rows: see `is_current`."""
+        return self.manifest.sidecars.get(kind)
+
+    def is_current(self, sidecar: Sidecar) -> bool:
+        """Whether no row changed since these files were made."""
+        return sidecar.snapshot == self.manifest.rows_snapshot
+
+    def read_sidecar(self, kind: str, name: str) -> bytes:
+        """A sidecar file's content, its digest checked. Raises TableError."""
+        file = sidecars.find(self.storage, kind, self.sidecar(kind), name)
+        return sidecars.read(self.storage, kind, file)
+
+    def log(self) -> list[SnapshotInfo]:
+        """The snapshots that are kept, oldest first."""
+        return [manifest.snapshot_info() for manifest in read_all_manifests(self.storage)]
+
+    def validate(self) -> list[str]:
+        """What is wrong with this snapshot's files, each in a line; none is how it should be."""
+        return validate.problems(self)
+
+    def compact(self) -> "EmbeddingTable":
+        """Join small files, up to 128 MB; memory is one file's. Rows and sidecars stay as they are."""
+        return self.commit(lambda base: upkeep.compacted(self.storage, base))
+
+    def vacuum(self, keep: int = 1, grace: timedelta = upkeep.GRACE) -> list[str]:
+        """Delete all but the newest `keep` snapshots, and the files that no kept one names.
+
+        What was the newest, or was written, within `grace` stays: others may be at work on it. Returns the
+        paths deleted.
+        """
+        return upkeep.vacuum(self.storage, keep, grace)
+
+    def commit(self, build: Callable[[Manifest], Manifest]) -> "EmbeddingTable":
+        """Commit what `build` makes of the newest snapshot; again on the next whenever another was first.
+
+        A build that returns what it was given commits nothing.
+        """
+        wait_s = 0.001
+        with self.storage.turn():
+            while True:
+                base = read_manifest(self.storage)
+                manifest = build(base)
+                if manifest is base:
+                    return EmbeddingTable(self.storage, base)
+                if _put_new(self.storage, manifest):
+                    write_item(self.storage, manifest)
+                    return EmbeddingTable(self.storage, manifest)
+                time.sleep(random.uniform(0, wait_s))
+                wait_s = min(2 * wait_s, LONGEST_WAIT_S)
+
+    def _checked(self, tables: Sequence[pa.Table]) -> pa.Table:
+        """Rows that fit this table, as one, in order of key."""
+        optional: dict[str, int] = {}
+        for rows in tables:
+            self.require(model_of(rows.schema), self.h3_resolution)
+            optional |= optional_columns(rows.schema)
+            if not rows.schema.equals(table_schema(self.dimension, optional_columns(rows.schema))):
+                raise TableError(f"these rows have columns {rows.schema.names}, not those of make_rows")
+        schema = table_schema(self.dimension, optional)
+        joined = pa.concat_tables(
+            [schema.empty_table(), *(merge.with_columns(rows, schema) for rows in tables)]
+        )
+        for resolution in np.unique(h3_cells.resolutions(joined["h3_cell"].to_numpy())).tolist():
+            self.require(self.model, resolution)
+        joined = sort_by_key(joined)
+        if len(repeated_keys(joined)):
+            raise TableError(f"{len(repeated_keys(joined))} of these rows repeat the key {KEY} of another")
+        return joined
+
+    def _column_names(self, columns: Sequence[str] | None) -> list[str]:
+        known = self.schema.names
+        names = known if columns is None else list(columns)
+        unknown = [name for name in names if name not in known]
+        if unknown:
+            raise TableError(f"no column {', '.join(unknown)}: the table has {', '.join(known)}")
+        return names
+
+    def _empty(self, names: Sequence[str]) -> pa.Table:
+        return pa.schema([self.schema.field(name) for name in names]).empty_table()
+
+
+def _put_new(storage: Storage, manifest: Manifest) -> bool:
+    """Whether this manifest is the one that got its number."""
+    try:
+        storage.put_new(manifest_path(manifest.snapshot), manifest.to_json())
+    except AlreadyThereError:
+        return False
+    return True

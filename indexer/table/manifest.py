@@ -1,0 +1,217 @@
+"""The manifest of a snapshot: everything a reader needs to know, in one small immutable JSON file.
+
+`manifests/000001.json` is the first snapshot. The newest number is the table. A manifest is put only if its
+number is free, so committing is choosing the next number and losing is seeing it taken.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from ..errors import TableError
+from .extent import Extent
+from .schema import SCHEMA_VERSION, ModelInfo
+from .storage import Storage
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+FORMAT = "skyhex-table"
+FOLDER = "manifests"
+
+
+@dataclass(frozen=True)
+class PartFile:
+    """One Parquet file of a snapshot: rows of one partition, in order of key."""
+
+    path: str  # "h3_r1=811fbffffffffff/part-0123456789abcdef.parquet", relative to the table
+    rows: int
+    bytes: int
+    min_h3: int  # first and last cell; files of a snapshot never overlap
+    max_h3: int
+    sha256: str
+    footer_crc32: int  # of the Parquet footer, checked whenever the file is opened
+
+
+@dataclass(frozen=True)
+class SidecarFile:
+    name: str  # "assignments.parquet"
+    path: str  # relative to the table
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Sidecar:
+    """Files made from the rows of a snapshot, such as prototypes."""
+
+    snapshot: int  # whose rows they were made from
+    files: tuple[SidecarFile, ...]
+    info: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class SnapshotInfo:
+    """A line of a table's log."""
+
+    snapshot: int
+    committed: datetime  # UTC
+    operation: str
+    summary: Mapping[str, Any]
+    row_count: int
+    files: int
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """One committed state of a table."""
+
+    snapshot: int
+    committed: str  # UTC, ISO 8601
+    operation: str  # "create", "upsert", "prototypes", "compact"
+    summary: Mapping[str, Any]  # what the operation did
+    model: ModelInfo
+    h3_resolution: int
+    partition_resolution: int
+    simulated: bool
+    optional: Mapping[str, int] = field(default_factory=dict)  # optional vector columns and their dimensions
+    files: tuple[PartFile, ...] = ()  # in order of cell
+    input_keys: tuple[str, ...] = ()
+    rows_snapshot: int = 1  # the last snapshot that changed rows
+    sidecars: Mapping[str, Sidecar] = field(default_factory=dict)
+    extent: Extent | None = None  # None: no rows, or written before manifests said so
+
+    @property
+    def row_count(self) -> int:
+        return sum(file.rows for file in self.files)
+
+    def following(self, operation: str, summary: Mapping[str, Any], **changes: Any) -> Manifest:
+        """The next snapshot."""
+        now = datetime.now(UTC).isoformat(timespec="milliseconds")
+        number = self.snapshot + 1
+        return replace(self, snapshot=number, committed=now, operation=operation, summary=summary, **changes)
+
+    def snapshot_info(self) -> SnapshotInfo:
+        """What the log says of this snapshot."""
+        committed = datetime.fromisoformat(self.committed)
+        return SnapshotInfo(
+            self.snapshot, committed, self.operation, self.summary, self.row_count, len(self.files)
+        )
+
+    def to_json(self) -> bytes:
+        """JSON with its own digest, a line a file; cells in hexadecimal, as JSON readers round 64 bits."""
+        document: dict[str, Any] = {"format": FORMAT, "schema_version": SCHEMA_VERSION}
+        document |= {"row_count": self.row_count, **asdict(replace(self, files=()))}
+        document["files"] = [
+            vars(file) | {"min_h3": f"{file.min_h3:x}", "max_h3": f"{file.max_h3:x}"} for file in self.files
+        ]
+        document["sha256"] = _digest(document)
+        lines = (f"{json.dumps(name)}: {_in_lines(value)}" for name, value in document.items())
+        return ("{\n" + ",\n".join(lines) + "\n}").encode()
+
+
+def manifest_path(snapshot: int) -> str:
+    """Where a snapshot's manifest is, relative to the table."""
+    return f"{FOLDER}/{snapshot:06}.json"
+
+
+def snapshot_numbers(storage: Storage) -> list[int]:
+    """The snapshots that are kept, in order."""
+    stems = (name.removesuffix(".json") for name in storage.names(FOLDER))
+    return sorted(int(stem) for stem in stems if stem.isdecimal())
+
+
+def read_all_manifests(storage: Storage) -> Iterator[Manifest]:
+    """Those of all snapshots that are kept, oldest first. Raises TableError."""
+    yield from (_read(storage, number) for number in snapshot_numbers(storage))
+
+
+def read_manifest(storage: Storage, snapshot: int | None = None) -> Manifest:
+    """A snapshot's manifest, the newest by default.
+
+    Raises:
+        TableError: no table there, no such snapshot, or a manifest that is damaged or of another version.
+    """
+    numbers = snapshot_numbers(storage)
+    if not numbers:
+        raise TableError(f"{storage.root} holds no table: expected {FOLDER}/000001.json in it")
+    number = numbers[-1] if snapshot is None else snapshot
+    if number not in numbers:
+        kept = f"{numbers[0]}" if len(numbers) == 1 else f"{numbers[0]} to {numbers[-1]}"
+        raise TableError(f"{storage.root} has no snapshot {number}: it keeps {kept}")
+    return _read(storage, number)
+
+
+def _read(storage: Storage, number: int) -> Manifest:
+    where = storage.locate(manifest_path(number))
+    manifest = _parse(storage.read(manifest_path(number)), where)
+    if manifest.snapshot != number:
+        raise TableError(f"{where} says it is snapshot {manifest.snapshot}: it was renamed or copied")
+    return manifest
+
+
+def _parse(content: bytes, where: str) -> Manifest:
+    damaged = f"{where} is damaged: open the snapshot before it, or restore the file"
+    try:
+        document = json.loads(content)
+    except ValueError as error:
+        raise TableError(f"{damaged} ({error})") from error
+    if not isinstance(document, dict) or document.pop("format", None) != FORMAT:
+        raise TableError(f"{where} is not the manifest of a table")
+    version = document.get("schema_version")
+    if version != SCHEMA_VERSION:
+        raise TableError(
+            f"{where} has schema version {version}, this program reads {SCHEMA_VERSION}: update it"
+        )
+    if document.pop("sha256", None) != _digest({"format": FORMAT, **document}):
+        raise TableError(f"{damaged} (its digest does not match its content)")
+    try:
+        return _from_document(document)
+    except (KeyError, TypeError, ValueError) as error:
+        raise TableError(f"{where} is not the manifest of a table: {error!r}") from error
+
+
+def _from_document(document: dict[str, Any]) -> Manifest:
+    files = [_known(PartFile, file) for file in document["files"]]
+    bounds = [{side: int(file[side], 16) for side in ("min_h3", "max_h3")} for file in files]
+    parsed = {
+        "model": ModelInfo(**_known(ModelInfo, document["model"])),
+        "files": tuple(PartFile(**file | ends) for file, ends in zip(files, bounds, strict=True)),
+        "input_keys": tuple(document["input_keys"]),
+        "sidecars": {kind: _sidecar(sidecar) for kind, sidecar in document["sidecars"].items()},
+        "extent": _extent(document.get("extent")),
+    }
+    return Manifest(**_known(Manifest, document) | parsed)
+
+
+def _sidecar(document: dict[str, Any]) -> Sidecar:
+    files = tuple(SidecarFile(**_known(SidecarFile, file)) for file in document["files"])
+    return Sidecar(document["snapshot"], files, document["info"])
+
+
+def _extent(document: dict[str, Any] | None) -> Extent | None:
+    if document is None:
+        return None
+    west, south, east, north = document["bbox"]
+    return Extent((west, south, east, north), document["start"], document["end"])
+
+
+def _known(kind: type[DataclassInstance], document: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields that this version knows; a later one may have added others, an earlier one lacked some."""
+    return {f.name: document[f.name] for f in fields(kind) if f.name in document}
+
+
+def _in_lines(value: Any) -> str:
+    """JSON, a list in as many lines as it has elements."""
+    if not isinstance(value, list):
+        return json.dumps(value)
+    return "[" + ",".join(f"\n {json.dumps(element)}" for element in value) + "]"
+
+
+def _digest(document: Mapping[str, Any]) -> str:
+    canonical = json.dumps(document, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()

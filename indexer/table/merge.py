@@ -1,0 +1,186 @@
+"""How rows enter a table's part files: copy on write, in order of cell, files never overlapping.
+
+A file that shares a range of cells with new rows is rewritten with them. New rows between files become a file
+of their own, joined with neighbours no larger than they are, so that appending in order rewrites a row
+log2(n) times and leaves log2(n) files, as in a binary counter.
+"""
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+
+from ..errors import TableError
+from ..geo import cells
+from . import parts
+from .manifest import Manifest, PartFile
+from .schema import KEY, optional_columns, sort_by_key, table_schema
+from .storage import Storage
+
+MAX_FILE_BYTES = 128 << 20
+JOINED_BYTES = 32 << 20  # an upsert joins neighbours up to here; `compact` goes on to MAX_FILE_BYTES
+
+
+@dataclass(frozen=True)
+class Rewrite:
+    """Parts to replace by the union of their rows and new ones; new rows win."""
+
+    parts: tuple[PartFile, ...]
+    fresh: pa.Table | None
+
+    @property
+    def rows(self) -> int:
+        return sum(part.rows for part in self.parts) + (len(self.fresh) if self.fresh else 0)
+
+    @property
+    def bytes(self) -> int:
+        return sum(part.bytes for part in self.parts) + (self.fresh.nbytes if self.fresh else 0)
+
+
+@dataclass(frozen=True)
+class Merged:
+    """The parts of the next snapshot."""
+
+    files: tuple[PartFile, ...]
+    rows_replaced: int
+    optional: dict[str, int]
+
+
+@dataclass
+class Merger:
+    """Puts one set of rows into whatever snapshot is the newest; what a lost attempt wrote is used again."""
+
+    storage: Storage
+    rows: pa.Table  # of one model, in order of key
+    _written: dict[object, tuple[list[PartFile], int]] = field(default_factory=dict)
+
+    def merge(self, base: Manifest) -> Merged:
+        """Write the parts that follow from `base`."""
+        optional = _joined_columns(base, self.rows)
+        fresh = with_columns(self.rows, table_schema(base.model.dimension, optional))
+        files: list[PartFile] = []
+        replaced = 0
+        for step in plan(base, fresh):
+            if isinstance(step, PartFile) and optional != base.optional:  # all parts have the same columns
+                step = Rewrite((step,), None)
+            if isinstance(step, PartFile):
+                files.append(step)
+            else:
+                written, count = self._rewrite(base, step, fresh.schema)
+                files += written
+                replaced += count
+        return Merged(tuple(files), replaced, optional)
+
+    def _rewrite(self, base: Manifest, step: Rewrite, schema: pa.Schema) -> tuple[list[PartFile], int]:
+        name = (step.parts, schema, step.fresh and (step.fresh["h3_cell"][0], step.fresh["h3_cell"][-1]))
+        if name not in self._written:
+            self._written[name] = rewrite(self.storage, base, step, schema)
+        return self._written[name]
+
+
+def rewrite(storage: Storage, base: Manifest, step: Rewrite, schema: pa.Schema) -> tuple[list[PartFile], int]:
+    """Write the union of a step's parts and rows; the new parts, and how many rows were replaced."""
+    old = [with_columns(parts.read_part(storage, part), schema) for part in step.parts]
+    merged, replaced = pa.concat_tables(old) if old else schema.empty_table(), 0
+    if step.fresh is not None:
+        merged, replaced = replace_rows(merged, step.fresh) if old else (step.fresh, 0)
+    written = [parts.write_part(storage, piece, base) for piece in split(merged, step.bytes)]
+    return written, replaced
+
+
+def plan(base: Manifest, rows: pa.Table) -> list[PartFile | Rewrite]:
+    """What becomes of each part, given new rows, partition by partition; all in order of cell."""
+    resolution = base.partition_resolution
+    partition_of_part = cells.parents([part.min_h3 for part in base.files], resolution)
+    partition_of_row = cells.parents(rows["h3_cell"].to_numpy(), resolution)
+    steps: list[PartFile | Rewrite] = []
+    for partition in np.union1d(partition_of_part, partition_of_row):
+        first, last = (np.searchsorted(partition_of_part, partition, side=side) for side in ("left", "right"))
+        start, stop = (
+            int(np.searchsorted(partition_of_row, partition, side=side)) for side in ("left", "right")
+        )
+        steps += plan_partition(base.files[first:last], rows.slice(start, stop - start))
+    return steps
+
+
+def plan_partition(files: Sequence[PartFile], rows: pa.Table) -> list[PartFile | Rewrite]:
+    """What becomes of one partition's parts, given new rows of it: both in order of cell."""
+    cell = rows["h3_cell"].to_numpy()
+    ends = np.searchsorted(cell, [file.max_h3 for file in files], side="right")
+    bounds = [0, *ends.tolist(), len(cell)]
+    steps: list[PartFile | Rewrite] = []
+    for i, file in enumerate(files):
+        fresh = rows.slice(bounds[i], bounds[i + 1] - bounds[i])
+        if fresh.num_rows == 0:
+            steps.append(file)
+        elif cell[bounds[i + 1] - 1] >= file.min_h3:
+            steps.append(Rewrite((file,), fresh))
+        else:  # all of them lie in the gap before the file
+            steps += [Rewrite((), fresh), file]
+    tail = rows.slice(bounds[-2])
+    if tail.num_rows:
+        steps.append(Rewrite((), tail))
+    return _absorb_small(steps)
+
+
+def _absorb_small(steps: list[PartFile | Rewrite]) -> list[PartFile | Rewrite]:
+    """Neighbours that are no larger than a rewrite join it."""
+    done: list[PartFile | Rewrite] = []
+    for step in steps:
+        current = step
+        while done and (joined := _join(done[-1], current)) is not None:
+            done.pop()
+            current = joined
+        done.append(current)
+    return done
+
+
+def _join(left: PartFile | Rewrite, right: PartFile | Rewrite) -> Rewrite | None:
+    """One rewrite of both, where that is worth it."""
+    if isinstance(left, PartFile) and isinstance(right, PartFile):
+        return None
+    kept = sum(step.rows for step in (left, right) if isinstance(step, PartFile))
+    if left.bytes + right.bytes > JOINED_BYTES or 2 * kept > left.rows + right.rows:  # a larger part stays
+        return None
+    a, b = (Rewrite((step,), None) if isinstance(step, PartFile) else step for step in (left, right))
+    fresh = [rows for rows in (a.fresh, b.fresh) if rows is not None]
+    return Rewrite(a.parts + b.parts, pa.concat_tables(fresh))
+
+
+def replace_rows(old: pa.Table, fresh: pa.Table) -> tuple[pa.Table, int]:
+    """`old` with the rows of `fresh` put in, sorted; and how many were replaced. Same columns in both."""
+    key = list(KEY)
+    candidates = np.flatnonzero(np.isin(old["h3_cell"].to_numpy(), fresh["h3_cell"].to_numpy()))
+    keys = old.select(key).take(pa.array(candidates)).append_column("row", pa.array(candidates))
+    replaced = keys.join(fresh.select(key), key, join_type="left semi", use_threads=False)["row"].to_numpy()
+    kept = old if len(replaced) == 0 else old.take(pa.array(np.delete(np.arange(len(old)), replaced)))
+    return sort_by_key(pa.concat_tables([kept, fresh])), len(replaced)
+
+
+def split(rows: pa.Table, stored_bytes: int) -> list[pa.Table]:
+    """Rows that take so many bytes in a file, as tables of MAX_FILE_BYTES at most, cut between cells."""
+    pieces = -(-stored_bytes // MAX_FILE_BYTES)
+    cell = rows["h3_cell"].to_numpy()
+    wanted = cell[np.linspace(0, len(cell), pieces + 1).astype(int)[1:-1]]
+    cuts = np.unique(np.r_[0, np.searchsorted(cell, wanted), len(cell)])
+    return [rows.slice(start, stop - start) for start, stop in itertools.pairwise(cuts.tolist())]
+
+
+def with_columns(rows: pa.Table, schema: pa.Schema) -> pa.Table:
+    """Rows with the schema's columns, null where they have none."""
+    columns = [
+        rows[column.name] if column.name in rows.schema.names else pa.nulls(len(rows), column.type)
+        for column in schema
+    ]
+    return pa.table(columns, schema)
+
+
+def _joined_columns(base: Manifest, rows: pa.Table) -> dict[str, int]:
+    """The optional columns of both, with their dimensions."""
+    new = optional_columns(rows.schema)
+    for name in new.keys() & base.optional.keys():
+        if new[name] != base.optional[name]:
+            raise TableError(f"{name} has {new[name]} dimensions, in the table {base.optional[name]}")
+    return {**base.optional, **new}

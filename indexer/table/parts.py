@@ -1,0 +1,282 @@
+"""Parquet part files: one writer, and readers that open only the row groups they need."""
+
+import hashlib
+import json
+import zlib
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import lru_cache, partial
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from ..errors import TableError
+from ..geo import cells, footprints
+from ..recent import Recent
+from .manifest import Manifest, PartFile, SidecarFile
+from .schema import KEY, OPTIONAL_VECTORS, SCHEMA_VERSION, emb_metadata, geo_metadata
+from .storage import Storage
+
+ROW_GROUP_ROWS = 16_384
+VECTORS = ("embedding", *OPTIONAL_VECTORS)
+WIDE = {*VECTORS, "geometry", "bbox"}
+NARROW_BYTES = 256 << 20
+ITEMS = "source_items"
+NAMES_IN_DICTIONARY = ["start_datetime", "end_datetime", "n_hr", "n_s2", "n_s1", f"{ITEMS}.list.element"]
+
+
+_narrow = Recent[pa.Table](NARROW_BYTES, lambda rows: int(rows.nbytes))
+
+
+def write_part(storage: Storage, rows: pa.Table, table: Manifest) -> PartFile:
+    """One file of sorted rows of one partition, named by its content's digest.
+
+    Vectors are written plain and uncompressed (float16 of unit vectors does not compress), the rest with
+    zstd; pages carry checksums.
+    """
+    numbers = rows["h3_cell"]
+    first, last = numbers[0].as_py(), numbers[-1].as_py()
+    partition = cells.parent(first, table.partition_resolution)
+    assert cells.parent(last, table.partition_resolution) == partition, (first, last)
+    content = _encode(rows.replace_schema_metadata(_footer(rows, table)))
+    digest = hashlib.sha256(content).hexdigest()
+    path = f"h3_r{table.partition_resolution}={partition:x}/part-{digest[:16]}.parquet"
+    storage.put(path, content)
+    return PartFile(path, rows.num_rows, len(content), first, last, digest, _footer_crc32(content))
+
+
+def read_part(storage: Storage, file: PartFile) -> pa.Table:
+    """All rows of a part."""
+    with readable(storage, file):
+        rows = _open(storage, file).read(use_threads=True)
+        _check_count(len(rows), file.rows)
+        return rows
+
+
+def scan_part(
+    storage: Storage, file: PartFile, columns: Sequence[str], ranges: cells.Cells | None, batch_rows: int
+) -> Iterator[pa.RecordBatch]:
+    """Rows of a part in order, those in the cell ranges alone; memory is one row group's."""
+    wanted = list(dict.fromkeys([*columns, "h3_cell"])) if ranges is not None else list(columns)
+    with readable(storage, file):
+        parquet = _open(storage, file)
+        groups = _groups_in(parquet.metadata, ranges)
+        if not groups:
+            return
+        expected = sum(parquet.metadata.row_group(group).num_rows for group in groups)
+        for batch in parquet.iter_batches(batch_rows, row_groups=groups, columns=wanted, use_threads=True):
+            expected -= len(batch)
+            if ranges is None:
+                yield batch
+            else:
+                yield from _slices_in(batch, ranges, columns)
+        _check_count(-expected, 0)
+
+
+def take_from_part(
+    storage: Storage, file: PartFile, rows: NDArray[np.int64], columns: Sequence[str]
+) -> pa.Table:
+    """Rows by position in a part, in the order asked; opens only the row groups that hold them.
+
+    A row group's columns but the wide ones are kept once read: they are what searches show of their hits.
+    """
+    with readable(storage, file):
+        starts = _group_starts(storage, file)
+        group_of_row = np.searchsorted(starts, rows, side="right") - 1
+        taken, order = [], []
+        for group in np.flatnonzero(np.bincount(group_of_row)).tolist():
+            asked = np.flatnonzero(group_of_row == group)
+            read = _row_group(storage, file, group, columns)
+            taken.append(read.take(pa.array(rows[asked] - starts[group])))
+            order.append(asked)
+        both = pa.concat_tables(taken)
+        if ITEMS in columns:
+            plain = _schema(storage, file).field(ITEMS)
+            both = both.set_column(list(columns).index(ITEMS), plain, both[ITEMS].cast(plain.type))
+        return both if len(taken) == 1 else both.take(pa.array(np.argsort(np.concatenate(order))))
+
+
+def _row_group(storage: Storage, file: PartFile, group: int, columns: Sequence[str]) -> pa.Table:
+    if not WIDE.isdisjoint(columns):
+        return _read_row_group(storage, file, group, columns)
+    names = [name for name in _schema(storage, file).names if name not in WIDE]
+    key = storage, file.path, file.sha256, group
+    return _narrow.get(key, lambda: _read_row_group(storage, file, group, names)).select(list(columns))
+
+
+def _read_row_group(storage: Storage, file: PartFile, group: int, columns: Sequence[str]) -> pa.Table:
+    """A row group's columns; names that repeat stay in a dictionary, a tenth of the memory and time."""
+    return row_group(_open(storage, file, read_dictionary=[f"{ITEMS}.list.element"]), group, columns)
+
+
+def row_group(parquet: pq.ParquetFile, group: int, columns: Sequence[str] | None = None) -> pa.Table:
+    """Some columns of a row group, or all; its rows are counted. Raises `ArrowException`, see `readable`."""
+    read = parquet.read_row_group(group, columns=columns and list(columns), use_threads=True)
+    _check_count(len(read), parquet.metadata.row_group(group).num_rows)
+    return read
+
+
+def group_bounds(storage: Storage, file: PartFile) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """First row of each row group and the row count (g + 1,), and the bounds (g, 4) of all its footprints."""
+    with readable(storage, file):
+        return _group_starts(storage, file), _group_bounds(storage, file)
+
+
+@lru_cache(maxsize=1024)
+def _group_starts(storage: Storage, file: PartFile) -> NDArray[np.int64]:
+    """First row of each row group, and the row count: (g + 1,)."""
+    metadata = _metadata(storage, file)
+    return np.cumsum([0, *(metadata.row_group(g).num_rows for g in range(metadata.num_row_groups))])
+
+
+@lru_cache(maxsize=1024)
+def _group_bounds(storage: Storage, file: PartFile) -> NDArray[np.float64]:
+    """Of the footprints of each row group, by its statistics: west, south, east, north, (g, 4)."""
+    metadata = _metadata(storage, file)
+    return np.array([_bounds(metadata.row_group(g)) for g in range(metadata.num_row_groups)])
+
+
+def read_group(storage: Storage, file: PartFile, group: int, columns: Sequence[str]) -> pa.Table:
+    """Some columns of one row group."""
+    with readable(storage, file):
+        return _read_row_group(storage, file, group, columns)
+
+
+def check_digests(storage: Storage, files: Sequence[PartFile | SidecarFile]) -> None:
+    """Compare files with their SHA-256, once for each in a process (1 GB/s per core). Raises TableError."""
+    with ThreadPoolExecutor() as pool:
+        for _ in pool.map(partial(_check_digest, storage), files):
+            pass
+
+
+@lru_cache(maxsize=100_000)
+def _check_digest(storage: Storage, file: PartFile | SidecarFile) -> None:
+    if hashlib.sha256(storage.read(file.path)).hexdigest() != file.sha256:
+        raise _damaged(storage, file, "its SHA-256 is not the one in the manifest")
+
+
+def _encode(rows: pa.Table) -> memoryview:
+    names = rows.schema.names
+    compression = {leaf: "NONE" if leaf.split(".")[0] in VECTORS else "ZSTD" for leaf in _leaves(rows.schema)}
+    sink = pa.BufferOutputStream()
+    pq.write_table(
+        rows,
+        sink,
+        row_group_size=ROW_GROUP_ROWS,
+        compression=compression,
+        use_dictionary=NAMES_IN_DICTIONARY,
+        write_statistics=[
+            leaf for leaf in _leaves(rows.schema) if leaf.split(".")[0] not in (*VECTORS, "geometry")
+        ],
+        sorting_columns=[pq.SortingColumn(names.index(name)) for name in KEY],
+        write_page_checksum=True,
+    )
+    return memoryview(sink.getvalue()).cast("B")  # its native format is signed bytes
+
+
+def _leaves(schema: pa.Schema) -> list[str]:
+    """Names of the physical Parquet columns."""
+    leaves: list[str] = []
+    for column in schema:
+        if pa.types.is_struct(column.type):
+            leaves += [f"{column.name}.{child.name}" for child in column.type]
+        elif pa.types.is_list(column.type) or pa.types.is_fixed_size_list(column.type):
+            leaves.append(f"{column.name}.list.element")
+        else:
+            leaves.append(column.name)
+    return leaves
+
+
+def _footer(rows: pa.Table, table: Manifest) -> dict[str, str]:
+    bbox = rows["bbox"].combine_chunks()
+    sides = [bbox.field(side).to_numpy(zero_copy_only=False) for side in footprints.BBOX_FIELDS]
+    bounds = [sides[0].min(), sides[1].min(), sides[2].max(), sides[3].max()]
+    kinds = footprints.geometry_types(rows["geometry"].to_numpy())
+    return {
+        "geo": json.dumps(geo_metadata(bounds, kinds)),
+        "emb": json.dumps(emb_metadata(table.model, table.simulated)),
+        "skyhex:schema_version": str(SCHEMA_VERSION),
+    }
+
+
+def _footer_crc32(tail: bytes | memoryview) -> int:
+    """Checksum of a Parquet footer at the end of `tail`: pages have their own, the footer has none."""
+    length = int.from_bytes(tail[-8:-4], "little")
+    return zlib.crc32(tail[-8 - length :])
+
+
+def _open(storage: Storage, file: PartFile, **options: Any) -> pq.ParquetFile:
+    return open_parquet(storage, file.path, _metadata(storage, file), **options)
+
+
+def open_parquet(storage: Storage, path: str, metadata: pq.FileMetaData, **options: Any) -> pq.ParquetFile:
+    """A file whose pages are compared with their checksums when they are read."""
+    # pre_buffer would read all that is asked for into memory before the first batch
+    options |= {"metadata": metadata, "pre_buffer": False, "page_checksum_verification": True}
+    return pq.ParquetFile(storage.open(path), **options)
+
+
+@lru_cache(maxsize=1024)
+def _metadata(storage: Storage, file: PartFile) -> pq.FileMetaData:
+    """A part's footer, read once: parts never change."""
+    tail = storage.read_end(file.path, 8)
+    tail = storage.read_end(file.path, 8 + min(int.from_bytes(tail[:4], "little"), file.bytes))
+    if tail[-4:] != b"PAR1" or _footer_crc32(tail) != file.footer_crc32:
+        raise _damaged(storage, file, "its footer is not the one that was written")
+    return pq.read_metadata(storage.open(file.path))
+
+
+@lru_cache(maxsize=1024)
+def _schema(storage: Storage, file: PartFile) -> pa.Schema:
+    return _metadata(storage, file).schema.to_arrow_schema()
+
+
+@contextmanager
+def readable(storage: Storage, file: PartFile | SidecarFile) -> Iterator[None]:
+    """What goes wrong when a file is read, as TableError."""
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
+        raise _damaged(storage, file, str(error).split("\n")[0]) from error
+
+
+def _check_count(found: int, expected: int) -> None:
+    """A damaged page header, which no checksum covers, can end a column early."""
+    if found != expected:
+        raise pa.ArrowInvalid(f"{found} rows instead of {expected}")
+
+
+def _damaged(storage: Storage, file: PartFile | SidecarFile, reason: str) -> TableError:
+    return TableError(
+        f"{storage.locate(file.path)} is missing or damaged ({reason}): restore it or open an older snapshot"
+    )
+
+
+def _groups_in(metadata: pq.FileMetaData, ranges: cells.Cells | None) -> list[int]:
+    """Row groups that may hold a cell of the ranges, by their statistics."""
+    groups = range(metadata.num_row_groups)
+    if ranges is None:
+        return list(groups)
+    bounds = [metadata.row_group(g).column(0).statistics for g in groups]
+    return [g for g, b in zip(groups, bounds, strict=True) if cells.overlaps(b.min, b.max, ranges)]
+
+
+def _bounds(group: pq.RowGroupMetaData) -> list[float]:
+    """Of all footprints of a row group, by its statistics: west, south, east, north."""
+    columns = {column.path_in_schema: column for column in map(group.column, range(group.num_columns))}
+    west, south, east, north = (columns[f"bbox.{side}"].statistics for side in footprints.BBOX_FIELDS)
+    return [west.min, south.min, east.max, north.max]
+
+
+def _slices_in(
+    batch: pa.RecordBatch, ranges: cells.Cells, columns: Sequence[str]
+) -> Iterator[pa.RecordBatch]:
+    """The rows of a batch that lie in the ranges, gathered."""
+    inside = cells.in_ranges(batch["h3_cell"].to_numpy(), ranges)
+    if inside.any():
+        kept = batch if inside.all() else batch.take(pa.array(np.flatnonzero(inside)))
+        yield kept.select(list(columns))

@@ -1,0 +1,279 @@
+"""The row: its columns, the metadata in each file's footer, and `make_rows`, which builds checked rows.
+
+The specification is docs/embedding_table.md.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import shapely
+from numpy.typing import ArrayLike, NDArray
+
+from ..errors import TableError
+from ..geo import cells, footprints
+
+SCHEMA_VERSION = 1
+GEOPARQUET_VERSION = "1.1.0"
+KEY = ("h3_cell", "sample_id", "start_datetime", "end_datetime")
+OPTIONAL_VECTORS = ("embedding_geo", "embedding_hr", "embedding_s2", "embedding_s1")
+COUNTS = ("n_hr", "n_s2", "n_s1")
+NORM_TOLERANCE = (
+    1e-3  # of |1 - norm|: rounding to float16 moves it by 2**-11 at most, plus the tiniest values
+)
+TIMESTAMP = pa.timestamp("us", tz="UTC")
+BBOX = pa.struct([pa.field(name, pa.float64(), nullable=False) for name in footprints.BBOX_FIELDS])
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """The model that made a table's vectors. Tables hold one; its digest is its identity."""
+
+    name: str  # "skyhex/nano-1"
+    digest: str  # SHA-256 of the weights, hexadecimal
+    dimension: int  # d of `embedding`
+    licence: str  # SPDX identifier, or "other"
+    trained: bool  # False: a seeded initialisation
+    config: Mapping[str, Any] = field(default_factory=dict)  # whatever made the weights; JSON values
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.digest[:12]}, {self.dimension} dimensions)"
+
+
+def table_schema(dimension: int, optional: Mapping[str, int]) -> pa.Schema:
+    """The columns in order. `optional` gives the dimension of each optional vector column present."""
+    return pa.schema(
+        [
+            pa.field("h3_cell", pa.uint64(), nullable=False),
+            pa.field("sample_id", pa.string(), nullable=False),
+            pa.field("start_datetime", TIMESTAMP, nullable=False),
+            pa.field("end_datetime", TIMESTAMP, nullable=False),
+            pa.field("geometry", pa.binary(), nullable=False),
+            pa.field("bbox", BBOX, nullable=False),
+            pa.field("embedding", vector_type(dimension), nullable=False),
+            *(pa.field(name, vector_type(optional[name])) for name in OPTIONAL_VECTORS if name in optional),
+            *(pa.field(name, pa.int16(), nullable=False) for name in COUNTS),
+            pa.field("valid_fraction", pa.float32()),
+            pa.field("cloud_fraction", pa.float32()),
+            pa.field("source_items", pa.list_(pa.string()), nullable=False),
+        ]
+    )
+
+
+def vector_type(dimension: int) -> pa.DataType:
+    """fixed_size_list<float16>[dimension]."""
+    return pa.list_(pa.field("element", pa.float16(), nullable=False), dimension)
+
+
+def optional_columns(schema: pa.Schema) -> dict[str, int]:
+    """The optional vector columns that a schema has, with their dimensions."""
+    return {name: schema.field(name).type.list_size for name in OPTIONAL_VECTORS if name in schema.names}
+
+
+def make_rows(
+    *,
+    h3_cell: ArrayLike,  # (n,) integers, one resolution
+    sample_id: Sequence[str],  # (n,)
+    start: Sequence[datetime] | NDArray[np.datetime64],  # (n,) UTC, the period [start, end)
+    end: Sequence[datetime] | NDArray[np.datetime64],  # (n,)
+    footprint: Sequence[footprints.Ring],  # (n,) rings of (lon_deg, lat_deg)
+    embedding: NDArray[np.floating[Any]],  # (n, d)
+    model: ModelInfo,
+    n_hr: ArrayLike,  # (n,) dates used
+    n_s2: ArrayLike,
+    n_s1: ArrayLike,
+    valid_fraction: ArrayLike,  # (n,) NaN = unknown
+    cloud_fraction: ArrayLike,  # (n,) NaN = unknown
+    source_items: Sequence[Sequence[str]],  # (n,)
+    embedding_geo: NDArray[np.floating[Any]] | None = None,  # (n, e), NaN rows = null
+    embedding_hr: NDArray[np.floating[Any]] | None = None,  # (n, d), NaN rows = null
+    embedding_s2: NDArray[np.floating[Any]] | None = None,
+    embedding_s1: NDArray[np.floating[Any]] | None = None,
+) -> pa.Table:
+    """Checked rows in order of key, with the model in the schema's metadata, ready for `upsert`.
+
+    Vectors are scaled to L2 norm 1 and rounded to float16. Datetimes without a zone are taken as UTC.
+
+    Raises:
+        TableError: columns of different lengths, a vector that is not finite, zero or of another dimension,
+            a period that ends before it starts, cells that are invalid or of several resolutions,
+            a key that comes twice; the row is named.
+    """
+    names = list(sample_id)
+    vectors = {"embedding": embedding, "embedding_geo": embedding_geo, "embedding_hr": embedding_hr,
+               "embedding_s2": embedding_s2, "embedding_s1": embedding_s1}  # fmt: skip
+    if np.ndim(embedding) != 2 or np.shape(embedding)[1] != model.dimension:
+        raise TableError(
+            f"embedding has shape {np.shape(embedding)}: expected (rows, {model.dimension}) of {model}"
+        )
+    shapes = _footprints(footprint, names)
+    columns: dict[str, Any] = {
+        "h3_cell": pa.array(_checked_cells(h3_cell, names)),
+        "sample_id": pa.array(names, pa.string()),
+        "start_datetime": pa.array(start, TIMESTAMP),
+        "end_datetime": pa.array(end, TIMESTAMP),
+        "geometry": pa.array(shapely.to_wkb(shapes), pa.binary()),
+        "bbox": footprints.bbox_array(shapes),
+        **{name: _vector_array(name, v, names) for name, v in vectors.items() if v is not None},
+        "n_hr": pa.array(np.asarray(n_hr, np.int16)),
+        "n_s2": pa.array(np.asarray(n_s2, np.int16)),
+        "n_s1": pa.array(np.asarray(n_s1, np.int16)),
+        "valid_fraction": pa.array(np.asarray(valid_fraction, np.float32), from_pandas=True),
+        "cloud_fraction": pa.array(np.asarray(cloud_fraction, np.float32), from_pandas=True),
+        "source_items": pa.array([list(items) for items in source_items], pa.list_(pa.string())),
+    }
+    wrong = {name: len(column) for name, column in columns.items() if len(column) != len(names)}
+    if wrong:
+        raise TableError(f"{len(names)} values of sample_id, but {wrong}: every column needs one value a row")
+    optional = {name: columns[name].type.list_size for name in OPTIONAL_VECTORS if name in columns}
+    rows = pa.table(columns, table_schema(model.dimension, optional))
+    _check_rows(rows, names)
+    rows = sort_by_key(rows)
+    _check_unique(rows)
+    return rows.replace_schema_metadata({"emb": json.dumps(emb_metadata(model))})
+
+
+def sort_by_key(rows: pa.Table) -> pa.Table:
+    """Rows in order of their key; copied only where they are not yet."""
+    order = pc.sort_indices(rows, [(name, "ascending") for name in KEY]).to_numpy()
+    return rows if (order[1:] > order[:-1]).all() else rows.take(pa.array(order))
+
+
+def repeated_keys(rows: pa.Table) -> NDArray[np.int64]:
+    """Which rows have the key of the row before them; `rows` in order of key."""
+    same = np.ones(max(rows.num_rows - 1, 0), np.bool_)
+    for name in KEY:
+        column = rows[name].combine_chunks()
+        same &= pc.equal(column[1:], column[:-1]).to_numpy(zero_copy_only=False)
+    return np.flatnonzero(same) + 1
+
+
+def to_matrix(column: pa.Array | pa.ChunkedArray) -> NDArray[np.float16]:
+    """A vector column as (n, d) float16; rows that are null come as NaN."""
+    array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    d = array.type.list_size
+    values = array.values.slice(array.offset * d, len(array) * d)  # `flatten` would leave out null rows
+    matrix = values.to_numpy(zero_copy_only=False).reshape(len(array), d)
+    if array.null_count:
+        matrix = matrix.copy()
+        matrix[~array.is_valid().to_numpy(zero_copy_only=False)] = np.nan
+    return np.asarray(matrix)
+
+
+def emb_metadata(model: ModelInfo, simulated: bool = False) -> dict[str, Any]:
+    """The `emb` footer: fields of the STAC embedding extension (geoembeddings.org), and the model whole."""
+    return {
+        "version": "0.0.1",
+        "type": "chip",
+        "dimensions": model.dimension,
+        "data_type": "float16",
+        "quantization": {
+            "method": "round to nearest, ties to even",
+            "original_dtype": "float32",
+            "quantized_dtype": "float16",
+        },
+        "normalisation": "L2",
+        "chip_layout": {"layout_type": "named_grid", "grid_id": "H3"},
+        "license": model.licence,
+        "weights": "trained" if model.trained else "untrained",
+        "simulated": simulated,
+        "model": asdict(model),
+    }
+
+
+def geo_metadata(bounds: Sequence[float], geometry_types: Sequence[str]) -> dict[str, Any]:
+    """The `geo` footer of GeoParquet 1.1 with a bbox covering; CRS is the default, OGC:CRS84."""
+    covering = {side: ["bbox", side] for side in footprints.BBOX_FIELDS}
+    geometry = {
+        "encoding": "WKB",
+        "geometry_types": list(geometry_types),
+        "orientation": "counterclockwise",
+        "bbox": list(bounds),
+        "covering": {"bbox": covering},
+    }
+    return {"version": GEOPARQUET_VERSION, "primary_column": "geometry", "columns": {"geometry": geometry}}
+
+
+def model_of(schema: pa.Schema) -> ModelInfo:
+    """The model named in rows' metadata.
+
+    Raises:
+        TableError: there is none, so the rows did not come from `make_rows`.
+    """
+    text = (schema.metadata or {}).get(b"emb")
+    if text is None:
+        raise TableError("these rows do not say which model made them: build them with make_rows")
+    return ModelInfo(**json.loads(text)["model"])
+
+
+def _checked_cells(h3_cell: ArrayLike, names: Sequence[str]) -> cells.Cells:
+    numbers = cells.as_cells(h3_cell)
+    valid = cells.are_valid(numbers)
+    if not valid.all():
+        row = int(np.argmin(valid))
+        raise TableError(f"row {row} ({names[row]}): {numbers[row]} is not an H3 cell")
+    resolutions = cells.resolutions(numbers)
+    if len(set(resolutions.tolist())) > 1:
+        row = int(np.argmax(resolutions != resolutions[0]))
+        raise TableError(
+            f"row {row} ({names[row]}): cell {cells.cell_to_text(numbers[row])} has resolution "
+            f"{resolutions[row]}, the rows before it {resolutions[0]}: a table has one resolution"
+        )
+    return numbers
+
+
+def _vector_array(name: str, vectors: NDArray[np.floating[Any]], names: Sequence[str]) -> pa.Array:
+    """(n, d) vectors, normalised; an optional column's NaN rows become null."""
+    matrix = np.asarray(vectors, np.float32)
+    if matrix.ndim != 2:
+        raise TableError(f"{name} has shape {matrix.shape}: expected (rows, dimension)")
+    absent = np.isnan(matrix).all(axis=1) if name != "embedding" else np.zeros(len(matrix), np.bool_)
+    norm = np.sqrt(np.einsum("nd,nd->n", matrix, matrix, dtype=np.float64))
+    bad = ~absent & ~(np.isfinite(norm) & (norm > 0))
+    if bad.any():
+        row = int(np.argmax(bad))
+        what = "is all zeros" if norm[row] == 0 else "holds NaN or infinity"
+        label = names[row] if row < len(names) else "no sample_id"
+        raise TableError(f"row {row} ({label}): {name} {what}, so it has no direction to compare")
+    unit = matrix / np.where(absent, 1, norm)[:, None].astype(np.float32)
+    values = pa.array(unit.astype(np.float16).ravel())
+    mask = pa.array(absent) if absent.any() else None
+    return pa.FixedSizeListArray.from_arrays(values, type=vector_type(matrix.shape[1]), mask=mask)
+
+
+def _footprints(rings: Sequence[footprints.Ring], names: Sequence[str]) -> footprints.Geometries:
+    wrong = footprints.faulty(rings)
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        label = names[row] if row < len(names) else "no sample_id"
+        raise TableError(
+            f"row {row} ({label}): footprint {rings[row]!r:.80} is not a closed ring of (lon, lat) degrees"
+        )
+    return footprints.polygons(rings)
+
+
+def _check_rows(rows: pa.Table, names: Sequence[str]) -> None:
+    """Empty names, periods the wrong way round."""
+    nameless = pc.equal(rows["sample_id"], "")
+    backwards = pc.less_equal(rows["end_datetime"], rows["start_datetime"])
+    for bad, what in ((nameless, "sample_id is empty"), (backwards, "the period ends before it starts")):
+        flags = bad.to_numpy()
+        if flags.any():
+            row = int(np.argmax(flags))
+            raise TableError(f"row {row} ({names[row]}): {what}")
+
+
+def _check_unique(rows: pa.Table) -> None:
+    twice = repeated_keys(rows)
+    if len(twice):
+        row = rows.slice(int(twice[0]), 1).to_pylist()[0]
+        raise TableError(
+            f"{len(twice)} rows repeat the key of another, first {row['sample_id']} at cell "
+            f"{cells.cell_to_text(row['h3_cell'])}, {row['start_datetime']:%Y-%m-%d} to "
+            f"{row['end_datetime']:%Y-%m-%d}: a sample has one row per cell and period"
+        )

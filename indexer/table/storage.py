@@ -1,0 +1,201 @@
+"""Files below one directory or bucket prefix: read, list, put whole. No rename, no overwriting of the old.
+
+Through obstore, so that `put_new` means the same on a local disk (hard link), S3, GCS and Azure
+(If-None-Match): of two writers of one name exactly one succeeds, and no reader sees half a file.
+"""
+
+import fcntl
+import os
+import random
+import re
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path, PurePosixPath
+from typing import IO, Any
+
+import obstore
+from obstore.exceptions import AlreadyExistsError, BaseError
+from obstore.store import LocalStore, from_url
+
+from ..errors import TableError
+
+STAGING = "staging"
+TORN = re.compile(r".*\.parquet#\d+|[0-9a-f]{32}(#\d+)?")  # what is written before it takes its name
+LONGEST_TURN_S = 10.0  # how long a writer waits for its turn; then it goes ahead, and put-if-absent decides
+
+
+class AlreadyThereError(Exception):
+    """`put_new` found the name taken: another writer was first."""
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    path: str  # relative to the root
+    bytes: int
+    modified: datetime
+
+
+class Storage:
+    """Files below a root: a local directory or a URL (s3://, gs://, az://)."""
+
+    def __init__(self, root: str | Path, create: bool = False) -> None:
+        self.root = str(root)
+        self.directory = None if "://" in self.root else Path(root).expanduser().resolve()
+        with explained(f"cannot open {self.root}"):
+            if self.directory is None:
+                self._store: Any = from_url(self.root)
+            else:
+                if create:
+                    self.directory.mkdir(parents=True, exist_ok=True)
+                if not self.directory.is_dir():
+                    raise TableError(f"{self.root} is not there: expected a directory that holds a table")
+                self._store = LocalStore(self.directory)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Storage) and (self.directory or self.root) == (other.directory or other.root)
+
+    def __hash__(self) -> int:
+        return hash(self.directory or self.root)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Storage, (self.root,)
+
+    def read(self, path: str) -> bytes:
+        """The whole of a file. Raises TableError where it cannot be read."""
+        with explained(f"cannot read {self.locate(path)}"):
+            return bytes(obstore.get(self._store, path).bytes())
+
+    def open(self, path: str) -> Any:
+        """A file to read by parts: a local path, or a seekable reader; what pyarrow takes."""
+        if self.directory is not None:
+            return self.locate(path)
+        with explained(f"cannot read {self.locate(path)}"):
+            return obstore.open_reader(self._store, path)
+
+    def read_end(self, path: str, length: int) -> bytes:
+        """The last bytes of a file."""
+        with explained(f"cannot read {self.locate(path)}"):
+            size: int = obstore.head(self._store, path)["size"]
+            start = max(size - length, 0)
+            return bytes(obstore.get_range(self._store, path, start=start, end=size)) if size else b""
+
+    def put(self, path: str, content: bytes | memoryview, flush: bool = True) -> None:
+        """A file put whole: of two that write it one is seen, and never half of it.
+
+        `flush=False` is for what can be made again: it may be lost with the power.
+        """
+        with explained(f"cannot write {self.locate(path)}"):
+            obstore.put(self._store, path, content, use_multipart=False)
+            if flush:
+                self._flush(path)
+
+    def put_new(self, path: str, content: bytes) -> None:
+        """A file that must not be there yet. Raises AlreadyThereError, TableError."""
+        with explained(f"cannot write {self.locate(path)}"):
+            try:
+                if self.directory is None:
+                    obstore.put(self._store, path, content, mode="create", use_multipart=False)
+                else:
+                    self._link_new(path, content)
+            except AlreadyExistsError as error:
+                raise AlreadyThereError(path) from error
+
+    def files(self, prefix: str = "") -> Iterator[StoredFile]:
+        """Every file below a prefix."""
+        with explained(f"cannot list {self.locate(prefix)}"):
+            for page in obstore.list(self._store, prefix or None):
+                for entry in page:
+                    yield StoredFile(entry["path"], entry["size"], entry["last_modified"])
+
+    def names(self, folder: str) -> list[str]:
+        """Names of the files in a folder; none where it is not there. A local disk is asked nothing else."""
+        if self.directory is None:
+            return [PurePosixPath(file.path).name for file in self.files(folder)]
+        with explained(f"cannot list {self.locate(folder)}"):
+            place = self.directory / folder
+            return [file.name for file in place.iterdir()] if place.is_dir() else []
+
+    def delete(self, path: str) -> None:
+        """Remove a file; one that is gone already is no error."""
+        with explained(f"cannot delete {self.locate(path)}"):
+            try:
+                obstore.delete(self._store, path)
+            except FileNotFoundError:
+                return
+
+    def locate(self, path: str) -> str:
+        """Where a file is, for people and for other readers."""
+        return str(self.directory / path) if self.directory is not None else f"{self.root.rstrip('/')}/{path}"
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Writers on one machine wait for each other here, which saves the work that losers do twice.
+
+        Nothing depends on it: writers elsewhere are not seen, and the lock of a killed process is gone.
+        """
+        if self.directory is None:
+            yield
+            return
+        with explained(f"cannot write {self.root}"):
+            (self.directory / STAGING).mkdir(exist_ok=True)
+            lock = (self.directory / STAGING / "turn").open("w")
+        with lock:
+            deadline = time.monotonic() + LONGEST_TURN_S
+            while not _locked(lock) and time.monotonic() < deadline:
+                time.sleep(random.uniform(0, 0.01))
+            yield
+
+    def sweep(self, before: datetime) -> list[str]:
+        """Delete what killed writers left half-written on a local disk before a time; their paths."""
+        if self.directory is None:
+            return []
+        torn = [file for file in self.directory.rglob("*") if TORN.fullmatch(file.name)]
+        old = [file for file in torn if file.stat().st_mtime < before.timestamp()]
+        for file in old:
+            file.unlink(missing_ok=True)
+        return [str(file.relative_to(self.directory)) for file in old]
+
+    def _link_new(self, path: str, content: bytes) -> None:
+        """Local `put_new`: on the disk first, then under its name, so no name has half a content."""
+        staged = f"{STAGING}/{uuid.uuid4().hex}"
+        self.put(staged, content)
+        try:
+            obstore.copy(self._store, staged, path, overwrite=False)  # a hard link
+        finally:
+            obstore.delete(self._store, staged)
+        self._flush(path)
+
+    def _flush(self, path: str) -> None:
+        """A local file, and its name in the directory, on the disk before anything refers to it."""
+        if self.directory is not None:
+            file = self.directory / path
+            for target in (file, file.parent, file.parent.parent):
+                descriptor = os.open(target, os.O_RDONLY)
+                try:
+                    os.fsync(descriptor)
+                finally:
+                    os.close(descriptor)
+
+
+def _locked(file: IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without locks: go ahead
+        return True
+    return True
+
+
+@contextmanager
+def explained(what: str) -> Iterator[None]:
+    """Failures of disk or network as TableError, in one line."""
+    try:
+        yield
+    except (BaseError, OSError) as error:
+        reason = str(error).strip().split("\n")[0]
+        raise TableError(f"{what}: {reason}") from error

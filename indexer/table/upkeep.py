@@ -1,0 +1,81 @@
+"""Keeping a table tidy: joining small files, deleting what no kept snapshot names."""
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import groupby
+
+from ..errors import TableError
+from ..geo import cells
+from .manifest import Manifest, PartFile, manifest_path, read_all_manifests
+from .merge import MAX_FILE_BYTES, Rewrite, rewrite
+from .schema import table_schema
+from .stac_item import write_item
+from .storage import Storage
+
+GRACE = timedelta(hours=1)
+PREFIXES = ("h3_r", "sidecars/")  # what vacuum may delete from; an index lives elsewhere and is not its own
+
+
+def compacted(storage: Storage, base: Manifest) -> Manifest:
+    """The next manifest, with neighbouring files of a partition joined while they stay below 128 MB.
+
+    `base` itself where there is nothing to join.
+    """
+    schema = table_schema(base.model.dimension, base.optional)
+    groups = list(_groups(base.files, base.partition_resolution))
+    if len(groups) == len(base.files):
+        return base
+    files: list[PartFile] = []
+    for group in groups:
+        if len(group) == 1:
+            files += group
+        else:
+            files += rewrite(storage, base, Rewrite(tuple(group), None), schema)[0]
+    summary = {"files_before": len(base.files), "files_after": len(files)}
+    return base.following("compact", summary, files=tuple(files))
+
+
+def vacuum(storage: Storage, keep: int, grace: timedelta) -> list[str]:
+    """Delete manifests first, oldest first, then orphans: dying on the way leaves only more orphans.
+
+    Kept are the newest `keep` snapshots and any that was the newest within `grace`, for whoever reads it or
+    writes on top of it; so are files younger than that, which a writer may be about to name.
+    """
+    if keep < 1:
+        raise TableError(f"keep {keep} snapshots: the newest always stays, so expected 1 or more")
+    files = list(
+        storage.files()
+    )  # before the manifests are read: what is committed later is younger than this
+    before = datetime.now(UTC) - grace
+    manifests = list(read_all_manifests(storage))
+    replaced = [datetime.fromisoformat(successor.committed) for successor in manifests[1:]]
+    old = [m for m, when in zip(manifests[:-keep], replaced, strict=False) if when < before]
+    named = {path for manifest in manifests[len(old) :] for path in _named_files(manifest)}
+    orphans = [
+        file.path
+        for file in files
+        if file.path.startswith(PREFIXES) and file.path not in named and file.modified < before
+    ]
+    doomed = [manifest_path(manifest.snapshot) for manifest in old] + orphans
+    for path in doomed:
+        storage.delete(path)
+    write_item(storage, manifests[-1])  # it may be of a snapshot that is gone now
+    return doomed + storage.sweep(before)
+
+
+def _groups(files: Sequence[PartFile], partition_resolution: int) -> Iterator[list[PartFile]]:
+    """Runs of neighbours in one partition that fit one file together."""
+    for _, partition in groupby(files, lambda file: cells.parent(file.min_h3, partition_resolution)):
+        run: list[PartFile] = []
+        for file in partition:
+            if run and sum(f.bytes for f in run) + file.bytes > MAX_FILE_BYTES:
+                yield run
+                run = []
+            run.append(file)
+        yield run
+
+
+def _named_files(manifest: Manifest) -> Iterator[str]:
+    yield from (file.path for file in manifest.files)
+    for sidecar in manifest.sidecars.values():
+        yield from (file.path for file in sidecar.files)

@@ -1,0 +1,189 @@
+"""Join the road's two halves: a plan's samples through the encoder into the table, in resumable chunks.
+
+A chunk of samples is one commit. Its key is a digest of everything it is made from, and the table remembers
+the keys it holds, so a job that was killed goes on where it stopped.
+"""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Protocol
+
+import pyarrow as pa
+
+from data.cover import Plan, SampleTask, Skip
+from data.sample import Sample
+from encoder.embed import EmbeddingBatch, Encoder
+from indexer.table.embedding_table import EmbeddingTable
+from indexer.table.schema import ModelInfo
+
+from .decoder import decoder
+from .rows import model_info, piece_rows_of, rows_of
+
+CHUNK_MIN, CHUNK_MAX = 64, 256  # samples per commit
+BATCH = 32  # samples handed to the encoder at once
+SKIPPED_FILE = "skipped.json"
+
+
+class Progress(Protocol):
+    """Told after each sample how many of how many are done."""
+
+    def __call__(self, done: int, total: int, /) -> None: ...
+
+
+@dataclass(frozen=True)
+class EmbedReport:
+    """What a job did."""
+
+    table: EmbeddingTable
+    embedded: int  # samples that this run turned into rows
+    already: int  # samples that an earlier run had committed
+    skipped: tuple[Skip, ...]  # places of which the table holds nothing, earlier runs included
+    dropped: tuple[tuple[str, str], ...]  # (modality, reason) of each sensor left out of a sample of this run
+    seconds: float  # from the first sample asked for to the last row committed
+    seconds_waited: float  # of these, the encoder waited for pixels
+
+
+@dataclass
+class _Target:
+    """A table that the job fills, and how a batch becomes its rows."""
+
+    table: EmbeddingTable
+    rows: Callable[[Sequence[Sample], EmbeddingBatch], pa.Table | None]
+
+
+def embed_plan(
+    plan: Plan,
+    encoder: Encoder,
+    path: Path,
+    *,
+    h3_resolution: int,
+    granularity: int | None = None,
+    simulated: bool = False,
+    workers: int = 1,
+    progress: Progress | None = None,
+) -> EmbedReport:
+    """Embed every task of `plan` that the table does not hold yet; commit chunk by chunk.
+
+    Args:
+        granularity: H3 resolution of a second table, `finer_path(path, granularity)`, with a row per finer
+            cell from the same forward pass.
+        workers: processes that decode rasters while the encoder works; 0 decodes in this one.
+
+    Raises:
+        TableError: the table holds another model or another H3 resolution.
+        InputError: a decoding process died, or `granularity` is finer than the model's grid.
+    """
+    model = model_info(encoder)
+    targets = [_Target(open_or_create(path, model, h3_resolution, simulated), partial(rows_of, model=model))]
+    if granularity is not None:
+        finer = open_or_create(finer_path(path, granularity), model, granularity, simulated)
+        pieces = partial(piece_rows_of, model=model, resolution=granularity, cell_m=encoder.spec.cell_m)
+        targets.append(_Target(finer, pieces))
+    chunks = [(chunk_key(chunk, model), chunk) for chunk in chunks_of(plan.tasks)]
+    todo = [(key, chunk) for key, chunk in chunks if any(key not in t.table.input_keys for t in targets)]
+    total = len(plan.tasks)
+    already = done = total - sum(len(chunk) for _, chunk in todo)
+    skips = [*_read_skips(path), *plan.skipped]
+    dropped: list[tuple[str, str]] = []
+    embedded = 0
+    began, waited = time.perf_counter(), 0.0
+    with decoder(workers) as decode:
+        results = decode([task for _, chunk in todo for task in chunk], encoder.spec)
+        for key, chunk in todo:
+            made: list[list[pa.Table]] = [[] for _ in targets]
+            for size in _batch_sizes(len(chunk)):
+                asked = time.perf_counter()
+                read = [next(results) for _ in range(size)]
+                waited += time.perf_counter() - asked
+                samples = [item for item in read if isinstance(item, Sample)]
+                skips += [item for item in read if isinstance(item, Skip)]
+                dropped += [entry for sample in samples for entry in sample.dropped]
+                if samples:
+                    batch = encoder.embed(samples, dense=granularity is not None)
+                    for target, rows in zip(targets, made, strict=True):
+                        rows += [new for new in [target.rows(samples, batch)] if new is not None]
+                    embedded += len(samples)
+                done += size
+                if progress:
+                    progress(done, total)
+            _write_skips(path, skips)
+            for target, rows in zip(targets, made, strict=True):
+                target.table = target.table.upsert(rows, input_key=key)
+    seconds = time.perf_counter() - began
+    table = targets[0].table
+    skipped = _whole_places(skips, table)
+    _write_skips(path, skipped)
+    return EmbedReport(table, embedded, already, tuple(skipped), tuple(dropped), seconds, waited)
+
+
+def finer_path(path: Path, resolution: int) -> Path:
+    """Where the finer table lies: beside the first, so that a search never mixes them."""
+    return path.with_name(f"{path.resolve().name}-r{resolution}")
+
+
+def open_or_create(path: Path, model: ModelInfo, h3_resolution: int, simulated: bool) -> EmbeddingTable:
+    """The table at `path`, made if there is none.
+
+    Raises:
+        TableError: the table there holds another model or another H3 resolution.
+    """
+    if not EmbeddingTable.exists(path):
+        return EmbeddingTable.create(path, model, h3_resolution=h3_resolution, simulated=simulated)
+    table = EmbeddingTable.open(path)
+    table.require(model, h3_resolution)
+    return table
+
+
+def _whole_places(skips: Iterable[Skip], table: EmbeddingTable) -> list[Skip]:
+    """One skip per place of which the table holds nothing: neither a tile nor a period."""
+    held = {i.split("#")[0] for batch in table.scan(["sample_id"]) for i in batch["sample_id"].to_pylist()}
+    places = {skip.sample_id.split("#")[0]: skip.reason for skip in skips}
+    return [Skip(place, reason) for place, reason in places.items() if place not in held]
+
+
+def chunks_of(tasks: Sequence[SampleTask]) -> Iterator[tuple[SampleTask, ...]]:
+    """Cut tasks into chunks at places that depend on the tasks alone.
+
+    So when a later catalog adds a place, only the chunk around it changes its key.
+    """
+    chunk: list[SampleTask] = []
+    for task in tasks:
+        chunk.append(task)
+        boundary = int(hashlib.sha256(task.sample_id.encode()).hexdigest()[:4], 16) % CHUNK_MIN == 0
+        if len(chunk) == CHUNK_MAX or (len(chunk) >= CHUNK_MIN and boundary):
+            yield tuple(chunk)
+            chunk = []
+    if chunk:
+        yield tuple(chunk)
+
+
+def chunk_key(chunk: Sequence[SampleTask], model: ModelInfo) -> str:
+    """Digest of a chunk's inputs and of the weights."""
+    text = "\n".join([model.digest, *(task.key for task in chunk)])
+    return hashlib.sha256(text.encode()).hexdigest()[:24]
+
+
+def _batch_sizes(n: int) -> list[int]:
+    return [min(BATCH, n - start) for start in range(0, n, BATCH)]
+
+
+def _read_skips(path: Path) -> list[Skip]:
+    file = path / SKIPPED_FILE
+    if not file.exists():
+        return []
+    return [
+        Skip(entry["sample_id"], entry["reason"]) for entry in json.loads(file.read_text(encoding="utf-8"))
+    ]
+
+
+def _write_skips(path: Path, skips: Iterable[Skip]) -> None:
+    entries = [{"sample_id": skip.sample_id, "reason": skip.reason} for skip in skips]
+    file = path / SKIPPED_FILE
+    part = file.with_suffix(".part")
+    part.write_text(json.dumps(entries, indent=1) + "\n", encoding="utf-8")
+    part.replace(file)

@@ -1,0 +1,60 @@
+"""Vectors of what people bring along to look like: image chips, through the encoder, and files of vectors."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from indexer.errors import QueryError
+from indexer.search.words import column_of
+from indexer.table.embedding_table import EmbeddingTable
+
+
+def chip_vectors(
+    table: EmbeddingTable, paths: Sequence[str | Path], *, using: str = "fused", weights: str = "nano"
+) -> list[np.ndarray]:
+    """A vector (d,) of each GeoTIFF, of one modality or fused.
+
+    Raises:
+        QueryError: the table's vectors were made with other weights, or a chip lacks the modality.
+        InputError: a chip that cannot be embedded.
+    """
+    if not paths:
+        return []
+    from data.reader import read_chip
+    from encoder.embed import Encoder
+
+    encoder = Encoder(weights)
+    samples = [read_chip(str(path), encoder.spec) for path in paths]
+    if encoder.info.digest != table.model.digest:
+        raise QueryError(
+            f"The table was made with {table.model}, the chip would be embedded with {encoder.info.name} "
+            f"({encoder.info.digest[:12]}): name the table's weights with --weights FILE."
+        )
+    batch, column = encoder.embed(samples), column_of(using)
+    by_column = {f"embedding_{name}": vectors for name, vectors in batch.by_modality.items()}
+    vectors = {"embedding": batch.embedding, "embedding_geo": batch.embedding_geo, **by_column}.get(column)
+    without = (
+        paths if vectors is None else [p for p, v in zip(paths, vectors, strict=True) if np.isnan(v).any()]
+    )
+    if without:
+        raise QueryError(f"{without[0]} gives no {column}: it lacks what that is made from")
+    assert vectors is not None
+    return list(vectors)
+
+
+def read_vector(path: Path) -> np.ndarray:
+    """A vector of a .npy file or a JSON list. Raises `QueryError`."""
+    try:
+        if path.suffix == ".npy":
+            vector = np.load(path, allow_pickle=False)
+        else:
+            vector = np.asarray(json.loads(path.read_text(encoding="utf-8")), np.float32)
+        return np.asarray(vector, np.float32)
+    except (ValueError, TypeError) as error:
+        raise QueryError(
+            f"{path} holds no vector ({error}); expected a .npy array or a JSON list of numbers."
+        ) from error

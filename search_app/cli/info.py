@@ -1,0 +1,80 @@
+"""The command `skyhex info`: what a table holds, on one screen."""
+
+import h3
+import pyarrow as pa
+from rich.console import Console
+from rich.table import Table
+
+from data.modality import MODALITIES
+from indexer.index.faiss_index import describe_index
+from indexer.sql.run import run_sql
+from indexer.table.embedding_table import EmbeddingTable
+
+_SUMMARY = """
+SELECT count(*) AS n_rows, count(DISTINCT split_part(sample_id, '#', 1)) AS n_places,
+       min(start_datetime) AS first_start, max(end_datetime) AS last_end,
+       min(bbox.xmin) AS west, min(bbox.ymin) AS south, max(bbox.xmax) AS east, max(bbox.ymax) AS north,
+       count(*) FILTER (n_hr > 0) AS with_hr, count(*) FILTER (n_s2 > 0) AS with_s2,
+       count(*) FILTER (n_s1 > 0) AS with_s1
+FROM embeddings"""
+
+
+def print_info(table: EmbeddingTable) -> None:
+    """Print the table's model, rows, extent, modalities, index and prototypes."""
+    grid = Table(box=None, show_header=False, pad_edge=False)
+    grid.add_column(style="dim")
+    grid.add_column()
+    for name, value in describe(table).items():
+        grid.add_row(name, value)
+    Console().print(grid)
+
+
+def provenance(table: EmbeddingTable) -> str | None:
+    """A warning where a table's vectors prove nothing: untrained weights, simulated imagery, or both."""
+    words = [
+        *([] if table.model.trained else [f"made by untrained weights ({table.model.name})"]),
+        *(["made from simulated imagery"] if table.simulated else []),
+    ]
+    return f"these vectors were {' and '.join(words)}" if words else None
+
+
+def describe(table: EmbeddingTable) -> dict[str, str]:
+    """What `info` prints, line by line."""
+    row = run_sql(table, _SUMMARY).to_pylist()[0]
+    model = table.model
+    lines = {
+        "table": f"{table.path}, snapshot {table.snapshot}" + (", simulated" if table.simulated else ""),
+        "model": f"{model}" + ("" if model.trained else ", untrained"),
+        "licence": model.licence,
+        "rows": f"{row['n_rows']:,} of {row['n_places']:,} places, H3 resolution {table.h3_resolution}",
+    }
+    if row["n_rows"]:
+        regions = run_sql(table, "SELECT * FROM regions ORDER BY region_cell").to_pylist()
+        lines |= {
+            "periods": f"{row['first_start']:%Y-%m-%d} to {row['last_end']:%Y-%m-%d}",
+            "extent": f"{row['west']:.4f} {row['south']:.4f} {row['east']:.4f} {row['north']:.4f} (W S E N)",
+            "modalities": ", ".join(f"{name.upper()} in {row[f'with_{name}']:,} rows" for name in MODALITIES),
+            "index": describe_index(table),
+            "prototypes": ", ".join(h3.int_to_str(r["region_cell"]) for r in regions[:6])
+            or "none: `skyhex prototypes fit`",
+        }
+    return lines
+
+
+def snapshot_rows(table: EmbeddingTable) -> pa.Table:
+    """A row per kept snapshot; what its operation did in words."""
+    return pa.Table.from_pylist(
+        [
+            {
+                "snapshot": entry.snapshot,
+                "committed": f"{entry.committed:%Y-%m-%d %H:%M:%S}Z",
+                "operation": entry.operation,
+                "done": ", ".join(
+                    f"{name} {value}" for name, value in entry.summary.items() if value is not None
+                ),
+                "rows": entry.row_count,
+                "files": entry.files,
+            }
+            for entry in table.log()
+        ]
+    )

@@ -1,0 +1,125 @@
+"""Starts the Streamlit app on a table, on this machine alone, and stops it with Ctrl-C."""
+
+import importlib.util
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from contextlib import ExitStack
+from pathlib import Path
+from typing import NoReturn
+
+from indexer.errors import TableError
+
+HOST = "127.0.0.1"
+FIRST_PORT = 8501
+START_SECONDS = 60.0
+SCRIPT = Path(__file__).parents[1] / "page" / "streamlit_app.py"
+# Given as flags, so that no configuration of the user's opens the app to others or reports its use.
+FLAGS = {
+    "server.address": HOST,
+    "server.showEmailPrompt": "false",
+    "server.fileWatcherType": "none",
+    "logger.level": "warning",
+    "browser.serverAddress": HOST,
+    "browser.gatherUsageStats": "false",
+}
+
+
+class LaunchError(ValueError):
+    """The app cannot be started; says why and what to do."""
+
+
+def run_app(table_path: str | Path, port: int | None = None, headless: bool = False) -> None:
+    """Serve the app until Ctrl-C or SIGTERM; prints its URL, and opens a browser unless headless.
+
+    Raises:
+        LaunchError: Streamlit is not installed, the port is taken, or the server did not come up.
+        TableError: there is no table at `table_path`.
+    """
+    with ExitStack() as undo:
+        undo.callback(signal.signal, signal.SIGTERM, signal.signal(signal.SIGTERM, _end))
+        server, url = start(table_path, port, headless)
+        undo.callback(stop, server)
+        print(f"The map of {table_path} is on {url}\nCtrl-C stops it.", flush=True)
+        try:
+            server.wait()
+        except KeyboardInterrupt:
+            print("Stopped.")
+
+
+def _end(number: int, frame: object) -> NoReturn:
+    """An end that undoes what was begun, so that no server outlives its command."""
+    sys.exit(128 + number)
+
+
+def start(
+    table_path: str | Path, port: int | None = None, headless: bool = True
+) -> tuple[subprocess.Popen[bytes], str]:
+    """A running server and its URL; for who wants to stop it themselves, such as a test."""
+    if importlib.util.find_spec("streamlit") is None or importlib.util.find_spec("pydeck") is None:
+        raise LaunchError('Streamlit is not installed: run pip install -e ".[cpu,app]".')
+    if "://" not in str(table_path) and not Path(table_path).is_dir():
+        raise TableError(f"There is no table at {table_path}: make one with `skyhex embed` or `skyhex demo`.")
+    port = free_port(port)
+    flags = {**FLAGS, "server.port": str(port), "server.headless": str(headless).lower()}
+    server = subprocess.Popen(
+        [sys.executable, "-m", "streamlit", "run", str(SCRIPT), *(f"--{k}={v}" for k, v in flags.items())],
+        env={**os.environ, "SKYHEX_TABLE": str(table_path)},
+        stdout=subprocess.DEVNULL,
+    )
+    url = f"http://{HOST}:{port}"
+    with ExitStack() as undo:
+        undo.callback(stop, server)
+        _wait_until_up(server, url)
+        undo.pop_all()  # it is up: whoever asked for it ends it
+    return server, url
+
+
+def stop(server: subprocess.Popen[bytes]) -> None:
+    """End a server, whatever state it is in."""
+    if server.poll() is None:
+        server.terminate()
+        try:
+            server.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait()
+
+
+def free_port(wanted: int | None) -> int:
+    """`wanted` if it is free, or the first free port from 8501.
+
+    Raises:
+        LaunchError: the wanted port is taken.
+    """
+    for port in [wanted] if wanted else range(FIRST_PORT, FIRST_PORT + 100):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((HOST, port))
+            except OSError:
+                continue
+            return port
+    raise LaunchError(
+        f"Port {wanted or FIRST_PORT} is taken: choose another with --port, or none for a free one."
+    )
+
+
+def _wait_until_up(server: subprocess.Popen[bytes], url: str) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        if server.poll() is not None:
+            raise LaunchError(
+                f"Streamlit ended with code {server.returncode} before it served {url}; see above."
+            )
+        try:
+            with urllib.request.urlopen(f"{url}/_stcore/health", timeout=1):
+                return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.1)
+    raise LaunchError(f"Streamlit did not serve {url} within {START_SECONDS:.0f} s.")

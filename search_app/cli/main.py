@@ -1,0 +1,154 @@
+"""The command `skyhex`. Results go to stdout, progress and news to stderr.
+
+Anywhere on the line: --quiet (no progress, no news), --debug (show the traceback of an error).
+"""
+
+import os
+import re
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from . import (
+    eval_command,
+    import_command,
+    prototype_commands,
+    search_commands,
+    table_commands,
+    weights_commands,
+)
+from .installation import InstallationError, check_faiss
+from .options import DEFAULT_TABLE, BoxOption, DeviceOption, TableOption, WeightsOption, day
+from .progress import console
+
+app = typer.Typer(
+    name="skyhex",
+    help="Embeddings of satellite time series, keyed by H3 cell: embed, search, map, SQL.",
+    epilog="Everywhere: --quiet for no progress, --debug for the traceback of an error.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+app.add_typer(search_commands.app)
+app.add_typer(import_command.app)
+app.add_typer(table_commands.app)
+app.add_typer(prototype_commands.app, name="prototypes")
+app.add_typer(weights_commands.app, name="weights")
+app.add_typer(eval_command.eval_app, name="eval")
+
+
+@app.command()
+def demo(table: TableOption = DEFAULT_TABLE) -> None:
+    """Simulate a small world, embed it, fit prototypes, search it."""
+    from .demo import run_demo
+
+    run_demo(table)
+
+
+@app.command()
+def embed(
+    catalog: Annotated[str, typer.Argument(help="A STAC catalog: path, http(s) or s3 href.")],
+    table: TableOption = DEFAULT_TABLE,
+    chips: Annotated[bool, typer.Option("--chips", help="One sample per place of the catalog.")] = False,
+    aoi: Annotated[Path | None, typer.Option(help="GeoJSON area in lon/lat.", metavar="FILE")] = None,
+    bbox: BoxOption = None,
+    h3_res: Annotated[int | None, typer.Option(help="H3 resolution (default: chips 12, areas 9).")] = None,
+    granularity: Annotated[
+        int | None, typer.Option(help="A second table of finer cells, from the same pass.", metavar="R")
+    ] = None,
+    start: Annotated[str | None, typer.Option(help="First day, 2021-03-01.", metavar="D")] = None,
+    end: Annotated[str | None, typer.Option(help="Day after the last, 2021-10-01.", metavar="D")] = None,
+    period: Annotated[
+        Literal["all", "year", "season", "month"],
+        typer.Option(help="Cut time into rows."),
+    ] = "all",
+    weights: WeightsOption = "nano",
+    device: DeviceOption = "auto",
+    allow_l1c: Annotated[bool, typer.Option("--allow-l1c", help="Take Sentinel-2 L1C as if L2A.")] = False,
+    no_index: Annotated[bool, typer.Option("--no-index", help="Leave the index as it is.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be done.")] = False,
+    workers: Annotated[int | None, typer.Option(help="Processes that decode rasters.")] = None,
+) -> None:
+    """Turn imagery into rows of the table, and build the index."""
+    from .embed_command import AreaChoice, Dates, run_embed
+
+    run_embed(
+        catalog,
+        table,
+        AreaChoice(chips=chips, aoi=aoi, bbox=bbox).area(),
+        Dates(day(start), day(end), period),
+        h3_resolution=h3_res,
+        granularity=granularity,
+        weights=weights,
+        device=device,
+        allow_l1c=allow_l1c,
+        index=not no_index,
+        dry_run=dry_run,
+        workers=max(1, (os.cpu_count() or 2) - 1) if workers is None else workers,
+    )
+
+
+@app.command("app")
+def app_command(
+    table: TableOption = DEFAULT_TABLE,
+    port: Annotated[int | None, typer.Option(help="Port on this machine.")] = None,
+    headless: Annotated[bool, typer.Option("--headless", help="Do not open a browser.")] = False,
+) -> None:
+    """Open the map in a browser (Streamlit, on this machine alone)."""
+    from indexer.table.embedding_table import EmbeddingTable
+
+    from .launch import run_app
+
+    EmbeddingTable.open(table)  # a clear error here beats one in the browser
+    run_app(table, port=port, headless=headless)
+
+
+def main() -> None:
+    """Entry point: run a command; an expected error is one red line and exit code 2."""
+    argv = sys.argv[1:]
+    debug = "--debug" in argv
+    console.quiet = "--quiet" in argv
+    try:
+        check_faiss()
+        app(args=_pairs_joined([word for word in argv if word not in ("--debug", "--quiet")]))
+    except KeyboardInterrupt:
+        console.print("\nStopped. What was committed is safe; the same command goes on from there.")
+        sys.exit(130)
+    except (ValueError, OSError, InstallationError) as error:
+        if debug or not _is_expected(error):
+            raise
+        console.quiet = False
+        console.print("[bold red]error[/] ", end="")
+        console.print(str(error), markup=False, highlight=False)
+        sys.exit(2)
+
+
+def _pairs_joined(argv: list[str]) -> list[str]:
+    """`--lonlat LON LAT` as `--lonlat LON,LAT`: Typer knows no option that is both a pair and repeatable."""
+    joined: list[str] = []
+    for word in argv:
+        is_option = re.match(r"-[^\d.]", word)  # but a number may be negative
+        if joined[-2:-1] in (["--lonlat"], ["--not-lonlat"]) and "," not in joined[-1] and not is_option:
+            joined[-1] += f",{word}"
+        else:
+            joined.append(word)
+    return joined
+
+
+def _is_expected(error: Exception) -> bool:
+    """A person's mistake or the world's, not a defect of ours: those deserve their traceback."""
+    from data.sample import InputError
+    from encoder.checkpoint import CheckpointError
+    from indexer.errors import QueryError, TableError
+
+    from .launch import LaunchError
+
+    known = InputError | CheckpointError | TableError | QueryError | LaunchError | InstallationError | OSError
+    return isinstance(error, known)
+
+
+if __name__ == "__main__":
+    main()

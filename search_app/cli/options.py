@@ -1,0 +1,36 @@
+"""Options that several commands share."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..output import Format
+
+TableOption = Annotated[
+    Path, typer.Option("-t", "--table", envvar="SKYHEX_TABLE", help="The table's directory.", metavar="DIR")
+]
+SnapshotOption = Annotated[
+    int | None, typer.Option(help="Read this snapshot instead of the newest.", metavar="N")
+]
+FormatOption = Annotated[
+    Format, typer.Option("--format", help="table, json, csv, geojson or geoparquet.", metavar="NAME")
+]
+OutOption = Annotated[Path | None, typer.Option("-o", "--out", help="Write to a file.", metavar="FILE")]
+WeightsOption = Annotated[
+    str, typer.Option(help="Name of shipped weights, or a .safetensors file.", metavar="NAME")
+]
+DeviceOption = Annotated[str, typer.Option(help="auto takes CUDA where it is; else cpu, cuda, cuda:1.")]
+BoxOption = Annotated[
+    tuple[float, float, float, float] | None,
+    typer.Option(metavar="W S E N", help="Box in degrees; W > E crosses the antimeridian."),
+]
+DEFAULT_TABLE = Path("skyhex-data")
+
+
+def day(text: str | None) -> datetime | None:
+    """Midnight UTC of an ISO date. Raises `QueryError`."""
+    from indexer.search.words import moment
+
+    return moment(text)

@@ -1,0 +1,60 @@
+"""What people type after `skyhex search`, read: `8.54,47.37`, `6,7,8`, `s1,s2`, files."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from indexer.errors import QueryError
+from indexer.search.query import Example
+from indexer.search.words import examples_of
+from indexer.table.embedding_table import EmbeddingTable
+from pipeline.examples import chip_vectors, read_vector
+
+
+@dataclass(frozen=True)
+class Examples:
+    """What a person gave to look like, or not to look like."""
+
+    cells: Sequence[str] | None = None
+    lonlats: Sequence[str] | None = None  # "LON,LAT"
+    chips: Sequence[Path] | None = None
+    vectors: Sequence[Path] | None = None
+
+    def __bool__(self) -> bool:
+        return any((self.cells, self.lonlats, self.chips, self.vectors))
+
+    def read(self, table: EmbeddingTable, using: str, weights: str) -> tuple[Example, ...]:
+        """The examples; chips go through the encoder.
+
+        Raises:
+            QueryError: a name, a place or a file that cannot be read; a table of another model.
+            InputError: a chip that cannot be embedded.
+        """
+        vectors = chip_vectors(table, self.chips or (), using=using, weights=weights)
+        vectors += [read_vector(path).reshape(-1) for path in self.vectors or ()]
+        return (
+            *examples_of(cell=self.cells, lonlat=[lonlat(text) for text in self.lonlats or ()] or None),
+            *(one for vector in vectors for one in examples_of(vector=vector)),
+        )
+
+
+def lonlat(text: str) -> tuple[float, float]:
+    """`8.54,47.37` in degrees. Raises `QueryError`."""
+    try:
+        lon, lat = (float(number) for number in text.split(","))
+    except ValueError:
+        raise QueryError(f"the place came as {text!r}; expected LON LAT in degrees") from None
+    return lon, lat
+
+
+def names(text: str | None) -> list[str]:
+    """The words of a comma-separated list; none of none."""
+    return [] if text is None else [word.strip() for word in text.split(",")]
+
+
+def numbers(text: str | None) -> list[int]:
+    """The numbers of a comma-separated list. Raises `QueryError`."""
+    try:
+        return [int(word) for word in names(text)]
+    except ValueError:
+        raise QueryError(f"{text!r}: expected whole numbers and commas, such as 6,7,8") from None

@@ -1,0 +1,100 @@
+"""Commands about the table itself: index, SQL, info, log, validate, compact, vacuum."""
+
+from pathlib import Path
+from typing import Annotated
+
+import pyarrow as pa
+import typer
+
+from ..output import Format, emit
+from .options import DEFAULT_TABLE, FormatOption, OutOption, SnapshotOption, TableOption
+from .progress import progress_bar, say
+
+app = typer.Typer()
+
+
+@app.command()
+def index(table: TableOption = DEFAULT_TABLE) -> None:
+    """Bring the index up to the table's snapshot."""
+    from indexer.index.faiss_index import build_index
+    from indexer.table.embedding_table import EmbeddingTable
+
+    with progress_bar("index", "rows") as progress:
+        info = build_index(EmbeddingTable.open(table), progress=progress)
+    say(str(info))
+
+
+@app.command()
+def sql(
+    query: Annotated[str, typer.Argument(help="SELECT or EXPLAIN over embeddings, prototypes, regions.")],
+    table: TableOption = DEFAULT_TABLE,
+    snapshot: SnapshotOption = None,
+    form: FormatOption = Format.table,
+    out: OutOption = None,
+) -> None:
+    """Ask the table in SQL (DuckDB)."""
+    emit(rows_of_sql(table, snapshot, query), form, out)
+
+
+@app.command()
+def info(table: TableOption = DEFAULT_TABLE, snapshot: SnapshotOption = None) -> None:
+    """What the table holds: model, rows, area, time, index, prototypes."""
+    from indexer.table.embedding_table import EmbeddingTable
+
+    from .info import print_info
+
+    print_info(EmbeddingTable.open(table, snapshot))
+
+
+@app.command()
+def log(table: TableOption = DEFAULT_TABLE, form: FormatOption = Format.table, out: OutOption = None) -> None:
+    """The table's snapshots."""
+    from indexer.table.embedding_table import EmbeddingTable
+
+    from .info import snapshot_rows
+
+    emit(snapshot_rows(EmbeddingTable.open(table)), form, out)
+
+
+@app.command()
+def validate(table: TableOption = DEFAULT_TABLE, snapshot: SnapshotOption = None) -> None:
+    """Check digests, order, keys, metadata, norms, geometry. Exit code 1 when something is wrong."""
+    from indexer.table.embedding_table import EmbeddingTable
+
+    opened = EmbeddingTable.open(table, snapshot)
+    problems = opened.validate()
+    for problem in problems:
+        say(f"[red]{problem}[/]")
+    if problems:
+        raise typer.Exit(1)
+    say(f"{opened.row_count:,} rows in {len(opened.files)} files: all sound.")
+
+
+@app.command()
+def compact(table: TableOption = DEFAULT_TABLE) -> None:
+    """Join small files into files of up to 128 MB."""
+    from indexer.table.embedding_table import EmbeddingTable
+
+    opened = EmbeddingTable.open(table)
+    joined = opened.compact()
+    say(f"{len(opened.files)} files before, {len(joined.files)} now; snapshot {joined.snapshot}")
+
+
+@app.command()
+def vacuum(
+    table: TableOption = DEFAULT_TABLE,
+    keep: Annotated[int, typer.Option(help="How many of the newest snapshots stay readable.")] = 1,
+) -> None:
+    """Delete snapshots older than an hour, and the files that no kept snapshot names."""
+    from indexer.table.embedding_table import EmbeddingTable
+
+    deleted = EmbeddingTable.open(table).vacuum(keep)
+    say(f"{len(deleted)} files deleted; the newest {keep} snapshots and all of the last hour are kept")
+
+
+def rows_of_sql(path: Path, snapshot: int | None, query: str) -> pa.Table:
+    """Rows of a SELECT over a snapshot."""
+    from indexer.sql.run import run_sql
+    from indexer.table.embedding_table import EmbeddingTable
+
+    return run_sql(EmbeddingTable.open(path, snapshot), query)

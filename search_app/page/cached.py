@@ -1,0 +1,109 @@
+"""What stays the same for one snapshot of a table, kept between the reruns of the page."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import streamlit as st
+
+from indexer.geo.cells import Cells
+from indexer.index.segment import key_arrays
+from indexer.prototypes.assignments import assigned
+from indexer.prototypes.regional import Prototypes, read_prototypes
+from indexer.search.filter import Filter
+from indexer.table.embedding_table import EmbeddingTable
+from indexer.table.schema import KEY, to_matrix
+
+from .kinds import group
+from .map_cells import Area, find_areas
+
+MAX_VECTOR_BYTES = 512 << 20  # of vectors kept to colour every cell: 2 million rows of 128
+BLOCK_ROWS = 65_536
+
+
+def table_key(table: EmbeddingTable) -> tuple[str, int]:
+    """What tells one snapshot from all others."""
+    return table.storage.root, table.snapshot
+
+
+BY_SNAPSHOT: dict[Any, Any] = {EmbeddingTable: table_key}
+
+
+@dataclass(frozen=True)
+class RowKeys:
+    """Where and when all rows of a table are, in order of cell, and what they are like."""
+
+    cells: Cells  # (n,) uint64
+    start_us: np.ndarray  # (n,) int64, microseconds since 1970-01-01, UTC
+    end_us: np.ndarray  # (n,) int64
+    region: Cells  # (n,) uint64, 0 = none
+    prototype: np.ndarray  # (n,) int64 number within the region, -1 = none
+
+    def kept(self, conditions: Filter) -> np.ndarray:
+        """Which rows (n,) bool a filter's region and time keep."""
+        kept = conditions.holds_in_time(self.start_us, self.end_us)
+        if conditions.region is None:
+            return kept
+        inside = np.zeros(len(kept), bool)
+        inside[conditions.region.rows(self.cells).rows()] = True
+        return kept & inside
+
+
+@dataclass(frozen=True)
+class Kinds:
+    """A table's prototypes, and the few kinds that they fall into."""
+
+    prototypes: Prototypes
+    kind: np.ndarray  # (p,) int64, numbered by falling count of rows
+
+    def of_rows(self, keys: RowKeys) -> np.ndarray:
+        """The kind (n,) of each row, -1 = none."""
+        first = np.searchsorted(self.prototypes.region_cell, keys.region)  # (n,) where its region's begin
+        last = len(self.kind) - 1
+        return np.where(keys.prototype >= 0, self.kind[np.minimum(first + keys.prototype, last)], -1)
+
+
+@st.cache_resource(max_entries=4, show_spinner="Reading the table's cells", hash_funcs=BY_SNAPSHOT)
+def read_keys(table: EmbeddingTable) -> RowKeys:
+    """Keys and assignments of all rows."""
+    schema = pa.schema([table.schema.field(name) for name in KEY])
+    rows = assigned(table, pa.Table.from_batches(table.scan(KEY), schema)).combine_chunks()
+    region, prototype = np.zeros(len(rows), np.uint64), np.full(len(rows), -1, np.int64)
+    if "prototype" in rows.column_names:
+        region = rows["region_cell"].fill_null(0).to_numpy()
+        prototype = rows["prototype"].fill_null(-1).to_numpy().astype(np.int64)
+    return RowKeys(*key_arrays(rows), region, prototype)
+
+
+@st.cache_resource(max_entries=4, show_spinner=False, hash_funcs=BY_SNAPSHOT)
+def read_kinds(table: EmbeddingTable) -> Kinds | None:
+    """The table's prototypes in kinds; None where none were fitted."""
+    if table.sidecar("prototypes") is None:
+        return None
+    prototypes = read_prototypes(table)
+    return Kinds(prototypes, group(prototypes.vectors, prototypes.n_rows.astype(np.float64)))
+
+
+@st.cache_resource(max_entries=2, show_spinner="Reading the table's vectors", hash_funcs=BY_SNAPSHOT)
+def read_vectors(table: EmbeddingTable) -> np.ndarray | None:
+    """All fused vectors (n, d) float16 in order of cell, or None where they are too many to keep."""
+    if table.row_count * table.dimension * 2 > MAX_VECTOR_BYTES:
+        return None
+    blocks = [to_matrix(batch["embedding"]) for batch in table.scan(["embedding"])]
+    return np.concatenate(blocks) if blocks else np.zeros((0, table.dimension), np.float16)
+
+
+@st.cache_data(max_entries=4, show_spinner=False, hash_funcs=BY_SNAPSHOT)
+def read_areas(table: EmbeddingTable) -> list[Area]:
+    """The parts of the table that lie apart, the largest first."""
+    return find_areas(read_keys(table).cells)
+
+
+def similarities(vectors: np.ndarray, queries: np.ndarray) -> np.ndarray:
+    """The best cosine (n,) float32 of unit vectors (n, d) float16 with unit queries (m, d)."""
+    found = np.empty(len(vectors), np.float32)
+    for first in range(0, len(vectors), BLOCK_ROWS):
+        block = vectors[first : first + BLOCK_ROWS].astype(np.float32)
+        found[first : first + BLOCK_ROWS] = (block @ queries.T).max(axis=1)
+    return found

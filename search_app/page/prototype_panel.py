@@ -1,0 +1,196 @@
+"""The prototypes tab: what each region is made of, where each part lies, and what it looks like."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import streamlit as st
+
+from indexer.geo.cells import cell_to_text, cells_to_text
+from indexer.prototypes.regional import Prototypes, cells_of_prototype
+from indexer.table.embedding_table import EmbeddingTable
+from indexer.table.schema import COUNTS, KEY
+
+from .background import degrees
+from .cached import BY_SNAPSHOT, Kinds, RowKeys, read_keys, read_kinds
+from .colours import css, kind_colours
+from .hexagon_map import Marks, build_map, fit
+from .kinds import kind_name
+from .map_cells import coarsen, extent_of, group_by_cell, middle
+from .query_panel import PROTOTYPE
+from .results import picture, quicklook_folder, rows_by_key, subjects
+from .session import change, current
+
+MAP_HEIGHT_PX = 420
+TYPICAL = 6  # pictures of a prototype
+ALIKE = 5  # prototypes of other regions
+_REGION = "prototype region"
+
+
+def draw_prototypes(table: EmbeddingTable) -> None:
+    """The whole tab."""
+    kinds = read_kinds(table)
+    if kinds is None or not len(kinds.kind):
+        st.info(
+            "This table has no prototypes yet. `skyhex prototypes fit` finds what each region is made of.",
+            icon=":material/category:",
+        )
+        return
+    region, number = _chosen(kinds.prototypes)
+    left, right = st.columns([9, 11], gap="medium")
+    with left:
+        _draw_region(kinds, read_keys(table), region, number)
+    with right:
+        _draw_map(table, kinds, region, number)
+        if number is not None:
+            _draw_typical(table, region, number)
+    if number is not None:
+        with left:
+            _draw_alike(kinds.prototypes, region, number)
+
+
+def prototype_frame(kinds: Kinds, region: int) -> pd.DataFrame:
+    """One line per prototype of a region, the largest first."""
+    mine = kinds.prototypes.region_cell == np.uint64(region)
+    rows = kinds.prototypes.n_rows[mine]
+    frame = pd.DataFrame(
+        {
+            "prototype": kinds.prototypes.prototype[mine],
+            "kind": [kind_name(kind) for kind in kinds.kind[mine].tolist()],
+            "share": rows / max(rows.sum(), 1),
+            "rows": rows,
+        }
+    )
+    return frame.sort_values(["share", "prototype"], ascending=[False, True], ignore_index=True)
+
+
+@st.cache_data(max_entries=64, show_spinner=False, hash_funcs=BY_SNAPSHOT)
+def typical_rows(table: EmbeddingTable, region: int, number: int) -> pa.Table:
+    """The rows of a prototype that are most like it, with footprints and sources."""
+    keys = cells_of_prototype(table, region, number).slice(0, TYPICAL)
+    asked = [*zip(*(keys[name].to_pylist() for name in KEY), strict=True)]
+    return rows_by_key(table, asked, [*KEY, *COUNTS, "geometry", "source_items"])
+
+
+def _chosen(prototypes: Prototypes) -> tuple[int, int | None]:
+    """The region and the prototype that the link asks for; the largest region where it asks for none."""
+    region, _, number = current().prototype.partition("/")
+    known = dict(zip(cells_to_text(prototypes.regions), prototypes.regions.tolist(), strict=True))
+    if region not in known:
+        sizes = [prototypes.n_rows[prototypes.region_cell == np.uint64(r)].sum() for r in known.values()]
+        return list(known.values())[int(np.argmax(sizes))], None
+    count = len(prototypes.of_region(known[region]))
+    return known[region], int(number) if number.isdecimal() and int(number) < count else None
+
+
+def _draw_region(kinds: Kinds, keys: RowKeys, region: int, number: int | None) -> None:
+    """Choice of the region, and its prototypes with their shares."""
+    regions = cells_to_text(kinds.prototypes.regions)
+    st.session_state[_REGION] = cell_to_text(region)
+    st.selectbox(
+        f"Region · one of {len(regions)}",
+        regions,
+        key=_REGION,
+        format_func=lambda name: _region_label(keys, int(name, 16)),
+        on_change=lambda: change(prototype=st.session_state[_REGION]),
+    )
+    frame = prototype_frame(kinds, region)
+    key = f"prototypes of {cell_to_text(region)}"
+    ticked = [] if number is None else frame.index[frame["prototype"] == number].tolist()
+    st.dataframe(
+        frame.style.map(_kind_style, subset=["kind"]),
+        key=key,
+        hide_index=True,
+        height=min(430, 38 + 35 * len(frame)),
+        on_select=lambda: _take_row(region, frame, st.session_state[key].selection.rows),
+        selection_mode="single-row",
+        selection_default={"selection": {"rows": ticked}},
+        column_config={
+            "prototype": st.column_config.NumberColumn("prototype", width=80, format="%d"),
+            "kind": st.column_config.TextColumn("kind", width=50, help="Alike prototypes share a kind."),
+            "share": st.column_config.ProgressColumn(
+                "share of the region", format="percent", min_value=0, max_value=float(frame["share"].max())
+            ),
+            "rows": st.column_config.NumberColumn("rows", width=60),
+        },
+    )
+
+
+def _take_row(region: int, frame: pd.DataFrame, rows: Sequence[int]) -> None:
+    """A row ticked: look at its prototype; unticked: at the region."""
+    name = cell_to_text(region)
+    change(prototype=f"{name}/{frame['prototype'][rows[0]]}" if rows else name)
+
+
+def _draw_map(table: EmbeddingTable, kinds: Kinds, region: int, number: int | None) -> None:
+    """The region's cells by kind, or those of one prototype alone."""
+    keys = read_keys(table)
+    mine = keys.region == np.uint64(region)
+    kind = kinds.of_rows(keys)[mine]
+    if number is not None:
+        kind = np.where(keys.prototype[mine] == number, kind, -1)
+    cells = coarsen(group_by_cell(keys.cells[mine], np.full(mine.sum(), np.nan, np.float32), kind))
+    extent = extent_of(cells.cell)
+    notes = ["" if kind < 0 else f"kind {kind_name(kind)}" for kind in cells.kind.tolist()]
+    name = "All prototypes, by kind" if number is None else f"Prototype {number} · {(kind >= 0).sum():,} rows"
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        st.markdown(f"##### {name}")
+        if number is not None:
+            st.button(
+                "Search like this prototype", type="primary", icon=":material/search:", on_click=_search_like,
+                args=(region, number),
+            )  # fmt: skip
+    deck = build_map(
+        cells,
+        kind_colours(cells.kind),
+        notes,
+        Marks(),
+        fit(extent, height_px=MAP_HEIGHT_PX),
+        extent,
+        layer="prototypes",
+    )
+    st.pydeck_chart(deck, key="prototype map", height=MAP_HEIGHT_PX, alt="Map of the region's prototypes")
+
+
+def _draw_typical(table: EmbeddingTable, region: int, number: int) -> None:
+    rows = typical_rows(table, region, number)
+    st.caption("Most typical of it")
+    for column, subject in zip(st.columns(TYPICAL, gap="xsmall", wrap=False), subjects(rows), strict=False):
+        shown = picture(subject, quicklook_folder(table))
+        column.image(shown.png, width="stretch", alt=shown.caption)
+
+
+def _draw_alike(prototypes: Prototypes, region: int, number: int) -> None:
+    """The prototypes of other regions most like one."""
+    alike = prototypes.like(region, number, ALIKE)
+    if not alike.num_rows:
+        return
+    st.caption("Alike in other regions")
+    with st.container(horizontal=True, gap="small"):
+        for row in alike.to_pylist():
+            region_name = cell_to_text(row["region_cell"])
+            name = f"{region_name}/{row['prototype']}"
+            label = f"{region_name.rstrip('f')}/{row['prototype']} · {row['similarity']:.2f}"
+            st.button(label, key=f"alike {name}", on_click=change, kwargs={"prototype": name})
+
+
+def _search_like(region: int, number: int) -> None:
+    change(
+        like=(f"{PROTOTYPE}{cell_to_text(region)}/{number}",),
+        unlike=(),
+        tab="map",
+        colour="similarity",
+        area="",
+    )
+
+
+def _region_label(keys: RowKeys, region: int) -> str:
+    mine = keys.cells[keys.region == np.uint64(region)]
+    lon, lat = middle(mine)
+    place = f"{degrees(round(lat, 2), 'NS')} {degrees(round(lon, 2), 'EW')}"
+    return f"{place} · {len(mine):,} rows · {cell_to_text(region)}"
+
+
+def _kind_style(name: str) -> str:
+    return f"color: {css(kind_colours(np.array([ord(name[-1]) - ord('A')]))[0])}"

@@ -1,0 +1,189 @@
+"""What is looked for: words that people type, the query and filter they mean, the sidebar for them."""
+
+import re
+from collections.abc import Callable
+from datetime import UTC, date, datetime, time
+
+import numpy as np
+import streamlit as st
+
+from indexer.errors import QueryError
+from indexer.geo.cells import cell_to_text, parse_cell
+from indexer.prototypes.regional import Prototypes
+from indexer.search.filter import Filter, Region
+from indexer.search.query import Cell, LonLat, Query, Vector
+
+from .session import change, current
+from .url_state import COLOURS, MAX_K, View, parse_bbox, write_bbox
+
+PROTOTYPE = "prototype:"
+_PLACE, _PLACE_ERROR, _BOX, _BOX_ERROR = "place", "place error", "box", "box error"
+
+
+def parse_place(text: str) -> str:
+    """A typed place in the form that the URL keeps: a cell's hex id, or `lon,lat` in degrees.
+
+    Raises:
+        QueryError: neither.
+    """
+    words = re.split(r"[,;\s]+", text.strip())
+    if len(words) != 2:
+        return cell_to_text(parse_cell(text))
+    try:
+        lon, lat = float(words[0]), float(words[1])
+    except ValueError:
+        raise QueryError(f"{text!r} is not a longitude and a latitude, such as 9.96, 52.09") from None
+    if not (abs(lon) <= 180 and abs(lat) <= 90):
+        raise QueryError(f"{text!r}: longitude comes first, -180 to 180, then latitude, -90 to 90")
+    return f"{lon:g},{lat:g}"
+
+
+def place_label(place: str) -> str:
+    """A place in few letters."""
+    if place.startswith(PROTOTYPE):
+        region, _, number = place.removeprefix(PROTOTYPE).partition("/")
+        return f"prototype {number} of {region.rstrip('f')}"
+    return place.replace(",", ", ")
+
+
+def part_of(place: str, prototypes: Prototypes | None) -> Cell | LonLat | Vector:
+    """A place, as the URL keeps it, as part of a query.
+
+    Raises:
+        QueryError: it cannot be read, or names a prototype that the table does not have.
+    """
+    if place.startswith(PROTOTYPE):
+        return Vector(prototype_vector(prototypes, place.removeprefix(PROTOTYPE)))
+    if "," in place:
+        lon, lat = parse_place(place).split(",")
+        return LonLat(float(lon), float(lat))
+    return Cell(parse_cell(place))
+
+
+def prototype_vector(prototypes: Prototypes | None, name: str) -> np.ndarray:
+    """The vector (d,) of `REGION/NUMBER`. Raises `QueryError`."""
+    region, _, number = name.partition("/")
+    if prototypes is None:
+        raise QueryError("the table has no prototypes: run `skyhex prototypes fit`")
+    vectors = prototypes.of_region(parse_cell(region))
+    if not number.isdecimal() or int(number) >= len(vectors):
+        raise QueryError(f"region {region} has no prototype {number!r}: expected 0 to {len(vectors) - 1}")
+    vector: np.ndarray = vectors[int(number)]
+    return vector
+
+
+def to_query(view: View, prototypes: Prototypes | None) -> Query | None:
+    """What the view looks for; None when it looks for nothing. Raises `QueryError`."""
+    if not view.like:
+        return None
+    likes, unlikes = ([part_of(place, prototypes) for place in places] for places in (view.like, view.unlike))
+    return Query(positives=tuple(likes), negatives=tuple(unlikes))
+
+
+def to_filter(view: View) -> Filter:
+    """Where and when the view looks. Raises `QueryError`."""
+    return Filter(
+        region=Region.from_bbox(*view.bbox) if view.bbox else None,
+        start=_midnight(view.start),
+        end=_midnight(view.end),
+    )
+
+
+def draw_query(on_place: Callable[[], None]) -> None:
+    """A box for a place, and a button to drop each that is looked for; `on_place` runs after a new one."""
+    view = current()
+    if _PLACE_ERROR not in st.session_state:
+        st.session_state[_PLACE] = ""
+    st.text_input(
+        "Look for places like",
+        key=_PLACE,
+        placeholder="cell id, or lon, lat",
+        icon=":material/search:",
+        on_change=_take_place,
+        args=(on_place,),
+        help="An H3 cell such as 891f1d4801bffff, or a longitude and a latitude such as 9.96, 52.09. "
+        "A click on a hexagon does the same.",
+    )
+    if _PLACE_ERROR in st.session_state:
+        st.error(st.session_state[_PLACE_ERROR], icon=":material/error:")
+    for sign, name, places in (("+", "like", view.like), ("−", "unlike", view.unlike)):
+        for place in places:
+            label = f"{sign} {place_label(place)}"
+            st.button(
+                label, icon=":material/close:", icon_position="right", on_click=_drop, args=(name, place),
+                key=f"drop {name} {place}", help=f"Drop this place from the search ({name})", width="stretch",
+            )  # fmt: skip
+
+
+def draw_options(has_prototypes: bool) -> None:
+    """How many results, and what colours mean."""
+    st.session_state["k"] = current().k
+    st.session_state["colour"] = current().colour
+    st.slider(
+        "Results", 1, 100 if current().k <= 100 else MAX_K, key="k",
+        on_change=lambda: change(k=st.session_state["k"]),
+    )  # fmt: skip
+    st.segmented_control(
+        "Colour by", COLOURS, key="colour", required=True, width="stretch", disabled=not has_prototypes,
+        format_func=str.capitalize, on_change=lambda: change(colour=st.session_state["colour"]),
+        help=None if has_prototypes else "This table has no prototypes yet: run `skyhex prototypes fit`.",
+    )  # fmt: skip
+
+
+def draw_filters() -> None:
+    """Box and dates."""
+    view = current()
+    active = [view.bbox, view.start, view.end]
+    count = sum(part is not None for part in active)
+    with st.expander("Filters" + (f" · {count} on" if count else ""), icon=":material/filter_alt:"):
+        if _BOX_ERROR not in st.session_state:
+            st.session_state[_BOX] = write_bbox(view.bbox) if view.bbox else ""
+        st.text_input("Box in degrees", key=_BOX, placeholder="west south east north", on_change=_take_box)
+        if _BOX_ERROR in st.session_state:
+            st.error(st.session_state[_BOX_ERROR], icon=":material/error:")
+        st.session_state["start"], st.session_state["end"] = view.start, view.end
+        first, last = st.columns(2)
+        first.date_input("From", key="start", format="YYYY-MM-DD", on_change=_take_dates, value=None)
+        last.date_input("Until before", key="end", format="YYYY-MM-DD", on_change=_take_dates, value=None)
+        if count:
+            st.button("Clear filters", on_click=_clear_filters, width="stretch", type="tertiary")
+
+
+def _take_place(on_place: Callable[[], None]) -> None:
+    text = st.session_state[_PLACE]
+    st.session_state.pop(_PLACE_ERROR, None)
+    if not text.strip():
+        return
+    try:
+        change(like=(parse_place(text),), unlike=(), tab="map", area="")
+    except QueryError as error:
+        st.session_state[_PLACE_ERROR] = f"{error}."
+        return
+    on_place()
+
+
+def _take_box() -> None:
+    text = st.session_state[_BOX]
+    st.session_state.pop(_BOX_ERROR, None)
+    try:
+        change(bbox=parse_bbox(text) if text.strip() else None)
+    except ValueError as error:
+        st.session_state[_BOX_ERROR] = f"{error}."
+
+
+def _take_dates() -> None:
+    change(start=st.session_state["start"], end=st.session_state["end"])
+
+
+def _clear_filters() -> None:
+    st.session_state.pop(_BOX_ERROR, None)
+    change(bbox=None, start=None, end=None)
+
+
+def _drop(name: str, place: str) -> None:
+    view = current()
+    change(**{name: tuple(other for other in getattr(view, name) if other != place)})
+
+
+def _midnight(day: date | None) -> datetime | None:
+    return datetime.combine(day, time(), UTC) if day else None

@@ -1,0 +1,183 @@
+"""The rows that were found: a table with pictures, a closer look at one of them, downloads."""
+
+import base64
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import streamlit as st
+
+from indexer.geo.cells import cells_to_text
+from indexer.table.embedding_table import EmbeddingTable
+from indexer.table.schema import KEY
+
+from ..output import Format, encode
+from .quicklook import TITLES, Quicklook, Subject, modalities, quicklook
+
+FOLDER = ".quicklooks"
+THUMBNAIL_PX = 96
+PICTURE_PX = 320
+TABLE_PX, SHORT_TABLE_PX = 430, 230  # height; short leaves room for a closer look
+MAX_THUMBNAILS = 60  # rows that get a picture in the table; each may be a read over the network
+WORKERS = 4
+DOWNLOADS = {
+    "CSV": (Format.csv, "csv", "text/csv"),
+    "JSON": (Format.json, "json", "application/json"),
+}
+MAP_DOWNLOADS = {
+    "GeoJSON": (Format.geojson, "geojson", "application/geo+json"),
+    "GeoParquet": (Format.geoparquet, "parquet", "application/vnd.apache.parquet"),
+}
+
+
+def quicklook_folder(table: EmbeddingTable) -> Path | None:
+    """Where the table's pictures are kept; None for a table that is not on this disk."""
+    directory = table.storage.directory
+    return directory / FOLDER if directory else None
+
+
+def rows_by_key(table: EmbeddingTable, keys: Sequence[tuple[Any, ...]], columns: Sequence[str]) -> pa.Table:
+    """Rows by key, in the order asked, read in one pass over their cells. `columns` has those of the key."""
+    schema = pa.schema([table.schema.field(name) for name in columns])
+    if not keys:
+        return schema.empty_table()
+    rows = pa.Table.from_batches(table.scan(columns, cells={key[0] for key in keys}), schema)
+    place = {key: i for i, key in enumerate(_keys(rows))}
+    return rows.take(pa.array([place[key] for key in keys]))
+
+
+def with_footprints(table: EmbeddingTable, rows: pa.Table) -> pa.Table:
+    """Rows of a search with the column `geometry`."""
+    shapes = rows_by_key(table, _keys(rows), [*KEY, "geometry"])
+    return rows.append_column("geometry", shapes["geometry"])
+
+
+def subjects(rows: pa.Table) -> list[Subject]:
+    """What the quicklooks of rows (n,) are of."""
+    return [
+        Subject(footprint, tuple(items))
+        for footprint, items in zip(
+            rows["geometry"].to_pylist(), rows["source_items"].to_pylist(), strict=True
+        )
+    ]
+
+
+@st.cache_data(max_entries=4000, show_spinner=False)
+def picture(
+    subject: Subject, folder: Path | None, modality: str = "", size_px: int = THUMBNAIL_PX
+) -> Quicklook:
+    """A row's quicklook, from memory, from disk or drawn."""
+    return quicklook(subject, folder, modality, size_px)
+
+
+def thumbnails(wanted: Sequence[Subject], folder: Path | None) -> list[str]:
+    """Pictures (n,) as data URIs, several drawn at once."""
+    with ThreadPoolExecutor(WORKERS) as pool:
+        drawn = pool.map(lambda subject: quicklook(subject, folder, "", THUMBNAIL_PX), wanted)
+        return ["data:image/png;base64," + base64.b64encode(found.png).decode() for found in drawn]
+
+
+def result_frame(rows: pa.Table, pictures: Sequence[str]) -> pd.DataFrame:
+    """The columns that people read, one row per result; `pictures` may be fewer."""
+    cells = cells_to_text(rows["h3_cell"].to_numpy())
+    names = rows["sample_id"].to_pylist()
+    columns: dict[str, Any] = {
+        "picture": [*pictures, *[None] * (rows.num_rows - len(pictures))],
+        "rank": rows["rank"].to_pylist(),
+        "similarity": rows["similarity"].to_pylist(),
+        "cell": cells,
+        "place": names,
+        "period": [period(row) for row in rows.select(["start_datetime", "end_datetime"]).to_pylist()],
+        "dates": [dates_used(row) for row in rows.select(["n_hr", "n_s2", "n_s1"]).to_pylist()],
+        "lon": rows["lon"].to_pylist(),
+        "lat": rows["lat"].to_pylist(),
+    }
+    if names == cells:  # of an area: the cell, once more
+        del columns["place"]
+    return pd.DataFrame(columns)
+
+
+def period(row: Mapping[str, Any]) -> str:
+    """`2021`, `2021-06`, `2021-06-30` or `2021-03-01 to 2021-10-01` for a row's period."""
+    start, end = row["start_datetime"], row["end_datetime"]
+    if end - start == timedelta(days=1):
+        return f"{start:%Y-%m-%d}"
+    if (start.month, start.day, end.month, end.day) == (1, 1, 1, 1) and end.year == start.year + 1:
+        return str(start.year)
+    if start.day == end.day == 1 and (end.year - start.year) * 12 + end.month - start.month == 1:
+        return f"{start:%Y-%m}"
+    return f"{start:%Y-%m-%d} to {end:%Y-%m-%d}"
+
+
+def dates_used(row: Mapping[str, Any]) -> str:
+    """`HR 1 · S2 8` for a row made of one aerial and eight Sentinel-2 dates."""
+    return " · ".join(f"{name.upper()} {row[f'n_{name}']}" for name in ("hr", "s2", "s1") if row[f"n_{name}"])
+
+
+def draw_results(
+    table: EmbeddingTable, rows: pa.Table, signature: str, on_pick: Callable[[], None]
+) -> int | None:
+    """The result table; returns the row that is picked.
+
+    Args:
+        rows: results in order of rank, with footprints.
+        signature: tells one search from another: what was picked belongs to it.
+        on_pick: runs when a row is picked.
+    """
+    pictures = thumbnails(subjects(rows.slice(0, MAX_THUMBNAILS)), quicklook_folder(table))
+    key = f"results {signature}"
+    picking = key in st.session_state and st.session_state[key].selection.rows
+    event = st.dataframe(
+        result_frame(rows, pictures),
+        key=key,
+        hide_index=True,
+        height=SHORT_TABLE_PX if picking else TABLE_PX,
+        row_height=64,
+        on_select=on_pick,
+        selection_mode="single-row",
+        column_config={
+            "picture": st.column_config.ImageColumn("", width=72),
+            "rank": st.column_config.NumberColumn("#", width=36),
+            "similarity": st.column_config.NumberColumn(format="%.3f", width=82),
+            "cell": st.column_config.TextColumn(width=150),
+            "lon": st.column_config.NumberColumn(format="%.4f"),
+            "lat": st.column_config.NumberColumn(format="%.4f"),
+        },
+    )
+    picked = event.selection.rows
+    return picked[0] if picked and picked[0] < rows.num_rows else None
+
+
+def draw_pictures(table: EmbeddingTable, row: pa.Table, only_first: bool = False) -> None:
+    """The pictures that one row (a table of one) has, side by side."""
+    subject, folder = subjects(row)[0], quicklook_folder(table)
+    names = [""] if only_first else modalities(subject) or [""]
+    columns = st.columns(1 if only_first else len(TITLES), wrap=False)
+    for column, name in zip(columns, names, strict=False):
+        shown = picture(subject, folder, name, PICTURE_PX)
+        column.image(shown.png, caption=shown.caption, width="stretch")
+
+
+def draw_downloads(rows: pa.Table, name: str) -> None:
+    """A button per form that the rows can take; the file is made when it is asked for."""
+    forms = DOWNLOADS | (MAP_DOWNLOADS if "h3_cell" in rows.column_names else {})
+    with st.popover("Download", icon=":material/download:"):
+        for label, (form, suffix, mime) in forms.items():
+            st.download_button(
+                label,
+                data=partial(encode, rows, form),
+                file_name=f"{name}.{suffix}",
+                mime=mime,
+                on_click="ignore",
+                width="stretch",
+                key=f"download {name} {suffix}",
+            )
+
+
+def _keys(rows: pa.Table) -> list[tuple[Any, ...]]:
+    return [*zip(*(rows[name].to_pylist() for name in KEY), strict=True)]

@@ -1,0 +1,203 @@
+"""The map tab: the search, the map coloured by it, what was found."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import streamlit as st
+
+from indexer.errors import QueryError
+from indexer.geo.cells import cells_to_text, centres
+from indexer.search.filter import Filter
+from indexer.search.query import resolve
+from indexer.search.search import search
+from indexer.table.embedding_table import EmbeddingTable
+from indexer.table.schema import COUNTS, KEY
+
+from .background import degrees
+from .cached import BY_SNAPSHOT, read_areas, read_keys, read_kinds, read_vectors, similarities
+from .hexagon_map import Marks
+from .kinds import letters
+from .map_cells import MapCells, group_by_cell
+from .map_panel import draw_map, look_at_chosen
+from .prototype_panel import typical_rows
+from .query_panel import to_filter, to_query
+from .results import (
+    PICTURE_PX,
+    draw_downloads,
+    draw_pictures,
+    draw_results,
+    period,
+    picture,
+    quicklook_folder,
+    rows_by_key,
+    subjects,
+    with_footprints,
+)
+from .session import change, current
+from .url_state import View
+
+SHOWN_EXAMPLES = 3
+STARTING_POINTS = 6
+
+
+@dataclass(frozen=True)
+class Found:
+    """The answer to a view's question."""
+
+    rows: pa.Table  # of the hits, with footprints
+    plan: str
+    notes: tuple[str, ...]
+    examples: pa.Table  # rows that the query was made from
+    vectors: np.ndarray  # (m, d) float32, what was compared
+
+
+@st.cache_data(max_entries=32, ttl=60, show_spinner="Searching", hash_funcs=BY_SNAPSHOT)
+def find(table: EmbeddingTable, question: View) -> Found | None:
+    """Search for what the view looks for; None when it looks for nothing. Raises `QueryError`."""
+    kinds = read_kinds(table)
+    query, conditions = to_query(question, kinds.prototypes if kinds else None), to_filter(question)
+    if query is None:
+        return None
+    hits = search(table, query, k=question.k, filter=conditions)
+    resolved = resolve(table, query, conditions)
+    columns = [*KEY, *COUNTS, "geometry", "source_items"]
+    examples = rows_by_key(table, sorted(resolved.own_rows), columns)
+    return Found(with_footprints(table, hits.rows), hits.plan, hits.notes, examples, resolved.vectors)
+
+
+def question_of(view: View) -> View:
+    """The part of a view that decides what is found."""
+    return View(like=view.like, unlike=view.unlike, k=view.k, bbox=view.bbox, start=view.start, end=view.end)
+
+
+def draw_search(table: EmbeddingTable) -> None:
+    """The whole tab."""
+    view = current()
+    found, conditions = None, Filter()
+    try:
+        found, conditions = find(table, question_of(view)), to_filter(view)
+    except QueryError as error:
+        st.error(f"{error}.", icon=":material/error:")
+    left, right = st.columns([11, 9], gap="medium")
+    with right:
+        chosen = _draw_found(table, found) if found else None
+        if not found:
+            _draw_welcome(table)
+    with left:
+        kinds = read_kinds(table)
+        labels = letters(kinds.kind, kinds.prototypes.n_rows) if kinds else []
+        draw_map(map_cells(table, found, conditions), read_areas(table), _marks(view, found, chosen), labels)
+
+
+def map_cells(table: EmbeddingTable, found: Found | None, conditions: Filter) -> MapCells:
+    """All cells, with the best similarity and the commonest kind of their rows that the filter keeps."""
+    keys, kinds, vectors = read_keys(table), read_kinds(table), read_vectors(table)
+    kept = keys.kept(conditions)
+    value = np.full(len(kept), np.nan, np.float32)
+    if found is not None and vectors is not None:
+        value[kept] = similarities(vectors[kept], found.vectors)
+    elif found is not None:  # too many rows to compare them all here
+        first = np.searchsorted(keys.cells, found.rows["h3_cell"].to_numpy())
+        np.fmax.at(value, first, found.rows["similarity"].to_numpy())
+    kind = np.where(kept, kinds.of_rows(keys), -1) if kinds else np.full(len(kept), -1)
+    return group_by_cell(keys.cells, value, kind)
+
+
+def _marks(view: View, found: Found | None, chosen: int | None) -> Marks:
+    if found is None:
+        return Marks()
+    unlike = [place for place in view.unlike if place.isalnum()]
+    results = cells_to_text(found.rows["h3_cell"].to_numpy())
+    examples = dict.fromkeys(cells_to_text(found.examples["h3_cell"].to_numpy()))
+    return Marks(
+        query=[cell for cell in examples if cell not in unlike],
+        unlike=unlike,
+        results=results,
+        chosen=results[chosen] if chosen is not None else "",
+    )
+
+
+@st.cache_data(max_entries=4, show_spinner=False, hash_funcs=BY_SNAPSHOT)
+def starting_points(table: EmbeddingTable) -> pa.Table:
+    """A few rows to begin with: the most typical of each kind, or spread evenly where there are no kinds."""
+    kinds, keys = read_kinds(table), read_keys(table)
+    columns = [*KEY, *COUNTS, "geometry", "source_items"]
+    if kinds is None:
+        spread = keys.cells[np.linspace(0, len(keys.cells) - 1, STARTING_POINTS + 2).astype(int)[1:-1]]
+        rows = pa.Table.from_batches(table.scan(columns, cells=spread.tolist()))
+        return rows.slice(0, STARTING_POINTS)
+    largest = [
+        max(np.flatnonzero(kinds.kind == kind).tolist(), key=lambda i: (int(kinds.prototypes.n_rows[i]), -i))
+        for kind in range(min(int(kinds.kind.max()) + 1, STARTING_POINTS))
+    ]
+    named = [(int(kinds.prototypes.region_cell[i]), int(kinds.prototypes.prototype[i])) for i in largest]
+    return pa.concat_tables([typical_rows(table, region, number).slice(0, 1) for region, number in named])
+
+
+def _draw_welcome(table: EmbeddingTable) -> None:
+    st.markdown(
+        "#### Where else does it look like this?\n"
+        "Click a hexagon, or type a cell or a place on the left. The rows most like it are listed here, "
+        "and the map is coloured by likeness. Or start from one of these:"
+    )
+    rows = starting_points(table)
+    columns = st.columns(3, wrap=False)
+    for number, subject in enumerate(subjects(rows)):
+        cell = cells_to_text(rows["h3_cell"].slice(number, 1).to_numpy())[0]
+        with columns[number % 3]:
+            shown = picture(subject, quicklook_folder(table), "", PICTURE_PX)
+            st.image(shown.png, width="stretch", alt=shown.caption)
+            st.button(
+                "Search", key=f"start {number}", on_click=change, kwargs={"like": (cell,)}, width="stretch"
+            )
+
+
+def _draw_found(table: EmbeddingTable, found: Found) -> int | None:
+    """Examples, results and the result that is looked at; returns which."""
+    _draw_examples(table, found.examples, current().unlike)
+    if not found.rows.num_rows:
+        st.info("Nothing matches the filters. Widen the box or the dates.", icon=":material/filter_alt_off:")
+        return None
+    st.markdown(f"##### {found.rows.num_rows} most similar")
+    chosen = draw_results(table, found.rows, str(hash(question_of(current()))), look_at_chosen)
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        st.caption("Tick a row to look closer and to search from it.")
+        draw_downloads(found.rows.drop_columns("geometry"), "results")
+    if chosen is not None:
+        _draw_chosen(table, found.rows.slice(chosen, 1))
+    st.caption(" · ".join((found.plan, *found.notes)))
+    return chosen
+
+
+def _draw_examples(table: EmbeddingTable, examples: pa.Table, unlike: Sequence[str]) -> None:
+    """What the query was made from."""
+    cells = cells_to_text(examples["h3_cell"].to_numpy())
+    order = sorted(range(len(cells)), key=lambda i: cells[i] in unlike)
+    for number in order[:SHOWN_EXAMPLES]:
+        example, cell = examples.slice(number, 1), cells[number]
+        row = example.to_pylist()[0]
+        picture, text = st.columns([1, 3], vertical_alignment="center", wrap=False)
+        with picture:
+            draw_pictures(table, example, only_first=True)
+        name = "" if row["sample_id"] == cell else f"**{row['sample_id']}** "
+        lon, lat = (round(float(degree[0]), 4) for degree in centres([row["h3_cell"]]))
+        sign = ":orange-badge[less like]" if cell in unlike else ":primary-badge[like]"
+        place = f"{degrees(lat, 'NS')} {degrees(lon, 'EW')}"
+        text.markdown(f"{sign} {name}`{cell}`  \n{place} · {period(row)}")
+
+
+def _draw_chosen(table: EmbeddingTable, row: pa.Table) -> None:
+    """A closer look at one result, and what to do with it."""
+    cell = cells_to_text(row["h3_cell"].to_numpy())[0]
+    with st.container(border=True):
+        draw_pictures(table, row)
+        with st.container(horizontal=True, gap="small"):
+            st.button("Search from here", type="primary", on_click=lambda: change(like=(cell,), unlike=()))
+            st.button("More like this", icon=":material/add:", on_click=_add, args=("like", cell))
+            st.button("Less like this", icon=":material/remove:", on_click=_add, args=("unlike", cell))
+
+
+def _add(name: str, cell: str) -> None:
+    change(**{name: tuple(dict.fromkeys((*getattr(current(), name), cell)))})

@@ -1,0 +1,121 @@
+"""Bit arithmetic on cells against the H3 library."""
+
+import h3
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from indexer.errors import QueryError
+from indexer.geo import cells
+
+lon_lat = st.tuples(st.floats(-180, 180), st.floats(-90, 90))
+resolution = st.integers(0, 15)
+
+
+def cell_of(point: tuple[float, float], res: int) -> int:
+    return h3.str_to_int(h3.latlng_to_cell(point[1], point[0], res))
+
+
+@given(lon_lat, resolution, resolution)
+def test_parents_are_those_of_h3(point: tuple[float, float], a: int, b: int) -> None:
+    coarse, fine = sorted((a, b))
+    cell = cell_of(point, fine)
+    assert cells.parent(cell, coarse) == h3.str_to_int(h3.cell_to_parent(h3.int_to_str(cell), coarse))
+    assert cells.resolution_of(cell) == fine == cells.resolutions([cell])[0]
+
+
+@given(lon_lat, st.integers(0, 11), st.integers(0, 4))
+def test_a_child_range_holds_all_children_and_ends_at_them(
+    point: tuple[float, float], res: int, deeper: int
+) -> None:
+    cell = cell_of(point, res)
+    low, high = cells.child_range(cell, res + deeper)
+    children = sorted(h3.str_to_int(c) for c in h3.cell_to_children(h3.int_to_str(cell), res + deeper))
+    assert (low, high) == (children[0], children[-1])
+
+
+def test_a_child_range_holds_nothing_else() -> None:
+    every = np.array(
+        sorted(h3.str_to_int(c) for r0 in h3.get_res0_cells() for c in h3.cell_to_children(r0, 2))
+    )
+    for region in h3.get_res0_cells():
+        low, high = cells.child_range(h3.str_to_int(region), 2)
+        inside = every[(every >= low) & (every <= high)]
+        assert {h3.int_to_str(c) for c in inside} == set(h3.cell_to_children(region, 2))
+
+
+@given(st.lists(st.tuples(lon_lat, st.integers(0, 7)), max_size=20), st.lists(lon_lat, max_size=30))
+def test_ranges_of_cells_hold_their_descendants_alone(
+    regions: list[tuple[tuple[float, float], int]], points: list[tuple[float, float]]
+) -> None:
+    named = [cell_of(point, res) for point, res in regions]
+    ranges = cells.cell_ranges(named, 7)
+    assert (ranges[1:, 0] > ranges[:-1, 1]).all()
+    asked = [cell_of(point, 7) for point in points] + [cell_of(point, 7) for point, _ in regions]
+    expected = [any(cells.parent(c, cells.resolution_of(r)) == r for r in named) for c in asked]
+    assert cells.in_ranges(asked, ranges).tolist() == expected
+    assert [cells.overlaps(c, c, ranges) for c in asked] == expected
+
+
+def test_a_cell_finer_than_the_rows_is_refused_with_its_parent() -> None:
+    with pytest.raises(QueryError, match="resolution 10, finer than the table's 9: give its parent 89"):
+        cells.cell_ranges([cell_of((6.0, 46.0), 10)], 9)
+
+
+@pytest.mark.parametrize(
+    "text", ["8928308280fffff", "0x8928308280FFFFF", " 8928308280fffff", "617700169958293503"]
+)
+def test_a_cell_is_read_from_hexadecimal_or_decimal_text(text: str) -> None:
+    assert cells.parse_cell(text) == 617700169958293503 == cells.parse_cell(617700169958293503)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "zurich", "8928308280ffff", "8928308280ffffff", "5", -1, "617700169958293504"]
+)
+def test_what_is_no_cell_is_refused(text: str | int) -> None:
+    with pytest.raises(QueryError, match="is not an H3 cell: expected an id such as"):
+        cells.parse_cell(text)
+
+
+@given(st.lists(lon_lat, min_size=1, max_size=20), resolution)
+def test_cells_and_centres_of_points_are_those_of_h3(points: list[tuple[float, float]], res: int) -> None:
+    lon, lat = np.array(points).T
+    found = cells.cells_at(lon, lat, res)
+    assert found.tolist() == [cell_of(point, res) for point in points]
+    centre_lon, centre_lat = cells.centres(found)
+    expected = np.array([h3.cell_to_latlng(h3.int_to_str(c)) for c in found.tolist()])
+    np.testing.assert_allclose(np.stack([centre_lat, centre_lon], 1), expected, atol=1e-9)
+    assert cells.cell_at(*points[0], res) == found[0]
+    assert cells.are_valid(found).all()
+    assert not cells.are_valid(found + np.uint64(1 << 60)).any()
+
+
+@pytest.mark.parametrize("point", [(181.0, 0.0), (0.0, 91.0), (float("nan"), 0.0)])
+def test_a_point_off_the_globe_is_refused(point: tuple[float, float]) -> None:
+    with pytest.raises(QueryError, match="is no place"):
+        cells.cell_at(*point, 9)
+
+
+def test_distances_along_the_equator_and_to_the_pole() -> None:
+    quarter_km = np.pi / 2 * cells.EARTH_RADIUS_KM
+    np.testing.assert_allclose(
+        cells.distance_km(0, 0, [90, 179, 10], [0, 0, 90]), quarter_km * np.array([1, 179 / 90, 1])
+    )
+    assert cells.distance_km(179.9, 10, -179.9, 10) < 25  # across the antimeridian
+
+
+def test_a_boundary_across_the_antimeridian_stays_in_one_piece() -> None:
+    ring = cells.boundary(cell_of((179.9999, 10.0), 5))
+    lon = [x for x, _ in ring]
+    assert ring[0] == ring[-1]
+    assert max(lon) - min(lon) < 1
+    assert min(lon) < 180 < max(lon)
+
+
+def test_text_of_cells() -> None:
+    assert (
+        cells.cells_to_text([617700169958293503])
+        == [cells.cell_to_text(617700169958293503)]
+        == ["8928308280fffff"]
+    )

@@ -1,0 +1,176 @@
+"""Change between periods and outliers, against plain loops."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from indexer.errors import QueryError, TableError
+from indexer.prototypes import assignments, region_rows
+from indexer.prototypes.assignments import read_assignments
+from indexer.prototypes.regional import fit_prototypes
+from indexer.search.compare import changes, outliers
+from indexer.search.filter import Filter, Region
+from indexer.search.words import filter_of, period_of
+from indexer.table.embedding_table import EmbeddingTable
+from indexer.table.schema import to_matrix
+
+from ..random_rows import MODEL
+from ..reference import PREDICATES, Key, Reference, varied_table
+from ..small_tables import keys, lon_lat, place_table, whole
+
+
+def year(number: int) -> Filter:
+    return Filter(start=datetime(number, 1, 1, tzinfo=UTC), end=datetime(number + 1, 1, 1, tzinfo=UTC))
+
+
+@pytest.mark.parametrize("column", ["embedding", "embedding_s1"])
+def test_changes_are_those_of_a_plain_loop(
+    tmp_path: Path, column: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = place_table(tmp_path, n=80, years=(2022, 2023, 2024))
+    rows = whole(table)
+    vectors: dict[tuple[int, str], dict[int, np.ndarray]] = {}
+    for cell, name, start, vector in zip(
+        rows["h3_cell"].to_pylist(), rows["sample_id"].to_pylist(), rows["start_datetime"].to_pylist(),
+        to_matrix(rows[column]).astype(np.float64), strict=True,
+    ):  # fmt: skip
+        if np.isfinite(vector).all():
+            vectors.setdefault((cell, name), {})[start.year] = vector
+    expected = {place: 1 - v[2022] @ v[2024] for place, v in vectors.items() if 2022 in v and 2024 in v}
+    scan = EmbeddingTable.scan
+    monkeypatch.setattr(EmbeddingTable, "scan", lambda self, columns: scan(self, columns, batch_rows=7))
+    found = changes(table, year(2022), year(2024), 1000, column=column)
+    places = list(zip(found["h3_cell"].to_pylist(), found["sample_id"].to_pylist(), strict=True))
+    assert sorted(places) == sorted(expected)
+    np.testing.assert_allclose(found["change"], [expected[place] for place in places], atol=2e-3)
+    assert (np.diff(found["change"].to_numpy()) <= 0).all()
+    assert {start.year for start in found["before_start_datetime"].to_pylist()} == {2022}
+    assert {end.year for end in found["after_end_datetime"].to_pylist()} == {2025}
+    first = changes(table, year(2022), year(2024), 5, column=column)
+    assert first["h3_cell"].to_pylist() == found["h3_cell"].to_pylist()[:5]
+    assert first["rank"].to_pylist() == [1, 2, 3, 4, 5]
+
+
+def test_changes_in_a_region(tmp_path: Path) -> None:
+    table = place_table(tmp_path, n=80)
+    west = Filter(region=Region.from_bbox(5, 45, 6.5, 48))
+    found = changes(table, year(2023), year(2024), 1000, filter=west)
+    lon, lat = lon_lat(whole(table))
+    assert len(found) == ((lon >= 5) & (lon <= 6.5) & (lat >= 45)).sum() / 2
+    assert found["lon"].to_numpy().max() <= 6.5
+
+
+def test_no_change_where_there_is_one_period(tmp_path: Path) -> None:
+    table = place_table(tmp_path, n=20, years=(2024,))
+    assert len(changes(table, year(2023), year(2024))) == 0
+    whole_time = Filter(start=datetime(2000, 1, 1))
+    assert len(changes(table, whole_time, whole_time)) == 0, "a row is not compared with itself"
+    empty = EmbeddingTable.create(tmp_path / "empty", MODEL, h3_resolution=9)
+    assert len(changes(empty, year(2023), year(2024))) == 0
+
+
+def test_outliers_are_the_least_alike(tmp_path: Path) -> None:
+    fit_prototypes(place_table(tmp_path, n=100), region_resolution=1, per_region=3)
+    table = EmbeddingTable.open(tmp_path)
+    similarity = np.sort(read_assignments(table)["prototype_similarity"].to_numpy())
+    np.testing.assert_array_equal(outliers(table, 7)["prototype_similarity"], similarity[:7])
+    inside = outliers(table, 1000, Filter(region=Region.from_bbox(5, 45, 6.5, 48)))
+    assert 0 < len(inside) < len(similarity)
+    assert inside["lon"].to_numpy().max() <= 6.5
+
+
+def test_what_cannot_be_asked(tmp_path: Path) -> None:
+    table = place_table(tmp_path, n=10)
+    with pytest.raises(QueryError, match="dates or months"):
+        changes(table, Filter(), year(2024))
+    with pytest.raises(QueryError, match="embedding_hr"):
+        changes(table, year(2023), year(2024), column="embedding_hr")
+    with pytest.raises(QueryError, match="k = 0"):
+        outliers(table, 0)
+    with pytest.raises(TableError, match="prototypes"):
+        outliers(table)
+
+
+@pytest.fixture(scope="module")
+def varied(tmp_path_factory: pytest.TempPathFactory) -> tuple[EmbeddingTable, Reference]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(assignments, "SCAN_ROWS", 20)
+        patch.setattr(region_rows, "SCAN_ROWS", 20)
+        table = varied_table(tmp_path_factory.mktemp("varied"), seed=4)
+    assert len([*assignments.scan_assignments(table)]) >= 4
+    return table, Reference(table)
+
+
+places = st.sampled_from(
+    [
+        {},
+        {"bbox": (5.0, 44.0, 6.5, 48.5)},
+        {"bbox": (5.0, 44.0, 6.5, 48.5), "footprint": True},
+        {"near": (6.5, 46.5, 120.0), "bbox": (6.0, 44.0, 9.0, 48.5)},
+    ]
+)
+rows_held = st.fixed_dictionaries(
+    {},
+    optional={
+        "months": st.lists(st.integers(1, 12), min_size=3, max_size=6),
+        "modalities": st.sampled_from([["s1"], ["s2", "hr"]]),
+        "where": st.sampled_from([*PREDICATES]),
+    },
+)
+conditions = st.tuples(places, rows_held).map(lambda pair: pair[0] | pair[1])
+years = st.integers(2022, 2025)
+
+
+@given(years, years, conditions, st.integers(1, 100), st.sampled_from(["embedding", "embedding_s1"]))
+@settings(max_examples=40, deadline=None)
+def test_changes_hold_their_conditions(
+    varied: tuple[EmbeddingTable, Reference],
+    first: int,
+    second: int,
+    words: dict[str, Any],
+    k: int,
+    column: str,
+) -> None:
+    table, slow = varied
+    allowed = slow.matching(words)
+    sides_of: dict[tuple[object, ...], list[dict[Key, Any]]] = {}
+    for side, number in enumerate((first, second)):
+        period = {"start": datetime(number, 1, 1), "end": datetime(number + 1, 1, 1)}
+        for key in allowed & slow.matching(period):
+            if column in slow.rows[key]:
+                sides_of.setdefault(key[:2], [{}, {}])[side][key] = slow.rows[key][column]
+    expected = {}
+    for place, sides in sides_of.items():
+        if all(sides):
+            old, new = (max(side, key=lambda key: key[2:]) for side in sides)
+            if old != new:
+                expected[place] = 1 - sides[0][old] @ sides[1][new]
+    periods = (period_of(first), period_of(second))
+    found = changes(table, *periods, k, filter=filter_of(**words), column=column)
+    got = [*zip(found["h3_cell"].to_pylist(), found["sample_id"].to_pylist(), strict=True)]
+    best = sorted(expected.values(), reverse=True)[:k]
+    assert len(set(got)) == len(got) == len(best)
+    np.testing.assert_allclose(found["change"].to_numpy(), best, atol=3e-3)
+    np.testing.assert_allclose([expected[place] for place in got], best, atol=3e-3)
+
+
+@given(conditions, st.none() | years, st.integers(1, 150))
+@settings(max_examples=30, deadline=None)
+def test_outliers_hold_their_conditions(
+    varied: tuple[EmbeddingTable, Reference], words: dict[str, Any], year_: int | None, k: int
+) -> None:
+    table, slow = varied
+    if year_ is not None:
+        words = words | {"start": datetime(year_, 1, 1), "end": datetime(year_ + 1, 1, 1)}
+    given_ = read_assignments(table)
+    fitted = dict(zip(keys(given_), given_["prototype_similarity"].to_pylist(), strict=True))
+    allowed = {key: fitted[key] for key in slow.matching(words) if key in fitted}
+    found = outliers(table, k, filter_of(**words))
+    assert found["prototype_similarity"].to_pylist() == sorted(allowed.values())[:k]
+    assert set(keys(found)) <= set(allowed)
+    assert found["rank"].to_pylist() == list(range(1, len(found) + 1))

@@ -1,0 +1,51 @@
+"""SQL predicates as places in parts, against NumPy."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from indexer.errors import QueryError
+from indexer.search.predicate import matching_rows
+from indexer.table.embedding_table import EmbeddingTable
+
+from ..random_rows import random_cells
+from ..small_tables import place_rows, place_table
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> EmbeddingTable:
+    """Of several parts."""
+    table = place_table(tmp_path, n=200)
+    return table.upsert(place_rows(random_cells(20, box=(150, 10, 151, 11))))
+
+
+def expected(table: EmbeddingTable, most: float) -> dict[str, list[int]]:
+    answer = {}
+    for i, file in enumerate(table.files):
+        cloud = table.take([i] * file.rows, range(file.rows), ["cloud_fraction"])["cloud_fraction"].to_numpy()
+        answer[file.path] = np.flatnonzero(cloud < most).tolist()
+    return answer
+
+
+def found(table: EmbeddingTable, predicate: str) -> dict[str, list[int]]:
+    return {path: rows.tolist() for path, rows in matching_rows(table, predicate).rows.items()}
+
+
+def test_rows_of_each_part_of_each_snapshot(table: EmbeddingTable) -> None:
+    assert len(table.files) > 1
+    older = EmbeddingTable.open(table.path, table.snapshot - 1)
+    for most in (0.3, 0.7, 0.3, 2.0, -1.0):
+        for snapshot in (table, older):
+            assert found(snapshot, f"cloud_fraction < {most}") == expected(snapshot, most)
+
+
+def test_a_draw_is_drawn_again(table: EmbeddingTable) -> None:
+    assert found(table, "random() < 0.5") != found(table, "random() < 0.5")
+
+
+def test_a_wrong_predicate_is_wrong_again(table: EmbeddingTable) -> None:
+    for _ in range(2):
+        with pytest.raises(QueryError, match="no_such_column"):
+            matching_rows(table, "no_such_column > 1")
+    assert found(table, "cloud_fraction < 0.5") == expected(table, 0.5)

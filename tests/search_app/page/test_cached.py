@@ -1,0 +1,93 @@
+"""What is kept of a table equals what the table says."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import h3
+import numpy as np
+import pytest
+
+from indexer.prototypes.regional import cells_of_prototype, fit_prototypes
+from indexer.search.filter import Filter, Region
+from indexer.search.query import Cell, Query, resolve
+from indexer.search.search import search
+from indexer.table.embedding_table import EmbeddingTable
+from search_app.page import cached
+from search_app.page.cached import read_areas, read_keys, read_kinds, read_vectors, similarities
+from search_app.page.search_panel import find, map_cells
+from search_app.page.url_state import View
+
+from ..make_table import CELLS, small_table
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> EmbeddingTable:
+    return small_table(tmp_path / "t")
+
+
+def test_similarities_are_those_of_the_search(table: EmbeddingTable) -> None:
+    query = Query((Cell(CELLS[3]), Cell(CELLS[9])), negatives=(Cell(CELLS[5]),))
+    vectors = read_vectors(table)
+    assert vectors is not None
+    found = similarities(vectors, resolve(table, query, Filter()).vectors)
+    rows = search(table, query, k=len(CELLS), include_query=True).rows
+    by_cell = dict(zip(rows["h3_cell"].to_pylist(), rows["similarity"].to_pylist(), strict=True))
+    assert np.allclose(found, [by_cell[cell] for cell in read_keys(table).cells.tolist()], atol=2e-3)
+
+
+def test_blocks_do_not_change_similarities(table: EmbeddingTable, monkeypatch: pytest.MonkeyPatch) -> None:
+    vectors = read_vectors(table)
+    assert vectors is not None
+    queries = vectors[:2].astype(np.float32)
+    whole = similarities(vectors, queries)
+    monkeypatch.setattr(cached, "BLOCK_ROWS", 7)
+    assert np.allclose(similarities(vectors, queries), whole, atol=1e-6)
+
+
+def test_vectors_too_many_to_keep_are_not_read(
+    table: EmbeddingTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cached, "MAX_VECTOR_BYTES", 100)
+    assert read_vectors(table) is None
+
+
+def test_a_filter_keeps_the_rows_that_a_search_would(table: EmbeddingTable) -> None:
+    conditions = Filter(Region.from_bbox(9.99, 46.99, 10.2, 47.2), start=datetime(2021, 6, 1, tzinfo=UTC))
+    kept = read_keys(table).cells[read_keys(table).kept(conditions)]
+    rows = search(table, Query((Cell(CELLS[0]),)), k=99, filter=conditions, include_query=True).rows
+    assert sorted(kept.tolist()) == sorted(rows["h3_cell"].to_pylist())
+    assert 0 < len(kept) < len(CELLS)
+    later = Filter(start=datetime(2022, 1, 1, tzinfo=UTC))
+    assert not read_keys(table).kept(later).any()
+
+
+def test_rows_have_the_kind_of_their_prototype(table: EmbeddingTable) -> None:
+    assert read_kinds(table) is None
+    fit_prototypes(table, region_resolution=4)
+    table = EmbeddingTable.open(table.path)
+    kinds, keys = read_kinds(table), read_keys(table)
+    assert kinds is not None
+    kind_of = dict(zip(keys.cells.tolist(), kinds.of_rows(keys).tolist(), strict=True))
+    prototypes = kinds.prototypes
+    for i in range(len(kinds.kind)):
+        rows = cells_of_prototype(table, int(prototypes.region_cell[i]), int(prototypes.prototype[i]))
+        assert {kind_of[cell] for cell in rows["h3_cell"].to_pylist()} <= {int(kinds.kind[i])}
+
+
+def test_one_disk_is_one_area(table: EmbeddingTable) -> None:
+    [area] = read_areas(table)
+    assert area.rows == len(CELLS)
+    assert h3.get_resolution(area.key) == 3
+
+
+def test_of_a_table_too_large_to_compare_the_results_alone_are_coloured(
+    table: EmbeddingTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cached, "MAX_VECTOR_BYTES", 100)
+    found = find(table, View(like=(h3.int_to_str(CELLS[0]),), k=4))
+    assert found is not None
+    cells = map_cells(table, found, Filter())
+    coloured = {cell: value for cell, value in zip(cells.cell, cells.value, strict=True) if value == value}
+    assert coloured == dict(
+        zip(found.rows["h3_cell"].to_pylist(), found.rows["similarity"].to_pylist(), strict=True)
+    )

@@ -1,0 +1,92 @@
+"""Words that people type, and the query and filter they mean."""
+
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import h3
+import numpy as np
+import pytest
+
+from indexer.errors import QueryError
+from indexer.geo.cells import cell_to_text
+from indexer.prototypes.regional import fit_prototypes, read_prototypes
+from indexer.search.query import Cell, LonLat, Vector
+from indexer.table.embedding_table import EmbeddingTable
+from search_app.page.query_panel import parse_place, part_of, place_label, to_filter, to_query
+from search_app.page.url_state import View
+
+from ..make_table import CELLS, small_table
+
+
+@pytest.mark.parametrize(
+    ("typed", "kept"),
+    [
+        (" 891F1D4801BFFFF ", "891f1d4801bffff"),
+        ("9.96, 52.09", "9.96,52.09"),
+        ("-120.5 37", "-120.5,37"),
+        (str(h3.str_to_int("891f1d4801bffff")), "891f1d4801bffff"),
+    ],
+)
+def test_a_typed_place_is_kept_in_one_form(typed: str, kept: str) -> None:
+    assert parse_place(typed) == kept
+
+
+@pytest.mark.parametrize(
+    ("typed", "says"),
+    [
+        ("somewhere", "not an H3 cell"),
+        ("north, south", "longitude and a latitude"),
+        ("52.09, 109.96", "longitude comes first"),
+        ("1 2 3", "not an H3 cell"),
+    ],
+)
+def test_what_is_no_place_is_explained(typed: str, says: str) -> None:
+    with pytest.raises(QueryError, match=says):
+        parse_place(typed)
+
+
+def test_places_become_parts_of_a_query(tmp_path: Path) -> None:
+    small_table(tmp_path / "t")
+    fit_prototypes(EmbeddingTable.open(tmp_path / "t"), region_resolution=4)
+    prototypes = read_prototypes(EmbeddingTable.open(tmp_path / "t"))
+    name = f"prototype:{cell_to_text(int(prototypes.region_cell[0]))}/1"
+    view = View(like=(cell_to_text(CELLS[0]), "10,47", name), unlike=(cell_to_text(CELLS[1]),))
+    query = to_query(view, prototypes)
+    assert query is not None
+    assert query.positives[0] == Cell(CELLS[0])
+    assert query.positives[1] == LonLat(10.0, 47.0)
+    assert isinstance(query.positives[2], Vector)
+    assert np.array_equal(query.positives[2].values, prototypes.vectors[1])
+    assert list(query.negatives) == [Cell(CELLS[1])]
+    with pytest.raises(QueryError, match="expected 0 to"):
+        part_of(name.replace("/1", "/99"), prototypes)
+
+
+def test_a_prototype_of_a_table_without_any_is_refused_with_the_command_to_run() -> None:
+    with pytest.raises(QueryError, match="skyhex prototypes fit"):
+        part_of("prototype:841f1d4ffffffff/0", None)
+
+
+def test_looking_for_nothing_is_no_query() -> None:
+    assert to_query(View(unlike=("891f1d4801bffff",)), None) is None
+
+
+def test_the_filter_of_a_view() -> None:
+    conditions = to_filter(View(bbox=(9.9, 46.9, 10.1, 47.1), start=date(2021, 3, 1), end=date(2021, 4, 1)))
+    assert (conditions.start, conditions.end) == (
+        datetime(2021, 3, 1, tzinfo=UTC),
+        datetime(2021, 4, 1, tzinfo=UTC),
+    )
+    assert conditions.region is not None
+    assert conditions.region.rows(np.array(CELLS, np.uint64)).count == len(CELLS)
+    assert to_filter(View()).region is None
+
+
+def test_dates_the_wrong_way_round_are_refused() -> None:
+    with pytest.raises(QueryError, match="start before the end"):
+        to_filter(View(start=date(2021, 5, 1), end=date(2021, 4, 1)))
+
+
+def test_labels_are_short() -> None:
+    assert place_label("prototype:841f1d4ffffffff/12") == "prototype 12 of 841f1d4"
+    assert place_label("9.5,47") == "9.5, 47"

@@ -1,0 +1,152 @@
+"""The page, run without a browser."""
+
+from pathlib import Path
+
+import h3
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from indexer.prototypes.regional import fit_prototypes
+from indexer.table.embedding_table import EmbeddingTable
+from search_app.cli.launch import SCRIPT
+
+from ..make_table import CELLS, MODEL, small_table
+
+CELL = h3.int_to_str(CELLS[20])
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = small_table(tmp_path_factory.mktemp("app") / "valley").path
+    fit_prototypes(EmbeddingTable.open(path), region_resolution=4)
+    return path
+
+
+def page(monkeypatch: pytest.MonkeyPatch, table: Path, **params: str) -> AppTest:
+    """The page after its first run."""
+    monkeypatch.setenv("SKYHEX_TABLE", str(table))
+    app = AppTest.from_file(str(SCRIPT), default_timeout=20)
+    for name, value in params.items():
+        app.query_params[name] = value
+    app.run()
+    assert not app.exception
+    return app
+
+
+def texts(app: AppTest) -> str:
+    return "\n".join(element.value for element in (*app.markdown, *app.caption, *app.error, *app.info))
+
+
+def test_the_first_page_says_what_the_table_is(monkeypatch: pytest.MonkeyPatch, table: Path) -> None:
+    app = page(monkeypatch, table)
+    shown = texts(app)
+    assert "valley" in shown
+    assert f"{len(CELLS)} rows" in shown
+    assert "untrained" in shown
+    assert "simulated" not in shown
+    assert "Where else does it look like this?" in shown
+
+
+def test_a_link_with_a_cell_shows_its_results(monkeypatch: pytest.MonkeyPatch, table: Path) -> None:
+    app = page(monkeypatch, table, like=CELL, k="7")
+    [frame] = app.dataframe
+    assert len(frame.value) == 7
+    assert CELL not in frame.value["cell"].tolist()
+    assert "7 most similar" in texts(app)
+    assert f"of {len(CELLS)} rows" in texts(app)  # the plan
+
+
+def test_a_typed_place_is_searched_and_kept_in_the_link(monkeypatch: pytest.MonkeyPatch, table: Path) -> None:
+    app = page(monkeypatch, table)
+    app.text_input(key="place").input("10.0, 47.0").run()
+    assert app.query_params["like"] == "10,47"
+    assert len(app.dataframe[0].value) == 20
+    app.text_input(key="place").input("somewhere").run()
+    assert "not an H3 cell" in texts(app)
+    assert app.query_params["like"] == "10,47"
+
+
+def test_a_place_is_dropped_by_its_button(monkeypatch: pytest.MonkeyPatch, table: Path) -> None:
+    app = page(monkeypatch, table, like=CELL)
+    app.button(key=f"drop like {CELL}").click().run()
+    assert "like" not in app.query_params
+    assert "Where else" in texts(app)
+
+
+def test_the_slider_and_the_filters_change_the_results(monkeypatch: pytest.MonkeyPatch, table: Path) -> None:
+    app = page(monkeypatch, table, like=CELL)
+    app.slider(key="k").set_value(3).run()
+    assert len(app.dataframe[0].value) == 3
+    app.text_input(key="box").input("9.995 46.995 10.01 47.01").run()
+    assert app.query_params["bbox"] == "9.995,46.995,10.01,47.01"
+    assert all(9.995 <= lon <= 10.01 for lon in app.dataframe[0].value["lon"])
+    app.text_input(key="box").input("1 2").run()
+    assert "four numbers" in texts(app)
+
+
+def test_a_filter_that_nothing_passes_says_so(monkeypatch: pytest.MonkeyPatch, table: Path) -> None:
+    app = page(monkeypatch, table, like=CELL, bbox="100,10,101,11")
+    assert "Nothing matches the filters" in texts(app)
+
+
+@pytest.mark.parametrize(
+    ("params", "says"),
+    [
+        ({"like": "nonsense"}, "not an H3 cell"),
+        ({"like": h3.latlng_to_cell(0, 0, 9)}, "has no cell"),
+        ({"like": CELL, "start": "2022-01-01", "end": "2021-01-01"}, "start before the end"),
+        ({"tab": "sql", "sql": "DROP TABLE embeddings"}, "SELECT"),
+        ({"tab": "sql", "sql": "SELECT nothing FROM embeddings"}, "nothing"),
+    ],
+)
+def test_a_mistake_in_a_link_is_explained_on_the_page(
+    monkeypatch: pytest.MonkeyPatch, table: Path, params: dict[str, str], says: str
+) -> None:
+    app = page(monkeypatch, table, **params)
+    assert any(says in error.value for error in app.error)
+
+
+def test_a_reload_of_a_link_that_cannot_be_read_keeps_the_rest(
+    monkeypatch: pytest.MonkeyPatch, table: Path
+) -> None:
+    app = page(monkeypatch, table, like=CELL, k="lots")
+    assert "k=lots" in app.toast[0].value
+    assert len(app.dataframe[0].value) == 20
+
+
+def test_prototypes_have_shares_and_can_be_searched(monkeypatch: pytest.MonkeyPatch, table: Path) -> None:
+    app = page(monkeypatch, table, tab="prototypes")
+    frame = app.dataframe[0].value
+    assert frame["share"].sum() == pytest.approx(1)
+    assert frame["rows"].sum() == len(CELLS)
+    region = app.selectbox(key="prototype region").value
+    app = page(monkeypatch, table, tab="prototypes", prototype=f"{region}/1")
+    next(button for button in app.button if button.label == "Search like this prototype").click().run()
+    assert app.query_params["like"] == f"prototype:{region}/1"
+    assert "20 most similar" in texts(app)
+
+
+def test_sql_is_answered(monkeypatch: pytest.MonkeyPatch, table: Path) -> None:
+    app = page(monkeypatch, table, tab="sql")
+    app.text_area(key="sql text").input("SELECT h3_cell FROM embeddings ORDER BY h3_cell LIMIT 2").run()
+    next(button for button in app.button if button.label == "Run").click().run()
+    assert app.dataframe[0].value["h3_cell"].tolist() == [h3.int_to_str(cell) for cell in CELLS[:2]]
+
+
+def test_every_example_query_runs(monkeypatch: pytest.MonkeyPatch, table: Path) -> None:
+    from search_app.page.sql_panel import EXAMPLES, answer
+
+    for query in EXAMPLES.values():
+        assert answer(EmbeddingTable.open(table), query).num_rows > 0
+
+
+def test_an_empty_table_says_how_to_fill_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    EmbeddingTable.create(tmp_path / "empty", MODEL, h3_resolution=9, simulated=True)
+    app = page(monkeypatch, tmp_path / "empty")
+    assert "skyhex embed" in texts(app)
+    assert "simulated" in texts(app)
+
+
+def test_a_missing_table_is_an_error_on_the_page(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    app = page(monkeypatch, tmp_path / "nowhere")
+    assert "nowhere" in app.error[0].value
