@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.geo.row_ranges import Rows
-from indexer.index.vectors import Similarities
+from indexer.table.columns import Similarities
 
 from .peers import PEERS
 from .peers.base import Among, Peer

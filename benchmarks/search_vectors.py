@@ -19,7 +19,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from indexer.geo.cells import Cells, cells_at, centres
-from indexer.index.vectors import Matrix, Similarities, has_direction
+from indexer.table.columns import Matrix, Similarities, has_direction
 
 RESOLUTION = 9
 PLACE_RESOLUTION = 5  # rows come in whole cells of this resolution, 2,401 to each

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from indexer.geo.row_ranges import RowRanges, Rows
-from indexer.index.vectors import Similarities
+from indexer.table.columns import Similarities
 
 from ..search_vectors import VectorSet
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from indexer.geo.row_ranges import Rows
-from indexer.index.vectors import Similarities
+from indexer.table.columns import Similarities
 
 from .base import Among, Peer
 

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from indexer.geo.row_ranges import Rows
-from indexer.index.vectors import Similarities
+from indexer.table.columns import Similarities
 
 from .base import Among, Peer
 

@@ -17,10 +17,10 @@ from indexer.geo.search_area import Region
 from indexer.index.faiss_index import build_index, open_index
 from indexer.index.ivf import Ivf
 from indexer.index.planner import Plan, choose, run
-from indexer.index.vectors import Similarities
 from indexer.search.filter import Filter
 from indexer.search.query import Query, Vector
 from indexer.search.search import Hits, search, search_many
+from indexer.table.columns import Similarities
 from indexer.table.embedding_table import EmbeddingTable
 from indexer.table.schema import ModelInfo, make_rows
 

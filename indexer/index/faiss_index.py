@@ -20,10 +20,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from ..progress import Progress
 from ..table.embedding_table import EmbeddingTable
 from ..table.manifest import PartFile
 from ..table.storage import explained
-from .ivf import Progress
 from .mapped import DamagedIndexError
 from .planner import TARGET_RECALL, Point
 from .segment_files import SegmentFiles, open_segment, write_segment

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -19,10 +19,9 @@ import faiss
 import numpy as np
 
 from ..geo.row_ranges import RowRanges, Rows
+from ..progress import Progress
+from ..table.columns import Matrix, Similarities
 from .mapped import DamagedIndexError
-from .vectors import Matrix, Similarities
-
-Progress = Callable[[int, int], None]
 
 CHUNK_ROWS = 65_536  # decoded to float32 at a time
 SAMPLES_PER_LIST = 50

@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 
 from ..geo.row_ranges import RowRanges, Rows
+from ..table.columns import Similarities
 from .ivf import Ivf
-from .vectors import Similarities, Vectors
+from .vectors import Vectors
 
 TARGET_RECALL = 0.99  # at 10
 AIM = 0.995  # of QUERIES, so that others reach the target, too

@@ -16,16 +16,14 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from ..geo.cells import Cells
 from ..geo.row_ranges import RowRanges, Rows
-from ..search.filter import Filter, Microseconds
+from ..search.filter import Filter
+from ..table.columns import KEY_NUMBERS, key_numbers, to_matrix
 from ..table.embedding_table import EmbeddingTable
 from ..table.manifest import PartFile
-from ..table.schema import to_matrix
 from .mapped import CheckedArray
 from .vectors import Vectors
 
-KEYS = ("h3_cell", "start_datetime", "end_datetime")
 SEGMENT_ROWS = 65_536  # of a piece of a part that is searched straight from Parquet
 
 
@@ -115,7 +113,7 @@ def read_segments(
         first_row = 0
         for batch in scan_part(table, file, columns):
             vectors = {name: Vectors.of(to_matrix(batch[name])) for name in columns}
-            keys = Keys(*(CheckedArray(values) for values in key_arrays(batch)))
+            keys = Keys(*(CheckedArray(values) for values in key_numbers(batch)))
             yield Segment((Part(file.path, len(batch), first_row),), keys, vectors)
             first_row += len(batch)
 
@@ -123,13 +121,7 @@ def read_segments(
 def scan_part(table: EmbeddingTable, file: PartFile, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
     """Keys and columns of one part, in order."""
     only_this = np.array([[file.min_h3, file.max_h3]], np.uint64)  # parts never overlap
-    yield from table.scan([*KEYS, *columns], ranges=only_this, batch_rows=SEGMENT_ROWS)
-
-
-def key_arrays(batch: pa.RecordBatch) -> tuple[Cells, Microseconds, Microseconds]:
-    """The columns KEYS as numbers."""
-    start_us, end_us = (batch[name].cast(pa.int64()).to_numpy() for name in KEYS[1:])
-    return batch["h3_cell"].to_numpy(), start_us, end_us
+    yield from table.scan([*KEY_NUMBERS, *columns], ranges=only_this, batch_rows=SEGMENT_ROWS)
 
 
 def _at(values: NDArray[Any], rows: RowRanges) -> NDArray[Any]:

@@ -22,14 +22,15 @@ from typing import Any
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from ..progress import Progress
+from ..table.columns import has_direction, key_numbers, to_matrix
 from ..table.embedding_table import EmbeddingTable
 from ..table.manifest import PartFile
-from ..table.schema import to_matrix
 from . import ivf
 from .mapped import ArrayFile, ArrayWriter, CheckedArray, DamagedIndexError
 from .planner import Measured, measure
-from .segment import Keys, Part, Segment, key_arrays, scan_part
-from .vectors import Vectors, has_direction
+from .segment import Keys, Part, Segment, scan_part
+from .vectors import Vectors
 
 FORMAT = "skyhex-segment-3"
 DESCRIPTION = "segment.json"
@@ -119,7 +120,7 @@ def _opened(folder: Path, description: Mapping[str, Any]) -> SegmentFiles:
 
 
 def write_segment(
-    root: Path, table: EmbeddingTable, files: Sequence[PartFile], progress: ivf.Progress | None = None
+    root: Path, table: EmbeddingTable, files: Sequence[PartFile], progress: Progress | None = None
 ) -> SegmentFiles:
     """Read parts, write their segment below a folder and open it; memory is bounded, see `ivf.train`."""
     scratch = Path(tempfile.mkdtemp(prefix=".building-", dir=root))
@@ -152,7 +153,7 @@ def _write_arrays(
     table: EmbeddingTable,
     files: Sequence[PartFile],
     columns: Sequence[str],
-    progress: ivf.Progress | None,
+    progress: Progress | None,
 ) -> dict[str, ArrayFile]:
     """Stream the columns of parts into files, by name."""
     writers: dict[str, ArrayWriter] = {}
@@ -175,7 +176,7 @@ def _write_arrays(
 
 def _arrays(batch: pa.RecordBatch, columns: Sequence[str]) -> dict[str, NDArray[Any]]:
     """What a segment keeps of rows, by file."""
-    arrays: dict[str, NDArray[Any]] = dict(zip(KEY_FILES, key_arrays(batch), strict=True))
+    arrays: dict[str, NDArray[Any]] = dict(zip(KEY_FILES, key_numbers(batch), strict=True))
     for name in columns:
         matrix = to_matrix(batch[name])
         arrays |= {f"{name}.bin": matrix, f"{name}.valid.bin": has_direction(matrix)}
@@ -183,7 +184,7 @@ def _arrays(batch: pa.RecordBatch, columns: Sequence[str]) -> dict[str, NDArray[
 
 
 def _write_inverted(
-    folder: Path, column: str, arrays: Mapping[str, ArrayFile], progress: ivf.Progress | None
+    folder: Path, column: str, arrays: Mapping[str, ArrayFile], progress: Progress | None
 ) -> dict[str, Any] | None:
     """Train, score and write the inverted file of a column; none where an exact scan is always better."""
     opened = {name: CheckedArray.open(folder, file) for name, file in arrays.items()}

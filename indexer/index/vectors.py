@@ -13,13 +13,10 @@ from typing import Any
 
 import faiss
 import numpy as np
-from numpy.typing import NDArray
 
-from ..geo.row_ranges import Mask, RowRanges, Rows
+from ..geo.row_ranges import RowRanges, Rows
+from ..table.columns import Matrix, Similarities, has_direction
 from .mapped import CheckedArray
-
-Matrix = NDArray[np.float16]
-Similarities = NDArray[np.float32]
 
 PIECE_ROWS = 8_192  # scanned at a time
 FEWEST_TOGETHER = 4  # queries, and rows: for fewer, one after the other is as fast
@@ -60,12 +57,6 @@ class Vectors:
         """See `nearest_of`. Raises `DamagedIndexError`."""
         self.matrix.check(rows, rows + 1)
         return nearest_of(self.matrix.unchecked, rows, query, k)
-
-
-def has_direction(matrix: Matrix) -> Mask:
-    """Which vectors (n, d) are neither null, zero nor without a finite length: (n,)."""
-    squares = np.square(matrix, dtype=np.float32).sum(axis=1)
-    return np.asarray(np.isfinite(squares) & (squares > 0))
 
 
 def nearest(matrix: Matrix, rows: RowRanges, query: Similarities, k: int) -> tuple[Similarities, Rows]:

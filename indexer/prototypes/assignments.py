@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from ..errors import TableError
 from ..geo.cells import Cells
 from ..geo.row_ranges import RowRanges
-from ..index.vectors import Similarities
 from ..recent import Recent
 from ..table import parts, sidecars
+from ..table.columns import Similarities
 from ..table.embedding_table import EmbeddingTable
 from ..table.manifest import SidecarFile
 from ..table.schema import KEY, TIMESTAMP

@@ -11,9 +11,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from ..geo.cells import parents
-from ..index.vectors import Similarities, has_direction
+from ..table.columns import Similarities, has_direction, to_matrix
 from ..table.embedding_table import EmbeddingTable
-from ..table.schema import KEY, to_matrix
+from ..table.schema import KEY
 
 SAMPLE_ROWS = 65_536  # of a region, at most
 SCAN_ROWS = 16_384

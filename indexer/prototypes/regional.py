@@ -24,11 +24,10 @@ from numpy.typing import NDArray
 
 from ..errors import QueryError, TableError
 from ..geo.cells import Cells, cell_ranges, cell_to_text
-from ..index.ivf import Progress
-from ..index.vectors import Similarities
+from ..progress import Progress
+from ..table.columns import Similarities, to_matrix
 from ..table.embedding_table import EmbeddingTable
 from ..table.ranked import ranked
-from ..table.schema import to_matrix
 from ..table.storage import explained
 from . import sinkhorn
 from .assignments import ASSIGNMENTS, KIND, read_assignments, write_assignments

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from ..errors import QueryError
 from ..geo.cells import cell_to_text
-from ..index.ivf import Progress
+from ..progress import Progress
 from ..table.embedding_table import EmbeddingTable
 from .filter import Filter
 from .query import Cell, Example, LonLat, Query, Vector

@@ -17,7 +17,7 @@ from ..index.faiss_index import Index
 from ..index.planner import EXACT, choose, run
 from ..index.segment import Segment, read_segments
 from ..index.segment_files import SegmentFiles, open_segment
-from ..index.vectors import Matrix, Similarities
+from ..table.columns import Matrix, Similarities
 from ..table.embedding_table import EmbeddingTable
 from .allowed import allowed_rows
 from .filter import Filter

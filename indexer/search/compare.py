@@ -12,12 +12,11 @@ from numpy.typing import NDArray
 
 from ..errors import QueryError
 from ..geo.row_ranges import Mask, Rows
-from ..index.segment import key_arrays
-from ..index.vectors import has_direction
 from ..prototypes.assignments import SCHEMA, scan_assignments
+from ..table.columns import has_direction, key_numbers, to_matrix
 from ..table.embedding_table import EmbeddingTable
 from ..table.ranked import ranked
-from ..table.schema import KEY, to_matrix
+from ..table.schema import KEY
 from .allowed import allowed_rows
 from .filter import Filter
 
@@ -93,7 +92,7 @@ def outliers(
         cells = rows["h3_cell"].to_numpy()
         if filter.region_of_centres is not None:
             rows = rows.take(pa.array(filter.region_of_centres.rows(cells).rows()))
-        _, start_us, end_us = key_arrays(rows)
+        _, start_us, end_us = key_numbers(rows)
         rows = rows.filter(pa.array(filter.holds_in_time(start_us, end_us)))
         if allowed is not None:
             rows = _between(allowed, *cells[[0, -1]]).join(rows, list(KEY), join_type="inner").cast(SCHEMA)
@@ -140,7 +139,7 @@ class _Conditions:
 
     def hold(self, rows: pa.Table, first_row: int) -> Mask:
         """Of which rows (n,), the first of them at a place in the table, the filter holds."""
-        _, start_us, end_us = key_arrays(rows)
+        _, start_us, end_us = key_numbers(rows)
         holds = self.filter.holds_in_time(start_us, end_us)
         if self.filter.region_of_centres is not None:
             holds &= self.filter.region_of_centres.rows(rows["h3_cell"].to_numpy()).mask(len(rows))

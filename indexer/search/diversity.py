@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ..errors import QueryError
 from ..geo.cells import Cells, parents, resolution_of
 from ..geo.row_ranges import Rows
-from ..index.vectors import Similarities
+from ..table.columns import Similarities
 
 
 @dataclass(frozen=True)

@@ -7,15 +7,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..errors import QueryError
 from ..geo.row_ranges import Mask
 from ..geo.search_area import Region
+from ..table.columns import Microseconds
 
 __all__ = ["Filter", "Region"]
-
-Microseconds = NDArray[np.int64]  # since 1970-01-01, UTC
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ import pyarrow as pa
 from ..geo.cells import centres, distance_km, parent, resolution_of
 from ..geo.row_ranges import RowRanges
 from ..index.faiss_index import Index
-from ..index.vectors import Matrix
+from ..table.columns import Matrix, to_matrix
 from ..table.embedding_table import EmbeddingTable
-from ..table.schema import KEY, to_matrix
+from ..table.schema import KEY
 
 
 def rows_of_cell(

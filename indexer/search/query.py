@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from ..errors import QueryError
 from ..geo.cells import cell_at, cell_to_text, centres, parent, parse_cell, resolution_of
 from ..index.faiss_index import Index
-from ..index.segment import key_arrays
-from ..index.vectors import Similarities, has_direction
+from ..table.columns import Similarities, has_direction, key_numbers
 from ..table.embedding_table import EmbeddingTable
 from ..table.schema import KEY
 from .filter import Filter
@@ -182,7 +181,7 @@ def _latest(book: _Book, cell: int) -> _Found | None:
     if len(rows) == 0:
         return None
     name, notes = cell_to_text(cell), []
-    _, start_us, end_us = key_arrays(rows)
+    _, start_us, end_us = key_numbers(rows)
     usable = has_direction(matrix)
     if not usable.any():
         raise QueryError(f"cell {name} has no {book.column}: its input lacked that modality")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path, PurePosixPath
@@ -21,12 +21,13 @@ from numpy.typing import NDArray
 
 from ..errors import TableError
 from ..geo import cells, footprints
+from ..progress import Progress
 from .embedding_table import EmbeddingTable
 from .schema import ModelInfo, make_rows
 
 Columns = tuple[str, ...]
 Period = tuple[datetime, datetime]  # [start, end), UTC
-Progress = Callable[[int, int], None]
+
 
 CHUNK_ROWS = 65_536  # decoded, and committed, at a time; fewer where they have more than CHUNK_BYTES
 CHUNK_BYTES = 1 << 26  # of float32 vectors

@@ -153,18 +153,6 @@ def repeated_keys(rows: pa.Table) -> NDArray[np.int64]:
     return np.flatnonzero(same) + 1
 
 
-def to_matrix(column: pa.Array | pa.ChunkedArray) -> NDArray[np.float16]:
-    """A vector column as (n, d) float16; rows that are null come as NaN."""
-    array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
-    d = array.type.list_size
-    values = array.values.slice(array.offset * d, len(array) * d)  # `flatten` would leave out null rows
-    matrix = values.to_numpy(zero_copy_only=False).reshape(len(array), d)
-    if array.null_count:
-        matrix = matrix.copy()
-        matrix[~array.is_valid().to_numpy(zero_copy_only=False)] = np.nan
-    return np.asarray(matrix)
-
-
 def emb_metadata(model: ModelInfo, simulated: bool = False) -> dict[str, Any]:
     """The `emb` footer: fields of the STAC embedding extension (geoembeddings.org), and the model whole."""
     return {

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from ..errors import TableError
 from ..geo import cells, footprints
-from .schema import NORM_TOLERANCE, emb_metadata, repeated_keys, to_matrix
+from .columns import to_matrix
+from .schema import NORM_TOLERANCE, emb_metadata, repeated_keys
 
 if TYPE_CHECKING:
     from .embedding_table import EmbeddingTable

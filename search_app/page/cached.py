@@ -8,12 +8,12 @@ import pyarrow as pa
 import streamlit as st
 
 from indexer.geo.cells import Cells
-from indexer.index.segment import key_arrays
 from indexer.prototypes.assignments import assigned
 from indexer.prototypes.regional import Prototypes, read_prototypes
 from indexer.search.filter import Filter
+from indexer.table.columns import key_numbers, to_matrix
 from indexer.table.embedding_table import EmbeddingTable
-from indexer.table.schema import KEY, to_matrix
+from indexer.table.schema import KEY
 
 from .kinds import group
 from .map_cells import Area, find_areas
@@ -73,7 +73,7 @@ def read_keys(table: EmbeddingTable) -> RowKeys:
     if "prototype" in rows.column_names:
         region = rows["region_cell"].fill_null(0).to_numpy()
         prototype = rows["prototype"].fill_null(-1).to_numpy().astype(np.int64)
-    return RowKeys(*key_arrays(rows), region, prototype)
+    return RowKeys(*key_numbers(rows), region, prototype)
 
 
 @st.cache_resource(max_entries=4, show_spinner=False, hash_funcs=BY_SNAPSHOT)

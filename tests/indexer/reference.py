@@ -11,8 +11,9 @@ import shapely
 from indexer.geo import cells
 from indexer.prototypes.assignments import read_assignments
 from indexer.prototypes.regional import fit_prototypes
+from indexer.table.columns import to_matrix
 from indexer.table.embedding_table import EmbeddingTable
-from indexer.table.schema import KEY, make_rows, to_matrix
+from indexer.table.schema import KEY, make_rows
 
 from .random_rows import MODEL, columns_for, random_cells, squares
 from .small_tables import keys, whole

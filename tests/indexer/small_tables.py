@@ -8,8 +8,9 @@ import numpy as np
 import pyarrow as pa
 
 from indexer.geo import cells
+from indexer.table.columns import to_matrix
 from indexer.table.embedding_table import EmbeddingTable
-from indexer.table.schema import KEY, make_rows, to_matrix
+from indexer.table.schema import KEY, make_rows
 
 from .random_rows import MODEL, columns_for, random_cells
 

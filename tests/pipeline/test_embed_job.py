@@ -20,8 +20,9 @@ from hypothesis import strategies as st
 from data.sample import InputError
 from data.simulate import Area, simulate
 from indexer.errors import TableError
+from indexer.table.columns import to_matrix
 from indexer.table.embedding_table import EmbeddingTable
-from indexer.table.schema import ModelInfo, to_matrix
+from indexer.table.schema import ModelInfo
 from pipeline import embed_job
 from pipeline.embed_job import CHUNK_MAX, chunks_of, open_or_create
 from search_app.cli.embed_command import Dates, run_embed

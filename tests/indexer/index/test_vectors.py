@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from indexer.geo.row_ranges import RowRanges
 from indexer.index import vectors
-from indexer.index.vectors import Vectors, has_direction, nearest, nearest_many
+from indexer.index.vectors import Vectors, nearest, nearest_many
+from indexer.table.columns import has_direction
 
 
 @given(

@@ -14,8 +14,8 @@ from indexer.prototypes import assignments, region_rows
 from indexer.prototypes.assignments import read_assignments
 from indexer.prototypes.regional import cells_of_prototype, fit_prototypes, read_prototypes
 from indexer.table import parts
+from indexer.table.columns import to_matrix
 from indexer.table.embedding_table import EmbeddingTable
-from indexer.table.schema import to_matrix
 
 from ..random_rows import MODEL, random_cells, random_rows
 from ..small_tables import keys, place_rows, place_table, whole

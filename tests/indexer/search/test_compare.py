@@ -16,8 +16,8 @@ from indexer.prototypes.regional import fit_prototypes
 from indexer.search.compare import changes, outliers
 from indexer.search.filter import Filter, Region
 from indexer.search.words import filter_of, period_of
+from indexer.table.columns import to_matrix
 from indexer.table.embedding_table import EmbeddingTable
-from indexer.table.schema import to_matrix
 
 from ..random_rows import MODEL
 from ..reference import PREDICATES, Key, Reference, varied_table

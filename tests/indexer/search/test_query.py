@@ -13,8 +13,8 @@ from indexer.index.faiss_index import build_index, open_index
 from indexer.search.filter import Filter
 from indexer.search.locate import rows_of_cell
 from indexer.search.query import Cell, LonLat, Query, Vector, resolve
+from indexer.table.columns import to_matrix
 from indexer.table.embedding_table import EmbeddingTable
-from indexer.table.schema import to_matrix
 
 from ..random_rows import MODEL
 from ..small_tables import keys, place_rows, place_table, whole

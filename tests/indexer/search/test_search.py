@@ -18,8 +18,8 @@ from indexer.prototypes.regional import fit_prototypes
 from indexer.search.filter import Filter, Region
 from indexer.search.query import Cell, LonLat, Query, Vector
 from indexer.search.search import Hits, search, search_many
+from indexer.table.columns import to_matrix
 from indexer.table.embedding_table import EmbeddingTable
-from indexer.table.schema import to_matrix
 
 from ..random_rows import MODEL, random_cells
 from ..small_tables import keys, lon_lat, place_rows, place_table, similarities, whole

@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from indexer.errors import QueryError, TableError
 from indexer.geo import cells
 from indexer.table import merge, parts
+from indexer.table.columns import to_matrix
 from indexer.table.embedding_table import EmbeddingTable
-from indexer.table.schema import KEY, ModelInfo, make_rows, to_matrix
+from indexer.table.schema import KEY, ModelInfo, make_rows
 from indexer.table.storage import Storage
 
 from ..random_rows import MODEL, columns_for, random_cells, random_rows

@@ -18,9 +18,9 @@ from indexer.errors import TableError
 from indexer.search.query import Query, Vector
 from indexer.search.search import search
 from indexer.table import importers, merge
+from indexer.table.columns import to_matrix
 from indexer.table.embedding_table import EmbeddingTable
 from indexer.table.importers import LAYOUTS, import_file
-from indexer.table.schema import to_matrix
 
 YEAR = (datetime(2024, 1, 1, tzinfo=UTC), datetime(2025, 1, 1, tzinfo=UTC))
 NAMED = {"model": "somebody/model-1", "licence": "CC-BY-4.0"}

@@ -10,7 +10,8 @@ import pytest
 
 from indexer.errors import TableError
 from indexer.geo import cells
-from indexer.table.schema import NORM_TOLERANCE, make_rows, model_of, table_schema, to_matrix
+from indexer.table.columns import to_matrix
+from indexer.table.schema import NORM_TOLERANCE, make_rows, model_of, table_schema
 
 from ..random_rows import MODEL, columns_for, random_cells, random_rows
 
