@@ -217,7 +217,7 @@ def changes(
     Raises:
         QueryError: a period that cannot be read, vectors that the table lacks, k below 1.
     """
-    words, find = _import("indexer.search.words"), _import("indexer.search.compare").changes
+    words, find = _import("indexer.search.words"), _import("indexer.search.changes").changes
     periods, held = map(words.period_of, (before, after)), _filter_of(filter, conditions)
     return find(_opened(table), *periods, k, filter=held, column=words.column_of(column))
 
@@ -235,7 +235,7 @@ def outliers(
         QueryError: k below 1, conditions that cannot hold.
         TableError: no prototypes were fitted.
     """
-    return _import("indexer.search.compare").outliers(_opened(table), k, _filter_of(filter, conditions))
+    return _import("indexer.search.outliers").outliers(_opened(table), k, _filter_of(filter, conditions))
 
 
 def sql(table: EmbeddingTable | str | Path, query: str) -> Any:

@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
+from rich.progress import Progress as Bar
 from safetensors import safe_open
 from safetensors.torch import save_file
 
@@ -24,7 +25,6 @@ from encoder.objective import ObjectiveConfig
 from encoder.pretrain import BEST, Progress, TrainConfig, pretrain
 from encoder.skysense import SkySense
 from encoder.tensorboard_log import tensorboard_log
-from search_app.cli.progress import progress_bar
 
 from .nano_corpus import build_corpus, series_paths, training_places
 from .retrieval.validation import read_validation, validation_score
@@ -55,10 +55,11 @@ def train(arguments: argparse.Namespace) -> None:
         return scores["score"]
 
     curves = tensorboard_log(arguments.folder) if arguments.tensorboard else None
-    with progress_bar(f"training {arguments.variant}", "steps") as bar:
+    with Bar() as bar:
+        task = bar.add_task(f"training {arguments.variant}", total=steps)
 
         def watch(progress: Progress) -> None:
-            bar(progress.step, progress.steps)
+            bar.update(task, completed=progress.step)
             if curves:
                 curves(progress)
 

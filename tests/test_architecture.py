@@ -3,57 +3,121 @@
 import ast
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-FORBIDDEN = {
-    "data": {"torch", "faiss", "duckdb", "streamlit", "encoder", "indexer", "search_app", "skyhex"},
-    "encoder": {"faiss", "duckdb", "streamlit", "indexer", "search_app", "skyhex"},
-    "indexer": {"torch", "rasterio", "streamlit", "data", "encoder", "search_app", "skyhex"},
+INDEXER = tuple(f"indexer/{room}" for room in ("geo", "table", "index", "prototypes", "sql", "search"))
+MAY_IMPORT: dict[str, tuple[str, ...]] = {  # a room a line: the rooms it may import from, and no others
+    "data": (),
+    "encoder": ("data",),
+    "indexer": (),
+    "indexer/geo": ("indexer",),
+    "indexer/table": ("indexer", "indexer/geo"),
+    "indexer/index": ("indexer", "indexer/geo", "indexer/table"),
+    "indexer/prototypes": ("indexer", "indexer/geo", "indexer/table"),
+    "indexer/sql": ("indexer", "indexer/geo", "indexer/table", "indexer/prototypes"),
+    "indexer/search": ("indexer", *INDEXER[:5]),
+    "pipeline": ("data", "encoder", "indexer", *INDEXER),
+    "experiments": ("data", "encoder", "indexer", *INDEXER, "pipeline"),
+    "search_app": ("indexer", *INDEXER),
+    "search_app/cli": ("data", "encoder", "indexer", *INDEXER, "pipeline", "experiments", "search_app"),
+    "search_app/page": ("data", "encoder", "indexer", *INDEXER, "pipeline", "search_app"),
 }
+UNKNOWN = {  # what a folder does not know of the packages of others
+    "data": {"torch", "faiss", "duckdb", "streamlit"},
+    "encoder": {"faiss", "duckdb", "streamlit"},
+    "indexer": {"torch", "rasterio", "streamlit"},
+    "pipeline": {"streamlit", "typer", "rich"},
+}
+PACKAGES = ("data", "encoder", "experiments", "indexer", "pipeline", "search_app")
 MODEL_MODULES = (
-    "config", "swin_v2", "vit", "common_grid", "date_encoding", "temporal_fusion", "geo_context", "skysense",
+    "config", "swin_v2", "vit", "common_grid", "date_encoding", "temporal_fusion", "geo_context", "transformer",
+    "skysense",
 )  # fmt: skip
 
 
 def imported(path: Path) -> set[str]:
-    """Top-level packages that a file imports, absolutely."""
+    """Modules that a file imports, whole names; what is imported from a package may be one, too."""
     names: set[str] = set()
+    package = list(path.relative_to(ROOT).parts[:-1])
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            names |= {alias.name.split(".")[0] for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
-            names.add(node.module.split(".")[0])
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) - node.level + 1] if node.level else []
+            module = ".".join([*above, *([node.module] if node.module else [])])
+            names |= {module, *(f"{module}.{alias.name}" for alias in node.names)}
     return names
+
+
+def top(names: set[str]) -> set[str]:
+    return {name.split(".")[0] for name in names}
 
 
 def files_of(package: str) -> list[Path]:
     return sorted((ROOT / package).rglob("*.py"))
 
 
-@pytest.mark.parametrize("package", FORBIDDEN)
+def ours(path: Path) -> set[Path]:
+    """Files of ours that a file imports, for type checking or not."""
+    places = (ROOT / name.replace(".", "/") for name in imported(path) if name.split(".")[0] in PACKAGES)
+    found = {place.with_suffix(".py") for place in places}
+    return {place for place in found if place.is_file() and place != path}
+
+
+def room_of(path: Path) -> str:
+    """The innermost folder that MAY_IMPORT names."""
+    folders = [folder.relative_to(ROOT).as_posix() for folder in path.parents if ROOT in folder.parents]
+    return next(folder for folder in folders if folder in MAY_IMPORT)
+
+
+@pytest.mark.parametrize("package", PACKAGES)
 def test_arrows_run_left_to_right(package: str) -> None:
     files = files_of(package)
     assert len(files) > 2
     for path in files:
-        assert not imported(path) & FORBIDDEN[package], f"{path.name} imports against the road"
+        may = {room_of(path), *MAY_IMPORT[room_of(path)]}
+        for other in ours(path):
+            assert room_of(other) in may, f"{path.relative_to(ROOT)} imports {other.relative_to(ROOT)}"
 
 
-@pytest.mark.parametrize("package", ["data", "encoder", "indexer", "search_app"])
+@pytest.mark.parametrize("package", UNKNOWN)
+def test_what_a_folder_does_not_know(package: str) -> None:
+    for path in files_of(package):
+        assert not top(imported(path)) & UNKNOWN[package], f"{path.relative_to(ROOT)}"
+
+
+def test_no_files_import_each_other_in_a_circle() -> None:
+    graph = {path: ours(path) for package in PACKAGES for path in files_of(package)}
+    assert sum(map(len, graph.values())) > 400
+    tuple(TopologicalSorter(graph).static_order())  # raises CycleError, naming the circle
+
+
+def test_the_faces_are_found_by_no_one() -> None:
+    for path in [ROOT / "skyhex.py", *(path for package in PACKAGES[:5] for path in files_of(package))]:
+        assert "search_app" not in top(imported(path)), path
+
+
+@pytest.mark.parametrize("package", PACKAGES)
 def test_imports_inside_a_package_are_relative(package: str) -> None:
     scripts = {"streamlit_app.py"}  # Streamlit runs it by path, outside any package
     for path in files_of(package):
-        assert path.name in scripts or package not in imported(path), (
-            f"{path} imports its own package by its absolute name"
-        )
+        absolute = {
+            (node.module or "").split(".")[0]
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+            if isinstance(node, ast.ImportFrom) and node.level == 0
+        }
+        assert path.name in scripts or package not in absolute, f"{path} imports its own package by its name"
 
 
 @pytest.mark.parametrize("module", MODEL_MODULES)
 def test_the_model_needs_torch_and_numpy_alone(module: str) -> None:
-    allowed = {"torch", "numpy"} | sys.stdlib_module_names
-    assert imported(ROOT / "encoder" / f"{module}.py") <= allowed
+    path = ROOT / "encoder" / f"{module}.py"
+    assert top(imported(path)) <= {"torch", "numpy", "encoder"} | sys.stdlib_module_names
+    assert {other.stem for other in ours(path)} <= set(MODEL_MODULES) | {"batch"}
 
 
 def test_importing_the_facade_loads_nothing() -> None:

@@ -25,7 +25,8 @@ from ..table.embedding_table import EmbeddingTable
 from ..table.manifest import PartFile
 from ..table.storage import explained
 from .mapped import DamagedIndexError
-from .planner import TARGET_RECALL, Point
+from .planner import Point
+from .recall import TARGET_RECALL
 from .segment_files import SegmentFiles, open_segment, write_segment
 
 FORMAT = "skyhex-index-1"

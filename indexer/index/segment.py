@@ -16,9 +16,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from ..geo.cells import Cells
 from ..geo.row_ranges import RowRanges, Rows
-from ..search.filter import Filter
-from ..table.columns import KEY_NUMBERS, key_numbers, to_matrix
+from ..table.columns import KEY_NUMBERS, Microseconds, key_numbers, to_matrix
 from ..table.embedding_table import EmbeddingTable
 from ..table.manifest import PartFile
 from .mapped import CheckedArray
@@ -43,6 +43,11 @@ class Keys:
     cells: CheckedArray  # (n,) uint64
     start_us: CheckedArray  # (n,) int64, microseconds since 1970-01-01, UTC
     end_us: CheckedArray  # (n,) int64
+
+    @staticmethod
+    def of(cells: Cells, start_us: Microseconds, end_us: Microseconds) -> Keys:
+        """Keys in memory."""
+        return Keys(*map(CheckedArray, (cells, start_us, end_us)))
 
 
 @dataclass(frozen=True)
@@ -72,19 +77,10 @@ class Segment:
         alive = np.array([part.path in paths for part in self.parts], bool)
         return RowRanges.merged(starts[:-1][alive], starts[1:][alive])
 
-    def matching(
-        self, column: str, living: RowRanges, conditions: Filter, allowed: RowRanges | None
-    ) -> RowRanges:
-        """The living rows with a vector in a column that the filter holds; `allowed`: see `allowed_rows`."""
-        region = conditions.region_of_centres
-        rows = living if region is None else living & region.rows(self.keys.cells.whole())
-        if allowed is not None:
-            rows = rows & allowed
-        if conditions.asks_time:
-            periods = (_at(values.whole(), rows) for values in (self.keys.start_us, self.keys.end_us))
-            rows = rows.keep(conditions.holds_in_time(*periods))
+    def having(self, column: str, rows: RowRanges) -> RowRanges:
+        """Of some rows those with a vector in a column."""
         valid = self.vectors[column].valid
-        return rows if valid is None else rows.keep(_at(valid.whole(), rows))
+        return rows if valid is None else rows.keep(at(valid.whole(), rows))
 
     def places(self, rows: Rows) -> tuple[list[str], Rows]:
         """Where rows (k,) are in the table: paths of their parts, and rows in these."""
@@ -113,7 +109,7 @@ def read_segments(
         first_row = 0
         for batch in scan_part(table, file, columns):
             vectors = {name: Vectors.of(to_matrix(batch[name])) for name in columns}
-            keys = Keys(*(CheckedArray(values) for values in key_numbers(batch)))
+            keys = Keys.of(*key_numbers(batch))
             yield Segment((Part(file.path, len(batch), first_row),), keys, vectors)
             first_row += len(batch)
 
@@ -124,7 +120,7 @@ def scan_part(table: EmbeddingTable, file: PartFile, columns: Sequence[str]) -> 
     yield from table.scan([*KEY_NUMBERS, *columns], ranges=only_this, batch_rows=SEGMENT_ROWS)
 
 
-def _at(values: NDArray[Any], rows: RowRanges) -> NDArray[Any]:
+def at(values: NDArray[Any], rows: RowRanges) -> NDArray[Any]:
     """Values (n,) at a range set, without a copy where it is one range."""
     if len(rows.starts) == 1:
         return values[rows.starts[0] : rows.stops[0]]

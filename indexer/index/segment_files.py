@@ -28,7 +28,8 @@ from ..table.embedding_table import EmbeddingTable
 from ..table.manifest import PartFile
 from . import ivf
 from .mapped import ArrayFile, ArrayWriter, CheckedArray, DamagedIndexError
-from .planner import Measured, measure
+from .planner import Measured
+from .recall import measure
 from .segment import Keys, Part, Segment, scan_part
 from .vectors import Vectors
 

@@ -4,24 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..geo.cells import Cells
-from ..geo.row_ranges import RowRanges, Rows
+from ..geo.row_ranges import Rows
 from ..index.faiss_index import Index
 from ..index.planner import EXACT, choose, run
 from ..index.segment import Segment, read_segments
-from ..index.segment_files import SegmentFiles, open_segment
+from ..index.segment_files import SegmentFiles
 from ..table.columns import Matrix, Similarities
 from ..table.embedding_table import EmbeddingTable
-from .allowed import allowed_rows
 from .filter import Filter
-from .predicate import Places
+from .matching import Matching
 
 
 @dataclass(frozen=True)
@@ -60,7 +57,7 @@ class Answer:
 
     @property
     def matching(self) -> int:
-        """Rows that the filter holds."""
+        """Rows that match the filter."""
         return sum(matching for matching, _ in self.looked_at.values())
 
     def __str__(self) -> str:
@@ -73,41 +70,31 @@ def best_rows(
     index: Index | None,
     column: str,
     queries: Sequence[Similarities],
-    conditions: Filter,
+    filter: Filter,
     k: int,
 ) -> list[Answer]:
-    """For each query, the k rows most like any of its vectors (m, d), among those that the filter holds.
+    """For each query, the k rows most like any of its vectors (m, d), among those that match the filter.
 
     Raises:
         DamagedIndexError: search again without the index.
         QueryError, TableError: the filter cannot be answered, a part cannot be read.
     """
     file_ids = {file.path: i for i, file in enumerate(table.files)}
-    allowed = allowed_rows(table, conditions)
+    matching = Matching.of(table, filter)
     best, looked_at = [_nothing(query.shape[1]) for query in queries], dict[str, tuple[int, int]]()
-    for segment, files in _segments(table, index, column):
+    for segment, mapped in _segments(table, index, column):
         living = segment.living(file_ids)
-        may = None if allowed is None else _allowed(segment, files, allowed)
-        rows = segment.matching(column, living, conditions, may)
-        plan = EXACT if files is None else choose(files.measured.get(column), rows, len(segment), k)
-        name = f"{plan} over Parquet" if files is None else str(plan)
+        rows = matching.in_segment(segment, living, mapped.folder if mapped else None)
+        rows = segment.having(column, rows)
+        plan = EXACT if mapped is None else choose(mapped.measured.get(column), rows, len(segment), k)
+        name = f"{plan} over Parquet" if mapped is None else str(plan)
         some, all_ = looked_at.get(name, (0, 0))
         looked_at[name] = (some + rows.count, all_ + living.count)
-        inverted = files.inverted(column) if files is not None and plan.probes else None
+        inverted = mapped.inverted(column) if mapped is not None and plan.probes else None
         answers = run(plan, segment.vectors[column], inverted, rows, np.concatenate(queries), k)
-        for i, found in enumerate(_by_query(answers, queries, k)):
-            best[i] = best[i].merged(_placed(segment, column, file_ids, *found), k)
+        for i, answer in enumerate(_by_query(answers, queries, k)):
+            best[i] = best[i].merged(_placed(segment, column, file_ids, *answer), k)
     return [Answer(some, looked_at) for some in best]
-
-
-def _allowed(segment: Segment, files: SegmentFiles | None, places: Places) -> RowRanges:
-    return segment.rows_at(places.rows) if files is None else _allowed_of_index(files.folder, places)
-
-
-@lru_cache(maxsize=8)
-def _allowed_of_index(folder: Path, places: Places) -> RowRanges:
-    """Kept, for the same predicate is often asked again."""
-    return open_segment(folder).segment.rows_at(places.rows)
 
 
 def _placed(
@@ -132,10 +119,10 @@ def _segments(
     table: EmbeddingTable, index: Index | None, column: str
 ) -> Iterator[tuple[Segment, SegmentFiles | None]]:
     """Every living row once: from the index where it has it, else from Parquet."""
-    known = [files for files in (index.segments if index else ()) if column in files.segment.vectors]
-    yield from ((files.segment, files) for files in known)
-    held = frozenset().union(*(files.segment.paths for files in known))
-    rest = [file for file in table.files if file.path not in held]
+    known = [mapped for mapped in (index.segments if index else ()) if column in mapped.segment.vectors]
+    yield from ((mapped.segment, mapped) for mapped in known)
+    indexed = frozenset().union(*(mapped.segment.paths for mapped in known))
+    rest = [file for file in table.files if file.path not in indexed]
     yield from ((segment, None) for segment in read_segments(table, rest, [column]))
 
 

@@ -49,8 +49,8 @@ class Filter:
         return " AND ".join(parts) or None
 
     @property
-    def region_of_centres(self) -> Region | None:
-        """The region that must hold the centre of a row's cell."""
+    def area_of_centres(self) -> Region | None:
+        """The area that must hold the centre of a row's cell."""
         return None if self.footprint else self.region
 
     @property
@@ -58,7 +58,7 @@ class Filter:
         """Whether a row's period matters."""
         return self.start is not None or self.end is not None or bool(self.months)
 
-    def holds_in_time(self, start_us: Microseconds, end_us: Microseconds) -> Mask:
+    def matches_time(self, start_us: Microseconds, end_us: Microseconds) -> Mask:
         """Whether periods [start, end) (n,) overlap the filter's and touch its months."""
         holds = np.ones(len(start_us), bool)
         if self.end is not None:

@@ -90,7 +90,7 @@ class _Found:
     notes: tuple[str, ...] = ()
 
 
-def resolve(table: EmbeddingTable, query: Query, conditions: Filter, index: Index | None = None) -> Resolved:
+def resolve(table: EmbeddingTable, query: Query, filter: Filter, index: Index | None = None) -> Resolved:
     """Look the examples up and combine them (Rocchio 1971).
 
     Raises:
@@ -103,7 +103,7 @@ def resolve(table: EmbeddingTable, query: Query, conditions: Filter, index: Inde
         raise QueryError(
             f"{query.using} and {query.against} have different dimensions: they cannot be compared"
         )
-    book = _Book(table, index, query.using, conditions)
+    book = _Book(table, index, query.using, filter)
     positives = [_find(book, example) for example in query.positives]
     negatives = [_find(book, example) for example in query.negatives]
     wanted = np.stack([found.vector for found in positives])
@@ -126,7 +126,7 @@ class _Book:
     table: EmbeddingTable
     index: Index | None
     column: str
-    conditions: Filter
+    filter: Filter
 
 
 def _dimension(table: EmbeddingTable, column: str) -> int:
@@ -185,7 +185,7 @@ def _latest(book: _Book, cell: int) -> _Found | None:
     usable = has_direction(matrix)
     if not usable.any():
         raise QueryError(f"cell {name} has no {book.column}: its input lacked that modality")
-    in_time = usable & book.conditions.holds_in_time(start_us, end_us)
+    in_time = usable & book.filter.matches_time(start_us, end_us)
     usable = in_time if in_time.any() else usable
     latest = max(np.flatnonzero(usable).tolist(), key=lambda row: (end_us[row], start_us[row]))
     of_period = usable & (start_us == start_us[latest]) & (end_us == end_us[latest])

@@ -9,13 +9,12 @@ from itertools import pairwise
 import numpy as np
 import pyarrow as pa
 
-from ..errors import QueryError
-from ..geo.cells import centres
 from ..index.faiss_index import Index, open_index
 from ..index.mapped import DamagedIndexError
 from ..prototypes.assignments import assigned
 from ..prototypes.regional import outdated
 from ..table.embedding_table import EmbeddingTable
+from ..table.ranked import check_k, ranked
 from ..table.schema import COUNTS, KEY
 from .best_rows import Answer, Best, best_rows
 from .diversity import Diversity, marginal_relevance, spread
@@ -33,6 +32,7 @@ class Hits:
     rows: pa.Table  # rank, similarity, the columns of the row but its vectors and shape, lon, lat, prototype
     plan: str  # how it was found
     notes: tuple[str, ...]  # what the reader should know
+    query: Resolved | None = None  # what was compared; None where many queries share one table
 
 
 def search(
@@ -42,6 +42,7 @@ def search(
     filter: Filter = Filter(),  # noqa: B008 - frozen
     include_query: bool = False,
     diversity: Diversity | None = None,
+    columns: Sequence[str] = COLUMNS,
 ) -> Hits:
     """The k rows most like a query, among those that the filter holds: always min(k, matching rows) of them.
 
@@ -52,20 +53,21 @@ def search(
         filter: which rows may be returned, looked at in the search and not after it.
         include_query: whether rows that the query was made from may be returned.
         diversity: how the results must differ from each other; fewer than k may then remain.
+        columns: what to read of the rows found, the key among it.
 
     Raises:
         QueryError: k below 1, an unknown cell or column, a vector that does not fit, SQL that cannot be
             answered.
         TableError: a part of the table cannot be read.
     """
-    _check(k)
+    check_k(k)
     index, notes = open_index(table)
     try:
         resolved, answer = _answer(table, index, query, k, filter, include_query, diversity)
     except DamagedIndexError as error:
         index, notes = None, (*notes, _unused(error))
         resolved, answer = _answer(table, index, query, k, filter, include_query, diversity)
-    (hits,) = _hits(table, index, [resolved], [answer], notes)
+    (hits,) = _hits(table, index, [resolved], [answer], notes, columns)
     return hits
 
 
@@ -81,7 +83,7 @@ def search_many(
     Raises:
         QueryError, TableError: as `search`, for the first query that is wrong.
     """
-    _check(k)
+    check_k(k)
     if not queries:
         return []
     index, notes = open_index(table)
@@ -93,11 +95,6 @@ def search_many(
     return _hits(table, index, resolved, answers, notes)
 
 
-def _check(k: int) -> None:
-    if k < 1:
-        raise QueryError(f"k = {k}: expected 1 or more")
-
-
 def _unused(error: DamagedIndexError) -> str:
     return f"the index is not used ({error}): run `skyhex index`"
 
@@ -107,14 +104,14 @@ def _answer(
     index: Index | None,
     query: Query,
     k: int,
-    conditions: Filter,
+    filter: Filter,
     include_query: bool,
     diversity: Diversity | None,
 ) -> tuple[Resolved, Answer]:
-    resolved = _resolved(table, index, query, conditions, include_query)
+    resolved = _resolved(table, index, query, filter, include_query)
 
     def find(k: int) -> Answer:
-        (answer,) = _find(table, index, query.against, [resolved], conditions, k)
+        (answer,) = _find(table, index, query.against, [resolved], filter, k)
         return answer
 
     return resolved, find(k) if diversity is None else _find_diverse(find, k, diversity)
@@ -125,23 +122,23 @@ def _answers(
     index: Index | None,
     queries: Sequence[Query],
     k: int,
-    conditions: Filter,
+    filter: Filter,
     include_query: bool,
 ) -> tuple[list[Resolved], list[Answer]]:
     """The answers in the order of the queries; those against one column are found together."""
-    resolved = [_resolved(table, index, query, conditions, include_query) for query in queries]
+    resolved = [_resolved(table, index, query, filter, include_query) for query in queries]
     answers: dict[int, Answer] = {}
     for column in dict.fromkeys(query.against for query in queries):
         mine = [i for i, query in enumerate(queries) if query.against == column]
-        found = _find(table, index, column, [resolved[i] for i in mine], conditions, k)
+        found = _find(table, index, column, [resolved[i] for i in mine], filter, k)
         answers |= zip(mine, found, strict=True)
     return resolved, [answers[i] for i in range(len(queries))]
 
 
 def _resolved(
-    table: EmbeddingTable, index: Index | None, query: Query, conditions: Filter, include_query: bool
+    table: EmbeddingTable, index: Index | None, query: Query, filter: Filter, include_query: bool
 ) -> Resolved:
-    resolved = resolve(table, query, conditions, index)
+    resolved = resolve(table, query, filter, index)
     return replace(resolved, own_rows=frozenset()) if include_query else resolved
 
 
@@ -150,12 +147,12 @@ def _find(
     index: Index | None,
     column: str,
     resolved: Sequence[Resolved],
-    conditions: Filter,
+    filter: Filter,
     k: int,
 ) -> list[Answer]:
     """For each query the k best rows but its own."""
     most = k + max(len(query.own_rows) for query in resolved)
-    answers = best_rows(table, index, column, [query.vectors for query in resolved], conditions, most)
+    answers = best_rows(table, index, column, [query.vectors for query in resolved], filter, most)
     return [
         replace(answer, best=_without(table, answer.best, query.own_rows, k))
         for answer, query in zip(answers, resolved, strict=True)
@@ -196,31 +193,28 @@ def _hits(
     resolved: Sequence[Resolved],
     answers: Sequence[Answer],
     notes: Sequence[str],
+    columns: Sequence[str] = COLUMNS,
 ) -> list[Hits]:
     """The answers with their rows, all read at once."""
-    rows = _fetch(table, [answer.best for answer in answers])
+    rows = _fetch(table, [answer.best for answer in answers], columns)
     ends = np.cumsum([0, *(len(answer.best) for answer in answers)]).tolist()
     hits = []
     for query, answer, (start, stop) in zip(resolved, answers, pairwise(ends), strict=True):
         mine = rows.slice(start, stop - start)
-        hits.append(Hits(mine, str(answer), (*query.notes, *notes, *_notes(table, index, answer, mine))))
+        said = (*query.notes, *notes, *_notes(table, index, answer, mine))
+        hits.append(Hits(mine, str(answer), said, query))
     return hits
 
 
-def _fetch(table: EmbeddingTable, found: Sequence[Best]) -> pa.Table:
+def _fetch(table: EmbeddingTable, found: Sequence[Best], columns: Sequence[str]) -> pa.Table:
     """The rows themselves, with rank, similarity, place, and prototype where the row has one."""
-    file_ids, rows_in_file, cells, similarity = (
+    file_ids, rows_in_file, similarity = (
         np.concatenate([getattr(best, name) for best in found])
-        for name in ("file_ids", "rows_in_file", "cells", "similarity")
+        for name in ("file_ids", "rows_in_file", "similarity")
     )
-    rows = table.take(file_ids, rows_in_file, COLUMNS)
-    lon_deg, lat_deg = centres(cells)
-    after_key = rows.schema.get_field_index(KEY[-1]) + 1
-    rows = rows.add_column(after_key, "lon", pa.array(lon_deg))
-    rows = rows.add_column(after_key + 1, "lat", pa.array(lat_deg))
     similarity = np.clip(similarity, -1, 1)  # rounding to float16 may go a little beyond
-    rank = np.concatenate([np.arange(1, len(best) + 1) for best in found])
-    rows = rows.add_column(0, "rank", pa.array(rank)).add_column(1, "similarity", pa.array(similarity))
+    rows = table.take(file_ids, rows_in_file, columns).add_column(0, "similarity", pa.array(similarity))
+    rows = ranked(rows, np.concatenate([np.arange(1, len(best) + 1) for best in found]))
     return assigned(table, rows)
 
 

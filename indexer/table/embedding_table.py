@@ -1,13 +1,9 @@
 """A table of embeddings: immutable Parquet parts and one manifest per snapshot, committed by put-if-absent.
 
 The layout is specified in docs/embedding_table.md. A handle is one snapshot and never changes; whatever
-changes the table returns the handle of the new snapshot. Of writers at the same moment one commits first,
-the others see their number taken, plan again on the new snapshot and retry: nothing is lost or doubled. A
-writer that dies leaves at most files that no manifest names.
+changes the table returns the handle of the new snapshot.
 """
 
-import random
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -22,12 +18,12 @@ from numpy.typing import NDArray
 from ..errors import TableError
 from ..geo import cells as h3_cells
 from . import extent, merge, parts, sidecars, upkeep, validate
+from .commit import commit, put_new
 from .manifest import (
     Manifest,
     PartFile,
     Sidecar,
     SnapshotInfo,
-    manifest_path,
     read_all_manifests,
     read_manifest,
     snapshot_numbers,
@@ -42,12 +38,10 @@ from .schema import (
     sort_by_key,
     table_schema,
 )
-from .stac_item import write_item
-from .storage import AlreadyThereError, Storage
+from .storage import Storage
 
 SCAN_ROWS = 8_192
 MAX_PARTITION_RESOLUTION = 3
-LONGEST_WAIT_S = 0.5  # between attempts to commit
 
 
 class EmbeddingTable:
@@ -82,7 +76,7 @@ class EmbeddingTable:
         storage = Storage(path, create=True)
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
         manifest = Manifest(1, now, "create", {}, model, h3_resolution, partition_resolution, simulated)
-        if snapshot_numbers(storage) or not _put_new(storage, manifest):
+        if snapshot_numbers(storage) or not put_new(storage, manifest):
             raise TableError(f"{path} holds a table already: open it, or choose another directory")
         return EmbeddingTable(storage, manifest)
 
@@ -159,10 +153,10 @@ class EmbeddingTable:
         """What an interrupted job need not do again."""
         return frozenset(self.manifest.input_keys)
 
-    @cached_property
+    @property
     def schema(self) -> pa.Schema:
         """The columns, in order."""
-        return table_schema(self.dimension, self.manifest.optional)
+        return self.manifest.schema
 
     def scan(
         self,
@@ -293,7 +287,7 @@ class EmbeddingTable:
 
     def validate(self) -> list[str]:
         """What is wrong with this snapshot's files, each in a line; none is how it should be."""
-        return validate.problems(self)
+        return validate.problems(self.storage, self.manifest)
 
     def compact(self) -> "EmbeddingTable":
         """Join small files, up to 128 MB; memory is one file's. Rows and sidecars stay as they are."""
@@ -312,18 +306,7 @@ class EmbeddingTable:
 
         A build that returns what it was given commits nothing.
         """
-        wait_s = 0.001
-        with self.storage.turn():
-            while True:
-                base = read_manifest(self.storage)
-                manifest = build(base)
-                if manifest is base:
-                    return EmbeddingTable(self.storage, base)
-                if _put_new(self.storage, manifest):
-                    write_item(self.storage, manifest)
-                    return EmbeddingTable(self.storage, manifest)
-                time.sleep(random.uniform(0, wait_s))
-                wait_s = min(2 * wait_s, LONGEST_WAIT_S)
+        return EmbeddingTable(self.storage, commit(self.storage, build))
 
     def _checked(self, tables: Sequence[pa.Table]) -> pa.Table:
         """Rows that fit this table, as one, in order of key."""
@@ -354,12 +337,3 @@ class EmbeddingTable:
 
     def _empty(self, names: Sequence[str]) -> pa.Table:
         return pa.schema([self.schema.field(name) for name in names]).empty_table()
-
-
-def _put_new(storage: Storage, manifest: Manifest) -> bool:
-    """Whether this manifest is the one that got its number."""
-    try:
-        storage.put_new(manifest_path(manifest.snapshot), manifest.to_json())
-    except AlreadyThereError:
-        return False
-    return True

@@ -11,11 +11,14 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
 
 from ..errors import TableError
 from .extent import Extent
-from .schema import SCHEMA_VERSION, ModelInfo
+from .schema import SCHEMA_VERSION, ModelInfo, table_schema
 from .storage import Storage
 
 if TYPE_CHECKING:
@@ -88,6 +91,11 @@ class Manifest:
     @property
     def row_count(self) -> int:
         return sum(file.rows for file in self.files)
+
+    @cached_property
+    def schema(self) -> pa.Schema:
+        """The columns, in order."""
+        return table_schema(self.model.dimension, self.optional)
 
     def following(self, operation: str, summary: Mapping[str, Any], **changes: Any) -> Manifest:
         """The next snapshot."""

@@ -18,7 +18,7 @@ import shapely
 
 from ..errors import TableError
 from .manifest import Manifest, manifest_path, read_manifest, snapshot_numbers
-from .schema import emb_metadata, table_schema
+from .schema import emb_metadata
 from .storage import Storage
 
 ITEM = "item.json"
@@ -106,8 +106,8 @@ def _parquet(path: str, sha256: str, role: str) -> dict[str, Any]:
 
 
 def _columns(manifest: Manifest) -> list[dict[str, str]]:
-    schema = table_schema(manifest.model.dimension, manifest.optional)
-    return [{"name": column.name, "type": str(column.type).replace("element: ", "")} for column in schema]
+    columns = manifest.schema
+    return [{"name": column.name, "type": str(column.type).replace("element: ", "")} for column in columns]
 
 
 def _licence(text: str) -> str:

@@ -8,7 +8,6 @@ from ..errors import TableError
 from ..geo import cells
 from .manifest import Manifest, PartFile, manifest_path, read_all_manifests
 from .merge import MAX_FILE_BYTES, Rewrite, rewrite
-from .schema import table_schema
 from .stac_item import write_item
 from .storage import Storage
 
@@ -21,7 +20,6 @@ def compacted(storage: Storage, base: Manifest) -> Manifest:
 
     `base` itself where there is nothing to join.
     """
-    schema = table_schema(base.model.dimension, base.optional)
     groups = list(_groups(base.files, base.partition_resolution))
     if len(groups) == len(base.files):
         return base
@@ -30,7 +28,7 @@ def compacted(storage: Storage, base: Manifest) -> Manifest:
         if len(group) == 1:
             files += group
         else:
-            files += rewrite(storage, base, Rewrite(tuple(group), None), schema)[0]
+            files += rewrite(storage, base, Rewrite(tuple(group), None), base.schema)[0]
     summary = {"files_before": len(base.files), "files_after": len(files)}
     return base.following("compact", summary, files=tuple(files))
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -15,35 +14,34 @@ from numpy.typing import NDArray
 
 from ..errors import TableError
 from ..geo import cells, footprints
+from . import sidecars
 from .columns import to_matrix
+from .manifest import Manifest, PartFile, SidecarFile
 from .schema import NORM_TOLERANCE, emb_metadata, repeated_keys
-
-if TYPE_CHECKING:
-    from .embedding_table import EmbeddingTable
-    from .manifest import PartFile
+from .storage import Storage
 
 CENTRE_TOLERANCE = 0.02  # of the footprint's diagonal: a projected square's centroid is not quite its centre
 
 
-def problems(table: EmbeddingTable) -> list[str]:
+def problems(storage: Storage, table: Manifest) -> list[str]:
     """What is wrong with a snapshot, each in a line; memory is one file's."""
     found = list(_order_problems(table))
     for file in table.files:
-        found += [f"{file.path}: {problem}" for problem in _part_problems(table, file)]
-    for kind, sidecar in table.manifest.sidecars.items():
-        found += [problem for file in sidecar.files for problem in _sidecar_problems(table, kind, file.name)]
+        found += [f"{file.path}: {problem}" for problem in _part_problems(storage, table, file)]
+    for kind, sidecar in table.sidecars.items():
+        found += [problem for file in sidecar.files for problem in _sidecar_problems(storage, kind, file)]
     return found
 
 
-def _order_problems(table: EmbeddingTable) -> Iterator[str]:
+def _order_problems(table: Manifest) -> Iterator[str]:
     ends = [cell for file in table.files for cell in (file.min_h3, file.max_h3)]
     if ends != sorted(ends):
         yield "manifest: files overlap or are not in order of cell"
 
 
-def _part_problems(table: EmbeddingTable, file: PartFile) -> Iterator[str]:
+def _part_problems(storage: Storage, table: Manifest, file: PartFile) -> Iterator[str]:
     try:
-        content = table.storage.read(file.path)
+        content = storage.read(file.path)
     except TableError as error:
         yield str(error)
         return
@@ -61,14 +59,14 @@ def _part_problems(table: EmbeddingTable, file: PartFile) -> Iterator[str]:
     yield from _geometry_problems(rows)
 
 
-def _sidecar_problems(table: EmbeddingTable, kind: str, name: str) -> Iterator[str]:
+def _sidecar_problems(storage: Storage, kind: str, file: SidecarFile) -> Iterator[str]:
     try:
-        table.read_sidecar(kind, name)
+        sidecars.read(storage, kind, file)
     except TableError as error:
         yield str(error)
 
 
-def _metadata_problems(table: EmbeddingTable, schema: pa.Schema) -> Iterator[str]:
+def _metadata_problems(table: Manifest, schema: pa.Schema) -> Iterator[str]:
     metadata = schema.metadata or {}
     if json.loads(metadata.get(b"emb", b"null")) != emb_metadata(table.model, table.simulated):
         yield "footer: `emb` is not the table's model"
@@ -77,14 +75,14 @@ def _metadata_problems(table: EmbeddingTable, schema: pa.Schema) -> Iterator[str
         yield "footer: no GeoParquet metadata"
 
 
-def _key_problems(table: EmbeddingTable, file: PartFile, rows: pa.Table) -> Iterator[str]:
+def _key_problems(table: Manifest, file: PartFile, rows: pa.Table) -> Iterator[str]:
     cell = rows["h3_cell"].to_numpy()
     if len(cell) != file.rows or cell[0] != file.min_h3 or cell[-1] != file.max_h3:
         yield "rows or cells are not those that the manifest says"
     if not cells.are_valid(cell).all() or (cells.resolutions(cell) != table.h3_resolution).any():
         yield f"cells that are not H3 cells of resolution {table.h3_resolution}"
         return
-    partition = cells.parents(cell, table.manifest.partition_resolution)
+    partition = cells.parents(cell, table.partition_resolution)
     if file.path.split("/")[0].split("=")[1] != cells.cell_to_text(partition[0]) or np.ptp(partition):
         yield "rows of another partition"
     if (cell[1:] < cell[:-1]).any():
@@ -93,8 +91,8 @@ def _key_problems(table: EmbeddingTable, file: PartFile, rows: pa.Table) -> Iter
         yield f"{len(repeated_keys(rows))} rows repeat the key of another"
 
 
-def _vector_problems(table: EmbeddingTable, rows: pa.Table) -> Iterator[str]:
-    for name in ("embedding", *table.optional_columns):
+def _vector_problems(table: Manifest, rows: pa.Table) -> Iterator[str]:
+    for name in ("embedding", *table.optional):
         present = rows[name].is_valid().to_numpy()
         matrix = to_matrix(rows[name])[present].astype(np.float32)
         norm = np.sqrt(np.einsum("nd,nd->n", matrix, matrix))

@@ -1,7 +1,5 @@
 """`skyhex search`, `changes` and `outliers`: questions that rows of the table answer."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,11 +11,13 @@ from indexer.errors import QueryError
 
 from ..output import Format, emit
 from . import search_options as words
+from .conditions import with_filter
 from .options import DEFAULT_TABLE, FormatOption, OutOption, SnapshotOption, TableOption, WeightsOption
 from .progress import progress_bar, say
 from .readable import CHANGES, HITS, OUTLIERS, readable
 
 if TYPE_CHECKING:
+    from indexer.search.filter import Filter
     from indexer.table.embedding_table import EmbeddingTable
 
 NOTES_SHOWN = 8  # a batch may have one for each query
@@ -26,7 +26,9 @@ app = typer.Typer()
 
 
 @app.command()
+@with_filter()
 def search(
+    filter: "Filter",
     cell: words.CellOption = None,
     lonlat: words.LonLatOption = None,
     chip: words.ChipOption = None,
@@ -40,16 +42,6 @@ def search(
     using: words.UsingOption = "fused",
     against: words.AgainstOption = "fused",
     queries: words.QueriesOption = None,
-    bbox: words.BoxOption = None,
-    within: words.WithinOption = None,
-    near: words.NearOption = None,
-    cells: words.CellsOption = None,
-    footprint: words.FootprintOption = False,
-    start: words.StartOption = None,
-    end: words.EndOption = None,
-    months: words.MonthsOption = None,
-    modalities: words.ModalitiesOption = None,
-    where: words.SqlOption = None,
     k: words.KOption = 20,
     per_parent: words.PerParentOption = None,
     parent_res: words.ParentResOption = None,
@@ -65,32 +57,20 @@ def search(
     """Where else does it look like this? All conditions given must hold."""
     from indexer.search.batch import read_queries, search_batch
     from indexer.search.search import search as search_table
-    from indexer.search.words import diversity_of, filter_of, query_of
+    from indexer.search.words import diversity_of, query_of
     from indexer.table.embedding_table import EmbeddingTable
 
-    from .search_words import Examples, names, numbers
+    from .search_words import Examples
 
     like = Examples(cell, lonlat, chip, vector)
     unlike = Examples(not_cell, not_lonlat, not_chip, not_vector)
     diversity = diversity_of(per_parent=per_parent, parent_res=parent_res, relevance=relevance)
     _check_one_or_many(queries, bool(like), bool(unlike or diversity))
-    conditions = filter_of(
-        bbox=bbox,
-        within=within,
-        near=near,
-        cells=names(cells) or None,
-        footprint=footprint,
-        start=start,
-        end=end,
-        months=numbers(months),
-        modalities=names(modalities),
-        where=where,
-    )
     opened = EmbeddingTable.open(table, snapshot)
     if queries is not None:
         named = read_queries(queries, using=using, against=against)
         with progress_bar("search", "queries") as progress:
-            hits = search_batch(opened, named, k, conditions, include_query, progress)
+            hits = search_batch(opened, named, k, filter, include_query, progress)
     else:
         query = query_of(
             like.read(opened, using, weights),
@@ -100,7 +80,7 @@ def search(
             match=match,
             negative_weight=negative_weight,
         )
-        hits = search_table(opened, query, k, conditions, include_query, diversity)
+        hits = search_table(opened, query, k, filter, include_query, diversity)
     _say_notes(opened, hits.notes)
     if explain:
         say(f"plan: {hits.plan}")
@@ -108,18 +88,12 @@ def search(
 
 
 @app.command()
+@with_filter(without=("start", "end"))
 def changes(
+    filter: "Filter",
     before: words.BeforeOption,
     after: words.AfterOption,
     column: words.ColumnOption = "fused",
-    bbox: words.BoxOption = None,
-    within: words.WithinOption = None,
-    near: words.NearOption = None,
-    cells: words.CellsOption = None,
-    footprint: words.FootprintOption = False,
-    months: words.MonthsOption = None,
-    modalities: words.ModalitiesOption = None,
-    where: words.SqlOption = None,
     k: words.KOption = 20,
     table: TableOption = DEFAULT_TABLE,
     snapshot: SnapshotOption = None,
@@ -127,41 +101,21 @@ def changes(
     out: OutOption = None,
 ) -> None:
     """What changed most: each place compared with itself in another period."""
-    from indexer.search.compare import changes as changes_of_table
-    from indexer.search.words import column_of, filter_of, period_of
+    from indexer.search.changes import changes as changes_of_table
+    from indexer.search.words import column_of, period_of
     from indexer.table.embedding_table import EmbeddingTable
 
-    from .search_words import names, numbers
-
-    conditions = filter_of(
-        bbox=bbox,
-        within=within,
-        near=near,
-        cells=names(cells) or None,
-        footprint=footprint,
-        months=numbers(months),
-        modalities=names(modalities),
-        where=where,
-    )
     opened = EmbeddingTable.open(table, snapshot)
     periods = period_of(before), period_of(after)
-    rows = changes_of_table(opened, *periods, k, filter=conditions, column=column_of(column))
+    rows = changes_of_table(opened, *periods, k, filter=filter, column=column_of(column))
     _say_notes(opened, () if len(rows) else ("no place has a row in both periods",))
     _emit(rows, CHANGES, form, out)
 
 
 @app.command()
+@with_filter()
 def outliers(
-    bbox: words.BoxOption = None,
-    within: words.WithinOption = None,
-    near: words.NearOption = None,
-    cells: words.CellsOption = None,
-    footprint: words.FootprintOption = False,
-    start: words.StartOption = None,
-    end: words.EndOption = None,
-    months: words.MonthsOption = None,
-    modalities: words.ModalitiesOption = None,
-    where: words.SqlOption = None,
+    filter: "Filter",
     k: words.KOption = 20,
     table: TableOption = DEFAULT_TABLE,
     snapshot: SnapshotOption = None,
@@ -170,28 +124,13 @@ def outliers(
 ) -> None:
     """What is rare in its region: rows least like any of its prototypes."""
     from indexer.prototypes.regional import outdated
-    from indexer.search.compare import outliers as outliers_of_table
-    from indexer.search.words import filter_of
+    from indexer.search.outliers import outliers as outliers_of_table
     from indexer.table.embedding_table import EmbeddingTable
 
-    from .search_words import names, numbers
-
-    conditions = filter_of(
-        bbox=bbox,
-        within=within,
-        near=near,
-        cells=names(cells) or None,
-        footprint=footprint,
-        start=start,
-        end=end,
-        months=numbers(months),
-        modalities=names(modalities),
-        where=where,
-    )
     opened = EmbeddingTable.open(table, snapshot)
-    rows = outliers_of_table(opened, k, conditions)
+    rows = outliers_of_table(opened, k, filter)
     none = None if len(rows) else "no row with a prototype matches the filter"
-    _say_notes(opened, [*filter(None, [outdated(opened), none])])
+    _say_notes(opened, [note for note in (outdated(opened), none) if note])
     _emit(rows, OUTLIERS, form, out)
 
 
@@ -208,7 +147,7 @@ def _check_one_or_many(queries: Path | None, like: bool, for_one_alone: bool) ->
         )
 
 
-def _say_notes(table: EmbeddingTable, notes: Sequence[str]) -> None:
+def _say_notes(table: "EmbeddingTable", notes: Sequence[str]) -> None:
     """What the reader should know, on stderr."""
     from .info import provenance
 

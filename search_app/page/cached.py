@@ -8,9 +8,11 @@ import pyarrow as pa
 import streamlit as st
 
 from indexer.geo.cells import Cells
+from indexer.index.segment import Keys
 from indexer.prototypes.assignments import assigned
 from indexer.prototypes.regional import Prototypes, read_prototypes
 from indexer.search.filter import Filter
+from indexer.search.matching import Matching
 from indexer.table.columns import key_numbers, to_matrix
 from indexer.table.embedding_table import EmbeddingTable
 from indexer.table.schema import KEY
@@ -40,14 +42,10 @@ class RowKeys:
     region: Cells  # (n,) uint64, 0 = none
     prototype: np.ndarray  # (n,) int64 number within the region, -1 = none
 
-    def kept(self, conditions: Filter) -> np.ndarray:
-        """Which rows (n,) bool a filter's region and time keep."""
-        kept = conditions.holds_in_time(self.start_us, self.end_us)
-        if conditions.region is None:
-            return kept
-        inside = np.zeros(len(kept), bool)
-        inside[conditions.region.rows(self.cells).rows()] = True
-        return kept & inside
+    def matching(self, table: EmbeddingTable, filter: Filter) -> np.ndarray:
+        """Which rows (n,) bool match a filter, as a search decides it."""
+        keys = Keys.of(self.cells, self.start_us, self.end_us)
+        return Matching.of(table, filter).in_table_order(keys)
 
 
 @dataclass(frozen=True)

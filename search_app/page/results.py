@@ -51,12 +51,6 @@ def rows_by_key(table: EmbeddingTable, keys: Sequence[tuple[Any, ...]], columns:
     return rows.take(pa.array([place[key] for key in keys]))
 
 
-def with_footprints(table: EmbeddingTable, rows: pa.Table) -> pa.Table:
-    """Rows of a search with the column `geometry`."""
-    shapes = rows_by_key(table, _keys(rows), [*KEY, "geometry"])
-    return rows.append_column("geometry", shapes["geometry"])
-
-
 def subjects(rows: pa.Table) -> list[Subject]:
     """What the quicklooks of rows (n,) are of."""
     return [

@@ -10,8 +10,7 @@ import streamlit as st
 from indexer.errors import QueryError
 from indexer.geo.cells import cells_to_text, centres
 from indexer.search.filter import Filter
-from indexer.search.query import resolve
-from indexer.search.search import search
+from indexer.search.search import COLUMNS, search
 from indexer.table.embedding_table import EmbeddingTable
 from indexer.table.schema import COUNTS, KEY
 
@@ -33,7 +32,6 @@ from .results import (
     quicklook_folder,
     rows_by_key,
     subjects,
-    with_footprints,
 )
 from .session import change, current
 from .url_state import View
@@ -57,14 +55,14 @@ class Found:
 def find(table: EmbeddingTable, question: View) -> Found | None:
     """Search for what the view looks for; None when it looks for nothing. Raises `QueryError`."""
     kinds = read_kinds(table)
-    query, conditions = to_query(question, kinds.prototypes if kinds else None), to_filter(question)
+    query, filter = to_query(question, kinds.prototypes if kinds else None), to_filter(question)
     if query is None:
         return None
-    hits = search(table, query, k=question.k, filter=conditions)
-    resolved = resolve(table, query, conditions)
+    hits = search(table, query, k=question.k, filter=filter, columns=(*COLUMNS, "geometry"))
+    assert hits.query is not None
     columns = [*KEY, *COUNTS, "geometry", "source_items"]
-    examples = rows_by_key(table, sorted(resolved.own_rows), columns)
-    return Found(with_footprints(table, hits.rows), hits.plan, hits.notes, examples, resolved.vectors)
+    examples = rows_by_key(table, sorted(hits.query.own_rows), columns)
+    return Found(hits.rows, hits.plan, hits.notes, examples, hits.query.vectors)
 
 
 def question_of(view: View) -> View:
@@ -75,9 +73,9 @@ def question_of(view: View) -> View:
 def draw_search(table: EmbeddingTable) -> None:
     """The whole tab."""
     view = current()
-    found, conditions = None, Filter()
+    found, filter = None, Filter()
     try:
-        found, conditions = find(table, question_of(view)), to_filter(view)
+        found, filter = find(table, question_of(view)), to_filter(view)
     except QueryError as error:
         st.error(f"{error}.", icon=":material/error:")
     left, right = st.columns([11, 9], gap="medium")
@@ -88,13 +86,13 @@ def draw_search(table: EmbeddingTable) -> None:
     with left:
         kinds = read_kinds(table)
         labels = letters(kinds.kind, kinds.prototypes.n_rows) if kinds else []
-        draw_map(map_cells(table, found, conditions), read_areas(table), _marks(view, found, chosen), labels)
+        draw_map(map_cells(table, found, filter), read_areas(table), _marks(view, found, chosen), labels)
 
 
-def map_cells(table: EmbeddingTable, found: Found | None, conditions: Filter) -> MapCells:
+def map_cells(table: EmbeddingTable, found: Found | None, filter: Filter) -> MapCells:
     """All cells, with the best similarity and the commonest kind of their rows that the filter keeps."""
     keys, kinds, vectors = read_keys(table), read_kinds(table), read_vectors(table)
-    kept = keys.kept(conditions)
+    kept = keys.matching(table, filter)
     value = np.full(len(kept), np.nan, np.float32)
     if found is not None and vectors is not None:
         value[kept] = similarities(vectors[kept], found.vectors)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from indexer.errors import TableError
 from indexer.geo.row_ranges import RowRanges
-from indexer.index import faiss_index, ivf, planner, segment_files
+from indexer.index import faiss_index, ivf, planner, recall, segment_files
 from indexer.index.faiss_index import build_index, describe_index, index_info, open_index
 from indexer.index.ivf import Ivf
 from indexer.index.mapped import DamagedIndexError
@@ -204,7 +204,7 @@ def test_many_lists_are_found_by_a_graph(
     assert np.mean([np.isin(*pair).mean() for pair in zip(nearest_lists, found, strict=True)]) >= 0.99
     assert again._has_graph
     for kind in ("region", "random"):
-        assert recall(clustered, again, Plan(64, 200), some_rows(kind, 0.1)) >= 0.99
+        assert recall_of(clustered, again, Plan(64, 200), some_rows(kind, 0.1)) >= 0.99
 
 
 def test_centroids_are_fitted_on_gpus_where_there_are_some(
@@ -228,7 +228,7 @@ def test_centroids_fitted_on_a_gpu_serve_as_well(clustered: np.ndarray) -> None:
     trained = ivf.train(clustered)
     check_all_lists_hold_the_nearest(trained, clustered)
     for kind in ("region", "random"):
-        assert recall(clustered, trained, Plan(64, 200), some_rows(kind, 0.1)) >= 0.99
+        assert recall_of(clustered, trained, Plan(64, 200), some_rows(kind, 0.1)) >= 0.99
 
 
 def check_all_lists_hold_the_nearest(trained: Ivf, matrix: np.ndarray) -> None:
@@ -237,7 +237,7 @@ def check_all_lists_hold_the_nearest(trained: Ivf, matrix: np.ndarray) -> None:
     assert np.isin(nearest(matrix, rows, query, 10)[1], found).all()
 
 
-def recall(clustered: np.ndarray, inverted: Ivf, plan: Plan, rows: RowRanges, k: int = 10) -> float:
+def recall_of(clustered: np.ndarray, inverted: Ivf, plan: Plan, rows: RowRanges, k: int = 10) -> float:
     held = Vectors.of(clustered)
     shares = []
     for row in range(500, ROWS, 6007):
@@ -262,7 +262,7 @@ def some_rows(kind: str, share: float) -> RowRanges:
 def test_the_inverted_file_finds_what_exact_search_finds(
     clustered: np.ndarray, inverted: Ivf, kind: str, share: float
 ) -> None:
-    assert recall(clustered, inverted, Plan(512, 600), some_rows(kind, share)) >= 0.99
+    assert recall_of(clustered, inverted, Plan(512, 600), some_rows(kind, share)) >= 0.99
 
 
 @pytest.mark.parametrize("plan", [planner.EXACT, Plan(16, 60)], ids=str)
@@ -281,7 +281,7 @@ def test_many_queries_are_answered_as_one_by_one(
 
 
 def test_fewer_candidates_than_asked_for_means_exact(clustered: np.ndarray, inverted: Ivf) -> None:
-    assert recall(clustered, inverted, Plan(1, 5), some_rows("random", 0.001), k=50) == 1.0
+    assert recall_of(clustered, inverted, Plan(1, 5), some_rows("random", 0.001), k=50) == 1.0
 
 
 def test_a_region_far_from_a_query_is_searched_wider_and_then_exactly(
@@ -344,22 +344,22 @@ def test_a_file_that_is_no_index_is_refused(tmp_path: Path) -> None:
 
 
 def test_what_is_measured_is_true(clustered: np.ndarray, inverted: Ivf) -> None:
-    measured = planner.measure(Vectors.of(clustered), inverted)
+    measured = recall.measure(Vectors.of(clustered), inverted)
     assert [(p.selectivity, p.kind) for p in measured.points] == [
         *((share, kind) for share in (1e-4, 1e-3, 1e-2, 0.1) for kind in ("region", "random")),
         (1.0, "all"),
     ]
-    assert min(point.recall for point in measured.points) >= planner.TARGET_RECALL
+    assert min(point.recall for point in measured.points) >= recall.TARGET_RECALL
     assert measured.ever_helps
     for point in measured.points:
-        assert recall(clustered, inverted, point.plan, some_rows(point.kind, point.selectivity)) >= 0.95
+        assert recall_of(clustered, inverted, point.plan, some_rows(point.kind, point.selectivity)) >= 0.95
     assert Measured.from_json(measured.to_json()) == measured
     large = [point for point in measured.points if point.plan.probes and point.selectivity >= 0.1]
     assert large
     for point in large:
         rows = some_rows(point.kind, point.selectivity)
         for k in (1, 100, 1000):
-            assert recall(clustered, inverted, point.plan.scaled(k), rows, k) >= 0.98, (point, k)
+            assert recall_of(clustered, inverted, point.plan.scaled(k), rows, k) >= 0.98, (point, k)
 
 
 def test_the_plan_is_that_of_the_nearest_smaller_share_and_the_kind_of_filter() -> None:
@@ -403,12 +403,12 @@ def test_the_plan_is_that_of_the_nearest_smaller_share_and_the_kind_of_filter() 
 def test_the_first_plan_that_reaches_a_recall_or_a_time_is_found_in_few_steps(
     enough: int, too_slow: int, fewest: int
 ) -> None:
-    plans = [Plan(probes, 20) for probes in planner.PROBES if fewest <= probes <= 256]
+    plans = [Plan(probes, 20) for probes in recall.PROBES if fewest <= probes <= 256]
 
     def scored(plan: Plan) -> Point:
         return Point("all", 1.0, plan, float(plan.probes >= enough), float(plan.probes >= too_slow), 1.0)
 
-    points = planner._towards(1.0, 1.0, plans, scored)
+    points = recall._towards(1.0, 1.0, plans, scored)
     reached = [plan for plan in plans if plan.probes >= min(enough, too_slow)]
     found = [point.plan for point in points if point.recall >= 1 or point.milliseconds >= 1]
     assert min(found, key=lambda plan: plan.probes, default=None) == (reached[0] if reached else None)
@@ -417,7 +417,7 @@ def test_the_first_plan_that_reaches_a_recall_or_a_time_is_found_in_few_steps(
 
 def test_large_tables_get_an_inverted_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(segment_files, "EXACT_ROWS", 50)
-    plan = [Point(kind, share, Plan(8, 300), 0.99, 1e-9, 1.0) for share, kind in planner.CASES]
+    plan = [Point(kind, share, Plan(8, 300), 0.99, 1e-9, 1.0) for share, kind in recall.CASES]
     monkeypatch.setattr(segment_files, "measure", lambda vectors, inverted: Measured(tuple(plan)))
     table = place_table(tmp_path, n=300)
     info = build_index(table)

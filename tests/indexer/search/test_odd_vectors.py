@@ -8,7 +8,8 @@ import pytest
 
 from indexer.index import segment_files
 from indexer.index.faiss_index import build_index
-from indexer.index.planner import CASES, Measured, Plan, Point
+from indexer.index.planner import Measured, Plan, Point
+from indexer.index.recall import CASES
 from indexer.prototypes.regional import cells_of_prototype, fit_prototypes, read_prototypes
 from indexer.search.query import Query, Vector
 from indexer.search.search import search

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pytest
 
 from indexer.errors import TableError
-from indexer.index import faiss_index, ivf, planner, segment_files
+from indexer.index import faiss_index, ivf, recall, segment_files
 from indexer.index.faiss_index import build_index, open_index
 from indexer.index.mapped import DamagedIndexError
 from indexer.index.planner import Measured, Plan, Point
@@ -38,7 +38,7 @@ from ..small_tables import place_rows, place_table, whole
 
 QUERY = np.arange(1, MODEL.dimension + 1).astype(np.float32)
 RANGES = 12  # of a file's bytes
-POINTS = tuple(Point(kind, share, Plan(8, 150), 0.99, 1e-9, 1.0) for share, kind in planner.CASES)
+POINTS = tuple(Point(kind, share, Plan(8, 150), 0.99, 1e-9, 1.0) for share, kind in recall.CASES)
 
 
 @pytest.fixture(scope="module")

@@ -52,13 +52,13 @@ def test_vectors_too_many_to_keep_are_not_read(
 
 
 def test_a_filter_keeps_the_rows_that_a_search_would(table: EmbeddingTable) -> None:
-    conditions = Filter(Region.from_bbox(9.99, 46.99, 10.2, 47.2), start=datetime(2021, 6, 1, tzinfo=UTC))
-    kept = read_keys(table).cells[read_keys(table).kept(conditions)]
-    rows = search(table, Query((Cell(CELLS[0]),)), k=99, filter=conditions, include_query=True).rows
+    asked = Filter(Region.from_bbox(9.99, 46.99, 10.2, 47.2), start=datetime(2021, 6, 1, tzinfo=UTC))
+    kept = read_keys(table).cells[read_keys(table).matching(table, asked)]
+    rows = search(table, Query((Cell(CELLS[0]),)), k=99, filter=asked, include_query=True).rows
     assert sorted(kept.tolist()) == sorted(rows["h3_cell"].to_pylist())
     assert 0 < len(kept) < len(CELLS)
     later = Filter(start=datetime(2022, 1, 1, tzinfo=UTC))
-    assert not read_keys(table).kept(later).any()
+    assert not read_keys(table).matching(table, later).any()
 
 
 def test_rows_have_the_kind_of_their_prototype(table: EmbeddingTable) -> None:

@@ -11,7 +11,7 @@ import pytest
 import shapely
 
 from indexer.search.query import Cell, Query
-from indexer.search.search import search
+from indexer.search.search import COLUMNS, search
 from indexer.table.schema import KEY
 from search_app.output import Format, encode
 from search_app.page.results import (
@@ -22,7 +22,6 @@ from search_app.page.results import (
     rows_by_key,
     subjects,
     thumbnails,
-    with_footprints,
 )
 
 from ..make_table import CELLS, small_table
@@ -59,7 +58,7 @@ def test_rows_come_in_the_order_asked(tmp_path: Path) -> None:
 
 def test_results_get_their_footprint_and_a_frame(tmp_path: Path) -> None:
     table = small_table(tmp_path / "t")
-    rows = with_footprints(table, search(table, Query((Cell(CELLS[0]),)), k=5).rows)
+    rows = search(table, Query((Cell(CELLS[0]),)), k=5, columns=(*COLUMNS, "geometry")).rows
     centres = [shapely.from_wkb(shape).centroid for shape in rows["geometry"].to_pylist()]
     for cell, centre in zip(rows["h3_cell"].to_pylist(), centres, strict=True):
         assert h3.str_to_int(h3.latlng_to_cell(centre.y, centre.x, 9)) == cell

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from indexer.geo import cells
 from indexer.index.faiss_index import build_index
-from indexer.search.allowed import allowed_rows
 from indexer.search.filter import Filter, Region
+from indexer.search.matching import Matching
 from indexer.search.query import Query, Vector
 from indexer.search.search import search
 from indexer.table import parts
@@ -57,7 +57,7 @@ def on_turns(area: shapely.Geometry, shapes: np.ndarray) -> np.ndarray:
 def check(table: EmbeddingTable, asked: Filter, expected: np.ndarray, k: int = 500) -> None:
     """The places, and a search: min(k, matching) rows, the best of those that match, and no others."""
     rows = whole(table)
-    allowed = allowed_rows(table, asked)
+    allowed = Matching.of(table, asked).places
     assert allowed is not None
     starts = np.cumsum([0, *(file.rows for file in table.files)])
     found = [start + allowed.rows[file.path] for start, file in zip(starts[:-1], table.files, strict=True)]
@@ -175,7 +175,7 @@ def test_only_the_row_groups_at_the_border_are_read(tmp_path: Path, monkeypatch:
     for box in ((5.0, 45.0, 5.1, 45.1), (5.0, 45.0, 8.0, 48.0)):
         read.clear()
         region = Region.from_bbox(*box)
-        found = allowed_rows(table, Filter(region=region, footprint=True))
+        found = Matching.of(table, Filter(region=region, footprint=True)).places
         assert found is not None
         assert (
             sum(map(len, found.rows.values())) == on_turns(shapely.box(*box), shapes_of(whole(table))).sum()
@@ -184,5 +184,5 @@ def test_only_the_row_groups_at_the_border_are_read(tmp_path: Path, monkeypatch:
 
 
 def test_without_a_region_it_asks_nothing(table: EmbeddingTable) -> None:
-    assert allowed_rows(table, Filter(footprint=True)) is None
+    assert Matching.of(table, Filter(footprint=True)).places is None
     assert len(search(table, Query((Vector(VECTOR),)), 5, Filter(footprint=True)).rows) == 5

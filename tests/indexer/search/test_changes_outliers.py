@@ -13,8 +13,9 @@ from indexer.errors import QueryError, TableError
 from indexer.prototypes import assignments, region_rows
 from indexer.prototypes.assignments import read_assignments
 from indexer.prototypes.regional import fit_prototypes
-from indexer.search.compare import changes, outliers
+from indexer.search.changes import changes
 from indexer.search.filter import Filter, Region
+from indexer.search.outliers import outliers
 from indexer.search.words import filter_of, period_of
 from indexer.table.columns import to_matrix
 from indexer.table.embedding_table import EmbeddingTable

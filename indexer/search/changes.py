@@ -1,0 +1,113 @@
+"""A table compared with itself: the places that changed most between two periods."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from ..errors import QueryError
+from ..geo.row_ranges import Mask, Rows
+from ..index.segment import Keys
+from ..table.columns import has_direction, key_numbers, to_matrix
+from ..table.embedding_table import EmbeddingTable
+from ..table.ranked import best_first, check_k, ranked
+from ..table.schema import KEY
+from .filter import Filter
+from .matching import Matching
+
+
+def changes(
+    table: EmbeddingTable,
+    before: Filter,
+    after: Filter,
+    k: int = 20,
+    *,
+    filter: Filter = Filter(),  # noqa: B008 - frozen
+    column: str = "embedding",
+) -> pa.Table:
+    """The k places that changed most from one period to another, streamed.
+
+    A place (cell and sample_id) is compared by its latest row in each of the two periods. Memory is that of a
+    few thousand rows, and of a byte for each of the table where SQL or footprints are asked.
+
+    Args:
+        table: one snapshot.
+        before: what the first row must match; its dates or months choose the first period.
+        after: what the second row must match.
+        k: how many, at least 1.
+        filter: what both rows must match.
+        column: the vectors compared.
+
+    Returns:
+        rank, change (1 - cosine, 0 to 2), h3_cell, sample_id, lon, lat and the dates of both rows, as
+        `before_start_datetime` and so on; the greatest change first.
+
+    Raises:
+        QueryError: k below 1, an unknown column, a period without dates, SQL that cannot be answered.
+    """
+    check_k(k)
+    known = ("embedding", *table.optional_columns)
+    if column not in known:
+        raise QueryError(f"the table has no vectors {column!r}: expected one of {', '.join(known)}")
+    if not (before.asks_time and after.asks_time):
+        raise QueryError("two periods are compared: expected dates or months for both")
+    both, *periods = (Matching.of(table, asked) for asked in (filter, before, after))
+    nothing = np.zeros(0, bool)
+    best, first_row = _changed(table.schema.empty_table(), [nothing, nothing], column), 0
+    for rows in _whole_places(table.scan([*KEY, column])):
+        keys = Keys.of(*key_numbers(rows))
+        usable = both.in_table_order(keys, first_row)
+        sides = [usable & period.in_table_order(keys, first_row) for period in periods]
+        best = best_first(pa.concat_tables([best, _changed(rows, sides, column)]), "change", "descending", k)
+        first_row += len(rows)
+    return ranked(best)
+
+
+def _whole_places(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
+    """Batches in order of key, cut anew so that no place's rows are apart."""
+    held: list[pa.Table] = []
+    for batch in batches:
+        rows = pa.concat_tables([*held, pa.Table.from_batches([batch])])
+        last_place = int(_place_numbers(rows).searchsorted(_place_numbers(rows)[-1])) if len(rows) else 0
+        if last_place:
+            yield rows.slice(0, last_place)
+        held = [rows.slice(last_place)]
+    yield from held
+
+
+def _place_numbers(rows: pa.Table) -> NDArray[np.int64]:
+    """0, 0, 1, ...: counts the places (cell and sample_id) of rows in order of key. (n,)"""
+    new = np.zeros(len(rows), bool)
+    for name in KEY[:2]:
+        column = rows[name].combine_chunks()
+        new[1:] |= pc.not_equal(column[1:], column[:-1]).to_numpy(zero_copy_only=False)
+    return np.cumsum(new)
+
+
+def _changed(rows: pa.Table, sides: Sequence[Mask], column: str) -> pa.Table:
+    """Each place that has a row on both sides, (n,) each, with its change."""
+    matrix = to_matrix(rows[column])
+    usable, place = has_direction(matrix), _place_numbers(rows)
+    first, second = (_latest(place, usable & side) for side in sides)
+    both = (first >= 0) & (second >= 0) & (first != second)
+    first, second = first[both], second[both]
+    cosine = np.einsum("nd,nd->n", matrix[first].astype(np.float32), matrix[second].astype(np.float32))
+    dates = {
+        f"{when}_{name}": rows[name].take(pa.array(at))
+        for when, at in (("before", first), ("after", second))
+        for name in KEY[2:]
+    }
+    place_columns = {name: rows[name].take(pa.array(second)) for name in KEY[:2]}
+    return pa.table({"change": np.clip(1 - cosine, 0, 2)} | place_columns | dates)
+
+
+def _latest(place: NDArray[np.int64], usable: Mask) -> Rows:
+    """The last usable row of each place, -1 where there is none: (places,)."""
+    latest = np.full(place[-1] + 1 if len(place) else 0, -1, np.int64)
+    rows = np.flatnonzero(usable)
+    np.maximum.at(latest, place[rows], rows)
+    return latest
