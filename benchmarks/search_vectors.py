@@ -19,6 +19,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from indexer.geo.cells import Cells, cells_at, centres
+from indexer.geo.great_circle import EARTH_RADIUS_KM
 from indexer.table.columns import Matrix, Similarities, has_direction
 
 RESOLUTION = 9
@@ -26,7 +27,6 @@ PLACE_RESOLUTION = 5  # rows come in whole cells of this resolution, 2,401 to ea
 LATENT = 12
 KINDS = 200
 WAVELENGTHS_KM = (2.0, 10.0, 100.0, 1000.0)
-EARTH_RADIUS_KM = 6371.0
 DUPLICATE_SHARE = 0.01
 FAULTY_SHARE = 0.001  # zero or not finite, as broken inputs make them
 CHUNK_ROWS = 65_536

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from indexer.errors import QueryError
-from indexer.geo.cells import parse_cell
+from indexer.geo.cells import boundary, parse_cell
 
 TERMINAL_ROWS = 200  # a terminal table stops here and says so; the other forms never stop
 
@@ -73,10 +73,7 @@ def is_cell_column(name: str) -> bool:
 
 def hexagon(cell: int) -> shapely.Polygon:
     """The cell's boundary in lon/lat; a cell across the antimeridian reaches beyond 180."""
-    ring = [(lon, lat) for lat, lon in h3.cell_to_boundary(h3.int_to_str(cell))]
-    if max(lon for lon, _ in ring) - min(lon for lon, _ in ring) > 180:
-        ring = [(lon + 360 if lon < 0 else lon, lat) for lon, lat in ring]
-    return shapely.Polygon(ring)
+    return shapely.Polygon(boundary(cell))
 
 
 def _plain(name: str, value: Any) -> Any:

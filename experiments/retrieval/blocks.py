@@ -7,7 +7,8 @@ from functools import lru_cache
 
 import numpy as np
 
-EARTH_RADIUS_KM = 6371.0
+from indexer.geo.great_circle import EARTH_RADIUS_KM
+
 EXCLUSION_KM = 5.0  # database rows nearer than this to a query are left out
 RESAMPLES = 1000
 

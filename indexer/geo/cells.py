@@ -18,15 +18,14 @@ from h3ronpy.vector import cells_to_coordinates, cells_to_wkb_polygons, coordina
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import QueryError
+from .great_circle import Floats, distance_km
 
-EARTH_RADIUS_KM = 6371.007180918475  # of the sphere with the area of WGS 84, as in the H3 library
 MAX_RESOLUTION = 15
 DIGIT_BITS = 3
 RESOLUTION_SHIFT = 52
 LAST_DIGITS = 0o666666666666666  # fifteen digits of the largest value a used one has
 
 Cells = NDArray[np.uint64]
-Floats = NDArray[np.float64]
 
 
 def parse_cell(text: str | int) -> int:
@@ -185,13 +184,6 @@ def radii_km(cells: ArrayLike) -> Floats:
     corners = shapely.get_coordinates(shapely.get_point(shapely.get_exterior_ring(rings), 0))
     lon, lat = centres(cells)
     return distance_km(lon, lat, corners[:, 0], corners[:, 1])
-
-
-def distance_km(lon1: ArrayLike, lat1: ArrayLike, lon2: ArrayLike, lat2: ArrayLike) -> Floats:
-    """Great-circle distance on that sphere, by the haversine formula; degrees in, kilometres out."""
-    lon1, lat1, lon2, lat2 = (np.radians(np.asarray(x, np.float64)) for x in (lon1, lat1, lon2, lat2))
-    haversine = np.sin((lat2 - lat1) / 2) ** 2 + np.cos(lat1) * np.cos(lat2) * np.sin((lon2 - lon1) / 2) ** 2
-    return np.asarray(2 * EARTH_RADIUS_KM * np.arcsin(np.sqrt(np.minimum(haversine, 1.0))))
 
 
 def _digits_below(resolution: int) -> int:

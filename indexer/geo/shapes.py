@@ -17,19 +17,10 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from .cells import (
-    EARTH_RADIUS_KM,
-    Cells,
-    Floats,
-    boundary,
-    cell_ranges,
-    centres,
-    child_range,
-    distance_km,
-    resolution_of,
-)
+from .cells import Cells, boundary, cell_ranges, centres, child_range, resolution_of
 from .footprints import Geometries
 from .geojson import cell_on_globe
+from .great_circle import EARTH_RADIUS_KM, Floats, distance_km
 from .row_ranges import Mask, RowRanges
 
 KM_PER_DEGREE = np.pi * EARTH_RADIUS_KM / 180

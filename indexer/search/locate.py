@@ -8,7 +8,8 @@ import h3
 import numpy as np
 import pyarrow as pa
 
-from ..geo.cells import centres, distance_km, parent, resolution_of
+from ..geo.cells import centres, parent, resolution_of
+from ..geo.great_circle import distance_km
 from ..geo.row_ranges import RowRanges
 from ..index.faiss_index import Index
 from ..table.columns import Matrix, to_matrix

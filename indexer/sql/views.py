@@ -10,6 +10,7 @@ from h3ronpy.vector import cells_to_wkb_polygons
 
 from ..geo import cells
 from ..geo.geojson import cell_on_globe, cut_at_antimeridian
+from ..geo.great_circle import EARTH_RADIUS_KM
 from ..prototypes.assignments import ASSIGNMENTS, KIND, SCHEMA
 from ..prototypes.regional import PROTOTYPES
 from ..table.embedding_table import EmbeddingTable
@@ -80,7 +81,7 @@ def add_views(connection: duckdb.DuckDBPyConnection, table: EmbeddingTable) -> l
     resolution, partition = table.h3_resolution, table.manifest.partition_resolution
     _add_functions(connection)
     connection.execute(
-        SCALAR_MACROS.format(sixes=cells.LAST_DIGITS, resolution=resolution, radius_km=cells.EARTH_RADIUS_KM)
+        SCALAR_MACROS.format(sixes=cells.LAST_DIGITS, resolution=resolution, radius_km=EARTH_RADIUS_KM)
     )
     part_paths = [str(table.path / file.path) for file in table.files]
     _add_parquet(connection, "_parts", part_paths, _plain(table.schema).append(_partition_field(partition)))

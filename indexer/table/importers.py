@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from ..errors import TableError
 from ..geo import cells, footprints
+from ..geo.great_circle import METRES_PER_DEGREE
 from ..progress import Progress
 from .embedding_table import EmbeddingTable
 from .schema import ModelInfo, make_rows
@@ -32,7 +33,6 @@ Period = tuple[datetime, datetime]  # [start, end), UTC
 CHUNK_ROWS = 65_536  # decoded, and committed, at a time; fewer where they have more than CHUNK_BYTES
 CHUNK_BYTES = 1 << 26  # of float32 vectors
 FIRST_ROWS = 1_000  # among these a vector says how many dimensions there are
-METRES_PER_DEGREE = 111_195.0
 LON_LAT = ("CRS84", "4326")  # ends of the identifiers of longitude and latitude on WGS 84
 CORNERS = np.array([(-0.5, -0.5), (0.5, -0.5), (0.5, 0.5), (-0.5, 0.5), (-0.5, -0.5)])
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ..errors import TableError
 from ..geo import cells, footprints
+from ..geo.great_circle import distance_km
 from . import sidecars
 from .columns import to_matrix
 from .manifest import Manifest, PartFile, SidecarFile
@@ -128,6 +129,6 @@ def misplaced(h3_cell: cells.Cells, shapes: footprints.Geometries) -> NDArray[np
         return elsewhere
     cell_lon, cell_lat = cells.centres(h3_cell)
     west, south, east, north = shapely.bounds(shapes).T
-    tolerance_km = CENTRE_TOLERANCE * cells.distance_km(west, south, east, north)
-    beyond_km = cells.distance_km(lon, lat, cell_lon, cell_lat) - cells.radii_km(h3_cell)
+    tolerance_km = CENTRE_TOLERANCE * distance_km(west, south, east, north)
+    beyond_km = distance_km(lon, lat, cell_lon, cell_lat) - cells.radii_km(h3_cell)
     return np.asarray(elsewhere & (beyond_km > tolerance_km))

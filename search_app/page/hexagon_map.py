@@ -11,7 +11,8 @@ import numpy as np
 import pydeck as pdk
 from pydeck.bindings.json_tools import default_serialize
 
-from indexer.geo.cells import boundary, cells_to_text, centres, distance_km
+from indexer.geo.cells import boundary, cells_to_text, centres
+from indexer.geo.great_circle import distance_km
 
 from .background import Extent, graticule, land
 from .map_cells import MapCells

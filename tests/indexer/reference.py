@@ -9,6 +9,7 @@ import pyarrow as pa
 import shapely
 
 from indexer.geo import cells
+from indexer.geo.great_circle import distance_km
 from indexer.prototypes.assignments import read_assignments
 from indexer.prototypes.regional import fit_prototypes
 from indexer.table.columns import to_matrix
@@ -126,7 +127,7 @@ def in_place(row: Row, words: dict[str, Any]) -> bool:
         return False
     if "near" in words:
         lon, lat, km = words["near"]
-        if cells.distance_km(lon, lat, row["lon"], row["lat"]) > km:
+        if distance_km(lon, lat, row["lon"], row["lat"]) > km:
             return False
     coarse = words.get("cells")
     return coarse is None or any(cells.parent(row["h3_cell"], cells.resolution_of(c)) == c for c in coarse)

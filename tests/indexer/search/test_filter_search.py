@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from indexer.geo import cells
+from indexer.geo.great_circle import distance_km
 from indexer.index.faiss_index import build_index
 from indexer.prototypes.regional import fit_prototypes
 from indexer.search.filter import Filter, Region
@@ -78,7 +79,7 @@ def regions(draw: st.DrawFn) -> Case:
         )
     if kind == "disc":
         region = Region.from_point(x, y, 80_000 * size)
-        return {"region": region}, lambda lon, lat, _: cells.distance_km(x, y, lon, lat) <= 80 * size
+        return {"region": region}, lambda lon, lat, _: distance_km(x, y, lon, lat) <= 80 * size
     if kind == "cells":
         cell = cells.parent(cells.cell_at(x, y, 9), draw(st.integers(1, 4)))
         region = Region.from_cells([cell])

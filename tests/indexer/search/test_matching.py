@@ -10,6 +10,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from indexer.geo import cells
+from indexer.geo.great_circle import distance_km
 from indexer.index.faiss_index import build_index
 from indexer.search.filter import Filter, Region
 from indexer.search.matching import Matching
@@ -126,7 +127,7 @@ def least_km(lon: float, lat: float, shape: shapely.Geometry) -> float:
     if shape.intersects(shapely.Point(lon, lat)):
         return 0.0
     outline = shapely.get_coordinates(shapely.segmentize(shapely.boundary(shape), 0.002))
-    return float(cells.distance_km(lon, lat, *outline.T).min())
+    return float(distance_km(lon, lat, *outline.T).min())
 
 
 def test_cells_are_their_hexagons(table: EmbeddingTable) -> None:
