@@ -3,7 +3,7 @@
 An H3 id holds, from the top: 1 reserved bit, 4 bits of mode (1 = cell), 3 reserved bits, 4 bits of
 resolution, 7 bits of base cell and fifteen digits of 3 bits, 7 where a digit is unused
 (https://h3geo.org/docs/core-library/h3Indexing). Hence the ids of one resolution, in order of number, hold
-all descendants of any coarser cell next to each other: **a region is a set of ranges**.
+all descendants of any coarser cell next to each other: **an area is a set of ranges**.
 """
 
 import re

@@ -46,9 +46,9 @@ def _polygons(document: Mapping[str, Any]) -> list[shapely.Polygon]:
         except (shapely.GEOSException, TypeError) as error:
             raise QueryError(f"the {kind} is not GeoJSON: {error}") from error
     else:
-        raise QueryError(f"the region is a {kind}: expected a Polygon or MultiPolygon, or features of them")
+        raise QueryError(f"the area is a {kind}: expected a Polygon or MultiPolygon, or features of them")
     if not polygons or any(polygon.is_empty for polygon in polygons):
-        raise QueryError("the region is empty: expected at least one polygon, and corners in each")
+        raise QueryError("the area is empty: expected at least one polygon, and corners in each")
     return polygons
 
 
@@ -60,10 +60,10 @@ def on_globe(polygon: shapely.Polygon) -> shapely.Polygon:
     """
     lon, lat = shapely.get_coordinates(polygon).T
     if not (np.isfinite(lon).all() and (np.abs(lat) <= 90).all() and (np.abs(lon) <= 360).all()):
-        raise QueryError("the region is not in lon/lat degrees (OGC:CRS84): reproject it first")
+        raise QueryError("the area is not in lon/lat degrees (OGC:CRS84): reproject it first")
     unrolled = _unrolled_polygon(polygon)
     if not unrolled.is_valid:
-        raise QueryError(f"the region is not a valid polygon: {shapely.is_valid_reason(unrolled)}")
+        raise QueryError(f"the area is not a valid polygon: {shapely.is_valid_reason(unrolled)}")
     return unrolled
 
 

@@ -1,4 +1,4 @@
-"""Sets of rows as ranges: in order of H3 cell a region is a few hundred, however many rows it holds."""
+"""Sets of rows as ranges: in order of H3 cell an area is a few hundred, however many rows it holds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where to search. A row lies in a region when the centre of its H3 cell does, or its footprint if asked."""
+"""Where to search. A row lies in an area when the centre of its H3 cell does, or its footprint if asked."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ DECIMALS = 12  # of a degree: a box that misses the whole globe by less is one t
 
 @dataclass(frozen=True)
 class Region:
-    """Shapes that must all hold a row's centre, or meet its footprint; `a & b` narrows one by the other."""
+    """A search area: shapes that must all hold a row's centre, or meet its footprint; `a & b` narrows one."""
 
     shapes: tuple[Shape, ...]
 
@@ -51,7 +51,7 @@ class Region:
         """H3 cells, ids or hex strings, and all their descendants. Raises `QueryError`."""
         ids = np.unique(np.array([parse_cell(cell) for cell in cells], dtype=np.uint64))
         if len(ids) == 0:
-            raise QueryError("the region names no cell: expected at least one H3 cell")
+            raise QueryError("the area names no cell: expected at least one H3 cell")
         return Region((Families(ids),))
 
     @staticmethod
@@ -67,14 +67,14 @@ class Region:
         return Region(self.shapes + other.shapes)
 
     def rows(self, cells: Cells) -> RowRanges:
-        """The rows of a sorted key column (n,) that lie in the region."""
+        """The rows of a sorted key column (n,) that lie in the area."""
         found = RowRanges.all_of(len(cells))
         for shape in self.shapes:
             found = found & shape.rows(cells)
         return found
 
     def meets(self, footprints: Geometries) -> Mask:
-        """Which footprints (n,), lon/lat, meet every shape of the region."""
+        """Which footprints (n,), lon/lat, meet every shape of the area."""
         return np.asarray(np.all([shape.meets(footprints) for shape in self.shapes], axis=0))
 
     def box_sides(self, boxes: Geometries) -> tuple[Mask, Mask]:

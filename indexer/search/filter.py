@@ -1,4 +1,4 @@
-"""Which rows a search may return: a region, a time, and any SQL predicate over the table's columns."""
+"""Which rows a search may return: an area, a time, and any SQL predicate over the table's columns."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Filter:
     where: str | None = None  # a predicate in DuckDB's SQL over the columns of the view `embeddings`
     months: Sequence[int] = ()  # 1-12: the row's period touches one of these months of any year
     modalities: Sequence[str] = ()  # "hr", "s2", "s1": all were there when the row was made
-    footprint: bool = False  # a row lies in the region when its footprint meets it, wherever its centre is
+    footprint: bool = False  # a row lies in the area when its footprint meets it, wherever its centre is
 
     def __post_init__(self) -> None:
         if self.start is not None and self.end is not None and _utc(self.start) >= _utc(self.end):

@@ -150,7 +150,7 @@ def _find_cell(book: _Book, cell: int) -> _Found:
     if resolution_of(cell) < resolution:
         raise QueryError(
             f"cell {name} has resolution {resolution_of(cell)}, coarser than the table's {resolution}: "
-            "expected one row's cell; to search inside a coarse cell, make it the region"
+            "expected one row's cell; to search inside a coarse cell, make it the area, with `cells`"
         )
     if resolution_of(cell) > resolution:
         cell = parent(cell, resolution)

@@ -101,7 +101,7 @@ def filter_of(**words: Unpack[Conditions]) -> Filter:
         raise TypeError(f"no condition {unknown}: expected some of {', '.join(Conditions.__annotations__)}")
     months, modalities = words.get("months", ()), words.get("modalities", ())
     return Filter(
-        region=_region_of(words),
+        region=_area_of(words),
         footprint=words.get("footprint", False),
         start=moment(words.get("start")),
         end=moment(words.get("end")),
@@ -111,18 +111,18 @@ def filter_of(**words: Unpack[Conditions]) -> Filter:
     )
 
 
-def _region_of(words: Conditions) -> Region | None:
-    """What all regions that are named have in common."""
-    regions = []
+def _area_of(words: Conditions) -> Region | None:
+    """What all areas that are named have in common."""
+    areas: list[Region] = []
     if (bbox := words.get("bbox")) is not None:
-        regions.append(Region.from_bbox(*bbox))
+        areas.append(Region.from_bbox(*bbox))
     if (within := words.get("within")) is not None:
-        regions.append(Region.from_geojson(getattr(within, "__geo_interface__", within)))
+        areas.append(Region.from_geojson(getattr(within, "__geo_interface__", within)))
     if (cells := words.get("cells")) is not None:
-        regions.append(Region.from_cells([cells] if isinstance(cells, str | int) else cells))
+        areas.append(Region.from_cells([cells] if isinstance(cells, str | int) else cells))
     if (near := words.get("near")) is not None:
-        regions.append(Region.from_point(near[0], near[1], 1000 * near[2]))
-    return Region(tuple(shape for region in regions for shape in region.shapes)) if regions else None
+        areas.append(Region.from_point(near[0], near[1], 1000 * near[2]))
+    return Region(tuple(shape for area in areas for shape in area.shapes)) if areas else None
 
 
 def diversity_of(
