@@ -41,7 +41,7 @@ def decoder(workers: int) -> Iterator[Decode]:
     except BrokenProcessPool as error:
         raise InputError(
             "A process that decodes rasters died, most likely for want of memory. What was committed is "
-            "safe: run the same command again, with --workers 0 to see which raster it is."
+            "safe: run the same command again, with --workers 0 to see which raster it is"
         ) from error
     finally:
         pool.shutdown(wait=False, cancel_futures=True)

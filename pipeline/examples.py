@@ -32,7 +32,7 @@ def chip_vectors(
     if encoder.info.digest != table.model.digest:
         raise QueryError(
             f"The table was made with {table.model}, the chip would be embedded with {encoder.info.name} "
-            f"({encoder.info.digest[:12]}): name the table's weights with --weights FILE."
+            f"({encoder.info.digest[:12]}): name the table's weights with --weights FILE"
         )
     batch, column = encoder.embed(samples), column_of(using)
     by_column = {f"embedding_{name}": vectors for name, vectors in batch.by_modality.items()}
@@ -56,5 +56,5 @@ def read_vector(path: Path) -> np.ndarray:
         return np.asarray(vector, np.float32)
     except (ValueError, TypeError) as error:
         raise QueryError(
-            f"{path} holds no vector ({error}); expected a .npy array or a JSON list of numbers."
+            f"{path} holds no vector ({error}); expected a .npy array or a JSON list of numbers"
         ) from error

@@ -41,7 +41,7 @@ def emit(rows: pa.Table, form: Format, out: Path | None) -> None:
     if out is not None:
         out.write_bytes(encode(rows, form))
     elif form is Format.geoparquet:
-        raise QueryError("GeoParquet is binary and came without a file: add -o FILE.parquet.")
+        raise QueryError("GeoParquet is binary and came without a file: add -o FILE.parquet")
     elif form is Format.table:
         _print_table(Console(), rows)
     else:
@@ -131,7 +131,7 @@ def _cells_of(rows: pa.Table) -> list[int]:
     if found is None:
         raise QueryError(
             f"A map form needs the column h3_cell; these rows have {', '.join(rows.column_names)}. "
-            "Select h3_cell too, or choose --format csv."
+            "Select h3_cell too, or choose --format csv"
         )
     return [parse_cell(cell) for cell in rows[found].to_pylist()]
 

@@ -42,7 +42,7 @@ class AreaChoice:
         given = [self.chips, self.aoi is not None, self.bbox is not None]
         if sum(given) != 1:
             raise InputError(
-                f"Exactly one of --chips, --aoi FILE and --bbox W S E N is needed; {sum(given)} were given."
+                f"Exactly one of --chips, --aoi FILE and --bbox W S E N is needed; {sum(given)} were given"
             )
         if self.bbox is not None:
             return _box(*self.bbox)
@@ -104,7 +104,7 @@ def run_embed(
             f"for pixels {report.seconds_waited / report.seconds:.0%} of the time"
         )
     if report.table.row_count == 0:
-        raise InputError(f"Nothing could be embedded. The reasons are in {table / SKIPPED_FILE}.")
+        raise InputError(f"Nothing could be embedded. The reasons are in {table / SKIPPED_FILE}")
     if index:
         _build_indexes(table, granularity)
     return report
@@ -153,7 +153,7 @@ def _box(west: float, south: float, east: float, north: float) -> shapely.Geomet
     if not (-90 <= south < north <= 90 and -180 <= west <= 180 and -180 <= east <= 180) or west == east:
         raise InputError(
             f"--bbox came as {west} {south} {east} {north}; expected W S E N in degrees, south below north, "
-            "longitudes from -180 to 180 (W > E crosses the antimeridian)."
+            "longitudes from -180 to 180 (W > E crosses the antimeridian)"
         )
     if west < east:
         return shapely.box(west, south, east, north)
@@ -172,7 +172,7 @@ def _read_area(path: Path) -> shapely.Geometry:
     except (ValueError, KeyError, TypeError, AttributeError, shapely.errors.ShapelyError) as error:
         raise InputError(
             f"{path} holds no area ({error}); expected a GeoJSON polygon, feature or feature collection "
-            "in lon/lat."
+            "in lon/lat"
         ) from error
 
 

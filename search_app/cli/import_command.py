@@ -51,7 +51,7 @@ def import_(
     layout = replace(LAYOUTS[source], **{name: value for name, value in given.items() if value is not None})
     first, last = day(start), day(end)
     if (first is None) != (last is None):
-        raise typer.BadParameter("--start and --end come together: the period of all rows.")
+        raise typer.BadParameter("--start and --end come together: the period of all rows")
     period = None if first is None or last is None else (first, last)
     for file in files:
         with progress_bar(f"import {file.name}", "rows") as progress:

@@ -19,7 +19,7 @@ def check_faiss() -> None:
     if len(found) == 2:
         raise InstallationError(
             "faiss-cpu and faiss-gpu are both installed and overwrite each other's files; expected one. "
-            "Run `pip uninstall -y faiss-cpu faiss-gpu`, then install skyhex with [cpu] or [gpu]."
+            "Run `pip uninstall -y faiss-cpu faiss-gpu`, then install skyhex with [cpu] or [gpu]"
         )
     if not found:
         raise InstallationError(

@@ -62,9 +62,9 @@ def start(
 ) -> tuple[subprocess.Popen[bytes], str]:
     """A running server and its URL; for who wants to stop it themselves, such as a test."""
     if importlib.util.find_spec("streamlit") is None or importlib.util.find_spec("pydeck") is None:
-        raise LaunchError('Streamlit is not installed: run pip install -e ".[cpu,app]".')
+        raise LaunchError('Streamlit is not installed: run pip install -e ".[cpu,app]"')
     if "://" not in str(table_path) and not Path(table_path).is_dir():
-        raise TableError(f"There is no table at {table_path}: make one with `skyhex embed` or `skyhex demo`.")
+        raise TableError(f"There is no table at {table_path}: make one with `skyhex embed` or `skyhex demo`")
     port = free_port(port)
     flags = {**FLAGS, "server.port": str(port), "server.headless": str(headless).lower()}
     server = subprocess.Popen(
@@ -106,7 +106,7 @@ def free_port(wanted: int | None) -> int:
                 continue
             return port
     raise LaunchError(
-        f"Port {wanted or FIRST_PORT} is taken: choose another with --port, or none for a free one."
+        f"Port {wanted or FIRST_PORT} is taken: choose another with --port, or none for a free one"
     )
 
 
@@ -115,11 +115,11 @@ def _wait_until_up(server: subprocess.Popen[bytes], url: str) -> None:
     while time.monotonic() < deadline:
         if server.poll() is not None:
             raise LaunchError(
-                f"Streamlit ended with code {server.returncode} before it served {url}; see above."
+                f"Streamlit ended with code {server.returncode} before it served {url}; see above"
             )
         try:
             with urllib.request.urlopen(f"{url}/_stcore/health", timeout=1):
                 return
         except (urllib.error.URLError, OSError):
             time.sleep(0.1)
-    raise LaunchError(f"Streamlit did not serve {url} within {START_SECONDS:.0f} s.")
+    raise LaunchError(f"Streamlit did not serve {url} within {START_SECONDS:.0f} s")
