@@ -10,6 +10,8 @@ from encoder.corpus import ANY_TIME, Corpus, Source
 from encoder.objective import ObjectiveConfig
 from encoder.pretrain import TrainConfig
 
+from .float64 import Corpus64
+
 VIT = ViTConfig(in_channels=10, image_px=(16, 16), patch_px=8, width=16, depth=2, heads=2)
 MODEL = SkySenseConfig(
     hr=SwinConfig(
@@ -78,4 +80,4 @@ def corpus(
 ) -> Corpus:
     """One source of noise."""
     samples = [sample(number, modalities, dates) for number in range(places)]
-    return Corpus((Source("noise", samples, 1.0, batch_size, (2, 2)),), MODEL.px_per_cell)
+    return Corpus64((Source("noise", samples, 1.0, batch_size, (2, 2)),), MODEL.px_per_cell)
