@@ -16,7 +16,7 @@ from encoder.parallel import Parallel
 from encoder.pretrain import BEST, LAST, LOG, NotFiniteError, Run, learning_rate, pretrain, start_dates
 from encoder.skysense import SkySense
 
-from .tiny import CONFIG, corpus
+from .tiny import CONFIG, KNOWN_DATES, corpus
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -156,11 +156,12 @@ import os
 import sys
 from pathlib import Path
 from encoder.pretrain import pretrain
-from tests.encoder.tiny import CONFIG, corpus
+from tests.encoder.tiny import CONFIG, KNOWN_DATES, corpus
 import torch
 torch.set_num_threads(1)
 torch.set_default_dtype(torch.float64)
-pretrain(CONFIG, corpus(), Path(sys.argv[1]), parallel=sys.argv[2], stop_at_step=int(sys.argv[3]))
+folder, parallel, steps = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+pretrain(CONFIG, corpus(augment=KNOWN_DATES), folder, parallel=parallel, stop_at_step=steps)
 os._exit(0)  # torch's threads sometimes abort the interpreter's own way out
 """
 
@@ -185,7 +186,8 @@ def run_two(folder: Path, parallel: str, steps: int) -> None:
 
 @pytest.mark.parametrize("parallel", ["ddp", "fsdp"])
 def test_two_processes_walk_the_curve_of_one(tmp_path: Path, parallel: str) -> None:
-    one = pretrain(CONFIG, corpus(), tmp_path / "one", stop_at_step=4)
+    """Losses are means over the processes: the mean over all samples where each compares as many."""
+    one = pretrain(CONFIG, corpus(augment=KNOWN_DATES), tmp_path / "one", stop_at_step=4)
     run_two(tmp_path / "two", parallel, 2)
     run_two(tmp_path / "two", parallel, 4)  # and goes on from its checkpoint
     together, alone = curve(tmp_path / "two"), curve(tmp_path / "one")
