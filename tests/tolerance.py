@@ -32,19 +32,33 @@ def rounding(dtype: DTypeLike) -> float:
     return 2 * unit_roundoff(dtype) / (1 - unit_roundoff(dtype))
 
 
+def scaling_error(d: int) -> float:
+    """Relative error of d numbers scaled to length one: half of the sum of squares, the root, the division."""
+    return gamma(d + 3)
+
+
 def cosine_error(d: int, ways: int = 2, dtype: DTypeLike = np.float32) -> float:
-    """How far `ways` computations of one cosine of d numbers lie apart; 1 where the other is exact.
+    """How far two computations of one cosine of d numbers lie apart; `ways` = 1 where one of them is exact.
 
-    Each vector divided by its norm: (d + 1) / 2 + 2 roundings of each number (half of those of the sum of
-    squares, the root and the division); the dot product: d.
+    Each vector is scaled to length one (`scaling_error`), and the dot product is a sum of d.
     """
-    return ways * gamma(2 * d + 5, dtype)
+    return ways * gamma(3 * d + 6, dtype)
 
 
-def stored_cosine_error(d: int, ways: int = 1) -> float:
-    """How far a cosine moves when one unit vector is stored in float16, beside `cosine_error`.
+def stored(d: int) -> dict[str, float]:
+    """`rtol` and `atol` of the d numbers of a vector that was scaled to length one in float32 and stored.
 
-    A number moves by u of itself, or below the smallest normal number by half of 2**-24, so the vector by at
-    most u + sqrt(d) 2**-25; brought back to length one, at most twice as far.
+    Below the smallest normal number of float16 the step is 2**-24 whatever the number.
     """
-    return 2 * (unit_roundoff(np.float16) + d**0.5 * 2.0**-25) + cosine_error(d, ways + 1)
+    return {"rtol": unit_roundoff(np.float16) + scaling_error(d), "atol": 2.0**-25}
+
+
+def stored_length_error(d: int) -> float:
+    """How far the length of a unit vector of d numbers moves when stored: at most as each number does."""
+    both = stored(d)
+    return both["rtol"] + d**0.5 * both["atol"]
+
+
+def stored_cosine_error(d: int) -> float:
+    """How far the cosine of two unit vectors lies from the dot product of one with the other as stored."""
+    return stored_length_error(d) + cosine_error(d)

@@ -9,7 +9,8 @@ from encoder.batch import Batch
 from encoder.corpus import Corpus, Step
 from encoder.embed import Encoder
 from encoder.skysense import Embeddings
-from tests.tolerance import rounding
+
+from ..tolerance import rounding
 
 
 def in_float64(batch: Batch) -> Batch:

@@ -13,8 +13,8 @@ from encoder.checkpoint import CheckpointError, save_weights
 from encoder.config import preset
 from encoder.embed import Encoder
 from encoder.skysense import SkySense
-from tests.tolerance import rounding
 
+from ..tolerance import rounding
 from .float64 import Encoder64, assert_rounded_alike
 
 Make = Callable[..., Sample]
