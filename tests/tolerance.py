@@ -33,7 +33,7 @@ def rounding(dtype: DTypeLike) -> float:
 
 
 def scaling_error(d: int) -> float:
-    """Relative error of d numbers scaled to length one: half of the sum of squares, the root, the division."""
+    """Relative error of d numbers scaled to length one: half of the squares' sum, the root, the division."""
     return gamma(d + 3)
 
 

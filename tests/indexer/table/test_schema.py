@@ -13,6 +13,7 @@ from indexer.geo import cells
 from indexer.table.columns import to_matrix
 from indexer.table.schema import NORM_TOLERANCE, make_rows, model_of, table_schema
 
+from ...tolerance import stored
 from ..random_rows import MODEL, columns_for, random_cells, random_rows
 
 
