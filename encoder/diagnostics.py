@@ -4,10 +4,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .precision import wide
+
 
 def effective_rank(embeddings: Tensor) -> float:
     """exp of the entropy of the singular values of centred embeddings (B, d): 1 to d (Roy & Vetterli)."""
-    values = torch.linalg.svdvals(embeddings.float() - embeddings.float().mean(dim=0))
+    values = torch.linalg.svdvals(wide(embeddings) - wide(embeddings).mean(dim=0))
     p = values / values.sum().clamp(min=1e-12)
     return float(torch.exp(-(p * p.clamp(min=1e-12).log()).sum()))
 
@@ -17,7 +19,7 @@ def uniformity(embeddings: Tensor) -> float:
 
     0 = one point; lower = more even.
     """
-    distances = torch.pdist(F.normalize(embeddings.float(), dim=-1))
+    distances = torch.pdist(F.normalize(wide(embeddings), dim=-1))
     return float(distances.pow(2).mul(-2).exp().mean().log())
 
 

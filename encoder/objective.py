@@ -17,6 +17,7 @@ from .losses.image import image_loss
 from .losses.multi_granularity import multi_granularity_loss
 from .losses.view import View
 from .parallel import gathered
+from .precision import wide
 from .teacher import Centring
 
 PLACE_TEMPERATURE = 0.1  # of the place contrast
@@ -120,7 +121,7 @@ def _alignment(seen: Seen) -> Tensor:
 
 def _completion(student: Branch, seen: Seen, other: Batch) -> list[Tensor]:
     """One loss per modality of the other view, asked of the student's fused cells."""
-    cells = F.normalize(seen.fused.float(), dim=-1)  # (B, 1, N, d): a table stores directions alone
+    cells = F.normalize(wide(seen.fused), dim=-1)  # (B, 1, N, d): a table stores directions alone
     return [
         completion_loss(
             _asked(cells, seen.fused_valid, series.day_of_year, student.completion[name]),
@@ -148,7 +149,7 @@ def band_values(series: SeriesBatch, px_per_cell: int) -> View:
     valid = (
         torch.ones_like(series.pixels[:, :, 0], dtype=torch.bool) if series.valid is None else series.valid
     )
-    share = F.avg_pool2d(valid.float(), px_per_cell).flatten(2)  # (B, T, N)
+    share = F.avg_pool2d(valid.to(series.pixels.dtype), px_per_cell).flatten(2)  # (B, T, N)
     total = F.avg_pool2d(series.pixels.flatten(0, 1), px_per_cell)  # (B * T, C, h, w), zero where not valid
     total = total.flatten(2).reshape(*series.pixels.shape[:3], -1).transpose(2, 3)  # (B, T, N, C)
     return View(total / share.clamp(min=1e-6)[..., None], share >= 0.5, torch.nn.Identity())

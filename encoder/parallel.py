@@ -22,6 +22,7 @@ from torch.distributed.tensor import DTensor
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.checkpoint import checkpoint
 
+from .precision import wide
 from .swin_v2 import SwinBlock
 from .transformer import Layer
 
@@ -109,7 +110,7 @@ def gathered(rows: Tensor) -> Tensor:
 
 def averaged(values: Mapping[str, Tensor]) -> dict[str, float]:
     """Each scalar as its mean over the processes."""
-    stacked = torch.stack([value.detach().float() for value in values.values()])
+    stacked = torch.stack([wide(value.detach()) for value in values.values()])
     if dist.is_initialized():
         dist.all_reduce(stacked)
         stacked /= dist.get_world_size()

@@ -1,4 +1,4 @@
-"""Compares our modules with reference outputs: `python -m encoder.parity FILE...`.
+"""Compares our modules, in float64, with reference outputs: `python -m encoder.parity FILE...`.
 
 A file holds tensors `weights.*` (official names), `input.*` and `output.*`; its metadata `kind` and `config`.
 One line per output; the exit status is 1 when a relative error is above 1e-5, 2 when a file cannot be used.
@@ -9,11 +9,11 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
-from torch import Tensor
+from torch import Tensor, nn
 
 from .checkpoint import CheckpointError, fill
 from .common_grid import UPHead
@@ -26,6 +26,7 @@ from .vit import ViT
 
 TOLERANCE = 1e-5  # max|out - reference| / max|reference|
 Tensors = dict[str, Tensor]
+Module = TypeVar("Module", bound=nn.Module)
 Config = Mapping[str, Any]
 
 
@@ -63,10 +64,20 @@ def _read(path: Path) -> tuple[str, Config, dict[str, dict[str, Tensor]]]:
             metadata = file.metadata() or {}
             for key in file.keys():  # noqa: SIM118
                 group, _, name = key.partition(".")
-                groups[group][name] = file.get_tensor(key)
+                groups[group][name] = _exact(file.get_tensor(key))
         return metadata["kind"], json.loads(metadata["config"]), groups
     except (OSError, SafetensorError, KeyError, json.JSONDecodeError) as error:
         raise CheckpointError(f"{path} is not a file of reference tensors: {error!r}") from error
+
+
+def _exact(tensor: Tensor) -> Tensor:
+    """In float64, so that a deviation holds the reference's rounding and none of this machine's."""
+    return tensor.double() if tensor.is_floating_point() else tensor
+
+
+def _filled(model: Module, weights: Mapping[str, Tensor]) -> Module:
+    fill(model.double(), dict(weights), "weights")
+    return model.eval()
 
 
 def _deviation(name: str, made: Tensor, reference: Tensor) -> Deviation:
@@ -126,33 +137,29 @@ def fusion_config(config: Config) -> FusionConfig:
 
 
 def _swin(config: Config, weights: Tensors, inputs: Tensors, _: Tensors) -> dict[str, Tensor]:
-    model = SwinV2(swin_config(config, weights))
-    fill(model, weights, "weights")
+    model = _filled(SwinV2(swin_config(config, weights)), weights)
     stages = config.get("out_indices", model.config.out_stages)
-    maps = model.eval().stage_maps(inputs["0"])
+    maps = model.stage_maps(inputs["0"])
     return {str(i): maps[stage] for i, stage in enumerate(stages)}
 
 
 def _vit(config: Config, weights: Tensors, inputs: Tensors, _: Tensors) -> dict[str, Tensor]:
-    model = ViT(vit_config(config))
-    fill(model, weights, "weights")
+    model = _filled(ViT(vit_config(config)), weights)
     indices = config.get("out_indices", -1)
     layers = [i % len(model.layers) for i in ([indices] if isinstance(indices, int) else indices)]
-    return {str(i): out for i, out in enumerate(model.eval().layer_maps(inputs["0"], layers))}
+    return {str(i): out for i, out in enumerate(model.layer_maps(inputs["0"], layers))}
 
 
 def _up_head(config: Config, weights: Tensors, inputs: Tensors, _: Tensors) -> dict[str, Tensor]:
-    model = UPHead(config["in_dim"], config["out_dim"], config["up_scale"])
-    fill(model, weights, "weights")
-    return {"0": model.eval()(inputs["0"])}
+    model = _filled(UPHead(config["in_dim"], config["out_dim"], config["up_scale"]), weights)
+    return {"0": model(inputs["0"])}
 
 
 def _fusion(config: Config, weights: Tensors, inputs: Tensors, outputs: Tensors) -> dict[str, Tensor]:
-    model = TemporalFusion(fusion_config(config))
-    fill(model, weights, "weights")
+    model = _filled(TemporalFusion(fusion_config(config)), weights)
     if config.get("output_cls_token", True):
-        return {"0": model.eval()(inputs["0"])}
-    sequence = model.eval().sequence(inputs["0"])
+        return {"0": model(inputs["0"])}
+    sequence = model.sequence(inputs["0"])
     return {"0": sequence[:, -outputs["0"].shape[1] :]}  # with the extra token, or without it
 
 
@@ -168,8 +175,7 @@ def _skysense(config: Config, weights: Tensors, inputs: Tensors, outputs: Tensor
             date_encoding=config.get("date_encoding", "s2"),
         )
     )
-    fill(model, model.geo.state_dict(prefix="geo.") | dict(weights), "weights")
-    model.eval()
+    _filled(model, model.geo.state_dict(prefix="geo.") | dict(weights))
     maps = {}
     for name in (n for n in model.config.modalities if n in inputs):
         pixels = inputs[name] if inputs[name].ndim == 5 else inputs[name][:, None]

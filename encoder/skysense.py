@@ -15,6 +15,7 @@ from .common_grid import UPHead
 from .config import SkySenseConfig, SwinConfig, ViTConfig
 from .date_encoding import DateEncoding
 from .geo_context import GeoContext
+from .precision import wide
 from .swin_v2 import SwinV2
 from .temporal_fusion import TemporalFusion
 from .vit import ViT
@@ -212,7 +213,8 @@ def cell_validity(valid: Tensor, px_per_cell: int, min_fraction: float) -> Tenso
 
 def pool(cells: Tensor, cell_valid: Tensor) -> Tensor:
     """Mean over the valid cells of a map (B, d, h, w), L2-normalised: (B, d) float32."""
-    weight = cell_valid.flatten(1).float()  # (B, h * w)
+    cells = wide(cells.flatten(2))  # (B, d, h * w)
+    weight = cell_valid.flatten(1).to(cells.dtype)  # (B, h * w)
     weight = weight / weight.sum(dim=1, keepdim=True).clamp(min=1)
-    mean = (cells.flatten(2).float() * weight[:, None]).sum(dim=2)  # float32 under autocast, too
+    mean = (cells * weight[:, None]).sum(dim=2)
     return F.normalize(mean, dim=-1)

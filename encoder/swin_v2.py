@@ -81,7 +81,7 @@ class WindowAttention(nn.Module):
 
 def relative_coordinates(window: int) -> Tensor:
     """Log-spaced offsets between two tokens of a window: (1, 2 window - 1, 2 window - 1, 2)."""
-    steps = torch.arange(1 - window, window, dtype=torch.float32) / (window - 1)
+    steps = torch.arange(1 - window, window) / (window - 1)
     coords = 8 * torch.stack(torch.meshgrid(steps, steps, indexing="ij"), dim=-1)
     return (coords.sign() * torch.log2(coords.abs() + 1) / math.log2(8))[None]
 

@@ -10,6 +10,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from .diagnostics import outputs_used
+from .precision import wide
 
 Module = TypeVar("Module", bound=nn.Module)
 
@@ -51,7 +52,7 @@ class Centring:
         """The head as the losses call it: (score(features) - centre) / temperature."""
 
         def centred(features: Tensor) -> Tensor:
-            scores = score(features).float()  # (M, K)
+            scores = wide(score(features))  # (M, K)
             self._seen.setdefault(name, []).append(scores.detach())
             return (scores - self.centres.get(name, torch.zeros_like(scores[0]))) / temperature
 

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .config import ViTConfig
+from .precision import wide
 from .transformer import Layer
 
 
@@ -67,7 +68,7 @@ def resize_position(position: Tensor, old: tuple[int, int], new: tuple[int, int]
     if old == new:
         return position
     grid = torch.unflatten(position[:, 1:].transpose(1, 2), 2, old)  # (1, D, h, w)
-    grid = F.interpolate(grid.float(), size=new, mode="bicubic", align_corners=False)
+    grid = F.interpolate(wide(grid), size=new, mode="bicubic", align_corners=False)
     return torch.cat([position[:, :1], grid.flatten(2).transpose(1, 2).to(position.dtype)], dim=1)
 
 

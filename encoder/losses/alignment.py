@@ -7,12 +7,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..precision import wide
+
 TEMPERATURE = 0.05  # ours: unpublished
 
 
 def info_nce_loss(student: Tensor, teacher: Tensor, temperature: float = TEMPERATURE) -> Tensor:
     """-log softmax of the true pair among the batch's: student (B, D), teacher (B, D), row b is place b."""
-    similarity = F.normalize(student.float(), dim=-1) @ F.normalize(teacher.float(), dim=-1).T  # (B, B)
+    similarity = F.normalize(wide(student), dim=-1) @ F.normalize(wide(teacher), dim=-1).T  # (B, B)
     return F.cross_entropy(similarity / temperature, torch.arange(len(student), device=student.device))
 
 

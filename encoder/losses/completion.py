@@ -7,6 +7,7 @@ predicted. It gives a small model on a small corpus a dense signal, where contra
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..precision import wide
 from .view import View
 
 
@@ -19,7 +20,7 @@ def completion_loss(student: View, teacher: View) -> Tensor:
     """
     known = student.mask & teacher.mask
     predicted = student.head(student.features[known])  # (M, C)
-    target = teacher.features[known].detach().float()
+    target = wide(teacher.features[known].detach())
     if not len(target):
         return predicted.sum()
-    return F.smooth_l1_loss(predicted.float(), target, beta=0.5)
+    return F.smooth_l1_loss(wide(predicted), target, beta=0.5)

@@ -3,6 +3,8 @@
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..precision import wide
+
 STUDENT_TEMPERATURE = 0.1  # DINO's; the paper does not publish its own
 
 
@@ -15,6 +17,6 @@ def contrastive_loss(student: Tensor, teacher: Tensor) -> Tensor:
     """
     if not len(student):
         return student.sum()  # zero, with a gradient of zero
-    target = F.softmax(teacher.detach().float(), dim=-1)
-    log_p = F.log_softmax(student.float() / STUDENT_TEMPERATURE, dim=-1)
+    target = F.softmax(wide(teacher.detach()), dim=-1)
+    log_p = F.log_softmax(wide(student) / STUDENT_TEMPERATURE, dim=-1)
     return -(target * log_p).sum(dim=-1).mean()

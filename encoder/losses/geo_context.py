@@ -4,6 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..precision import wide
 from .sinkhorn import sinkhorn
 
 MOMENTUM = 0.99  # m, ours: unpublished
@@ -21,9 +22,7 @@ def updated_prototypes(prototypes: Tensor, fused: Tensor, momentum: float = MOME
         fused: (N_S, D) features of samples of that region, of the student branch.
         momentum: m.
     """
-    similarity = (
-        F.normalize(fused.float(), dim=-1) @ F.normalize(prototypes.float(), dim=-1).T
-    )  # M (N_S, N_p)
+    similarity = F.normalize(wide(fused), dim=-1) @ F.normalize(wide(prototypes), dim=-1).T  # M (N_S, N_p)
     assignment = sinkhorn(similarity)
     weights = assignment / assignment.sum(dim=0, keepdim=True).clamp(min=1e-8)
-    return torch.lerp(weights.T @ fused.float(), prototypes.float(), momentum).to(prototypes.dtype)
+    return torch.lerp(weights.T @ wide(fused), wide(prototypes), momentum).to(prototypes.dtype)

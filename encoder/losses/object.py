@@ -4,6 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..precision import wide
 from .contrastive import contrastive_loss
 from .sinkhorn import sinkhorn
 from .view import View, paired
@@ -34,7 +35,7 @@ def cluster_assignment(features: Tensor, mask: Tensor) -> Tensor:
 
     The first centres are cells spread evenly over those present.
     """
-    directions = F.normalize(features.float(), dim=-1)
+    directions = F.normalize(wide(features), dim=-1)
     first = first_centres(mask)  # (M, N_C)
     centres = directions.gather(1, first[..., None].expand(-1, -1, features.shape[-1]))  # (M, N_C, D)
     for _ in range(ROUNDS):

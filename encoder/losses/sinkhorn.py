@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from ..precision import wide
+
 TEMPERATURE = 0.05  # SwAV's epsilon; unpublished in the paper
 ITERATIONS = 3
 
@@ -15,8 +17,8 @@ def sinkhorn(similarity: Tensor, mask: Tensor | None = None) -> Tensor:
         similarity: (..., N, P) cosines.
         mask: (..., N) bool, False for rows that do not take part; their assignment is zero.
     """
-    logits = similarity.float() / TEMPERATURE
-    rows = torch.ones_like(logits[..., :1]) if mask is None else mask.unsqueeze(-1).float()  # (..., N, 1)
+    logits = wide(similarity) / TEMPERATURE
+    rows = torch.ones_like(logits[..., :1]) if mask is None else mask[..., None].to(logits)  # (..., N, 1)
     s = (logits - logits.amax(dim=(-2, -1), keepdim=True)).exp() * rows
     for _ in range(ITERATIONS):
         s = s / s.sum(dim=-2, keepdim=True).clamp(min=1e-12)  # columns

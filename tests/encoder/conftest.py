@@ -1,6 +1,6 @@
 """A tiny model and samples that fit it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 
 import numpy as np
@@ -27,6 +27,18 @@ def tiny_config() -> SkySenseConfig:
         window_cells=4,
         cell_m=40.0,
     )
+
+
+@pytest.fixture(autouse=True)
+def _in_float64(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Float64 throughout, so that two ways to one result differ by far less than `assert_close` allows:
+
+    see `tests/tolerance.py`. `float32` marks the tests of what is stored or shipped in float32.
+    """
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float32 if request.node.get_closest_marker("float32") else torch.float64)
+    yield
+    torch.set_default_dtype(before)
 
 
 @pytest.fixture(autouse=True)

@@ -8,6 +8,7 @@ from encoder.initialise import initialise
 from encoder.prototype_learning import seed_prototypes
 from encoder.skysense import SkySense
 
+from .float64 import in_float64
 from .tiny import MODEL, sample
 
 
@@ -18,7 +19,8 @@ def branch() -> Branch:
 
 
 def batch_of(*modalities: tuple[str, ...]):  # type: ignore[no-untyped-def]
-    return collate([sample(i, names) for i, names in enumerate(modalities)], MODEL.px_per_cell, (2, 2))
+    samples = [sample(i, names) for i, names in enumerate(modalities)]
+    return in_float64(collate(samples, MODEL.px_per_cell, (2, 2)))
 
 
 @torch.no_grad()
@@ -57,7 +59,7 @@ def test_prototypes_stand_beside_the_fused_cells() -> None:
 
 def test_harmonics_close_the_year() -> None:
     first, last = date_harmonics(torch.tensor([[0, 365]]))[0]
-    torch.testing.assert_close(first, last, atol=1e-4, rtol=0)
+    torch.testing.assert_close(first, last)
     assert first.shape == (2 * HARMONICS,)
     summer = date_harmonics(torch.tensor([[182]]))[0, 0]
     assert summer[HARMONICS] < -0.99  # the first cosine half a year later

@@ -18,4 +18,4 @@ def test_each_patch_becomes_a_block_of_cells() -> None:
 def test_scale_one_is_a_plain_projection() -> None:
     head = UPHead(6, 5, scale=1)
     patches = torch.randn(1, 6, 2, 2)
-    assert torch.equal(head(patches), head.project(patches))
+    torch.testing.assert_close(head(patches), head.project(patches))

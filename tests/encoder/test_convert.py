@@ -16,6 +16,8 @@ from encoder.skysense import SkySense
 
 from .official import official_tensors
 
+pytestmark = pytest.mark.float32
+
 
 @pytest.fixture
 def official(model: SkySense) -> dict[str, Tensor]:

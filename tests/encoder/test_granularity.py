@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data.sample import Sample
-from encoder.embed import Encoder
 from encoder.granularity import pool_pieces
+
+from .float64 import Encoder64
 
 
 @given(st.integers(0, 10_000), st.integers(1, 6), st.booleans())
@@ -40,7 +41,7 @@ def test_a_piece_is_the_mean_of_its_cells_and_nan_without_data() -> None:
 
 
 def test_the_whole_window_as_one_piece_is_the_embedding(make_sample: Callable[..., Sample]) -> None:
-    encoder = Encoder("nano", device="cpu")
+    encoder = Encoder64("nano")
     sample = make_sample(grid=(5, 8), px_per_cell=encoder.spec.px_per_cell, dates={"s2": 1})
     made = encoder.embed([sample], dense=True)
     whole = pool_pieces(made.dense[0], np.ones((1, 5, 8)))[0]

@@ -16,7 +16,7 @@ from encoder.parallel import Parallel
 from encoder.pretrain import BEST, LAST, LOG, NotFiniteError, Run, learning_rate, pretrain, start_dates
 from encoder.skysense import SkySense
 
-from .tiny import CONFIG, corpus
+from .tiny import CONFIG, KNOWN_DATES, corpus
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -34,9 +34,9 @@ def test_a_resumed_run_is_the_same_run(tmp_path: Path) -> None:
     whole = pretrain(CONFIG, corpus(), tmp_path / "whole")
     pretrain(CONFIG, corpus(), tmp_path / "halves", stop_at_step=5)
     resumed = pretrain(CONFIG, corpus(), tmp_path / "halves")
-    assert curve(tmp_path / "halves") == curve(tmp_path / "whole")
+    assert curve(tmp_path / "halves") == pytest.approx(curve(tmp_path / "whole"))
     assert len(curve(tmp_path / "whole")) == CONFIG.steps
-    assert torch.equal(weights(resumed), weights(whole))
+    torch.testing.assert_close(weights(resumed), weights(whole))
 
 
 def test_no_step_is_no_training(tmp_path: Path) -> None:
@@ -71,7 +71,7 @@ def test_prototypes_follow_the_student_and_travel_with_the_weights(tmp_path: Pat
 def test_gradient_checkpointing_changes_nothing(tmp_path: Path) -> None:
     pretrain(CONFIG, corpus(), tmp_path / "plain", stop_at_step=3)
     pretrain(replace(CONFIG, gradient_checkpointing=True), corpus(), tmp_path / "saving", stop_at_step=3)
-    assert curve(tmp_path / "saving") == pytest.approx(curve(tmp_path / "plain"), rel=1e-5)
+    assert curve(tmp_path / "saving") == pytest.approx(curve(tmp_path / "plain"))
 
 
 def test_the_best_by_validation_is_kept(tmp_path: Path) -> None:
@@ -156,10 +156,12 @@ import os
 import sys
 from pathlib import Path
 from encoder.pretrain import pretrain
-from tests.encoder.tiny import CONFIG, corpus
+from tests.encoder.tiny import CONFIG, KNOWN_DATES, corpus
 import torch
 torch.set_num_threads(1)
-pretrain(CONFIG, corpus(), Path(sys.argv[1]), parallel=sys.argv[2], stop_at_step=int(sys.argv[3]))
+torch.set_default_dtype(torch.float64)
+folder, parallel, steps = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+pretrain(CONFIG, corpus(augment=KNOWN_DATES), folder, parallel=parallel, stop_at_step=steps)
 os._exit(0)  # torch's threads sometimes abort the interpreter's own way out
 """
 
@@ -184,16 +186,16 @@ def run_two(folder: Path, parallel: str, steps: int) -> None:
 
 @pytest.mark.parametrize("parallel", ["ddp", "fsdp"])
 def test_two_processes_walk_the_curve_of_one(tmp_path: Path, parallel: str) -> None:
-    one = pretrain(CONFIG, corpus(), tmp_path / "one", stop_at_step=4)
+    """Losses are means over the processes: the mean over all samples where each compares as many."""
+    one = pretrain(CONFIG, corpus(augment=KNOWN_DATES), tmp_path / "one", stop_at_step=4)
     run_two(tmp_path / "two", parallel, 2)
     run_two(tmp_path / "two", parallel, 4)  # and goes on from its checkpoint
     together, alone = curve(tmp_path / "two"), curve(tmp_path / "one")
-    assert together[:2] == pytest.approx(alone[:2], rel=1e-4)
-    assert together == pytest.approx(alone, rel=1e-2)  # Adam turns the rounding of tiny gradients into steps
+    assert together == pytest.approx(alone)
     last = torch.load(tmp_path / "two" / LAST, weights_only=True)["teacher"]
     mine = dict(one.named_parameters())
     for name, value in mine.items():
-        torch.testing.assert_close(last[f"model.{name}"], value.detach(), rtol=1e-2, atol=2e-3)
+        torch.testing.assert_close(last[f"model.{name}"], value.detach())
 
 
 def test_dates_start_as_harmonics_as_large_as_features() -> None:

@@ -5,10 +5,13 @@ from dataclasses import replace
 import numpy as np
 
 from data.sample import ImageSeries, Sample
+from encoder.augment import AugmentConfig
 from encoder.config import FusionConfig, SkySenseConfig, SwinConfig, ViTConfig
 from encoder.corpus import ANY_TIME, Corpus, Source
 from encoder.objective import ObjectiveConfig
 from encoder.pretrain import TrainConfig
+
+from .float64 import Corpus64
 
 VIT = ViTConfig(in_channels=10, image_px=(16, 16), patch_px=8, width=16, depth=2, heads=2)
 MODEL = SkySenseConfig(
@@ -41,6 +44,8 @@ CONFIG = TrainConfig(
     save_every=4,
     validate_every=4,
 )
+DEFAULT = AugmentConfig()
+KNOWN_DATES = AugmentConfig(unknown_dates=0.0)  # each process then sees as many dates as the others
 BANDS = {"hr": (3, "uint8", 255), "s2": (10, "uint16", 4000), "s1": (2, "float32", -20)}
 
 
@@ -74,8 +79,12 @@ def sample(number: int, modalities: tuple[str, ...] = ("s2", "s1"), dates: int =
 
 
 def corpus(
-    modalities: tuple[str, ...] = ("s2", "s1"), places: int = 6, dates: int = 4, batch_size: int = 4
+    modalities: tuple[str, ...] = ("s2", "s1"),
+    places: int = 6,
+    dates: int = 4,
+    batch_size: int = 4,
+    augment: AugmentConfig = DEFAULT,
 ) -> Corpus:
     """One source of noise."""
     samples = [sample(number, modalities, dates) for number in range(places)]
-    return Corpus((Source("noise", samples, 1.0, batch_size, (2, 2)),), MODEL.px_per_cell)
+    return Corpus64((Source("noise", samples, 1.0, batch_size, (2, 2)),), MODEL.px_per_cell, augment)

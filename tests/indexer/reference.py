@@ -16,6 +16,7 @@ from indexer.table.columns import to_matrix
 from indexer.table.embedding_table import EmbeddingTable
 from indexer.table.schema import KEY, make_rows
 
+from ..tolerance import cosine_error
 from .random_rows import MODEL, columns_for, random_cells, squares
 from .small_tables import keys, whole
 
@@ -108,7 +109,7 @@ class Reference:
     def similarity(self, wanted: list[np.ndarray], column: str) -> dict[Key, float]:
         """Of each row that has the vector, to the one of `wanted` that it is most like."""
         return {
-            key: max(float(unit(vector) @ row[column]) for vector in wanted)
+            key: min(1.0, max(float(unit(vector) @ row[column]) for vector in wanted))
             for key, row in self.rows.items()
             if column in row
         }
@@ -160,5 +161,6 @@ def check(found: pa.Table, similarity: dict[Key, float], allowed: set[Key], k: i
     got = keys(found.select(KEY))
     assert len(got) == len(set(got)) == len(best)
     assert set(got) <= allowed
-    np.testing.assert_allclose(found["similarity"].to_numpy(), best, atol=2e-3)
-    np.testing.assert_allclose([similarity[key] for key in got], best, atol=2e-3)
+    atol = cosine_error(MODEL.dimension)
+    for values in (found["similarity"].to_numpy(), [similarity[key] for key in got]):
+        np.testing.assert_allclose(values, best, rtol=0, atol=atol)

@@ -19,7 +19,7 @@ def test_info_nce_against_loops() -> None:
     for i in range(4):
         scores = [math.exp(float(F.cosine_similarity(a[i], b[j], dim=0)) / TEMPERATURE) for j in range(4)]
         total -= math.log(scores[i] / sum(scores))
-    assert float(info_nce_loss(a, b)) == pytest.approx(total / 4, rel=1e-4)
+    assert float(info_nce_loss(a, b)) == pytest.approx(total / 4)
 
 
 def test_alignment_is_the_mean_over_ordered_pairs_of_modalities() -> None:
@@ -32,7 +32,7 @@ def test_zero_for_identical_orthogonal_places_and_log_b_after_collapse() -> None
     apart = torch.eye(6)[:4]
     assert float(info_nce_loss(apart, apart)) < 1e-3
     collapsed = torch.ones(4, 6)
-    assert float(info_nce_loss(collapsed, collapsed)) == pytest.approx(math.log(4), rel=1e-5)
+    assert float(info_nce_loss(collapsed, collapsed)) == pytest.approx(math.log(4))
 
 
 def test_one_modality_cannot_be_aligned() -> None:

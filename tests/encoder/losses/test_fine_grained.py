@@ -12,7 +12,7 @@ from encoder.losses.pixel import pixel_loss
 from encoder.losses.view import View
 
 B, T, N, D = 2, 3, 6, 5
-HEAD = torch.randn(D, 7, generator=torch.Generator().manual_seed(9))
+HEAD = torch.randn(D, 7, generator=torch.Generator().manual_seed(9), dtype=torch.float64)
 
 
 def view(seed: int, mask: Tensor | None = None) -> View:
@@ -36,7 +36,7 @@ def test_pixel_loss_is_the_mean_over_cells_and_dates() -> None:
         for s in range(N)
         if student.mask[b, t, s]
     ]
-    assert float(pixel_loss(student, teacher)) == pytest.approx(float(torch.stack(terms).mean()), rel=1e-5)
+    assert float(pixel_loss(student, teacher)) == pytest.approx(float(torch.stack(terms).mean()))
 
 
 def test_image_loss_compares_means_of_the_cells_that_both_have() -> None:
@@ -48,7 +48,7 @@ def test_image_loss_compares_means_of_the_cells_that_both_have() -> None:
             if cells:
                 means = [v.features[b, t, cells].mean(dim=0)[None] @ HEAD for v in (student, teacher)]
                 terms.append(contrastive_loss(*means))
-    assert float(image_loss(student, teacher)) == pytest.approx(float(torch.stack(terms).mean()), rel=1e-5)
+    assert float(image_loss(student, teacher)) == pytest.approx(float(torch.stack(terms).mean()))
 
 
 def test_object_loss_compares_centres_of_the_same_cells() -> None:
@@ -64,7 +64,7 @@ def test_object_loss_compares_centres_of_the_same_cells() -> None:
                 share = weights[:, c] / weights[:, c].sum()
                 centres = [sum(share[s] * v.features[b, t, s] for s in range(N)) for v in (student, teacher)]
                 terms.append(contrastive_loss(*(centre[None] @ HEAD for centre in centres)))
-    assert float(object_loss(student, teacher)) == pytest.approx(float(torch.stack(terms).mean()), rel=1e-4)
+    assert float(object_loss(student, teacher)) == pytest.approx(float(torch.stack(terms).mean()))
 
 
 def test_clusters_find_objects() -> None:

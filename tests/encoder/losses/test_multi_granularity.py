@@ -8,7 +8,7 @@ from encoder.losses.image import image_loss
 from encoder.losses.multi_granularity import multi_granularity_loss
 from encoder.losses.view import View
 
-HEAD = torch.randn(5, 7, generator=torch.Generator().manual_seed(9))
+HEAD = torch.randn(5, 7, generator=torch.Generator().manual_seed(9), dtype=torch.float64)
 
 
 def view(seed: int) -> View:

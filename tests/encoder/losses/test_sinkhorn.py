@@ -12,7 +12,7 @@ def test_against_loops() -> None:
         columns = [sum(row[j] for row in s) for j in range(2)]
         s = [[row[j] / columns[j] for j in range(2)] for row in s]
         s = [[x / sum(row) for x in row] for row in s]
-    torch.testing.assert_close(sinkhorn(similarity), torch.tensor(s, dtype=torch.float32))
+    torch.testing.assert_close(sinkhorn(similarity), torch.tensor(s))
 
 
 def test_rows_are_distributions_and_columns_balance() -> None:
@@ -22,7 +22,8 @@ def test_rows_are_distributions_and_columns_balance() -> None:
     s = sinkhorn(similarity)
     torch.testing.assert_close(s.sum(dim=1), torch.ones(64))
     assert similarity.argmax(dim=1).bincount(minlength=4)[3] > 40  # the last column would win most rows
-    assert s.sum(dim=0).sub(16).abs().max() < 3
+    unbalanced = torch.softmax(similarity / TEMPERATURE, dim=1).sum(dim=0).sub(16).abs().max()
+    assert s.sum(dim=0).sub(16).abs().max() < 0.3 * unbalanced
 
 
 def test_masked_rows_take_no_part() -> None:

@@ -22,6 +22,7 @@ from indexer.search.query import Query, Vector
 from indexer.search.search import search
 from indexer.table.embedding_table import EmbeddingTable
 
+from ...tolerance import cosine_error
 from ..random_rows import MODEL, random_cells
 from ..small_tables import place_rows, place_table, similarities, whole
 
@@ -61,11 +62,11 @@ def test_few_new_rows_make_a_segment_and_many_a_new_index(tmp_path: Path) -> Non
     assert describe_index(table).endswith("run `skyhex index`")
     added = build_index(table)
     assert (added.action, added.segments, added.replaced_rows) == ("added a segment", 2, 0)
-    np.testing.assert_allclose(best(table), expected(table), atol=1e-3)
+    np.testing.assert_allclose(best(table), expected(table), rtol=0, atol=cosine_error(8))
     table = table.upsert(place_rows(random_cells(200, seed=8)))
     rebuilt = build_index(table)
     assert (rebuilt.action, rebuilt.segments, rebuilt.rows) == ("built", 1, table.row_count)
-    np.testing.assert_allclose(best(table), expected(table), atol=1e-3)
+    np.testing.assert_allclose(best(table), expected(table), rtol=0, atol=cosine_error(8))
     folders = [path for path in (tmp_path / "index").iterdir() if path.is_dir()]
     assert len(folders) == 1, "segments that no index names are deleted"
 
@@ -77,7 +78,7 @@ def test_an_index_serves_older_and_newer_snapshots(tmp_path: Path) -> None:
         shutil.rmtree(tmp_path / "index", ignore_errors=True)
         build_index(built_from)
         for table in (old, new):
-            np.testing.assert_allclose(best(table, 500), expected(table, 500), atol=1e-3)
+            np.testing.assert_allclose(best(table, 500), expected(table, 500), rtol=0, atol=cosine_error(8))
 
 
 def test_an_empty_table_can_be_indexed(tmp_path: Path) -> None:
@@ -127,7 +128,7 @@ def test_any_damaged_file_is_noticed_and_the_search_is_still_right(tmp_path: Pat
                 path.unlink()
             region = Region.from_bbox(-180, -90, 180, 90)
             hits = search(table, Query((Vector(QUERY),), against="embedding"), 10, Filter(region=region))
-            np.testing.assert_allclose(hits.rows["similarity"], expected(table), atol=1e-3)
+            np.testing.assert_allclose(hits.rows["similarity"], expected(table), rtol=0, atol=cosine_error(8))
             if _is_read(name):
                 assert "skyhex index" in " ".join(hits.notes), (name, damage)
             path.write_bytes(good)
@@ -276,7 +277,7 @@ def test_many_queries_are_answered_as_one_by_one(
     assert len(together) == len(queries)
     for query, (similarity, found) in zip(queries, together, strict=True):
         ((alone, rows_alone),) = planner.run(plan, held, inverted, rows, query[None], 20)
-        np.testing.assert_allclose(similarity, alone, atol=1e-5)
+        np.testing.assert_allclose(similarity, alone, rtol=0, atol=cosine_error(queries.shape[1]))
         assert len(np.intersect1d(found, rows_alone)) >= len(found) - 2, "but for equal ones"
 
 
@@ -426,7 +427,7 @@ def test_large_tables_get_an_inverted_file(tmp_path: Path, monkeypatch: pytest.M
     assert f"recall@10 0.990, 0.990, 0.990, 0.990, 0.990 at {shares} of the rows;" in str(info)
     hits = search(table, Query((Vector(QUERY),)), 10)
     assert "lists, refined" in hits.plan
-    np.testing.assert_allclose(hits.rows["similarity"], expected(table), atol=1e-3)
+    np.testing.assert_allclose(hits.rows["similarity"], expected(table), rtol=0, atol=cosine_error(8))
     path = next((tmp_path / "index").rglob("embedding.faiss"))
     content = bytearray(path.read_bytes())
     content[-5] ^= 1
@@ -434,7 +435,7 @@ def test_large_tables_get_an_inverted_file(tmp_path: Path, monkeypatch: pytest.M
     _forget()
     again = search(table, Query((Vector(QUERY),)), 10)
     assert "Parquet" in again.plan
-    np.testing.assert_allclose(again.rows["similarity"], expected(table), atol=1e-3)
+    np.testing.assert_allclose(again.rows["similarity"], expected(table), rtol=0, atol=cosine_error(8))
 
 
 def test_an_inverted_file_that_never_helps_is_not_kept(

@@ -10,6 +10,14 @@ from indexer.index import vectors
 from indexer.index.vectors import Vectors, nearest, nearest_many
 from indexer.table.columns import has_direction
 
+from ...tolerance import gamma
+
+
+def dot_error(matrix: np.ndarray, query: np.ndarray) -> float:
+    """How far a float32 dot product of a row and the query is off, at most."""
+    longest = np.linalg.norm(matrix.astype(float), axis=1).max() * np.linalg.norm(query.astype(float))
+    return gamma(len(query)) * longest
+
 
 @given(
     st.integers(1, 3000), st.sampled_from([1, 3, 8, 16, 37]), st.integers(1, 4000), st.integers(0, 9),
@@ -26,8 +34,9 @@ def test_nearest_is_the_brute_force_answer(n: int, d: int, k: int, seed: int, ki
     exact = matrix.astype(np.float64) @ query
     assert len(rows) == min(k, mask.sum()) == len(set(rows.tolist()))
     assert mask[rows].all()
-    np.testing.assert_allclose(similarity, np.sort(exact[mask])[::-1][:k], rtol=1e-4, atol=1e-4)
-    np.testing.assert_allclose(similarity, exact[rows], rtol=1e-4, atol=1e-4)
+    atol = dot_error(matrix, query)
+    np.testing.assert_allclose(similarity, np.sort(exact[mask])[::-1][:k], rtol=0, atol=atol)
+    np.testing.assert_allclose(similarity, exact[rows], rtol=0, atol=atol)
 
 
 @given(
@@ -45,10 +54,11 @@ def test_many_queries_at_once_are_as_one_by_one(n: int, d: int, k: int, q: int, 
     assert len(together) == q
     for query, (similarity, found) in zip(queries, together, strict=True):
         alone, _ = nearest(matrix, rows, query, k)
-        np.testing.assert_allclose(similarity, alone, rtol=1e-4, atol=1e-4)
+        atol = 2 * dot_error(matrix, query)
+        np.testing.assert_allclose(similarity, alone, rtol=0, atol=atol)
         assert len(set(found.tolist())) == len(found)
         assert np.isin(found, rows.rows()).all()
-        np.testing.assert_allclose(similarity, matrix[found].astype(np.float32) @ query, rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(similarity, matrix[found].astype(np.float32) @ query, rtol=0, atol=atol)
 
 
 def test_duplicates_all_come_back_in_order_of_row() -> None:

@@ -17,6 +17,7 @@ from indexer.search.query import Cell, LonLat, Query, Vector
 from indexer.search.search import search
 from indexer.table.embedding_table import EmbeddingTable
 
+from ...tolerance import cosine_error, rounding
 from ..random_rows import MODEL
 from ..small_tables import place_table, whole
 
@@ -64,7 +65,7 @@ def test_cells_places_and_vectors_in_every_form(table: EmbeddingTable, tmp_path:
     for query, vector in zip(by_vector.queries, vectors, strict=True):
         (example,) = query.positives
         assert isinstance(example, Vector)
-        np.testing.assert_allclose(example.values, vector, rtol=1e-6)
+        np.testing.assert_allclose(example.values, vector, rtol=rounding(np.float32))
 
 
 def test_results_follow_each_other_under_their_query(
@@ -82,7 +83,7 @@ def test_results_follow_each_other_under_their_query(
         mine = hits.rows.filter(pa.compute.equal(hits.rows["query"], name)).drop_columns("query")
         alone = search(table, query, 4).rows
         assert mine["h3_cell"].equals(alone["h3_cell"])
-        np.testing.assert_allclose(mine["similarity"], alone["similarity"], atol=1e-6)
+        np.testing.assert_allclose(mine["similarity"], alone["similarity"], rtol=0, atol=cosine_error(8))
     assert len(hits.notes) == len(set(hits.notes))
 
 

@@ -20,6 +20,7 @@ from indexer.search.words import filter_of, period_of
 from indexer.table.columns import to_matrix
 from indexer.table.embedding_table import EmbeddingTable
 
+from ...tolerance import cosine_error
 from ..random_rows import MODEL
 from ..reference import PREDICATES, Key, Reference, varied_table
 from ..small_tables import keys, lon_lat, place_table, whole
@@ -48,7 +49,9 @@ def test_changes_are_those_of_a_plain_loop(
     found = changes(table, year(2022), year(2024), 1000, column=column)
     places = list(zip(found["h3_cell"].to_pylist(), found["sample_id"].to_pylist(), strict=True))
     assert sorted(places) == sorted(expected)
-    np.testing.assert_allclose(found["change"], [expected[place] for place in places], atol=2e-3)
+    np.testing.assert_allclose(
+        found["change"], [expected[place] for place in places], rtol=0, atol=cosine_error(8)
+    )
     assert (np.diff(found["change"].to_numpy()) <= 0).all()
     assert {start.year for start in found["before_start_datetime"].to_pylist()} == {2022}
     assert {end.year for end in found["after_end_datetime"].to_pylist()} == {2025}
@@ -156,8 +159,8 @@ def test_changes_hold_their_conditions(
     got = [*zip(found["h3_cell"].to_pylist(), found["sample_id"].to_pylist(), strict=True)]
     best = sorted(expected.values(), reverse=True)[:k]
     assert len(set(got)) == len(got) == len(best)
-    np.testing.assert_allclose(found["change"].to_numpy(), best, atol=3e-3)
-    np.testing.assert_allclose([expected[place] for place in got], best, atol=3e-3)
+    np.testing.assert_allclose(found["change"].to_numpy(), best, rtol=0, atol=cosine_error(8))
+    np.testing.assert_allclose([expected[place] for place in got], best, rtol=0, atol=cosine_error(8))
 
 
 @given(conditions, st.none() | years, st.integers(1, 150))

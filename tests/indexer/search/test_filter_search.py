@@ -22,6 +22,7 @@ from indexer.sql.run import run_sql
 from indexer.table.embedding_table import EmbeddingTable
 from indexer.table.schema import make_rows
 
+from ...tolerance import cosine_error
 from ..random_rows import MODEL, columns_for, random_cells
 from ..small_tables import keys
 
@@ -183,4 +184,6 @@ def test_a_search_returns_the_best_of_what_all_conditions_hold(
     assert len(found) == len(set(found)) == min(k, mask.sum())
     assert set(found) <= set(itertools.compress(keys(rows), mask.tolist()))
     best = np.sort(similarity[mask])[::-1][:k]
-    np.testing.assert_allclose(hits.rows["similarity"].to_numpy(), best, atol=1e-3)
+    np.testing.assert_allclose(
+        hits.rows["similarity"].to_numpy(), best, rtol=0, atol=cosine_error(len(vector))
+    )

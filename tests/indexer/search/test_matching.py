@@ -19,6 +19,7 @@ from indexer.search.search import search
 from indexer.table import parts
 from indexer.table.embedding_table import EmbeddingTable
 
+from ...tolerance import cosine_error
 from ..random_rows import MODEL, random_cells, random_rows, squares
 from ..small_tables import keys, similarities, whole
 
@@ -67,7 +68,9 @@ def check(table: EmbeddingTable, asked: Filter, expected: np.ndarray, k: int = 5
     assert len(hits.rows) == min(k, expected.sum())
     assert set(keys(hits.rows)) <= set(keys(rows.filter(pa.array(expected))))
     best = np.sort(similarities(rows, VECTOR)[expected])[::-1][:k]
-    np.testing.assert_allclose(hits.rows["similarity"].to_numpy(), best, atol=1e-3)
+    np.testing.assert_allclose(
+        hits.rows["similarity"].to_numpy(), best, rtol=0, atol=cosine_error(len(VECTOR))
+    )
 
 
 places = st.sampled_from(PLACES)

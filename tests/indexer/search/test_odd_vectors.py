@@ -17,6 +17,7 @@ from indexer.sql.run import run_sql
 from indexer.table.embedding_table import EmbeddingTable
 from indexer.table.parts import write_part
 
+from ...tolerance import scaling_error, stored_cosine_error
 from ..random_rows import MODEL, random_cells, random_rows
 from ..small_tables import whole
 
@@ -57,7 +58,7 @@ def test_no_search_returns_a_vector_without_a_direction(table: EmbeddingTable) -
     assert not odd & set(hits.rows["sample_id"].to_pylist())
     first = hits.rows.slice(0, 20)
     assert set(first["sample_id"].to_pylist()) == set(rows["sample_id"][SAME].to_pylist())
-    np.testing.assert_allclose(first["similarity"].to_numpy(), 1, atol=1e-3)
+    np.testing.assert_allclose(first["similarity"].to_numpy(), 1, rtol=0, atol=stored_cosine_error(8))
     few = search(table, Query((Vector(same),)), 5)
     assert few.rows["sample_id"].to_pylist() == rows["sample_id"][SAME][:5].to_pylist(), "ties: table order"
 
@@ -74,7 +75,7 @@ def test_prototypes_are_of_the_others(table: EmbeddingTable) -> None:
     table = EmbeddingTable.open(table.path)
     found = read_prototypes(table)
     assert info.rows == N - len(ODD) == found.n_rows.sum()
-    np.testing.assert_allclose(np.linalg.norm(found.vectors, axis=1), 1, rtol=1e-5)
+    np.testing.assert_allclose(np.linalg.norm(found.vectors, axis=1), 1, rtol=scaling_error(8))
     like = [
         name
         for region, number in zip(found.region_cell.tolist(), found.prototype.tolist(), strict=True)

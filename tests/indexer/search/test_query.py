@@ -16,6 +16,7 @@ from indexer.search.query import Cell, LonLat, Query, Vector, resolve
 from indexer.table.columns import to_matrix
 from indexer.table.embedding_table import EmbeddingTable
 
+from ...tolerance import cosine_error
 from ..random_rows import MODEL
 from ..small_tables import keys, place_rows, place_table, whole
 
@@ -36,11 +37,11 @@ def test_a_cell_is_its_latest_period_unless_the_dates_choose(table: EmbeddingTab
     rows = whole(table)
     cell = rows["h3_cell"][0].as_py()  # rows 0 and 1: 2023 and 2024
     latest = resolve(table, Query((Cell(cell),)), ANY)
-    np.testing.assert_allclose(latest.vectors, [vector_of(table, 1)], atol=1e-6)
+    np.testing.assert_allclose(latest.vectors, [vector_of(table, 1)], rtol=0, atol=cosine_error(8))
     assert latest.own_rows == {keys(rows)[1]}
     assert "2024-01-01 to 2025-01-01" in latest.notes[0]
     dated = resolve(table, Query((Cell(cell),)), Filter(end=datetime(2023, 6, 1)))
-    np.testing.assert_allclose(dated.vectors, [vector_of(table, 0)], atol=1e-6)
+    np.testing.assert_allclose(dated.vectors, [vector_of(table, 0)], rtol=0, atol=cosine_error(8))
     assert dated.notes == ()
 
 
@@ -52,8 +53,8 @@ def test_several_samples_of_a_cell_are_averaged(tmp_path: Path) -> None:
         rows.set_column(column, rows.schema.field(column), [[f"b{i}" for i in range(len(rows))]])
     )
     found = resolve(table, Query((Cell(whole(table)["h3_cell"][0].as_py()),)), ANY)
-    mean = vector_of(table, 0) + vector_of(table, 1)
-    np.testing.assert_allclose(found.vectors, [mean / np.linalg.norm(mean)], atol=1e-3)
+    mean = to_matrix(whole(table)["embedding"])[:2].astype(np.float64).mean(axis=0)
+    np.testing.assert_allclose(found.vectors, [mean / np.linalg.norm(mean)], rtol=0, atol=cosine_error(8))
     assert len(found.own_rows) == 2
     assert "2 samples" in found.notes[0]
 
@@ -92,7 +93,7 @@ def test_a_place_is_its_cell_or_the_nearest_row_close_by(table: EmbeddingTable) 
 def test_vectors_are_scaled_and_checked(table: EmbeddingTable) -> None:
     values = np.arange(1, MODEL.dimension + 1)
     found = resolve(table, Query((Vector(values),)), ANY).vectors
-    np.testing.assert_allclose(found, [values / np.linalg.norm(values)], rtol=1e-6)
+    np.testing.assert_allclose(found, [values / np.linalg.norm(values)], rtol=0, atol=cosine_error(8))
     with pytest.raises(QueryError, match="3 dimensions"):
         resolve(table, Query((Vector(np.ones(3)),)), ANY)
     for bad in (

@@ -22,6 +22,7 @@ from indexer.search.search import Hits, search, search_many
 from indexer.table.columns import to_matrix
 from indexer.table.embedding_table import EmbeddingTable
 
+from ...tolerance import cosine_error
 from ..random_rows import MODEL, random_cells
 from ..small_tables import keys, lon_lat, place_rows, place_table, similarities, whole
 
@@ -55,8 +56,8 @@ def check(hits: Hits, rows: pa.Table, similarity: np.ndarray, mask: np.ndarray, 
     assert len(found) == len(set(found)) == min(k, len(allowed))
     assert set(found) <= allowed
     expected = np.sort(similarity[mask])[::-1][:k]
-    np.testing.assert_allclose(hits.rows["similarity"].to_numpy(), expected, atol=1e-3)
-    np.testing.assert_allclose([exact[key] for key in found], expected, atol=1e-3)
+    np.testing.assert_allclose(hits.rows["similarity"].to_numpy(), expected, rtol=0, atol=cosine_error(8))
+    np.testing.assert_allclose([exact[key] for key in found], expected, rtol=0, atol=cosine_error(8))
     assert hits.rows["rank"].to_pylist() == list(range(1, len(found) + 1))
 
 
@@ -294,7 +295,9 @@ def test_many_queries_have_the_answers_of_each(
         for query, hits in zip(queries, together, strict=True):
             alone = search(table, query, 7, conditions, include_query)
             assert keys(hits.rows) == keys(alone.rows)
-            np.testing.assert_allclose(hits.rows["similarity"], alone.rows["similarity"], atol=1e-5)
+            np.testing.assert_allclose(
+                hits.rows["similarity"], alone.rows["similarity"], rtol=0, atol=cosine_error(8)
+            )
             assert (hits.plan, hits.notes) == (alone.plan, alone.notes)
             assert hits.rows.schema == alone.rows.schema
     assert search_many(table, []) == []

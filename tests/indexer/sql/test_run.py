@@ -16,6 +16,7 @@ from indexer.sql.run import run_sql
 from indexer.table import parts
 from indexer.table.embedding_table import EmbeddingTable
 
+from ...tolerance import cosine_error
 from ..random_rows import MODEL, random_cells, random_rows
 
 
@@ -164,7 +165,9 @@ def test_nearest_is_exact_and_leaves_the_cell_itself_out(table: EmbeddingTable) 
     order = [i for i in np.argsort(-similarity, kind="stable") if i != 7][:5]
     found = run_sql(table, f"SELECT h3_cell, similarity FROM nearest({rows['h3_cell'][7]}, 5)")
     assert found["h3_cell"].to_pylist() == rows["h3_cell"].take(order).to_pylist()
-    np.testing.assert_allclose(found["similarity"], similarity[order], atol=1e-6)
+    np.testing.assert_allclose(
+        found["similarity"], similarity[order], rtol=0, atol=cosine_error(vectors.shape[1])
+    )
 
 
 def test_views_without_prototypes_and_of_an_empty_table(table: EmbeddingTable, empty: EmbeddingTable) -> None:

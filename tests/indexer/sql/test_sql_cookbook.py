@@ -16,6 +16,7 @@ from indexer.sql.run import run_sql
 from indexer.table.embedding_table import EmbeddingTable
 from indexer.table.schema import KEY, make_rows
 
+from ...tolerance import cosine_error
 from ..random_rows import MODEL, columns_for, random_cells
 
 DOCUMENT = (Path(__file__).resolve().parents[3] / "docs" / "sql.md").read_text()
@@ -93,11 +94,19 @@ def test_some_answers_against_numpy(table: EmbeddingTable) -> None:
     query = vectors[(cell == cells.parse_cell("891f9c46523ffff")) & (year == 2024)][0]
     others = cell != cells.parse_cell("891f9c46523ffff")
     expected = np.sort(vectors[others] @ query)[::-1][:10]
-    np.testing.assert_allclose([row["similarity"] for row in answer_to(table, 2)], expected, atol=1e-6)
+    np.testing.assert_allclose(
+        [row["similarity"] for row in answer_to(table, 2)],
+        expected,
+        rtol=0,
+        atol=cosine_error(vectors.shape[1]),
+    )
 
     change = 1 - np.einsum("nd,nd->n", vectors[year == 2023], vectors[year == 2024])
     np.testing.assert_allclose(
-        [row["change"] for row in answer_to(table, 7)], np.sort(change)[::-1][:10], atol=1e-6
+        [row["change"] for row in answer_to(table, 7)],
+        np.sort(change)[::-1][:10],
+        rtol=0,
+        atol=cosine_error(vectors.shape[1]),
     )
 
     (content,) = answer_to(table, 1)

@@ -32,6 +32,7 @@ from indexer.table import parts
 from indexer.table.embedding_table import EmbeddingTable
 from indexer.table.stac_item import ITEM
 
+from ...tolerance import cosine_error
 from ..full_disk import with_file_size_limit
 from ..random_rows import MODEL, random_cells
 from ..small_tables import place_rows, place_table, whole
@@ -143,7 +144,7 @@ def test_any_damage_is_an_error_or_changes_nothing(table: EmbeddingTable, kind: 
             noticed += 1
         else:
             assert found[:2] == expected[:2]
-            np.testing.assert_allclose(found[2], expected[2], atol=1e-3)
+            np.testing.assert_allclose(found[2], expected[2], rtol=0, atol=cosine_error(8))
             noticed += any("the index is not used" in note for note in hits(table).notes)
     replace_file(file, good)
     assert noticed >= 2 * RANGES - 2, "nearly all is read"
@@ -224,7 +225,7 @@ def test_an_index_made_up_under_right_digests_is_refused(
     rewrite_index(table, change)
     with memory_of(2 << 30):
         found = hits(table)
-    np.testing.assert_allclose(found.rows["similarity"], expected, atol=1e-3)
+    np.testing.assert_allclose(found.rows["similarity"], expected, rtol=0, atol=cosine_error(8))
     assert any("the index is not used" in note for note in found.notes)
     assert open_index(table)[0] is None
 

@@ -22,6 +22,8 @@ from indexer.table.columns import to_matrix
 from indexer.table.embedding_table import EmbeddingTable
 from indexer.table.importers import LAYOUTS, import_file
 
+from ...tolerance import stored
+
 YEAR = (datetime(2024, 1, 1, tzinfo=UTC), datetime(2025, 1, 1, tzinfo=UTC))
 NAMED = {"model": "somebody/model-1", "licence": "CC-BY-4.0"}
 LON, LAT = np.linspace(10, 11, 6), np.linspace(46, 47, 6)
@@ -68,7 +70,7 @@ def test_earth_index(tmp_path: Path) -> None:
     expected = [h3.str_to_int(h3.latlng_to_cell(y, x, 10)) for x, y in zip(LON, LAT, strict=True)]
     assert rows["h3_cell"].to_pylist() == expected
     unit = vectors() / np.linalg.norm(vectors(), axis=1, keepdims=True)
-    np.testing.assert_allclose(to_matrix(rows["embedding"]), unit, atol=1e-3)
+    np.testing.assert_allclose(to_matrix(rows["embedding"]), unit, **stored(unit.shape[1]))
     assert (done.table.model.name, done.table.model.licence) == ("somebody/model-1", "CC-BY-4.0")
     width_deg, height_deg = np.ptp(
         shapely.get_coordinates(shapely.from_wkb(rows["geometry"][0].as_py())), axis=0

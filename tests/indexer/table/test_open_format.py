@@ -12,6 +12,7 @@ import shapely
 
 from indexer.table.embedding_table import EmbeddingTable
 
+from ...tolerance import stored_length_error
 from ..random_rows import MODEL, random_cells, random_rows
 
 DOCUMENT = Path(__file__).resolve().parents[3] / "docs" / "embedding_table.md"
@@ -35,7 +36,8 @@ def test_pyarrow_alone_reads_the_newest_snapshot(table: EmbeddingTable) -> None:
     cell = rows["h3_cell"].to_numpy()
     assert (cell[1:] > cell[:-1]).all()
     vectors = np.stack(rows["embedding"].to_numpy(zero_copy_only=False))
-    np.testing.assert_allclose(np.linalg.norm(vectors.astype(np.float32), axis=1), 1, atol=1e-3)
+    length = np.linalg.norm(vectors.astype(np.float64), axis=1)
+    np.testing.assert_allclose(length, 1, rtol=0, atol=stored_length_error(8))
 
 
 def test_duckdb_alone_reads_it_as_the_specification_says(

@@ -13,6 +13,7 @@ from indexer.geo import cells
 from indexer.table.columns import to_matrix
 from indexer.table.schema import NORM_TOLERANCE, make_rows, model_of, table_schema
 
+from ...tolerance import stored
 from ..random_rows import MODEL, columns_for, random_cells, random_rows
 
 
@@ -36,10 +37,10 @@ def test_vectors_are_scaled_to_norm_one_and_keep_their_direction() -> None:
     )
     model = MODEL.__class__(**vars(MODEL) | {"dimension": 512})
     rows = make_rows(**columns_for(h3_cell) | {"embedding": vectors, "model": model})
-    stored = to_matrix(rows["embedding"]).astype(np.float64)
+    kept = to_matrix(rows["embedding"]).astype(np.float64)
     expected = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-    np.testing.assert_allclose(stored, expected, atol=2**-12)
-    assert np.abs(np.linalg.norm(stored, axis=1) - 1).max() < NORM_TOLERANCE
+    np.testing.assert_allclose(kept, expected, **stored(512))
+    assert np.abs(np.linalg.norm(kept, axis=1) - 1).max() < NORM_TOLERANCE
 
 
 def test_nan_rows_of_an_optional_vector_are_null_and_unknown_fractions_too() -> None:
