@@ -18,7 +18,7 @@ from .site import Skip, chip_window, sites_of
 from .task import SampleTask
 from .time_series import Acquisition
 
-CHIP_RESOLUTION = 12  # of the cell of a chip that is read alone
+CHIP_RESOLUTION = 12  # of the H3 cell of a chip that is read alone
 # Sen2Cor scene classification: what is not to be seen as ground. Snow (11) is ground.
 SCL_CLOUDS = (8, 9, 10)  # of medium and high probability, thin cirrus
 SCL_MASKED = (0, 1, 3, *SCL_CLOUDS)  # nodata, saturated, cloud shadow
@@ -204,9 +204,9 @@ def _sample(
     )
 
 
-def _series(images: list[_Image], grid_shape: tuple[int, int], px_per_cell: int) -> ImageSeries:
-    """Stack dates and pad them on the right and below to whole cells."""
-    height, width = (cells * px_per_cell for cells in grid_shape)
+def _series(images: list[_Image], grid_shape: tuple[int, int], px_per_square: int) -> ImageSeries:
+    """Stack dates and pad them on the right and below to whole grid squares."""
+    height, width = (squares * px_per_square for squares in grid_shape)
     pixels = np.stack([image.pixels for image in images])  # (T, C, h, w)
     valid = np.stack([image.valid for image in images])  # (T, h, w)
     pad = ((0, 0), (0, height - valid.shape[1]), (0, width - valid.shape[2]))
