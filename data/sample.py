@@ -65,6 +65,7 @@ class Sample:
     valid_fraction: float  # share of pixels, over modalities and dates, that are valid; padding not counted
     cloud_fraction: float  # share of cloud over the optical dates used; NaN = unknown
     dropped: tuple[tuple[str, str], ...] = ()  # (modality, reason)
+    notes: tuple[tuple[str, str], ...] = ()  # (modality, what was decided of its units from its values)
 
     @property
     def source_items(self) -> tuple[str, ...]:
