@@ -20,9 +20,6 @@ class BandSource:
     index: int  # 1-based
 
 
-_TOLD_ONLY = {"collection", "provider", "decisions", "licence", "attribution", "backscatter"}
-
-
 @dataclass(frozen=True)
 class Scene:
     """A raster, or one raster per band, of one date."""
@@ -46,18 +43,17 @@ class Scene:
     # What came later stays out of repr, which chunk keys of older tables hold; see `key_text`.
     mask_kind: str = field(default="scl", repr=False)  # of cloud_mask.MASK_KINDS
     usual_unit: str = field(default="", repr=False)  # of radar, from its collection or product type
-    backscatter: str = field(default="", repr=False)  # "gamma0", "sigma0" or "" = unknown
     scale: float | None = field(default=None, repr=False)  # reflectance of one digital number
-    collection: str = field(default="", repr=False)
-    provider: str = field(default="", repr=False)  # the row of dialects.py that it was read by
-    decisions: tuple[str, ...] = field(default=(), repr=False)  # what was decided from metadata, and why
-    licence: str = field(default="", repr=False)  # of the imagery: SPDX identifier, "other" or "" = not told
-    attribution: tuple[str, ...] = field(default=(), repr=False)  # whom its licence asks to name
+    # What no pixel depends on takes no part in comparing scenes either.
+    backscatter: str = field(default="", repr=False, compare=False)  # "gamma0", "sigma0" or "" = unknown
+    collection: str = field(default="", repr=False, compare=False)
+    provider: str = field(default="", repr=False, compare=False)  # the row of dialects.py it was read by
+    decisions: tuple[str, ...] = field(default=(), repr=False, compare=False)  # from metadata, and why
 
     @property
     def key_text(self) -> str:
         """All that its pixels depend on; of a scene that an earlier version read alike, as it was then."""
-        later = [f for f in fields(self) if not f.repr and f.name not in _TOLD_ONLY]
+        later = [f for f in fields(self) if f.compare and not f.repr]
         changed = [f"{f.name}={getattr(self, f.name)!r}" for f in later if getattr(self, f.name) != f.default]
         return "\n".join([repr(self), *changed])
 
