@@ -1,4 +1,4 @@
-"""Finer H3 cells inside a sample's window, and how much of each grid cell lies in each of them."""
+"""Finer H3 cells inside a sample's window, and how much of each grid square lies in each of them."""
 
 from dataclasses import dataclass
 
@@ -20,25 +20,25 @@ class ChildCells:
 
     cells: np.ndarray  # (n,) uint64, ascending
     footprints: tuple[Ring, ...]  # closed rings of (lon_deg, lat_deg), counter-clockwise: the hexagons
-    overlap_m2: np.ndarray  # (n, grid_h, grid_w) float64, area of each grid cell inside each of them
+    overlap_m2: np.ndarray  # (n, grid_h, grid_w) float64, area of each grid square inside each of them
 
 
-def child_cells(sample: Sample, resolution: int, cell_m: float) -> ChildCells:
+def child_cells(sample: Sample, resolution: int, square_m: float) -> ChildCells:
     """The cells of `resolution` that a sample's dense map is pooled into.
 
     They are the children of its own cell where that is coarser, else the cells whose centres lie in its
-    footprint. Raises InputError for a resolution whose cells are smaller than a grid cell of `cell_m`.
+    footprint. Raises InputError for a resolution whose cells are smaller than a grid square of `square_m`.
     """
-    finest = max(r for r in range(16) if h3.average_hexagon_area(r, "m^2") >= cell_m**2)
+    finest = max(r for r in range(16) if h3.average_hexagon_area(r, "m^2") >= square_m**2)
     if resolution > finest:
         raise InputError(
-            f"cells of resolution {resolution} are smaller than a grid cell of {cell_m:g} m;"
+            f"cells of resolution {resolution} are smaller than a grid square of {square_m:g} m;"
             f" the finest resolution possible is {finest}"
         )
     cells = _cells(sample, resolution)
     rings = [_ring(cell, sample.lon_deg) for cell in cells]
     footprints = tuple(tuple((float(lon), float(lat)) for lon, lat in ring) for ring in rings)
-    return ChildCells(cells, footprints, _overlap(sample, rings, cell_m))
+    return ChildCells(cells, footprints, _overlap(sample, rings, square_m))
 
 
 def _cells(sample: Sample, resolution: int) -> np.ndarray:
@@ -59,12 +59,12 @@ def _ring(cell: int, near_lon_deg: float) -> np.ndarray:
     return np.concatenate([ring, ring[:1]])
 
 
-def _overlap(sample: Sample, rings: list[np.ndarray], cell_m: float) -> np.ndarray:
+def _overlap(sample: Sample, rings: list[np.ndarray], square_m: float) -> np.ndarray:
     h, w = sample.grid_shape
     left, top = sample.origin_m
     rows, cols = np.divmod(np.arange(h * w), w)
-    x, y = left + cols * cell_m, top - rows * cell_m
-    squares = shapely.box(x, y - cell_m, x + cell_m, y)
+    x, y = left + cols * square_m, top - rows * square_m
+    squares = shapely.box(x, y - square_m, x + square_m, y)
     pieces = np.array([shapely.Polygon(np.stack(project(sample.crs, *ring.T), axis=1)) for ring in rings])
     piece, square = shapely.STRtree(squares).query(pieces, predicate="intersects")
     overlap = np.zeros((len(rings), h * w))

@@ -3,22 +3,17 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+import numpy as np
+
+from .dialects import B8A_LAST, UNNAMED_BANDS
 from .modality import MODALITIES
 from .raster import Raster, open_raster
 from .sample import InputError
 from .scene import BandSource, Scene, modality_by_bands, standard_band
+from .scene_values import scene_values
 
 ANY_TIME = (datetime(1970, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
-# Bands in the order of the products, for files that do not name them, by their number.
-_UNNAMED = {
-    "hr": {3: "R G B", 4: "R G B N"},
-    "s1": {2: "VV VH"},
-    "s2": {
-        10: "B02 B03 B04 B05 B06 B07 B08 B8A B11 B12",
-        12: "B01 B02 B03 B04 B05 B06 B07 B08 B8A B09 B11 B12",
-        13: "B01 B02 B03 B04 B05 B06 B07 B08 B8A B09 B10 B11 B12",
-    },
-}
+CIRRUS_SHARE = 0.5  # the cirrus band of Level-1C is darker than this share of any other, but under cloud
 
 
 def scene_of_raster(href: str, modality: str | None = None) -> Scene:
@@ -36,7 +31,7 @@ def scene_of_raster(href: str, modality: str | None = None) -> Scene:
             " modality; expected those of hr, s2 or s1, named in the band descriptions: name the modality"
         )
     if not any(standard_band(modality, [name]) for name in names):
-        names = tuple(_UNNAMED[modality].get(len(names), "").split())
+        names = _usual_order(href, modality, raster)
     found = {
         standard_band(modality, [name]): index for index, name in reversed(list(enumerate(names, start=1)))
     }
@@ -50,11 +45,29 @@ def scene_of_raster(href: str, modality: str | None = None) -> Scene:
     return scene
 
 
+def _usual_order(href: str, modality: str, raster: Raster) -> tuple[str, ...]:
+    """Bands in the order of the products. Of 13, the cirrus band tells whether B8A comes last."""
+    count = raster.dataset.count
+    if (modality, count) == ("s2", 13) and _cirrus_at(href, raster) == B8A_LAST.split().index("B10"):
+        return tuple(B8A_LAST.split())
+    return tuple(UNNAMED_BANDS[modality].get(count, "").split())
+
+
+def _cirrus_at(href: str, raster: Raster) -> int | None:
+    """The index of the one band that is far darker than all others; None where there is no such."""
+    layers = tuple(BandSource(str(i), href, i) for i in range(1, raster.dataset.count + 1))
+    values = scene_values(Scene(href, None, "s2", "", layers, raster.grid, None, *ANY_TIME)).bands
+    known = [band[np.isfinite(band) & (band != 0)] for band in values]
+    medians = np.array([np.median(band) if band.size else 0.0 for band in known])
+    darkest, second = np.argsort(medians)[:2]
+    return int(darkest) if medians[darkest] < CIRRUS_SHARE * medians[second] else None
+
+
 def _modality_by_count(raster: Raster) -> str | None:
     count, dtype = raster.dataset.count, raster.dataset.dtypes[0]
     if any(raster.band_names):
         return None
-    fitting = [m for m in _UNNAMED if count in _UNNAMED[m] and (m == "hr") == (dtype == "uint8")]
+    fitting = [m for m in UNNAMED_BANDS if count in UNNAMED_BANDS[m] and (m == "hr") == (dtype == "uint8")]
     return fitting[0] if len(fitting) == 1 else None
 
 

@@ -15,7 +15,7 @@ from .scene import Scene
 from .selection import Request, tasks_of, usable_scenes
 from .site import Skip, cell_window_m, cell_windows, chip_window, reference_grid, sites_of
 from .stac import Catalog, Place
-from .task import Plan, PlanSummary, SampleTask, make_plan
+from .task import OnContradiction, Plan, PlanSummary, SampleTask, make_plan
 from .time_series import Period, Span, periods, utc
 
 __all__ = ["Plan", "PlanSummary", "SampleTask", "Skip", "plan_area", "plan_chips"]
@@ -30,13 +30,16 @@ def plan_chips(
     end: datetime | None = None,
     period: Period = "all",
     allow_l1c: bool = False,
+    on_contradiction: OnContradiction = "drop",
 ) -> Plan:
     """One sample per place and period, over the extent common to the place's usable sensors.
 
     A place wider than the model's window becomes tiles named `place#row_col`. Dates are UTC, [start, end).
     Raises InputError when the dates are the wrong way round.
     """
-    request = Request(spec, h3_resolution, start and utc(start), end and utc(end), period, allow_l1c)
+    request = Request(
+        spec, h3_resolution, start and utc(start), end and utc(end), period, allow_l1c, on_contradiction
+    )
     return make_plan([found for place in catalog.places for found in _chip_tasks(place, request)], spec)
 
 
@@ -54,7 +57,7 @@ def _chip_tasks(place: Place, request: Request) -> list[SampleTask | Skip]:
     problems = tuple(("item", problem) for problem in place.problems)
     kept = {modality: of for modality, of in scenes.items() if modality not in dict(apart)}
     sites = sites_of(windows, request.h3_resolution)
-    return tasks_of(sites, kept, (*dropped, *apart, *problems), spans, request.spec)
+    return tasks_of(sites, kept, (*dropped, *apart, *problems), spans, request)
 
 
 def _reasons(dropped: Iterable[tuple[str, str]], problems: Iterable[str] = ()) -> str:
@@ -71,6 +74,7 @@ def plan_area(
     end: datetime | None = None,
     period: Period = "all",
     allow_l1c: bool = False,
+    on_contradiction: OnContradiction = "drop",
 ) -> Plan:
     """One sample per period and H3 cell that has its centre in `area` and a scene in its window.
 
@@ -78,7 +82,9 @@ def plan_area(
     is the same for all cells. Raises InputError when the area is empty or invalid, when nothing covers it,
     when the dates are the wrong way round, and when the hexagons do not fit the model.
     """
-    request = Request(spec, h3_resolution, start and utc(start), end and utc(end), period, allow_l1c)
+    request = Request(
+        spec, h3_resolution, start and utc(start), end and utc(end), period, allow_l1c, on_contradiction
+    )
     side_m = cell_window_m(spec, h3_resolution)
     scenes = catalog.scenes
     if not scenes:
@@ -113,7 +119,7 @@ def _cell_tasks(
     if not usable:
         return [Skip(h3.int_to_str(cell), _reasons(dropped)) for cell in cells]
     windows = cell_windows(cells, reference_grid(usable), side_m, request.spec.cell_m)
-    return tasks_of(sites_of(windows, request.h3_resolution), usable, dropped, spans, request.spec)
+    return tasks_of(sites_of(windows, request.h3_resolution), usable, dropped, spans, request)
 
 
 def _cells_by_scenes(

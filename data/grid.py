@@ -137,14 +137,14 @@ def encircles_pole(ring: np.ndarray) -> bool:
 
 @dataclass(frozen=True)
 class Window:
-    """The square-celled grid of one sample; `width_m` and `height_m` are its true extent, without padding."""
+    """The grid of squares of one sample; `width_m` and `height_m` are its true extent, without padding."""
 
     crs: str
     left_m: float
     top_m: float
     width_m: float
     height_m: float
-    cell_m: float
+    cell_m: float  # side of one grid square
 
     @property
     def bounds(self) -> Bounds:
@@ -153,28 +153,28 @@ class Window:
 
     @property
     def grid_shape(self) -> tuple[int, int]:
-        """(grid_h, grid_w): whole cells that cover the extent; what they add right and below is padding."""
-        return _cells(self.height_m, self.cell_m), _cells(self.width_m, self.cell_m)
+        """(grid_h, grid_w): whole squares that cover the extent; what they add right and below is padding."""
+        return _squares(self.height_m, self.cell_m), _squares(self.width_m, self.cell_m)
 
     def extent_px(self, gsd_m: float) -> tuple[int, int]:
         """(height, width) of the true extent in pixels of `gsd_m`."""
         return max(1, round(self.height_m / gsd_m)), max(1, round(self.width_m / gsd_m))
 
-    def tiles(self, window_cells: int) -> Iterator[tuple[int, int, "Window"]]:
-        """(row, col, window) of the fewest tiles of at most `window_cells` a side, as equal as cells allow.
+    def tiles(self, largest: int) -> Iterator[tuple[int, int, "Window"]]:
+        """(row, col, window) of the fewest tiles of at most `largest` squares a side, as equal as can be.
 
-        Equal tiles (33 cells: 7, 7, 7, 6, 6) rather than full ones and a sliver (8, 8, 8, 8, 1).
+        Equal tiles (33 squares: 7, 7, 7, 6, 6) rather than full ones and a sliver (8, 8, 8, 8, 1).
         """
         grid_h, grid_w = self.grid_shape
-        for row, (top, bottom) in enumerate(_even_split(grid_h, window_cells)):
-            for col, (left, right) in enumerate(_even_split(grid_w, window_cells)):
+        for row, (top, bottom) in enumerate(_even_split(grid_h, largest)):
+            for col, (left, right) in enumerate(_even_split(grid_w, largest)):
                 yield row, col, self._part(top, bottom, left, right)
 
-    def middle(self, window_cells: int) -> "Window":
-        """The part of at most `window_cells` a side around the centre."""
+    def middle(self, largest: int) -> "Window":
+        """The part of at most `largest` squares a side around the centre."""
         grid_h, grid_w = self.grid_shape
-        top, left = max(0, grid_h - window_cells) // 2, max(0, grid_w - window_cells) // 2
-        return self._part(top, min(top + window_cells, grid_h), left, min(left + window_cells, grid_w))
+        top, left = max(0, grid_h - largest) // 2, max(0, grid_w - largest) // 2
+        return self._part(top, min(top + largest, grid_h), left, min(left + largest, grid_w))
 
     def _part(self, top: int, bottom: int, left: int, right: int) -> "Window":
         width_m = min(right * self.cell_m, self.width_m) - left * self.cell_m
@@ -183,8 +183,8 @@ class Window:
         return Window(self.crs, left_m, top_m, width_m, height_m, self.cell_m)
 
 
-def _cells(length_m: float, cell_m: float) -> int:
-    return max(1, math.ceil(length_m / cell_m - 1e-3))
+def _squares(length_m: float, side_m: float) -> int:
+    return max(1, math.ceil(length_m / side_m - 1e-3))
 
 
 def _even_split(count: int, largest: int) -> list[tuple[int, int]]:
@@ -204,9 +204,9 @@ def snap(bounds: Bounds, grid: PixelGrid) -> Bounds:
     return to_edge(left, c, a), to_edge(bottom, f, e), to_edge(right, c, a), to_edge(top, f, e)
 
 
-def window_of(bounds: Bounds, crs: str, cell_m: float) -> Window:
+def window_of(bounds: Bounds, crs: str, square_m: float) -> Window:
     left, bottom, right, top = bounds
-    return Window(crs, left, top, right - left, top - bottom, cell_m)
+    return Window(crs, left, top, right - left, top - bottom, square_m)
 
 
 def common_bounds(bounds: Sequence[Bounds]) -> Bounds | None:

@@ -23,6 +23,7 @@ from .sample import InputError
 OPEN_RASTERS = 96  # kept open by one process, at most
 READ_PX = 2**22  # pixels of one band held at a time while averaging
 ALIGNED_PX = 0.1  # grids that agree to this part of a pixel over the whole window are one grid
+_COLOURS = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
 _REMOTE_OPTIONS = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR", "VSI_CACHE": True}
 _REMOTE = ("http://", "https://", "s3://", "gs://", "az://", "/vsi")
 
@@ -37,7 +38,11 @@ class Raster:
 
     @property
     def band_names(self) -> tuple[str | None, ...]:
-        return tuple(self.dataset.descriptions)
+        """Descriptions, or the colours of an image of 3 or 4 bands that has none."""
+        names: tuple[str | None, ...] = tuple(self.dataset.descriptions)
+        if any(names) or len(names) not in (3, 4) or tuple(self.dataset.colorinterp[:3]) != _COLOURS:
+            return names
+        return "red", "green", "blue", *names[3:]
 
 
 def open_raster(href: str) -> Raster:
@@ -64,14 +69,32 @@ def _open(href: str, stamp: tuple[int, int], process: int, thread: int) -> Raste
             dataset = rasterio.open(href)
     except RasterioError as error:
         raise InputError(f"{href} is not a raster that can be read: {error}") from error
-    if dataset.crs is None:
-        raise InputError(
-            f"{href} has no CRS; expected a georeferenced raster: set one with `rio edit-info --crs`"
-        )
+    _check_georeference(href, dataset)
     authority = dataset.crs.to_authority()
     crs = ":".join(authority) if authority else dataset.crs.to_wkt()
     grid = PixelGrid(crs, tuple(dataset.transform)[:6], dataset.shape)
     return Raster(dataset, grid, _has_mask(dataset))
+
+
+def _check_georeference(href: str, dataset: rasterio.DatasetReader) -> None:
+    """Raise InputError for a raster whose pixels cannot be placed on a map."""
+    if dataset.transform != Affine.identity() and dataset.crs is not None:
+        return
+    if dataset.gcps[0]:
+        raise InputError(
+            f"{href} is placed by {len(dataset.gcps[0])} ground control points, as Sentinel-1 GRD is"
+            " delivered, and lies on no map grid; expected a terrain-corrected raster: of Sentinel-1 take a"
+            " product called RTC"
+        )
+    if dataset.crs is None:
+        raise InputError(
+            f"{href} has no CRS; expected a georeferenced raster: one whose pixels already lie on a map grid"
+            " can be given its CRS with `rio edit-info --crs`"
+        )
+    raise InputError(
+        f"{href} has the CRS {dataset.crs.to_string()} and no transform, so its pixels lie nowhere;"
+        " expected a georeferenced raster"
+    )
 
 
 def _has_mask(dataset: rasterio.DatasetReader) -> bool:

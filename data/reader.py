@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from .chip import scene_of_raster
-from .grid import Window
+from .cloud_mask import MASK_KINDS
 from .normalise import to_unit
 from .raster import read_window
 from .sample import ImageSeries, InputError, Sample, SampleSpec
@@ -17,13 +17,9 @@ from .scene import Scene
 from .site import Skip, chip_window, sites_of
 from .task import SampleTask
 from .time_series import Acquisition
+from .units import units_of
 
-CHIP_RESOLUTION = 12  # of the cell of a chip that is read alone
-# Sen2Cor scene classification: what is not to be seen as ground. Snow (11) is ground.
-SCL_CLOUDS = (8, 9, 10)  # of medium and high probability, thin cirrus
-SCL_MASKED = (0, 1, 3, *SCL_CLOUDS)  # nodata, saturated, cloud shadow
-_CLOUD = np.isin(np.arange(256), SCL_CLOUDS)  # by class
-_MASKED = np.isin(np.arange(256), SCL_MASKED)
+CHIP_RESOLUTION = 12  # of the H3 cell of a chip that is read alone
 
 
 @dataclass(frozen=True)
@@ -35,6 +31,7 @@ class _Image:
     pixels: np.ndarray  # (C, H, W)
     valid: np.ndarray  # (H, W) bool
     cloud_fraction: float  # NaN = unknown
+    notes: tuple[str, ...]  # what was decided of its scenes' units
 
 
 def read_sample(task: SampleTask, spec: SampleSpec) -> Sample | Skip:
@@ -104,8 +101,9 @@ class _Layer:
     href: str
     pixels: np.ndarray  # (C, H, W)
     has_data: np.ndarray  # (H, W) bool
-    masked: np.ndarray  # (H, W) bool: cloud, shadow or no class in the scene classification
-    cloud: np.ndarray | None  # (H, W) bool, None without a scene classification
+    masked: np.ndarray  # (H, W) bool: cloud, shadow or nothing in the cloud mask
+    cloud: np.ndarray | None  # (H, W) bool, None without a cloud mask
+    notes: tuple[str, ...] = ()  # what was decided of its units
 
 
 def _read_acquisition(acquisition: Acquisition, task: SampleTask, spec: SampleSpec) -> _Image:
@@ -114,7 +112,7 @@ def _read_acquisition(acquisition: Acquisition, task: SampleTask, spec: SampleSp
     failures: list[str] = []
     for scene in acquisition.scenes:
         try:
-            layer = _read_scene(scene, task.site.window, spec.gsd_m(scene.modality))
+            layer = _read_scene(scene, task, spec.gsd_m(scene.modality))
         except InputError as error:
             failures.append(str(error))
             continue
@@ -127,7 +125,8 @@ def _read_acquisition(acquisition: Acquisition, task: SampleTask, spec: SampleSp
     if not valid.any():
         what = "cloud" if top.has_data.any() else "nodata"
         raise InputError(f"only {what} in the window")
-    return _Image(acquisition, top.href, top.pixels, valid, _cloud_fraction(top, acquisition))
+    cloud_fraction = _cloud_fraction(top, acquisition)
+    return _Image(acquisition, top.href, top.pixels, valid, cloud_fraction, top.notes)
 
 
 def _over(top: _Layer, below: _Layer) -> _Layer:
@@ -144,6 +143,7 @@ def _over(top: _Layer, below: _Layer) -> _Layer:
         top.has_data | below.has_data,
         np.where(gap, below.masked, top.masked),
         cloud,
+        (*top.notes, *below.notes),
     )
 
 
@@ -154,7 +154,9 @@ def _cloud_fraction(layer: _Layer, acquisition: Acquisition) -> float:
     return math.nan if percent is None else percent / 100
 
 
-def _read_scene(scene: Scene, window: Window, gsd_m: float) -> _Layer:
+def _read_scene(scene: Scene, task: SampleTask, gsd_m: float) -> _Layer:
+    window = task.site.window
+    units = units_of(scene, trust_metadata=task.on_contradiction == "trust")
     parts = [
         read_window(
             href,
@@ -169,11 +171,14 @@ def _read_scene(scene: Scene, window: Window, gsd_m: float) -> _Layer:
     join = np.logical_or if scene.modality == "s2" else np.logical_and
     known: np.ndarray = join.reduce([has_data for _, has_data in parts])  # (H, W)
     raw = parts[0][0] if len(parts) == 1 else np.concatenate([pixels for pixels, _ in parts])
-    pixels, has_data = to_unit(scene, raw, known)
+    pixels, has_data = to_unit(scene, raw, known, units)
     if scene.scl_href is None:
-        return _Layer(scene.href, pixels, has_data, np.zeros_like(has_data), None)
+        return _Layer(scene.href, pixels, has_data, np.zeros_like(has_data), None, units.notes)
     classes = read_window(scene.scl_href, [1], window, gsd_m)[0][0].astype(np.uint8)  # (H, W), 0 = no data
-    return _Layer(scene.href, pixels, has_data, _MASKED[classes], _CLOUD[classes] & has_data)
+    kind = MASK_KINDS[scene.mask_kind]
+    return _Layer(
+        scene.href, pixels, has_data, kind.masked[classes], kind.cloud[classes] & has_data, units.notes
+    )
 
 
 def _sample(
@@ -201,12 +206,17 @@ def _sample(
         / sum(image.valid.size for image in every),
         cloud_fraction=sum(known) / len(known) if known else math.nan,
         dropped=dropped,
+        notes=tuple(
+            (name, note)
+            for name, found in images.items()
+            for note in dict.fromkeys(note for image in found for note in image.notes)
+        ),
     )
 
 
-def _series(images: list[_Image], grid_shape: tuple[int, int], px_per_cell: int) -> ImageSeries:
-    """Stack dates and pad them on the right and below to whole cells."""
-    height, width = (cells * px_per_cell for cells in grid_shape)
+def _series(images: list[_Image], grid_shape: tuple[int, int], px_per_square: int) -> ImageSeries:
+    """Stack dates and pad them on the right and below to whole grid squares."""
+    height, width = (squares * px_per_square for squares in grid_shape)
     pixels = np.stack([image.pixels for image in images])  # (T, C, h, w)
     valid = np.stack([image.valid for image in images])  # (T, h, w)
     pad = ((0, 0), (0, height - valid.shape[1]), (0, width - valid.shape[2]))

@@ -13,13 +13,14 @@ class InputError(ValueError):
 
 @dataclass(frozen=True)
 class SampleSpec:
-    """The pixel grid that a model asks for. All modalities share one grid of square cells.
+    """The pixel grid that a model asks for. All modalities share one grid of squares.
 
-    The defaults are nano's: a window of 8 x 8 cells of 80 m, hence 640 m, 64 px at 10 m and 256 px at 2.5 m.
+    The defaults are nano's: a window of 8 x 8 grid squares of 80 m, hence 640 m, 64 px at 10 m and 256 px at
+    2.5 m. The fields keep the names that weights and chunk keys store: there `cell` is a grid square.
     """
 
-    cell_m: float = 80.0  # side of one grid cell, metres
-    window_cells: int = 8  # the window's side in cells, at most
+    cell_m: float = 80.0  # side of one grid square, metres
+    window_cells: int = 8  # the window's side in grid squares, at most
     px_per_cell: Mapping[str, int] = field(default_factory=lambda: {"hr": 32, "s2": 8, "s1": 8})
     max_dates: Mapping[str, int] = field(default_factory=lambda: {"hr": 1, "s2": 8, "s1": 4})
     s2_levels: tuple[str, ...] = ("L2A",)  # processing levels the weights were made for
@@ -46,7 +47,7 @@ class ImageSeries:
 class Sample:
     """One place in one period.
 
-    The window is a square-celled grid in `crs`; row 0 is north. A modality that is absent has no key in
+    The window is a grid of squares in `crs`; row 0 is north. A modality that is absent has no key in
     `series`; what was there but could not be used, a modality or some of its dates, is named in `dropped`.
     """
 
@@ -59,11 +60,12 @@ class Sample:
     footprint: tuple[tuple[float, float], ...]  # closed counter-clockwise ring of lon/lat; may pass +-180
     crs: str  # "EPSG:32632"
     origin_m: tuple[float, float]  # x, y of the window's upper left corner in `crs`
-    grid_shape: tuple[int, int]  # (grid_h, grid_w) in cells
+    grid_shape: tuple[int, int]  # (grid_h, grid_w) in grid squares
     series: Mapping[str, ImageSeries]  # by modality name
     valid_fraction: float  # share of pixels, over modalities and dates, that are valid; padding not counted
     cloud_fraction: float  # share of cloud over the optical dates used; NaN = unknown
     dropped: tuple[tuple[str, str], ...] = ()  # (modality, reason)
+    notes: tuple[tuple[str, str], ...] = ()  # (modality, what was decided of its units from its values)
 
     @property
     def source_items(self) -> tuple[str, ...]:

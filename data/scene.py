@@ -1,11 +1,12 @@
 """One acquisition of one modality, as its metadata describes it, and the names that bands go by."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 
 import shapely
 
+from .dialects import BAND_NAMES, TELLTALE_BANDS
 from .grid import PixelGrid
 from .modality import MODALITIES
 
@@ -33,12 +34,28 @@ class Scene:
     start: datetime  # UTC; date, or the range in which it lies
     end: datetime
     cloud_percent: float | None = None
-    scl_href: str | None = None  # scene classification of Sentinel-2 L2A
+    scl_href: str | None = None  # raster that tells cloud and shadow, of `mask_kind`
     offset: int | None = 0  # to add to Sentinel-2 digital numbers; None = unknown, taken as 0
-    unit: str = ""  # as the metadata gives it
+    unit: str = ""  # of radar, as the metadata gives it
     nodata: float | None = None  # for rasters that declare none themselves
     orbit: str = ""  # "ascending", "descending" or ""
     baseline: float = 0.0  # Sentinel-2 processing baseline; 0 = unknown
+    # What came later stays out of repr, which chunk keys of older tables hold; see `key_text`.
+    mask_kind: str = field(default="scl", repr=False)  # of cloud_mask.MASK_KINDS
+    usual_unit: str = field(default="", repr=False)  # of radar, from its collection or product type
+    scale: float | None = field(default=None, repr=False)  # reflectance of one digital number
+    # What no pixel depends on takes no part in comparing scenes either.
+    backscatter: str = field(default="", repr=False, compare=False)  # "gamma0", "sigma0" or "" = unknown
+    collection: str = field(default="", repr=False, compare=False)
+    provider: str = field(default="", repr=False, compare=False)  # the row of dialects.py it was read by
+    decisions: tuple[str, ...] = field(default=(), repr=False, compare=False)  # from metadata, and why
+
+    @property
+    def key_text(self) -> str:
+        """All that its pixels depend on; of a scene that an earlier version read alike, as it was then."""
+        later = [f for f in fields(self) if f.compare and not f.repr]
+        changed = [f"{f.name}={getattr(self, f.name)!r}" for f in later if getattr(self, f.name) != f.default]
+        return "\n".join([repr(self), *changed])
 
     @property
     def missing_bands(self) -> tuple[str, ...]:
@@ -56,36 +73,11 @@ class Scene:
         return self.grid.footprint()
 
 
-_S2_NAMES = {
-    "BLUE": "B02",
-    "GREEN": "B03",
-    "RED": "B04",
-    "REDEDGE1": "B05",
-    "REDEDGE071": "B05",
-    "REDEDGE2": "B06",
-    "REDEDGE075": "B06",
-    "REDEDGE3": "B07",
-    "REDEDGE078": "B07",
-    "NIR": "B08",
-    "NIR08": "B8A",
-    "SWIR16": "B11",
-    "SWIR22": "B12",
-    **{f"B{number}": f"B{number:02}" for number in range(1, 10)},
-}
-_BAND_NAMES = {
-    "hr": {"RED": "R", "GREEN": "G", "BLUE": "B"},
-    "s2": _S2_NAMES,
-    "s1": {},
-}
-# What tells a modality by its bands alone: Sentinel-2 any red edge or narrow near infrared, HR all colours.
-_TELLTALE_BANDS = {"s1": {"VV"}, "s2": {"B05", "B06", "B07", "B8A"}, "hr": {"R", "G", "B"}}
-
-
 def standard_band(modality: str, names: Iterable[str | None]) -> str | None:
     """The modality's own name of a band that goes by any of `names` (of band, asset or colour), or None."""
     for name in names:
         key = (name or "").upper()
-        key = _BAND_NAMES[modality].get(key, key)
+        key = BAND_NAMES[modality].get(key, key)
         if key in MODALITIES[modality].bands:
             return key
     return None
@@ -94,7 +86,7 @@ def standard_band(modality: str, names: Iterable[str | None]) -> str | None:
 def modality_by_bands(names: Iterable[str | None]) -> str | None:
     """The modality that has bands of these names, or None."""
     known = list(names)
-    for modality, telltale in _TELLTALE_BANDS.items():
+    for modality, telltale in TELLTALE_BANDS.items():
         found = {standard_band(modality, [name]) for name in known}
         if (telltale <= found) if modality == "hr" else (telltale & found):
             return modality

@@ -10,7 +10,7 @@ from .modality import MODALITIES
 from .sample import InputError, SampleSpec
 from .scene import Scene
 from .site import Site, Skip
-from .task import SampleTask, Series, series_digest, task_key
+from .task import OnContradiction, SampleTask, Series, series_digest, task_key
 from .time_series import Period, Span, acquisitions, by_preference, check_span, within
 
 Scenes = Mapping[str, Sequence[Scene]]  # by modality
@@ -27,11 +27,14 @@ class Request:
     end: datetime | None
     period: Period
     allow_l1c: bool
+    on_contradiction: OnContradiction = "drop"
 
     def __post_init__(self) -> None:
         check_span(self.start, self.end)
         if self.period not in get_args(Period):
             raise InputError(f"period {self.period!r}; expected one of {', '.join(get_args(Period))}")
+        if self.on_contradiction not in get_args(OnContradiction):
+            raise InputError(f"on_contradiction {self.on_contradiction!r}; expected drop or trust")
         if not 0 <= self.h3_resolution <= 15:
             raise InputError(f"H3 resolution {self.h3_resolution}; expected 0 to 15")
 
@@ -79,9 +82,10 @@ def _of_best_level(scenes: Sequence[Scene], levels: Iterable[str]) -> list[Scene
 
 
 def tasks_of(
-    sites: Iterable[Site | Skip], scenes: Scenes, dropped: Dropped, spans: Iterable[Span], spec: SampleSpec
+    sites: Iterable[Site | Skip], scenes: Scenes, dropped: Dropped, spans: Iterable[Span], request: Request
 ) -> list[SampleTask | Skip]:
     """A task for every site and period that has scenes; skips pass through."""
+    spec, mode = request.spec, request.on_contradiction
     chosen = [(span, _series(scenes, span, spec)) for span in spans]
     digested = [(span, series, series_digest(series)) for span, series in chosen if series]
     tasks: list[SampleTask | Skip] = []
@@ -90,8 +94,8 @@ def tasks_of(
             tasks.append(site)
             continue
         for span, series, digest in digested:
-            key = task_key(site, span, spec, digest)
-            tasks.append(SampleTask(site, *span, series, dropped, key))
+            key = task_key(site, span, spec, digest, mode)
+            tasks.append(SampleTask(site, *span, series, dropped, key, mode))
     return tasks
 
 

@@ -1,4 +1,4 @@
-"""Where samples lie: windows on the pixel grid of their scenes, with footprint, centre and cell."""
+"""Where samples lie: windows on the pixel grid of their scenes, with footprint, centre and H3 cell."""
 
 import math
 from collections import Counter, defaultdict
@@ -45,7 +45,7 @@ class Site:
 
 @dataclass(frozen=True)
 class Skip:
-    """A place, tile or cell that cannot be embedded, and why."""
+    """A place, tile or H3 cell that cannot be embedded, and why."""
 
     sample_id: str
     reason: str
@@ -74,7 +74,7 @@ def _site(sample_id: str, window: Window, ring: np.ndarray, h3_resolution: int) 
 
 
 def chip_window(
-    scenes: Mapping[str, Sequence[Scene]], cell_m: float
+    scenes: Mapping[str, Sequence[Scene]], square_m: float
 ) -> tuple[Window, tuple[tuple[str, str], ...]]:
     """The extent common to the scenes of all modalities, and (modality, reason) of those that lie apart.
 
@@ -98,7 +98,7 @@ def chip_window(
             bounds = common
     if crs == reference.crs:
         bounds = snap(bounds, reference)
-    return window_of(bounds, crs, cell_m), tuple(apart)
+    return window_of(bounds, crs, square_m), tuple(apart)
 
 
 def reference_grid(scenes: Mapping[str, Sequence[Scene]]) -> PixelGrid:
@@ -114,7 +114,7 @@ def _utm_of(grid: PixelGrid) -> str:
 
 
 def cell_windows(
-    cells: Sequence[int], reference: PixelGrid, side_m: float, cell_m: float
+    cells: Sequence[int], reference: PixelGrid, side_m: float, square_m: float
 ) -> dict[str, Window]:
     """Windows centred on cells, by hex string; on the pixel grid of `reference` if that is in a UTM zone."""
     centres = cell_centres(np.asarray(cells, np.uint64))
@@ -127,15 +127,15 @@ def cell_windows(
             left, top = x - side_m / 2, y + side_m / 2
             if crs == reference.crs:
                 left, _, _, top = snap((left, top, left, top), reference)
-            windows[h3.int_to_str(cells[i])] = Window(crs, left, top, side_m, side_m, cell_m)
+            windows[h3.int_to_str(cells[i])] = Window(crs, left, top, side_m, side_m, square_m)
     return windows
 
 
 def cell_window_m(spec: SampleSpec, h3_resolution: int) -> float:
     """Side of an area sample's window, metres: the model's window, or what a hexagon's width needs if more.
 
-    The width is that between opposite flats of an average hexagon, in whole grid cells: with cells of 80 m,
-    8 at resolution 9 and 12 at 8. Raises InputError when hexagons are narrower than a grid cell or too wide.
+    The width is that between opposite flats of an average hexagon, in whole grid squares: with 80 m,
+    8 at resolution 9 and 12 at 8. Raises InputError when hexagons are narrower than a square or too wide.
     """
     width_m: dict[int, float] = {
         r: math.sqrt(3) * h3.average_hexagon_edge_length(r, unit="m") for r in range(16)
@@ -145,7 +145,7 @@ def cell_window_m(spec: SampleSpec, h3_resolution: int) -> float:
     if h3_resolution not in possible:
         raise InputError(
             f"H3 resolution {h3_resolution} has hexagons {width_m[h3_resolution]:,.0f} m wide; the model's"
-            f" grid cells of {spec.cell_m:g} m and windows of {spec.window_cells} cells allow resolutions"
+            f" grid squares of {spec.cell_m:g} m and windows of {spec.window_cells} squares allow resolutions"
             f" {possible[0]} to {possible[-1]}"
         )
     return sides[h3_resolution] * spec.cell_m

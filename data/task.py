@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from .scene import Scene
 from .site import Site, Skip
 from .time_series import Acquisition, Span
 
+OnContradiction = Literal["drop", "trust"]  # leave the scene out, or believe its metadata
 Series = Mapping[str, tuple[Acquisition, ...]]  # by modality, in the order in which to try them
 
 
@@ -29,6 +31,7 @@ class SampleTask:
     series: Series
     dropped: tuple[tuple[str, str], ...]  # (modality, reason), known before reading
     key: str  # digest of everything the sample is made from
+    on_contradiction: OnContradiction = "drop"  # what to do where a scene's values contradict its metadata
 
     @property
     def sample_id(self) -> str:
@@ -113,7 +116,7 @@ def _notes(tasks: Sequence[SampleTask]) -> tuple[str, ...]:
 def series_digest(series: Series) -> str:
     """Digest of the scenes and of the files they lie in, as far as these can be told without reading them."""
     scenes = [scene for found in series.values() for acquisition in found for scene in acquisition.scenes]
-    return _digest(*(part for scene in scenes for part in (scene, *_stamps(scene))))
+    return _digest(*(part for scene in scenes for part in (scene.key_text, *map(repr, _stamps(scene)))))
 
 
 def _stamps(scene: Scene) -> list[tuple[int, int]]:
@@ -130,10 +133,13 @@ def _stamp(href: str) -> tuple[int, int]:
         return -1, -1  # missing: told when it is read
 
 
-def task_key(site: Site, span: Span, spec: SampleSpec, series_key: str) -> str:
-    """Digest of one sample's place, period, grid and scenes."""
-    return _digest(site, span, spec, series_key)
+def task_key(
+    site: Site, span: Span, spec: SampleSpec, series_key: str, on_contradiction: OnContradiction = "drop"
+) -> str:
+    """Digest of one sample's place, period, grid and scenes; the default adds nothing to it."""
+    more = [] if on_contradiction == "drop" else [on_contradiction]
+    return _digest(repr(site), repr(span), repr(spec), repr(series_key), *more)
 
 
-def _digest(*parts: object) -> str:
-    return hashlib.sha256("\n".join(map(repr, parts)).encode()).hexdigest()
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()

@@ -44,6 +44,7 @@ class EmbedReport:
     already: int  # samples that an earlier run had committed
     skipped: tuple[Skip, ...]  # places of which the table holds nothing, earlier runs included
     dropped: tuple[tuple[str, str], ...]  # (modality, reason) of each sensor left out of a sample of this run
+    notes: tuple[tuple[str, str], ...]  # (modality, what its values decided) of each sample of this run
     seconds: float  # from the first sample asked for to the last row committed
     seconds_waited: float  # of these, the encoder waited for pixels
 
@@ -90,6 +91,7 @@ def embed_plan(
     already = done = total - sum(len(chunk) for _, chunk in todo)
     skips = [*_read_skips(path), *plan.skipped]
     dropped: list[tuple[str, str]] = []
+    notes: list[tuple[str, str]] = []
     embedded = 0
     began, waited = time.perf_counter(), 0.0
     with decoder(workers) as decode:
@@ -103,6 +105,7 @@ def embed_plan(
                 samples = [item for item in read if isinstance(item, Sample)]
                 skips += [item for item in read if isinstance(item, Skip)]
                 dropped += [entry for sample in samples for entry in sample.dropped]
+                notes += [entry for sample in samples for entry in sample.notes]
                 if samples:
                     batch = encoder.embed(samples, dense=granularity is not None)
                     for target, rows in zip(targets, made, strict=True):
@@ -118,7 +121,9 @@ def embed_plan(
     table = targets[0].table
     skipped = _whole_places(skips, table)
     _write_skips(path, skipped)
-    return EmbedReport(table, embedded, already, tuple(skipped), tuple(dropped), seconds, waited)
+    return EmbedReport(
+        table, embedded, already, tuple(skipped), tuple(dropped), tuple(notes), seconds, waited
+    )
 
 
 def finer_path(path: Path, resolution: int) -> Path:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from rasterio.warp import transform
 
+from ..grid import utm_crs
 from ..sample import InputError
 
 HR_GSD_M = 2.5
@@ -90,8 +91,7 @@ class Area:
     @property
     def crs(self) -> str:
         """The UTM zone of the centre."""
-        zone = int((self.lon_deg + 180) // 6) + 1
-        return f"EPSG:{(32600 if self.lat_deg >= 0 else 32700) + zone}"
+        return utm_crs(self.lon_deg, self.lat_deg)
 
     @property
     def bounds_m(self) -> tuple[float, float, float, float]:

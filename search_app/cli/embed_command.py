@@ -10,9 +10,11 @@ from pathlib import Path
 import shapely
 
 from data.cover import Plan, plan_area, plan_chips
+from data.decisions import decisions
 from data.reader import read_sample
 from data.sample import InputError, Sample
 from data.stac import Catalog, read_catalog
+from data.task import OnContradiction
 from data.time_series import Period
 from encoder.embed import Encoder
 from indexer.index.faiss_index import build_index
@@ -69,6 +71,7 @@ def run_embed(
     weights: str = "nano",
     device: str = "auto",
     allow_l1c: bool = False,
+    on_contradiction: OnContradiction = "drop",
     index: bool = True,
     dry_run: bool = False,
     workers: int = 1,
@@ -81,9 +84,18 @@ def run_embed(
     resolution = h3_resolution or (CHIP_RESOLUTION if area is None else AREA_RESOLUTION)
     catalog = read_catalog(catalog_href)
     encoder = Encoder(weights, device=device)
-    plan = make_plan(catalog, encoder, area, dates, h3_resolution=resolution, allow_l1c=allow_l1c)
+    plan = make_plan(
+        catalog,
+        encoder,
+        area,
+        dates,
+        h3_resolution=resolution,
+        allow_l1c=allow_l1c,
+        on_contradiction=on_contradiction,
+    )
     say(f"model {encoder.info.name} on {encoder.device}")
     if dry_run:
+        _print_decisions(catalog)
         _print_dry_run(plan, encoder)
         return None
     with progress_bar("embed", "samples") as progress:
@@ -125,6 +137,7 @@ def make_plan(
     *,
     h3_resolution: int,
     allow_l1c: bool,
+    on_contradiction: OnContradiction = "drop",
 ) -> Plan:
     """Cells or chips, with the dates each will be made of."""
     if area is None:
@@ -136,6 +149,7 @@ def make_plan(
             end=dates.end,
             period=dates.period,
             allow_l1c=allow_l1c,
+            on_contradiction=on_contradiction,
         )
     return plan_area(
         catalog,
@@ -146,6 +160,7 @@ def make_plan(
         end=dates.end,
         period=dates.period,
         allow_l1c=allow_l1c,
+        on_contradiction=on_contradiction,
     )
 
 
@@ -174,6 +189,15 @@ def _read_area(path: Path) -> shapely.Geometry:
             f"{path} holds no area ({error}); expected a GeoJSON polygon, feature or feature collection "
             "in lon/lat"
         ) from error
+
+
+def _print_decisions(catalog: Catalog) -> None:
+    """What was decided of each collection, and why; and what is left out of it."""
+    for line in decisions(catalog.scenes):
+        say(line)
+    problems = Counter(problem for place in catalog.places for problem in place.problems)
+    for problem, _ in problems.most_common(12):
+        say(f"[yellow]left out[/] {problem}")
 
 
 def _print_dry_run(plan: Plan, encoder: Encoder) -> None:
@@ -205,6 +229,8 @@ def _print_report(report: EmbedReport, table: Path) -> None:
     )
     for (modality, reason), n in Counter(report.dropped).most_common(12):
         say(f"[yellow]left out[/] {modality} of {n} samples: {reason}")
+    for (modality, note), n in Counter(report.notes).most_common(12):
+        say(f"[yellow]note[/] {modality} of {n} samples: {note}")
     if report.skipped:
         say(f"[yellow]skipped[/] {len(report.skipped)} places (all in {table / SKIPPED_FILE}):")
         for skip in report.skipped[:12]:

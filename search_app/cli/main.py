@@ -68,6 +68,10 @@ def embed(
     weights: WeightsOption = "nano",
     device: DeviceOption = "auto",
     allow_l1c: Annotated[bool, typer.Option("--allow-l1c", help="Take Sentinel-2 L1C as if L2A.")] = False,
+    on_contradiction: Annotated[
+        Literal["drop", "trust"],
+        typer.Option(help="Where pixels contradict their metadata: leave the scene out, or trust these."),
+    ] = "drop",
     no_index: Annotated[bool, typer.Option("--no-index", help="Leave the index as it is.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be done.")] = False,
     workers: Annotated[int | None, typer.Option(help="Processes that decode rasters.")] = None,
@@ -85,6 +89,7 @@ def embed(
         weights=weights,
         device=device,
         allow_l1c=allow_l1c,
+        on_contradiction=on_contradiction,
         index=not no_index,
         dry_run=dry_run,
         workers=max(1, (os.cpu_count() or 2) - 1) if workers is None else workers,
