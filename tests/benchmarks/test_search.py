@@ -14,6 +14,8 @@ from benchmarks.search_measure import Case, K, exact, recall
 from benchmarks.search_report import best_point
 from benchmarks.search_vectors import VectorSet, intrinsic_dimension, write
 
+from ..tolerance import cosine_error
+
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> VectorSet:
@@ -74,7 +76,7 @@ def test_truth_is_that_of_brute_force(data: VectorSet, case: Case) -> None:
         rows = case.among(len(data.vectors), query).rows(data).rows()
         similarity = np.sort(data.vectors[rows].astype(np.float32) @ data.queries[query])[::-1][:K]
         assert truth.count[query] == len(similarity)
-        assert truth.floor[query] == pytest.approx(similarity[-1], abs=1e-6)
+        assert truth.floor[query] == pytest.approx(similarity[-1], abs=cosine_error(32))
 
 
 def test_recall_counts_what_was_found(data: VectorSet) -> None:

@@ -23,7 +23,9 @@ from experiments.retrieval.prototype_scorecard import (
 )
 from experiments.retrieval.report import Table
 from experiments.retrieval.series_sets import SensorRules, read_series
+from indexer.prototypes import sinkhorn
 
+from ..tolerance import cosine_error
 from .make_series import write_series
 
 
@@ -87,7 +89,7 @@ def test_a_year_is_told_by_its_own_dates_in_shared_months(tmp_path: Path) -> Non
     by_year = vectors_by_year(found, encoders, options)
     assert list(by_year) == ["2021", "2022"]
     assert (by_year["2021"] * by_year["2022"]).sum(axis=1) == pytest.approx(
-        1, abs=1e-3
+        1, abs=cosine_error(128)
     )  # the same three months
     one_year = read_series(write_series(tmp_path / "b.parquet", n=8), SensorRules())
     assert vectors_by_year(one_year, encoders, options) == {}
@@ -126,7 +128,8 @@ def test_nearest_is_least_distance() -> None:
 
 
 def test_attention_returns_the_prototype_one_lies_on() -> None:
-    assert attend(np.eye(3)[:1], np.eye(3))[0] == pytest.approx([1, 0, 0], abs=1e-6)
+    others = np.exp(-1 / sinkhorn.EPSILON)  # weight of an orthogonal one
+    assert attend(np.eye(3)[:1], np.eye(3))[0] == pytest.approx([1, others, others])
 
 
 def test_harmonics_tell_places_apart() -> None:

@@ -27,6 +27,8 @@ from pipeline import embed_job
 from pipeline.embed_job import CHUNK_MAX, chunks_of, open_or_create
 from search_app.cli.embed_command import Dates, run_embed
 
+from ..tolerance import stored_length_error
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -154,7 +156,9 @@ def test_rows_say_what_they_are(catalog: Path, tmp_path: Path) -> None:
         assert (row["n_hr"], row["n_s2"], row["n_s1"]) == (1, 2, 1)
         assert row["sample_id"] == h3.int_to_str(row["h3_cell"])
         assert all(Path(href).exists() for href in row["source_items"])
-    assert np.allclose(np.linalg.norm(vectors(table).astype(np.float32), axis=1), 1, atol=2e-3)
+    found = vectors(table)
+    length = np.linalg.norm(found.astype(np.float64), axis=1)
+    assert np.allclose(length, 1, rtol=0, atol=stored_length_error(found.shape[1]))
 
 
 def test_finer_cells_are_a_table_of_their_own(catalog: Path, tmp_path: Path) -> None:

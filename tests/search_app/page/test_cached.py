@@ -17,6 +17,7 @@ from search_app.page.cached import read_areas, read_keys, read_kinds, read_vecto
 from search_app.page.search_panel import find, map_cells
 from search_app.page.url_state import View
 
+from ...tolerance import cosine_error
 from ..make_table import CELLS, small_table
 
 
@@ -32,7 +33,9 @@ def test_similarities_are_those_of_the_search(table: EmbeddingTable) -> None:
     found = similarities(vectors, resolve(table, query, Filter()).vectors)
     rows = search(table, query, k=len(CELLS), include_query=True).rows
     by_cell = dict(zip(rows["h3_cell"].to_pylist(), rows["similarity"].to_pylist(), strict=True))
-    assert np.allclose(found, [by_cell[cell] for cell in read_keys(table).cells.tolist()], atol=2e-3)
+    assert np.allclose(
+        found, [by_cell[cell] for cell in read_keys(table).cells.tolist()], rtol=0, atol=cosine_error(16)
+    )
 
 
 def test_blocks_do_not_change_similarities(table: EmbeddingTable, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -41,7 +44,7 @@ def test_blocks_do_not_change_similarities(table: EmbeddingTable, monkeypatch: p
     queries = vectors[:2].astype(np.float32)
     whole = similarities(vectors, queries)
     monkeypatch.setattr(cached, "BLOCK_ROWS", 7)
-    assert np.allclose(similarities(vectors, queries), whole, atol=1e-6)
+    assert np.allclose(similarities(vectors, queries), whole, rtol=0, atol=cosine_error(16))
 
 
 def test_vectors_too_many_to_keep_are_not_read(
