@@ -84,7 +84,7 @@ DIALECTS: tuple[Dialect, ...] = (
         others=(*_COMMON, "visual*", "overview"), mask=_SCL,
     ),
     Dialect(
-        "Digital Earth Australia", ("ga-s2?m-ard-3", "ga-s2am-ard-3*", "ga-s2bm-ard-3*"), "s2",
+        "Digital Earth Australia", ("ga-s2?m-ard-3*",), "s2",
         "product definitions of digitalearthau; GeoscienceAustralia notebooks", "2026-11", seen=False,
         bands={
             "nbart_blue": ("B02",), "nbart_green": ("B03",), "nbart_red": ("B04",),
@@ -159,11 +159,11 @@ DIALECTS: tuple[Dialect, ...] = (
         prefer=("visual",), others=("*analytic", "*mask*"),
     ),
     Dialect(
-        "Planet SkySat", ("*skysat*", "*ssc*"), "hr", "stactools-packages/planet, told", "2026-11",
+        "Planet SkySat", ("*skysat*", "ssc[0-9]*"), "hr", "stactools-packages/planet, told", "2026-11",
         seen=False, bands={"*visual": RGB}, prefer=("*visual",), others=("*analytic*", "*udm*", "*pan*"),
     ),
     Dialect(
-        "OpenAerialMap", ("openaerialmap*", "oam*"), "hr", "hotosm/oam-api, told", "2026-11", seen=False,
+        "OpenAerialMap", ("openaerialmap*", "oam-*"), "hr", "hotosm/oam-api, told", "2026-11", seen=False,
         bands={"visual": RGB}, prefer=("visual",), others=("thumbnail", "metadata"),
     ),
     # Look-alikes: names like Sentinel-2's, other sensors
