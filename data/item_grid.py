@@ -63,7 +63,8 @@ def _grid_at(
         return None
     grid = PixelGrid(crs, (a, b, c, d, e, f), shape)
     try:
-        footprint = grid.footprint()
+        with np.errstate(invalid="ignore"):
+            footprint = grid.footprint()
     except (RasterioError, CPLE_BaseError, shapely.errors.ShapelyError):
         return None  # beyond where its projection is defined
     if not shapely.is_valid(footprint) or not footprint.area > 0:
