@@ -166,6 +166,11 @@ DIALECTS: tuple[Dialect, ...] = (
         "OpenAerialMap", ("openaerialmap*", "oam-*"), "hr", "hotosm/oam-api, told", "2026-11", seen=False,
         bands={"visual": RGB}, prefer=("visual",), others=("thumbnail", "metadata"),
     ),
+    Dialect(
+        "swisstopo SWISSIMAGE", ("ch.swisstopo.swissimage-dop10",), "hr",
+        "file names at data.geo.admin.ch in public readers (swissimage-dop10_2018_2600-1200_0.1_2056.tif)",
+        "2026-11", seen=False, bands={"swissimage-dop10_*": RGB}, prefer=("*_0.1_2056*",),
+    ),
     # Look-alikes: names like Sentinel-2's, other sensors
     Dialect("HLS L30", ("hlsl30*", "hls2-l30"), refused="HLS L30 is Landsat: its B05 is near infrared"),
     Dialect("Landsat", ("*landsat*", "ga-ls*", "ls[45789]-*"), refused="Landsat is no sensor of this model"),

@@ -408,6 +408,16 @@ CASES = [
         RGB,
     ),
     Case(
+        "swisstopo SWISSIMAGE",
+        "ch.swisstopo.swissimage-dop10",
+        {
+            "swissimage-dop10_2018_2600-1200_2_2056.tif": Layer(UNREAD),
+            "swissimage-dop10_2018_2600-1200_0.1_2056.tif": Layer((90, 120, 60), "uint8", 2.5),
+        },
+        {},
+        RGB,
+    ),
+    Case(
         "OpenAerialMap",
         "openaerialmap",
         {"visual": Layer((90, 120, 60), "uint8", 2.5, {"roles": ["visual"]})},
