@@ -6,7 +6,7 @@ cloud, in which unit a radar's numbers are. A new provider is one row here and o
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
@@ -250,3 +250,15 @@ UNNAMED_BANDS: dict[str, dict[int, str]] = {
 }
 # EuroSAT and data sets made like it put B8A last (phelber/EuroSAT issue 7, microsoft/torchgeo issue 2458).
 B8A_LAST = "B01 B02 B03 B04 B05 B06 B07 B08 B09 B10 B11 B12 B8A"
+
+
+def unnamed_bands(modality: str, medians: Sequence[float]) -> tuple[str, ...]:
+    """The bands of a file that does not name them, by the number of its layers; none where no order is known.
+
+    Of Sentinel-2's 13 the cirrus band tells the order: it is the darkest, and stands tenth where B8A is last.
+    """
+    order = UNNAMED_BANDS[modality].get(len(medians), "")
+    darkest = min(range(len(medians)), key=lambda i: medians[i])
+    if (modality, len(medians)) == ("s2", 13) and darkest == B8A_LAST.split().index("B10"):
+        order = B8A_LAST
+    return tuple(order.split())
