@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from .dialects import B8A_LAST, UNNAMED_BANDS
+from .dialects import UNNAMED_BANDS, unnamed_bands
 from .modality import MODALITIES
 from .raster import Raster, open_raster
 from .sample import InputError
@@ -13,7 +13,6 @@ from .scene import BandSource, Scene, modality_by_bands, standard_band
 from .scene_values import scene_values
 
 ANY_TIME = (datetime(1970, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
-CIRRUS_SHARE = 0.5  # the cirrus band of Level-1C is darker than this share of any other, but under cloud
 
 
 def scene_of_raster(href: str, modality: str | None = None) -> Scene:
@@ -31,7 +30,7 @@ def scene_of_raster(href: str, modality: str | None = None) -> Scene:
             " modality; expected those of hr, s2 or s1, named in the band descriptions: name the modality"
         )
     if not any(standard_band(modality, [name]) for name in names):
-        names = _usual_order(href, modality, raster)
+        names = unnamed_bands(modality, _medians(href, raster))
     found = {
         standard_band(modality, [name]): index for index, name in reversed(list(enumerate(names, start=1)))
     }
@@ -45,22 +44,11 @@ def scene_of_raster(href: str, modality: str | None = None) -> Scene:
     return scene
 
 
-def _usual_order(href: str, modality: str, raster: Raster) -> tuple[str, ...]:
-    """Bands in the order of the products. Of 13, the cirrus band tells whether B8A comes last."""
-    count = raster.dataset.count
-    if (modality, count) == ("s2", 13) and _cirrus_at(href, raster) == B8A_LAST.split().index("B10"):
-        return tuple(B8A_LAST.split())
-    return tuple(UNNAMED_BANDS[modality].get(count, "").split())
-
-
-def _cirrus_at(href: str, raster: Raster) -> int | None:
-    """The index of the one band that is far darker than all others; None where there is no such."""
+def _medians(href: str, raster: Raster) -> list[float]:
+    """Of each layer, over a sample of the raster."""
     layers = tuple(BandSource(str(i), href, i) for i in range(1, raster.dataset.count + 1))
     values = scene_values(Scene(href, None, "s2", "", layers, raster.grid, None, *ANY_TIME)).bands
-    known = [band[np.isfinite(band) & (band != 0)] for band in values]
-    medians = np.array([np.median(band) if band.size else 0.0 for band in known])
-    darkest, second = np.argsort(medians)[:2]
-    return int(darkest) if medians[darkest] < CIRRUS_SHARE * medians[second] else None
+    return [float(np.median(band[np.isfinite(band)])) if np.isfinite(band).any() else 0.0 for band in values]
 
 
 def _modality_by_count(raster: Raster) -> str | None:

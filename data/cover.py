@@ -18,6 +18,8 @@ from .stac import Catalog, Place
 from .task import OnContradiction, Plan, PlanSummary, SampleTask, make_plan
 from .time_series import Period, Span, periods, utc
 
+MAX_TILES = 200_000  # of one place: 286 km a side, under a minute of planning
+
 __all__ = ["Plan", "PlanSummary", "SampleTask", "Skip", "plan_area", "plan_chips"]
 
 
@@ -51,6 +53,9 @@ def _chip_tasks(place: Place, request: Request) -> list[SampleTask | Skip]:
     if not spans:
         return [Skip(place.name, "no scene in the period asked for")]
     window, apart = chip_window(scenes, request.spec.cell_m)
+    if (count := window.tile_count(request.spec.window_cells)) > MAX_TILES:
+        size = f"{window.width_m / 1000:,.0f} x {window.height_m / 1000:,.0f} km"
+        return [Skip(place.name, f"{size} are {count:,} samples; {MAX_TILES:,} at most: embed an area of it")]
     tiles = list(window.tiles(request.spec.window_cells))
     names = [place.name] if len(tiles) == 1 else [f"{place.name}#{row}_{col}" for row, col, _ in tiles]
     windows = dict(zip(names, (tile for _, _, tile in tiles), strict=True))

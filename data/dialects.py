@@ -6,7 +6,7 @@ cloud, in which unit a radar's numbers are. A new provider is one row here and o
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
@@ -84,7 +84,7 @@ DIALECTS: tuple[Dialect, ...] = (
         others=(*_COMMON, "visual*", "overview"), mask=_SCL,
     ),
     Dialect(
-        "Digital Earth Australia", ("ga-s2?m-ard-3", "ga-s2am-ard-3*", "ga-s2bm-ard-3*"), "s2",
+        "Digital Earth Australia", ("ga-s2?m-ard-3*",), "s2",
         "product definitions of digitalearthau; GeoscienceAustralia notebooks", "2026-11", seen=False,
         bands={
             "nbart_blue": ("B02",), "nbart_green": ("B03",), "nbart_red": ("B04",),
@@ -159,12 +159,17 @@ DIALECTS: tuple[Dialect, ...] = (
         prefer=("visual",), others=("*analytic", "*mask*"),
     ),
     Dialect(
-        "Planet SkySat", ("*skysat*", "*ssc*"), "hr", "stactools-packages/planet, told", "2026-11",
+        "Planet SkySat", ("*skysat*", "ssc[0-9]*"), "hr", "stactools-packages/planet, told", "2026-11",
         seen=False, bands={"*visual": RGB}, prefer=("*visual",), others=("*analytic*", "*udm*", "*pan*"),
     ),
     Dialect(
-        "OpenAerialMap", ("openaerialmap*", "oam*"), "hr", "hotosm/oam-api, told", "2026-11", seen=False,
+        "OpenAerialMap", ("openaerialmap*", "oam-*"), "hr", "hotosm/oam-api, told", "2026-11", seen=False,
         bands={"visual": RGB}, prefer=("visual",), others=("thumbnail", "metadata"),
+    ),
+    Dialect(
+        "swisstopo SWISSIMAGE", ("ch.swisstopo.swissimage-dop10",), "hr",
+        "file names at data.geo.admin.ch in public readers (swissimage-dop10_2018_2600-1200_0.1_2056.tif)",
+        "2026-11", seen=False, bands={"swissimage-dop10_*": RGB}, prefer=("*_0.1_2056*",),
     ),
     # Look-alikes: names like Sentinel-2's, other sensors
     Dialect("HLS L30", ("hlsl30*", "hls2-l30"), refused="HLS L30 is Landsat: its B05 is near infrared"),
@@ -245,3 +250,15 @@ UNNAMED_BANDS: dict[str, dict[int, str]] = {
 }
 # EuroSAT and data sets made like it put B8A last (phelber/EuroSAT issue 7, microsoft/torchgeo issue 2458).
 B8A_LAST = "B01 B02 B03 B04 B05 B06 B07 B08 B09 B10 B11 B12 B8A"
+
+
+def unnamed_bands(modality: str, medians: Sequence[float]) -> tuple[str, ...]:
+    """The bands of a file that does not name them, by the number of its layers; none where no order is known.
+
+    Of Sentinel-2's 13 the cirrus band tells the order: it is the darkest, and stands tenth where B8A is last.
+    """
+    order = UNNAMED_BANDS[modality].get(len(medians), "")
+    darkest = min(range(len(medians)), key=lambda i: medians[i])
+    if (modality, len(medians)) == ("s2", 13) and darkest == B8A_LAST.split().index("B10"):
+        order = B8A_LAST
+    return tuple(order.split())

@@ -170,6 +170,11 @@ class Window:
             for col, (left, right) in enumerate(_even_split(grid_w, largest)):
                 yield row, col, self._part(top, bottom, left, right)
 
+    def tile_count(self, largest: int) -> int:
+        """How many `tiles` there are, without making them."""
+        grid_h, grid_w = self.grid_shape
+        return math.ceil(grid_h / largest) * math.ceil(grid_w / largest)
+
     def middle(self, largest: int) -> "Window":
         """The part of at most `largest` squares a side around the centre."""
         grid_h, grid_w = self.grid_shape

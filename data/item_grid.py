@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 import pystac
 import shapely
+from rasterio._err import CPLE_BaseError
+from rasterio.errors import RasterioError
 
 from .grid import PixelGrid
 from .raster import open_raster
@@ -60,7 +62,11 @@ def _grid_at(
     if a * e - b * d == 0:
         return None
     grid = PixelGrid(crs, (a, b, c, d, e, f), shape)
-    footprint = grid.footprint()
+    try:
+        with np.errstate(invalid="ignore"):
+            footprint = grid.footprint()
+    except (RasterioError, CPLE_BaseError, shapely.errors.ShapelyError):
+        return None  # beyond where its projection is defined
     if not shapely.is_valid(footprint) or not footprint.area > 0:
         return None
     _, south, _, north = footprint.bounds

@@ -1,6 +1,6 @@
 """Which scenes of a place can be used, and which acquisitions of them make its series in each period."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -57,6 +57,9 @@ def usable_scenes(scenes: Iterable[Scene], request: Request) -> tuple[Scenes, Dr
         if len(complete) < len(found):
             dropped.append((modality, _missing_bands(found, len(complete))))
         kept = _of_best_level(complete, request.s2_levels) if modality == "s2" else complete
+        if modality == "s1":
+            kept, apart = _of_one_backscatter(complete)
+            dropped += [(modality, apart)] if apart else []
         if kept:
             usable[modality] = kept
         elif complete:
@@ -79,6 +82,17 @@ def _of_best_level(scenes: Sequence[Scene], levels: Iterable[str]) -> list[Scene
         if found := [scene for scene in scenes if scene.level in (level, "")]:
             return found
     return []
+
+
+def _of_one_backscatter(scenes: Sequence[Scene]) -> tuple[list[Scene], str]:
+    """Scenes of the commoner of sigma0 and gamma0, and those that do not say; and why others are left out."""
+    counts = Counter(scene.backscatter for scene in scenes if scene.backscatter)
+    if len(counts) < 2:
+        return list(scenes), ""
+    (most, _), *others = counts.most_common()
+    kept = [scene for scene in scenes if scene.backscatter in (most, "")]
+    named = ", ".join(f"{count} of {len(scenes)} scenes are {name}" for name, count in others)
+    return kept, f"{named} and not mixed with {most}"
 
 
 def tasks_of(

@@ -17,7 +17,7 @@ from .scene_values import SceneValues, scene_values
 FILLS = (-32768.0, -9999.0, 65535.0)  # written where there is no data, often without saying so
 # An offset that is still there leaves next to nothing below 1000: reflectance below -0.02 is no ground.
 WITNESS_DN, WITNESS_SHARE, WITNESS_COUNT = 800, 0.05, 20
-PERCENT_TOP, EIGHT_BIT_TOP, WATER_TOP = 100, 255, 100  # of the 99.9th percentile over all bands
+EIGHT_BIT_TOP, WATER_TOP = 255, 100  # of the 99.9th percentile over all bands
 WHITE_REFLECTANCE = 0.3558  # shown as 255, as in ESA's true-colour images of Level-1C (product definition)
 DB, POWER, AMPLITUDE = "dB", "power", "amplitude"
 _UNIT_WORDS = {
@@ -26,7 +26,6 @@ _UNIT_WORDS = {
     **dict.fromkeys(("amplitude", "linear amplitude"), AMPLITUDE),
 }
 FLOOR_POWER = 1e-5  # -50 dB, far below what Sentinel-1 can measure: stands for power of zero and below
-_HUNDRED = "reflectance in percent: multiply by 100"
 
 
 @dataclass(frozen=True)
@@ -112,7 +111,7 @@ def _check_reflectance(scene: Scene, bands: list[np.ndarray], scale: float) -> N
     if top < 2:
         raise _out_of_range(scene, known, "; it looks like reflectance 0-1: multiply by 10000")
     if top <= EIGHT_BIT_TOP and not _is_water(scene, bands, top):
-        what = _HUNDRED if top <= PERCENT_TOP else "8 bits, or a stretched picture"
+        what = "reflectance in percent, or a picture of 8 bits"
         raise _out_of_range(scene, known, f"; its highest values are near {top:.0f} in all bands: {what}")
     _check_median(scene, known)
 

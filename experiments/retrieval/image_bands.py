@@ -5,13 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
+from data.dialects import unnamed_bands
 from data.modality import S2
 from data.sample import InputError
 from data.scene import standard_band
-
-L2A_12 = ("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "B11", "B12")
-L1C_13 = (*L2A_12[:10], "B10", "B11", "B12")
-EUROSAT_13 = (*L2A_12[:8], "B09", "B10", "B11", "B12", "B8A")
 
 
 def ten_bands(
@@ -47,13 +44,11 @@ def band_sources(path: Path, there: Sequence[str], fill_band: Mapping[str, str])
 
 
 def _usual_order(path: Path, pixels: np.ndarray) -> Sequence[str]:
-    """The order of 10, 12 or 13 layers. The cirrus band, the darkest, tells the two of 13 apart."""
-    orders = {10: S2.bands, 12: L2A_12, 13: L1C_13}
-    if len(pixels) not in orders:
+    """The order of 10, 12 or 13 layers."""
+    order = unnamed_bands("s2", np.median(pixels, axis=(1, 2)).tolist())
+    if not order:
         raise InputError(
             f"{path} has {len(pixels)} bands without names; expected 3 of 8 bit, 10, 12 or 13 of Sentinel-2, "
             "or GeoTIFF descriptions that name them (B02, B03, ...)."
         )
-    if len(pixels) == 13 and np.median(pixels, axis=(1, 2)).argmin() == EUROSAT_13.index("B10"):
-        return EUROSAT_13
-    return orders[len(pixels)]
+    return order

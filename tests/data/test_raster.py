@@ -5,6 +5,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 import numpy as np
 import pytest
 import rasterio
+from rasterio.control import GroundControlPoint
 from rasterio.enums import ColorInterp
 
 from data import raster as raster_module
@@ -228,3 +229,24 @@ def test_a_raster_is_read_over_http(raster, tmp_path):
             open_raster(f"{address}/gone.tif")
     finally:
         server.shutdown()
+
+
+def test_a_raster_on_ground_control_points_is_refused_and_rtc_named(raster):
+    points = [
+        GroundControlPoint(row, col, 12.0 + col * 1e-4, 48.0 - row * 1e-4) for row in (0, 8) for col in (0, 8)
+    ]
+    path = raster(ramp((8, 8)), crs=None)
+    with rasterio.open(path, "r+") as dataset:
+        dataset.gcps = (points, "EPSG:4326")
+    with pytest.raises(InputError, match=r"4 ground control points.*RTC"):
+        open_raster(str(path))
+
+
+def test_a_crs_without_a_transform_is_refused(tmp_path):
+    path = tmp_path / "nowhere.tif"
+    with rasterio.open(
+        path, "w", driver="GTiff", width=8, height=8, count=1, dtype="uint8", crs="EPSG:32633"
+    ) as dataset:
+        dataset.write(np.ones((1, 8, 8), np.uint8))
+    with pytest.raises(InputError, match="no transform"):
+        open_raster(str(path))

@@ -10,9 +10,10 @@ import rasterio
 from PIL import Image
 from rasterio.transform import from_origin
 
+from data.dialects import B8A_LAST, UNNAMED_BANDS
 from data.modality import S2
 from data.sample import InputError, SampleSpec
-from experiments.retrieval.image_bands import EUROSAT_13, L1C_13, ten_bands
+from experiments.retrieval.image_bands import ten_bands
 from experiments.retrieval.image_features import composites, picture, shrunk
 from experiments.retrieval.image_sets import LabelledImage, _middle, read_images, to_sample
 from experiments.retrieval.series_sets import SensorRules
@@ -20,6 +21,8 @@ from experiments.retrieval.series_sets import SensorRules
 SPEC = SampleSpec()
 DIAL: dict[str, Any] = {"rules": SensorRules(), "at_most": 100, "seed": 0}
 LEVEL = dict(zip(S2.bands, (300, 600, 400, 900, 2400, 2900, 3000, 3100, 1600, 800), strict=True))
+
+EUROSAT_13 = tuple(B8A_LAST.split())
 
 
 def write_tif(path: Path, pixels: np.ndarray, east: float = 500_000.0, side_m: float = 640.0) -> None:
@@ -79,7 +82,7 @@ def test_georeferenced_images_are_split_by_place(tmp_path: Path) -> None:
     assert found.lon_deg[0] == pytest.approx(9.004, abs=0.001)
 
 
-@pytest.mark.parametrize("order", [EUROSAT_13, L1C_13])
+@pytest.mark.parametrize("order", [EUROSAT_13, tuple(UNNAMED_BANDS["s2"][13].split())])
 def test_the_cirrus_band_tells_the_order(order: tuple[str, ...]) -> None:
     bands, filled = ten_bands(Path("x.tif"), scene(order), [None] * 13, {})
     assert not filled

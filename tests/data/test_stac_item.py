@@ -1,0 +1,162 @@
+"""One item: where it lies, which asset holds which band, what its offset and cloud cover are."""
+
+import numpy as np
+import pytest
+
+from data.cover import MAX_TILES, plan_chips
+from data.s2_offset import s2_offset, s2_offset_reason
+from data.sample import SampleSpec
+from data.stac_item import cloud_percent
+from tests.data.conftest import LEFT, TOP, TinyCatalog, write_raster
+
+SPEC = SampleSpec()
+HERE = [10.40, 50.53, 10.43, 50.55]  # of the tiny catalog's rasters
+GDAL_ORDER = [LEFT, 10, 0, TOP, 0, -10]
+
+
+def item_with(tiny: TinyCatalog, bbox: list[float] | None, **properties: object) -> str | None:
+    """The one problem of an item of Sentinel-1 with these fields, or None if it gives a scene."""
+    tiny.add("s1", "one", **properties)
+    path = tiny.folder / "one" / "one.json"
+    text = path.read_text().replace('"geometry": null', f'"geometry": null, "bbox": {bbox or "null"}')
+    path.write_text(text.replace('"bbox": null, ', ""))
+    (place,) = tiny.read().places
+    assert len(place.scenes) + len(place.problems) == 1
+    return place.problems[0] if place.problems else None
+
+
+@pytest.mark.parametrize("bbox", [None, HERE, [10.0, 50.0, 11.0, 51.0], [10.425, 50.54, 10.426, 50.541]])
+def test_a_bbox_around_in_or_beside_the_grid_agrees(tiny, bbox):
+    assert item_with(tiny, bbox) is None
+
+
+@pytest.mark.parametrize(
+    ("transform", "bbox"),
+    [
+        ([10, 0, LEFT, 0, -10, TOP], [40.0, -5.0, 41.0, -4.0]),  # another place
+        ([10, 0, LEFT, 0, 0, TOP], HERE),  # no height
+        ([1, 0, 0, 0, -1, 0], [100.0, 50.0, 101.0, 51.0]),  # no transform at all
+        ([20000, 0, LEFT, 0, -20000, TOP], HERE),  # pixels of 20 km
+    ],
+)
+def test_a_transform_that_contradicts_the_bbox_leaves_the_item_out(tiny, transform, bbox):
+    problem = item_with(tiny, bbox, **{"proj:transform": transform})
+    assert "contradicts its bbox or geometry" in problem
+
+
+def test_gdals_order_is_read_where_the_bbox_proves_it(tiny):
+    assert item_with(tiny, HERE, **{"proj:transform": GDAL_ORDER}) is None
+    (scene,) = tiny.read().scenes
+    assert scene.grid.transform == (10, 0, LEFT, 0, -10, TOP)
+    assert "GDAL's order" in scene.decisions[-1]
+
+
+def test_gdals_order_without_bbox_or_geometry_is_refused(tiny):
+    assert "contradicts" in item_with(tiny, None, **{"proj:transform": GDAL_ORDER})
+
+
+@pytest.mark.parametrize("shape", [[10**9, 10**9], [0, 64], [-5, 64]])
+def test_a_shape_of_no_raster_leaves_the_item_out(tiny, shape):
+    assert "proj:shape" in item_with(tiny, None, **{"proj:shape": shape})
+
+
+def test_a_place_too_wide_to_plan_is_skipped_at_once(tiny):
+    tiny.add(
+        "s2", "wide", **{"proj:shape": [200_000, 200_000], "proj:transform": [10, 0, 0, 0, -10, 8_000_000]}
+    )
+    plan = plan_chips(tiny.read(), SPEC)
+    assert plan.tasks == ()
+    assert f"{MAX_TILES:,} at most" in plan.skipped[0].reason
+
+
+@pytest.mark.parametrize(
+    ("said", "percent"),
+    [
+        *(("12.5", 12.5), (12, 12), (0, 0), (100, 100), (None, None), ("", None), ("n/a", None)),
+        *((-1, None), ("-1", None), (150, None), (float("nan"), None), ([], None)),
+    ],
+)
+def test_cloud_cover_in_every_form(tiny, said, percent):
+    assert cloud_percent(said) == percent
+    tiny.add("s2", "one", **({} if said is None else {"eo:cloud_cover": said}))
+    if said == said:  # JSON has no NaN
+        (scene,) = tiny.read().scenes
+        assert scene.cloud_percent == percent
+
+
+NAME = "S2A_MSIL2A_20230625T234621_N0509_R073_T01WCP_20230626T022157"
+
+
+@pytest.mark.parametrize(
+    ("properties", "item_id", "declared", "offset", "reason"),
+    [
+        ({"processing:version": "05.11"}, "", None, -1000, "processing:version"),
+        ({"processing:version": "2.10.3"}, "", None, None, "nothing"),
+        (
+            {"sentinel:processing_baseline": "04.00", "sentinel:boa_offset_applied": True},
+            "",
+            None,
+            0,
+            "is true",
+        ),
+        (
+            {"sentinel:processing_baseline": "04.00", "sentinel:boa_offset_applied": False},
+            "",
+            None,
+            -1000,
+            "04.00",
+        ),
+        ({"sentinel:processing_baseline": "02.14"}, "", -0.1, 0, "02.14"),
+        ({"s2:product_uri": f"{NAME}.SAFE"}, "", None, -1000, "s2:product_uri"),
+        ({"sentinel:product_id": NAME.replace("N0509", "N0214")}, "", None, 0, "sentinel:product_id"),
+        ({}, NAME, None, -1000, "item's name"),
+        ({}, "", -0.1, -1000, "raster offset"),
+        ({}, "", 0.0, 0, "raster offset"),
+        ({"earthsearch:boa_offset_applied": True}, NAME, -0.1, 0, "earthsearch"),
+        ({"earthsearch:boa_offset_applied": False}, "", -0.1, -1000, "raster offset"),
+        ({"sample:boa_offset": "none", "s2:processing_baseline": "05.09"}, NAME, -0.1, 0, "sample"),
+    ],
+)
+def test_all_five_ways_in_their_order_of_trust(properties, item_id, declared, offset, reason):
+    assert s2_offset(properties, item_id, declared) == offset
+    assert reason in s2_offset_reason(properties, item_id, declared)
+
+
+def band_assets(tiny: TinyCatalog, names: list[str], **more: dict) -> dict[str, dict]:
+    path = write_raster(tiny.folder / "band.tif", np.full((1, 64, 64), 500, np.uint16), names=("B02",))
+    return {name: {"href": str(path), "type": "image/tiff", "roles": ["data"], **more} for name in names}
+
+
+def test_only_a_missing_band_opens_a_raster_and_one_that_is_gone_costs_nothing(tiny):
+    others = ["B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B11", "B12"]
+    assets = band_assets(tiny, others) | band_assets(tiny, ["blau"])
+    assets |= {"weg": {"href": "./gone.tif", "type": "image/tiff", "roles": ["data"]}}
+    tiny.write_item("one", {"datetime": "2020-01-01T00:00:00Z", "platform": "sentinel-2a"}, assets, "mine")
+    (place,) = tiny.read().places
+    (scene,) = place.scenes
+    assert scene.missing_bands == ()
+    assert place.problems == ()
+
+
+def test_a_coarse_copy_of_a_band_gives_way_to_the_fine_one_in_any_order(tiny):
+    fine, coarse = (
+        write_raster(tiny.folder / f"{g}.tif", np.ones((1, 8, 8), np.uint16), gsd=g) for g in (10, 60)
+    )
+    bands = ("B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B11", "B12")
+    assets = band_assets(tiny, [f"{band}_20m" for band in bands])
+    for key, path in (("B02_60m", coarse), ("B02_10m", fine)):
+        assets[key] = {"href": str(path), "type": "image/tiff", "roles": ["data"]}
+    tiny.write_item("one", {"datetime": "2020-01-01T00:00:00Z", "platform": "sentinel-2a"}, assets, "mine")
+    (scene,) = tiny.read().scenes
+    assert scene.href == str(fine)
+
+
+def test_sigma_and_gamma_are_not_mixed(tiny):
+    for day in (1, 2, 3):
+        tiny.add("s1", f"g{day}", date=f"2020-06-0{day}T00:00:00Z", collection="sentinel-1-rtc")
+    sigma = {"roles": ["data", "sigma0"]}
+    tiny.add("s1", "s", date="2020-06-04T00:00:00Z", collection="sentinel-1-grd", asset=sigma)
+    tiny.add("s1", "unknown", date="2020-06-05T00:00:00Z", collection="sentinel-1-grd")
+    (task,) = plan_chips(tiny.read(), SPEC).tasks
+    assert {a.scenes[0].item_id for a in task.series["s1"]} == {"g1", "g2", "g3", "unknown"}
+    assert task.dropped == (("s1", "1 of 5 scenes are sigma0 and not mixed with gamma0"),)

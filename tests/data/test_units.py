@@ -1,0 +1,279 @@
+"""Units are decided once a scene, from metadata and from the scene's own values as witness."""
+
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+
+from data.cover import plan_chips
+from data.grid import PixelGrid
+from data.modality import MODALITIES
+from data.reader import read_chip, read_sample
+from data.sample import InputError, Sample, SampleSpec
+from data.scene import BandSource, Scene
+from data.scene_values import SIDE_PX, scene_values, window_values
+from data.units import FLOOR_POWER, WHITE_REFLECTANCE, Units, decide, units_of
+
+SPEC = SampleSpec()
+AT = datetime(2025, 3, 2, tzinfo=UTC)
+GRID = PixelGrid("EPSG:32632", (10, 0, 0, 0, -10, 0), (64, 64))
+# Reflectance x 10000 of B02 B03 B04 B05 B06 B07 B08 B8A B11 B12, typical, and how far it scatters.
+GROUND = {
+    "vegetation": ((350, 600, 500, 900, 2000, 2400, 2600, 2800, 1900, 1000), 80),
+    "desert": ((1900, 2700, 3600, 3900, 4100, 4300, 4500, 4600, 5600, 5100), 200),
+    "ice": ((9300, 9200, 9000, 8900, 8700, 8500, 8300, 8000, 1500, 1300), 200),
+    "full cloud": ((7000, 6900, 6800, 6900, 7000, 7100, 7200, 7200, 5000, 4000), 300),
+    "open sea": ((420, 300, 180, 150, 120, 110, 100, 90, 40, 30), 15),
+    "lake": ((120, 160, 110, 80, 50, 45, 40, 35, 15, 10), 8),
+    "polar twilight": ((240, 220, 200, 190, 170, 160, 150, 140, 40, 30), 12),
+    "burnt scar": ((250, 300, 350, 420, 480, 520, 560, 620, 1400, 1700), 60),
+}
+CORRECTED_ONLY = ("vegetation", "burnt scar", "open sea", "lake", "polar twilight")  # dark enough to prove it
+
+
+def scene(modality="s2", **fields):
+    bands = tuple(BandSource(name, f"{name}.tif", 1) for name in MODALITIES[modality].bands)
+    return Scene("item", None, modality, "L2A", bands, GRID, AT, AT, AT, **fields)
+
+
+def ground(kind, plus=0, scale=1.0, dtype=np.uint16):
+    """(10, 64, 64) numbers as a product of this kind of ground writes them."""
+    mean, spread = GROUND[kind]
+    rng = np.random.default_rng(0)
+    values = rng.normal(np.array(mean)[:, None, None], spread, (10, 64, 64)).clip(1) + plus
+    return (values * scale).round(0 if np.dtype(dtype).kind != "f" else 4).astype(dtype)
+
+
+def decided(raw, modality="s2", **fields):
+    of = scene(modality, **fields)
+    return decide(of, window_values(of, raw, np.ones(raw.shape[1:], bool)))
+
+
+@pytest.mark.parametrize("kind", GROUND)
+@pytest.mark.parametrize(("offset", "plus"), [(0, 0), (-1000, 1000), (None, 1000), (0, 1000)])
+def test_no_ground_is_dropped_before_or_after_baseline_04(kind, offset, plus):
+    units = decided(ground(kind, plus), offset=offset)
+    assert (units.contradiction, units.offset, units.scale) == ("", offset or 0, 1)
+
+
+@pytest.mark.parametrize("kind", GROUND)
+def test_many_values_below_the_offset_prove_that_it_is_gone_and_their_absence_proves_nothing(kind):
+    units = decided(ground(kind), offset=-1000)
+    assert bool(units.contradiction) == (kind in CORRECTED_ONLY)
+    assert units.offset == (0 if kind in CORRECTED_ONLY else -1000)
+    if units.contradiction:
+        assert units.as_told.offset == -1000
+
+
+def test_some_dark_values_under_the_offset_are_noise():
+    raw = ground("vegetation", 1000)
+    raw[2].ravel()[:150] = 600  # 3.7 % of its red
+    assert decided(raw, offset=-1000).contradiction == ""
+
+
+def test_an_unknown_offset_is_proven_to_be_gone():
+    (note,) = decided(ground("vegetation"), offset=None).notes
+    assert "no +1000 is in them" in note
+
+
+@pytest.mark.parametrize("kind", ["vegetation", "desert", "full cloud", "burnt scar"])
+@pytest.mark.parametrize(("scale", "dtype", "said"), [
+    (0.01, np.uint16, "percent"), (0.01, np.float32, "percent"), (255 / 10000, np.uint16, "8 bits"),
+    (255 / 10000, np.uint8, "8 bits"), (1e-4, np.float32, "multiply by 10000"),
+])  # fmt: skip
+def test_percent_eight_bits_and_parts_of_one_are_told(kind, scale, dtype, said):
+    with pytest.raises(InputError, match=said):
+        decided(ground(kind, 0, scale, dtype))
+
+
+def test_eight_bits_are_refused_whatever_the_ground():
+    with pytest.raises(InputError, match="8 bits"):
+        decided(ground("open sea", 0, 0.1, np.uint8))
+
+
+def test_a_declared_scale_is_applied():
+    percent = ground("vegetation", 0, 0.01, np.float32)
+    assert decided(percent, scale=0.01).scale == pytest.approx(100)
+    assert decided(ground("vegetation", 0, 1e-4, np.float32), scale=1.0).scale == pytest.approx(10000)
+
+
+def power(mean=(0.08, 0.016), shape=(64, 64)):
+    rng = np.random.default_rng(1)
+    return np.stack([rng.gamma(4, m / 4, shape) for m in mean]).astype(np.float32)
+
+
+def in_db(linear):
+    return (10 * np.log10(linear)).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("raw", "fields", "kind"),
+    [
+        (in_db(power()), {}, "dB"),
+        (in_db(power()), {"unit": "dB"}, "dB"),
+        (power(), {"unit": "linear"}, "power"),
+        (power(), {"usual_unit": "power"}, "power"),
+        (power() - np.float32(0.001), {"usual_unit": "power"}, "power"),
+        (np.sqrt(power()), {"usual_unit": "amplitude"}, "amplitude"),
+        (np.sqrt(power()), {"unit": "amplitude"}, "amplitude"),
+        (in_db(power()), {"usual_unit": "power"}, "dB"),
+    ],
+)
+def test_radar_is_told_by_its_unit_then_its_product_then_its_values(raw, fields, kind):
+    assert decided(raw, "s1", **fields).kind == kind
+
+
+@pytest.mark.parametrize("raw", [power(), np.sqrt(power())])
+def test_linear_numbers_that_nothing_explains_are_refused(raw):
+    with pytest.raises(InputError, match="amplitude or linear power"):
+        decided(raw, "s1")
+
+
+@pytest.mark.parametrize(("raw", "unit"), [(power(), "dB"), (in_db(power()), "linear")])
+def test_a_unit_that_the_values_contradict_is_told(raw, unit):
+    units = decided(raw, "s1", unit=unit)
+    assert f"contradict their unit {unit!r}" in units.contradiction
+    assert units.kind != units.as_told.kind
+
+
+def test_uncalibrated_amplitude_is_out_of_range():
+    with pytest.raises(InputError, match="expected -45 to 15"):
+        decided(np.full((2, 64, 64), 200, np.uint16), "s1", usual_unit="amplitude")
+
+
+def radar(tiny, raw, name="s1", **options):
+    tiny.add("s1", name, raw.astype(np.float32), **options)
+    (task,) = plan_chips(tiny.read(), SPEC).tasks
+    sample = read_sample(task, SPEC)
+    assert isinstance(sample, Sample), sample
+    return sample, sample.series["s1"]
+
+
+def test_amplitude_is_twenty_log_ten_and_power_ten(tiny):
+    amplitude = np.stack([np.full((64, 64), 0.1), np.full((64, 64), 0.01)])
+    tiny.add("s1", "a", amplitude.astype(np.float32), place="a", asset={"unit": "amplitude"})
+    tiny.add("s1", "p", amplitude.astype(np.float32), place="p", asset={"unit": "power"})
+    samples = [read_sample(task, SPEC) for task in plan_chips(tiny.read(), SPEC).tasks]
+    found = {s.sample_id: s.series["s1"].pixels[0, :, 0, 0].tolist() for s in samples}
+    np.testing.assert_allclose(found["a"], [-20, -40], atol=1e-4)
+    np.testing.assert_allclose(found["p"], [-10, -20], atol=1e-4)
+
+
+def test_power_below_zero_is_noise_floored_and_counted(tiny):
+    raw = power()
+    raw[1, :16] = -2e-4
+    sample, series = radar(tiny, raw, asset={"unit": "linear"})
+    assert series.valid.all()
+    np.testing.assert_allclose(series.pixels[0, 1, :16], 10 * np.log10(FLOOR_POWER), atol=1e-4)
+    (note,) = sample.notes
+    assert note == ("s1", "power below 0 is noise, set to -50 dB (12.50% of the scene)")
+
+
+@pytest.mark.parametrize("fill", [-9999, -32768, 65535])
+@pytest.mark.parametrize("unit", ["dB", "linear"])
+def test_fills_that_nothing_declares_are_masked_and_noted(tiny, fill, unit):
+    raw = power() if unit == "linear" else in_db(power())
+    raw[:, :8] = fill
+    sample, series = radar(tiny, raw, asset={"unit": unit})
+    np.testing.assert_array_equal(series.valid[0], np.arange(64)[:, None] >= np.full(64, 8))
+    assert f"{fill} is taken as no data" in sample.notes[0][1]
+
+
+def test_zero_in_both_bands_of_decibels_is_no_data_in_every_window(tiny):
+    raw = in_db(power(shape=(64, 128)))
+    raw[:, :, :20] = 0
+    raw[0, 0, 100] = 0  # one band alone can be 0 dB
+    tiny.add("s1", "s1", raw)
+    west, east = (read_sample(task, SPEC) for task in plan_chips(tiny.read(), SPEC).tasks)
+    if west.origin_m > east.origin_m:
+        west, east = east, west
+    np.testing.assert_array_equal(west.series["s1"].valid[0].any(axis=0), np.arange(64) >= 20)
+    assert east.series["s1"].valid.all()
+    assert west.notes == east.notes
+
+
+def test_a_window_of_bright_city_is_read_as_its_scene_is(tiny):
+    raw = in_db(power(shape=(64, 640)))
+    raw[0, :, :64] = 8.0  # above 0 dB all over one window
+    raw[1, :, :64] = 1.0
+    tiny.add("s1", "s1", raw)
+    samples = [read_sample(task, SPEC) for task in plan_chips(tiny.read(), SPEC).tasks]
+    assert all(isinstance(sample, Sample) for sample in samples)
+    assert max(float(s.series["s1"].pixels.min()) for s in samples) == 1.0
+
+
+def contradicting(tiny):
+    unset = {"sample:boa_offset": None, "s2:processing_baseline": "05.11"}
+    tiny.add("s2", "wrong", ground("vegetation"), **unset, **{"earthsearch:boa_offset_applied": False})
+    tiny.add("s1", "s1")
+    return tiny.read()
+
+
+def test_a_contradicted_scene_is_left_out_with_its_reason(tiny):
+    (task,) = plan_chips(contradicting(tiny), SPEC).tasks
+    sample = read_sample(task, SPEC)
+    assert list(sample.series) == ["s1"]
+    ((modality, reason),) = sample.dropped
+    assert modality == "s2"
+    assert "contradict their metadata" in reason
+    assert "--on-contradiction trust" in reason
+
+
+def test_trust_believes_the_metadata_and_says_so(tiny):
+    catalog = contradicting(tiny)
+    (dropped,), (task,) = (
+        plan_chips(catalog, SPEC, on_contradiction=mode).tasks for mode in ("drop", "trust")
+    )
+    sample = read_sample(task, SPEC)
+    assert (sample.series["s2"].pixels[0, 0] == 1).all()
+    assert "metadata believed" in dict(sample.notes)["s2"]
+    assert task.key != dropped.key
+    with pytest.raises(InputError, match="expected drop or trust"):
+        plan_chips(catalog, SPEC, on_contradiction="guess")
+
+
+def hr(tiny, pixels, dtype, **options):
+    tiny.add("hr", "hr", pixels.astype(dtype), **options)
+    return [read_sample(task, SPEC) for task in plan_chips(tiny.read(), SPEC).tasks]
+
+
+def test_reflectance_of_sixteen_bits_is_shown_as_the_metadata_scale_it(tiny):
+    pixels = np.full((3, 64, 64), 1186)
+    (sample,) = hr(tiny, pixels, np.uint16, asset={"raster:scale": 0.0001})
+    assert (sample.series["hr"].pixels[0][:, :64, :64] == round(255 * 0.1186 / WHITE_REFLECTANCE)).all()
+    assert "white at 0.3558" in dict(sample.notes)["hr"]
+
+
+def test_sixteen_bits_without_a_scale_are_refused_whole_dark_windows_too(tiny):
+    pixels = np.full((3, 256, 512), 40)
+    pixels[:, :, 256:] = 900
+    samples = hr(tiny, pixels, np.uint16)
+    assert len(samples) == 2
+    for sample in samples:
+        assert "expected digital numbers 0-255" in sample.reason
+
+
+def test_eight_bits_need_no_values(tiny):
+    tiny.add("hr", "hr")
+    (of,) = tiny.read().scenes
+    assert units_of(of) == Units()
+    assert "bands" not in vars(scene_values(of))  # never read
+
+
+def test_values_are_sampled_within_bounds_and_once(tiny):
+    wide = np.broadcast_to(np.arange(1, 2001, dtype=np.uint16), (10, 100, 2000))
+    tiny.add("s2", "s2", wide)
+    (of,) = tiny.read().scenes
+    values = scene_values(of)
+    assert {band.size for band in values.bands} == {SIDE_PX * SIDE_PX}
+    assert {float(values.bands[0].min()), float(values.bands[0].max())} == {1.0, 2000.0}
+    assert scene_values(of) is values
+
+
+@pytest.mark.parametrize("cirrus", [9, 10])
+def test_the_cirrus_band_tells_whether_b8a_comes_last(raster, cirrus):
+    pixels = np.full((13, 64, 64), 1500, np.uint16) + np.arange(13, dtype=np.uint16)[:, None, None]
+    pixels[cirrus] = 15
+    (series,) = read_chip(raster(pixels), SPEC).series.values()
+    b8a, b11, b12 = series.pixels[0, [7, 8, 9], 0, 0].tolist()
+    assert (b8a, b11, b12) == ((1512, 1510, 1511) if cirrus == 9 else (1508, 1511, 1512))
