@@ -4,7 +4,7 @@ BIN := .venv/bin
 export OMP_WAIT_POLICY ?= PASSIVE
 TABLE ?= ./skyhex-data
 
-.PHONY: install demo app test check clean
+.PHONY: install demo app test test-kernels check clean
 
 install: .venv/installed
 
@@ -30,6 +30,9 @@ check: .venv/installed-dev ## ruff and strict mypy
 
 test: check                ## everything, coverage printed
 	$(BIN)/python -m pytest --cov --cov-report=term
+
+test-kernels: .venv/installed-dev  ## what computes, on the kernels of lesser processors
+	PYTHON=$(BIN)/python bash tests/kernels.sh
 
 clean:
 	rm -rf .venv skyhex-data
