@@ -32,7 +32,7 @@ test: check                ## everything, coverage printed
 	$(BIN)/python -m pytest --cov --cov-report=term
 
 test-kernels: .venv/installed-dev  ## what computes, on the kernels of lesser processors
-	PYTHON=$(BIN)/python bash tests/kernels.sh
+	bash tests/kernels.sh $(BIN)/python
 
 clean:
 	rm -rf .venv skyhex-data
