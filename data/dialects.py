@@ -234,7 +234,12 @@ BAND_NAMES: dict[str, dict[str, str]] = {
         "NIR": "B08", "NIR08": "B8A", "SWIR16": "B11", "SWIR22": "B12",
         **{f"B{number}": f"B{number:02}" for number in range(1, 10)},
     },
-    "s1": {},
+    "s1": {
+        f"{quantity}{name}{unit}": name
+        for name in ("VV", "VH")
+        for quantity in ("SIGMA0_", "GAMMA0_", "")
+        for unit in ("", "_DB")
+    },  # as SNAP names them
 }  # fmt: skip
 # What tells a modality by its bands alone: Sentinel-2 any red edge or narrow near infrared, HR all colours.
 TELLTALE_BANDS = {"s1": {"VV"}, "s2": {"B05", "B06", "B07", "B8A"}, "hr": set(RGB)}

@@ -10,7 +10,6 @@ from rasterio._err import CPLE_BaseError
 from rasterio.errors import RasterioError
 
 from .grid import PixelGrid
-from .raster import open_raster
 from .sample import InputError
 
 MAX_SIDE_PX = 2_000_000  # a longer side is a slip of the metadata: the equator at 20 m
@@ -21,8 +20,8 @@ LARGE_DEG = 8.0  # a footprint wider than this must not be far larger than the b
 FAR_LARGER = 8
 
 
-def item_grid(item: pystac.Item, asset: pystac.Asset, href: str) -> tuple[PixelGrid, str]:
-    """From the projection extension, of the asset or else of the item; from the raster where it is silent.
+def item_grid(item: pystac.Item, asset: pystac.Asset) -> tuple[PixelGrid, str] | None:
+    """From the projection extension, of the asset or else of the item; None where it is silent.
 
     Also a note where `proj:transform` stands in GDAL's order and is read so, as bbox or geometry prove it.
     Raises InputError when the grid contradicts them, or is no grid.
@@ -33,7 +32,7 @@ def item_grid(item: pystac.Item, asset: pystac.Asset, href: str) -> tuple[PixelG
     }
     crs = found["code"] or (f"EPSG:{found['epsg']}" if found["epsg"] else found["wkt2"])
     if not (crs and found["transform"] and found["shape"]):
-        return open_raster(href).grid, ""
+        return None
     values = [float(value) for value in found["transform"][:6]]
     height, width = (int(value) for value in found["shape"])
     if not (0 < height <= MAX_SIDE_PX and 0 < width <= MAX_SIDE_PX):

@@ -7,9 +7,11 @@ from typing import Any
 S2_OFFSET = -1000  # BOA_ADD_OFFSET and RADIO_ADD_OFFSET since processing baseline 04.00, digital numbers
 FIRST_BASELINE = 4.0
 _FLAGS = ("earthsearch:boa_offset_applied", "sentinel:boa_offset_applied")
-_BASELINES = ("s2:processing_baseline", "sentinel:processing_baseline", "processing:version")
+_BASELINES = ("s2:processing_baseline", "sentinel:processing_baseline")
+_VERSION = "processing:version"  # of the processor, and of software of any kind
 _NAMES = ("s2:product_uri", "sentinel:product_id", "s2:granule_id", "title")
-_BASELINE = re.compile(r"N?(\d\d)\.?(\d\d)|(\d)\.(\d\d?)")  # "04.00", "N0400", "4.0"
+_BASELINE = re.compile(r"(\d\d?)\.?(\d\d)?")  # in "04.00", "N0400", "4.0"
+_VERSION_BASELINE = re.compile(r"N?(\d\d)\.?(\d\d)")  # "05.11", "N0511", but not "2.10.3"
 _IN_NAME = re.compile(r"_N(\d\d)\.?(\d\d)(?:_|$|\.)")  # of `S2A_MSIL2A_..._N0509_R073_...`
 
 
@@ -55,9 +57,10 @@ def baseline_of(properties: Mapping[str, Any], item_id: str = "") -> float:
 
 def _baseline(properties: Mapping[str, Any], item_id: str) -> tuple[float, str]:
     for name in _BASELINES:
-        found = _BASELINE.fullmatch(str(properties.get(name)))
-        if found:
-            return _as_number(*(part for part in found.groups() if part)), name
+        if found := _BASELINE.search(str(properties.get(name))):
+            return _as_number(*found.groups()), name
+    if found := _VERSION_BASELINE.fullmatch(str(properties.get(_VERSION))):
+        return _as_number(*found.groups()), _VERSION
     for name, text in ((name, str(properties.get(name))) for name in _NAMES):
         if found := _IN_NAME.search(text):
             return _as_number(*found.groups()), name
@@ -65,5 +68,5 @@ def _baseline(properties: Mapping[str, Any], item_id: str) -> tuple[float, str]:
     return (_as_number(*found.groups()), "the item's name") if found else (0.0, "")
 
 
-def _as_number(whole: str, part: str) -> float:
-    return float(f"{whole}.{part}")
+def _as_number(whole: str, part: str | None) -> float:
+    return float(f"{whole}.{part or 0}")

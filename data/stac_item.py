@@ -19,6 +19,7 @@ import pystac
 from pystac.utils import str_to_datetime
 
 from .dialects import Dialect, dialect_of, matches, spelled_in_name
+from .grid import PixelGrid
 from .item_grid import item_grid
 from .modality import MODALITIES
 from .raster import open_raster
@@ -178,11 +179,8 @@ def scene_of(item: pystac.Item) -> Scene:
         for name in MODALITIES[modality].bands
         if name in sources
     )
-    places = [
-        (item_grid(item, asset, asset_href(asset)), asset)
-        for asset in {id(layer.asset): layer.asset for layer in sources.values()}.values()
-    ]
-    (grid, note), finest = min(places, key=lambda place: place[0][0].gsd_m)
+    assets = {id(sources[band.name].asset): sources[band.name].asset for band in bands}
+    grid, note, finest = _finest_grid(item, list(assets.values()))
     if modality == "hr" and grid.gsd_m > HR_GSD_M:
         raise InputError(
             f"item {item.id} has pixels of {grid.gsd_m:.0f} m; expected {HR_GSD_M:.0f} m at most of HR images"
@@ -217,6 +215,17 @@ def scene_of(item: pystac.Item) -> Scene:
         provider=dialect.provider,
     )
     return replace(scene, decisions=_decisions(scene, offset_why, note))
+
+
+def _finest_grid(item: pystac.Item, assets: Sequence[pystac.Asset]) -> tuple[PixelGrid, str, pystac.Asset]:
+    """The finest that metadata tell, with its note and asset; where they tell none, that of the first raster.
+
+    Bands come in the modality's order, which begins with the finest.
+    """
+    told = [(*found, asset) for asset in assets if (found := item_grid(item, asset))]
+    if told:
+        return min(told, key=lambda place: place[0].gsd_m)
+    return open_raster(asset_href(assets[0])).grid, "", assets[0]
 
 
 def _decisions(scene: Scene, offset_why: str, grid_note: str) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from data import stac_item
 from data.cover import MAX_TILES, plan_chips
 from data.s2_offset import s2_offset, s2_offset_reason
 from data.sample import SampleSpec
@@ -160,3 +161,19 @@ def test_sigma_and_gamma_are_not_mixed(tiny):
     (task,) = plan_chips(tiny.read(), SPEC).tasks
     assert {a.scenes[0].item_id for a in task.series["s1"]} == {"g1", "g2", "g3", "unknown"}
     assert task.dropped == (("s1", "1 of 5 scenes are sigma0 and not mixed with gamma0"),)
+
+
+def test_where_no_metadata_tell_the_grid_one_raster_does(tiny, monkeypatch):
+    opened = []
+    real = stac_item.open_raster
+    monkeypatch.setattr(stac_item, "open_raster", lambda href: (opened.append(href), real(href))[1])
+    names = ["B12", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B11", "B02"]
+    tiny.write_item(
+        "one",
+        {"datetime": "2020-01-01T00:00:00Z", "platform": "sentinel-2a"},
+        band_assets(tiny, names),
+        "mine",
+    )
+    (scene,) = tiny.read().scenes
+    assert len(opened) == 1
+    assert scene.grid.shape == (64, 64)

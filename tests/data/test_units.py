@@ -277,3 +277,9 @@ def test_the_cirrus_band_tells_whether_b8a_comes_last(raster, cirrus):
     (series,) = read_chip(raster(pixels), SPEC).series.values()
     b8a, b11, b12 = series.pixels[0, [7, 8, 9], 0, 0].tolist()
     assert (b8a, b11, b12) == ((1512, 1510, 1511) if cirrus == 9 else (1508, 1511, 1512))
+
+
+def test_a_chip_whose_bands_are_named_as_snap_does(raster):
+    path = raster(in_db(power()), names=("Sigma0_VH_db", "Sigma0_VV_db"))
+    series = read_chip(path, SPEC).series["s1"]
+    np.testing.assert_array_equal(series.pixels[0], in_db(power())[::-1])
