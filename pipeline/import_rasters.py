@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -158,6 +159,7 @@ def import_rasters(
     table = open_or_create(into, model, pooling.h3_resolution)
     keys = {piece: piece_key(piece, pooling) for piece in plan.pieces}
     todo = [piece for piece in plan.pieces if keys[piece] not in table.input_keys]
+    together = partial(combine, model=model)
     skipped, began = list(plan.skipped), time.perf_counter()
     rows, read, done = 0, 0, plan.pixels - sum(piece.window.pixels for piece in todo)
     for piece, made in _pooled(todo, pooling, model, workers):
@@ -165,7 +167,7 @@ def import_rasters(
             skipped.append(made)
         else:
             fresh = [made] if made is not None else []
-            table = table.upsert(fresh, input_key=keys[piece], combine=combine)
+            table = table.upsert(fresh, input_key=keys[piece], combine=together)
             rows, read = rows + sum(map(len, fresh)), read + piece.window.pixels
         done += piece.window.pixels
         if progress is not None:
@@ -211,16 +213,14 @@ def _pooled(
         yield from ((piece, _piece_rows(piece, pooling, model)) for piece in pieces)
         return
     pool = ProcessPoolExecutor(min(workers, len(pieces)), mp_context=get_context("spawn"))
-    waiting: deque[tuple[Piece, Future[pa.Table | Skip | None]]] = deque()
+    waiting: deque[tuple[Piece, Future[bytes | Skip | None]]] = deque()
     try:
         for piece in pieces:
-            waiting.append((piece, pool.submit(_piece_rows, piece, pooling, model)))
+            waiting.append((piece, pool.submit(_packed_rows, piece, pooling, model)))
             if len(waiting) > workers + READ_AHEAD:
-                ready, future = waiting.popleft()
-                yield ready, future.result()
+                yield _unpacked(*waiting.popleft())
         while waiting:
-            ready, future = waiting.popleft()
-            yield ready, future.result()
+            yield _unpacked(*waiting.popleft())
     except BrokenProcessPool as error:
         raise InputError(
             "A process that reads rasters died, most likely for want of memory. What was committed is safe: "
@@ -228,6 +228,22 @@ def _pooled(
         ) from error
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _packed_rows(piece: Piece, pooling: Pooling, model: ModelInfo) -> bytes | Skip | None:
+    """Rows as an Arrow stream: pickled, their lists would lose the names of their elements."""
+    rows = _piece_rows(piece, pooling, model)
+    if not isinstance(rows, pa.Table):
+        return rows
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, rows.schema) as stream:
+        stream.write_table(rows)
+    return bytes(sink.getvalue())
+
+
+def _unpacked(piece: Piece, made: Future[bytes | Skip | None]) -> tuple[Piece, pa.Table | Skip | None]:
+    content = made.result()
+    return piece, pa.ipc.open_stream(content).read_all() if isinstance(content, bytes) else content
 
 
 def _piece_rows(piece: Piece, pooling: Pooling, model: ModelInfo) -> pa.Table | Skip | None:

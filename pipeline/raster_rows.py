@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from data.products.pooling import Pooled
 from data.products.vector_raster import Product, VectorRaster
 from indexer.geo import cells, footprints
-from indexer.table.schema import PARTS, ModelInfo, make_rows, model_of
+from indexer.table.schema import PARTS, ModelInfo, make_rows
 
 Pool = Literal["mean", "mean+std"]
 Part = dict[str, Any]  # as PARTS has it
@@ -83,7 +83,7 @@ def rows_of(
     )
 
 
-def combine(old: pa.Table, fresh: pa.Table) -> pa.Table:
+def combine(old: pa.Table, fresh: pa.Table, *, model: ModelInfo) -> pa.Table:
     """Rows of the same keys as one each: what pieces of rasters know of a cell is added, each piece once.
 
     A row of a cell that one piece holds whole says it all: it stays, or it replaces. The order in which
@@ -95,7 +95,7 @@ def combine(old: pa.Table, fresh: pa.Table) -> pa.Table:
     newer = np.setdiff1d(np.arange(len(fresh)), [*both, *older])
     merged = [
         pa.concat_tables([fresh.take(pa.array(newer)), old.take(pa.array(older, pa.int64()))]),
-        _merged(old.take(pa.array(both, pa.int64())), fresh.take(pa.array(both, pa.int64()))),
+        _merged(old.take(pa.array(both, pa.int64())), fresh.take(pa.array(both, pa.int64())), model),
     ]
     return pa.concat_tables(merged)
 
@@ -137,7 +137,7 @@ def _part(pooled: Pooled, i: int, raster: VectorRaster, source: str) -> Part:
     }
 
 
-def _merged(old: pa.Table, fresh: pa.Table) -> pa.Table:
+def _merged(old: pa.Table, fresh: pa.Table, model: ModelInfo) -> pa.Table:
     """Rows whose pieces are those of both, a later piece of one name in place of the earlier."""
     if not len(fresh):
         return fresh
@@ -163,7 +163,7 @@ def _merged(old: pa.Table, fresh: pa.Table) -> pa.Table:
         end=fresh["end_datetime"].to_numpy(),
         footprint=shapely.from_wkb(fresh["geometry"].to_numpy()),
         embedding=_vectors(sums, squares, valid),
-        model=model_of(fresh.schema),
+        model=model,
         **{name: column.to_numpy() for name, column in unchanged.items()},
         valid_fraction=valid / pixels,
         cloud_fraction=np.full(len(fresh), np.nan),

@@ -47,8 +47,10 @@ class Pooled:
 
     def take(self, rows: NDArray[np.int64] | Flags) -> Pooled:
         """Some of the cells."""
-        values: dict[str, Any] = vars(self)
-        return Pooled(**{name: None if value is None else value[rows] for name, value in values.items()})
+        kept: dict[str, Any] = {
+            name: None if value is None else value[rows] for name, value in vars(self).items()
+        }
+        return Pooled(**kept)
 
 
 def chunk_side_px(raster: VectorRaster, resolution: int) -> int:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
@@ -28,6 +29,7 @@ class Reading:
 
     layout: Layout
     year: int | None = None  # files of another year are left out
+    period: tuple[datetime, datetime] | None = None  # [start, end) UTC of layout "raster", instead of a year
     dataset: str | None = None  # of TESSERA: "1.1/cambridge"
     landmask: str | None = None  # of one array of TESSERA
     model: str | None = None  # the following of layout "raster" alone
@@ -77,15 +79,18 @@ def _reader(reading: Reading) -> Callable[[str], Sequence[VectorRaster]]:
 def _any_raster(href: str, reading: Reading) -> VectorRaster:
     if reading.model is None or reading.licence is None:
         raise InputError("a raster does not say its model and licence: give them with --model and --licence")
-    return read_raster(
+    raster = read_raster(
         href,
         product=Product(reading.model, licence=reading.licence),
-        year=reading.year,
+        year=reading.year if reading.period is None else reading.period[0].year,
         formula=reading.formula,
         scale=reading.scale,
         offset=reading.offset,
         nodata=reading.nodata,
         box=nominal_zone(open_vectors(href).grid.crs) if reading.own_zone else None,
+    )
+    return (
+        raster if reading.period is None else replace(raster, start=reading.period[0], end=reading.period[1])
     )
 
 
