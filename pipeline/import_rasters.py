@@ -35,6 +35,7 @@ from indexer.table.schema import ModelInfo
 from .raster_rows import Pool, combine, model_info, rows_of
 
 FEW_PIXELS = 4.0  # in an average cell: fewer are worth a warning
+SPAWNED_PX = 1 << 20  # fewer are read sooner than a process starts
 READ_AHEAD = 2  # pooled pieces that wait for their commit, beyond one a worker
 
 
@@ -209,7 +210,7 @@ def _pooled(
     pieces: Sequence[Piece], pooling: Pooling, model: ModelInfo, workers: int
 ) -> Iterator[tuple[Piece, pa.Table | Skip | None]]:
     """Each piece with its rows, in order."""
-    if workers == 0 or len(pieces) < 2:
+    if workers == 0 or len(pieces) < 2 or sum(piece.window.pixels for piece in pieces) < SPAWNED_PX:
         yield from ((piece, _piece_rows(piece, pooling, model)) for piece in pieces)
         return
     pool = ProcessPoolExecutor(min(workers, len(pieces)), mp_context=get_context("spawn"))

@@ -133,16 +133,23 @@ def _bounds(row: Mapping[str, Any]) -> tuple[float, float, float, float] | None:
     if outline is not None and outline != "":
         shape = shapely.from_wkb(outline) if isinstance(outline, bytes) else shapely.from_wkt(outline)
         if shape is not None and not shape.is_empty:
-            west, south, east, north = shape.bounds
-            return west, south, east, north
+            return _outline_bounds(shape)
     box = row.get("bbox")
     if isinstance(box, Mapping):
         return box["xmin"], box["ymin"], box["xmax"], box["ymax"]
     return None
 
 
+def _outline_bounds(shape: shapely.Geometry) -> tuple[float, float, float, float]:
+    """An outline wider than half the globe is of a tile across the antimeridian, cut there or drawn around."""
+    west, south, east, north = shape.bounds
+    if east - west > 180:
+        lon = shapely.get_coordinates(shape)[:, 0]
+        west, east = float(lon[lon > 0].min()), float(lon[lon < 0].max())
+    return west, south, east, north
+
+
 def _may_meet(entry: Entry, area: shapely.Geometry) -> bool:
-    """A box wider than half the globe is one across the antimeridian: its tile's own grid decides later."""
     if entry.bounds is None:
         return True
     west, south, east, north = entry.bounds

@@ -67,12 +67,15 @@ class Codes:
         return self.formula == "signed-square" and self.values.dtype == np.int8
 
     def terms(self, band: int, rows: slice) -> NDArray[np.int16] | NDArray[np.float32]:
-        """One band of some rows (rows, w): `factor` times it is the vector. Exact for 8-bit squares."""
+        """One band of some rows (rows, w): `factor` times it is the vector. Exact for 8-bit squares.
+
+        Of pixels without data it is any finite number.
+        """
         values = self.values[band, rows]
         if self._squares_exactly:
             wide = values.astype(np.int16)
             return np.abs(wide) * wide
-        real = values.astype(np.float32)
+        real = np.where(self.valid[rows], values, 0).astype(np.float32)
         if self.formula == "signed-square":
             real /= np.float32(SIGNED_SQUARE_FULL)
             return np.asarray(real * np.abs(real))
