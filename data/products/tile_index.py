@@ -141,7 +141,7 @@ def _bounds(row: Mapping[str, Any]) -> tuple[float, float, float, float] | None:
 
 
 def _outline_bounds(shape: shapely.Geometry) -> tuple[float, float, float, float]:
-    """An outline wider than half the globe is of a tile across the antimeridian, cut there or drawn around."""
+    """One wider than half the globe is of a tile across the antimeridian, cut there or drawn around."""
     west, south, east, north = shape.bounds
     if east - west > 180:
         lon = shapely.get_coordinates(shape)[:, 0]

@@ -37,7 +37,7 @@ class CellMean:
 
 
 def noise_codes(height: int, width: int, seed: int = 0, dimension: int = 64) -> np.ndarray:
-    """Signed square roots (d, height, width) int8 of unit vectors that have nothing to do with their neighbours."""
+    """Codes (d, height, width) int8 of unit vectors that have nothing to do with their neighbours."""
     draw = np.random.default_rng(seed).normal(size=(dimension, height, width))
     unit = draw / np.linalg.norm(draw, axis=0)
     return (np.rint(np.sqrt(np.abs(unit)) * 127.5).clip(0, 127) * np.sign(unit)).astype(np.int8)
@@ -50,7 +50,7 @@ def signed_squares(codes: np.ndarray) -> np.ndarray:
 
 
 def cell_means(vectors: np.ndarray, valid: np.ndarray, place: Place, resolution: int) -> dict[int, CellMean]:
-    """By asking H3 for each pixel centre: vectors (d, h, w) and valid (h, w) with rows from north to south."""
+    """By asking H3 for each pixel centre: vectors (d, h, w), valid (h, w), rows from north to south."""
     height, width = valid.shape
     rows, cols = np.mgrid[0:height, 0:width] + 0.5
     x, y = place.left + cols * place.pixel, place.top - rows * place.pixel
@@ -99,8 +99,15 @@ def write_cog(
     return path
 
 
-def write_alphaearth(folder: Path, codes: np.ndarray, place: Place = BAVARIA, *, year: int = 2024, name: str = "x",
-                     south_up: bool = True) -> Path:  # fmt: skip
+def write_alphaearth(
+    folder: Path,
+    codes: np.ndarray,
+    place: Place = BAVARIA,
+    *,
+    year: int = 2024,
+    name: str = "x",
+    south_up: bool = True,
+) -> Path:
     """One annual tile, in the folders of its year and zone."""
     path = folder / "v1" / "annual" / str(year) / "32N" / f"{name}-0000000000-0000000000.tiff"
     return write_cog(path, codes, place, south_up=south_up)
@@ -113,8 +120,16 @@ def noise_scaled(height: int, width: int, seed: int = 0) -> tuple[np.ndarray, np
     return codes, draw.uniform(0.01, 0.13, size=(height, width)).astype(np.float32)
 
 
-def write_arrays(root: Path, name: str, codes: np.ndarray, scales: np.ndarray, place: Place, *, year: int = 2024,
-                 land: np.ndarray | None = None) -> Path:  # fmt: skip
+def write_arrays(
+    root: Path,
+    name: str,
+    codes: np.ndarray,
+    scales: np.ndarray,
+    place: Place,
+    *,
+    year: int = 2024,
+    land: np.ndarray | None = None,
+) -> Path:
     """A tile of TESSERA as arrays, with its landmask where people keep it."""
     folder = root / "global_0.1_degree_representation" / str(year) / name
     folder.mkdir(parents=True)

@@ -38,9 +38,7 @@ def test_another_version_is_another_model(tmp_path: Path, codes: np.ndarray) -> 
     assert read_tile(str(path)).product.model == "alphaearth-foundations-v2"
 
 
-def test_another_year_than_asked_for_is_refused_and_none_is_asked_for(
-    tmp_path: Path, codes: np.ndarray
-) -> None:
+def test_another_year_is_refused_and_none_is_asked_for(tmp_path: Path, codes: np.ndarray) -> None:
     path = str(write_alphaearth(tmp_path, codes, year=2023))
     with pytest.raises(InputError, match="is of 2023, asked for was 2024"):
         read_tile(path, year=2024)
