@@ -32,6 +32,7 @@ from .schema import (
     KEY,
     OPTIONAL_VECTORS,
     ModelInfo,
+    extra_columns,
     model_of,
     optional_columns,
     repeated_keys,
@@ -221,21 +222,31 @@ class EmbeddingTable:
             rows = rows.filter(pc.equal(rows["sample_id"], sample_id))
         return rows.select(names)
 
-    def upsert(self, rows: pa.Table | Sequence[pa.Table], input_key: str | None = None) -> "EmbeddingTable":
+    def upsert(
+        self,
+        rows: pa.Table | Sequence[pa.Table],
+        input_key: str | None = None,
+        combine: merge.Combine | None = None,
+    ) -> "EmbeddingTable":
         """Commit rows of `make_rows`; those whose key is there already are replaced.
 
         Args:
             rows: rows of this table's model and resolution, in one table or several; none is fine.
             input_key: names the job's input that these rows are, found again in `input_keys`.
+            combine: what is kept where a key is there already, of the old and the new rows, which come with
+                the same keys in the same order; new rows alone by default. Rows of an input key that is
+                there already are then not committed twice.
 
         Raises:
             TableError: rows of another model or resolution, a repeated key, or a disk that refuses; the
                 table is then as it was.
         """
         fresh = self._checked([rows] if isinstance(rows, pa.Table) else rows)
-        merger = merge.Merger(self.storage, fresh)
+        merger = merge.Merger(self.storage, fresh, combine)
 
         def build(base: Manifest) -> Manifest:
+            if combine is not None and input_key in base.input_keys:
+                return base
             merged = merger.merge(base)
             known = base.extent is not None
             unknown = () if known else EmbeddingTable(self.storage, base).scan(extent.COLUMNS)
@@ -245,6 +256,7 @@ class EmbeddingTable:
                 {"rows_added": len(fresh) - merged.rows_replaced, "rows_replaced": merged.rows_replaced},
                 files=merged.files,
                 optional=merged.optional,
+                extra=merged.extra,
                 input_keys=keys,
                 extent=extent.joined_extent(base.extent, [fresh, *unknown]),
                 rows_snapshot=base.snapshot + 1 if len(fresh) else base.rows_snapshot,
@@ -311,12 +323,14 @@ class EmbeddingTable:
     def _checked(self, tables: Sequence[pa.Table]) -> pa.Table:
         """Rows that fit this table, as one, in order of key."""
         optional: dict[str, int] = {}
+        extra: dict[str, str] = {}
         for rows in tables:
             self.require(model_of(rows.schema), self.h3_resolution)
-            optional |= optional_columns(rows.schema)
-            if not rows.schema.equals(table_schema(self.dimension, optional_columns(rows.schema))):
+            own, further = optional_columns(rows.schema), extra_columns(rows.schema)
+            optional, extra = optional | own, extra | further
+            if not rows.schema.equals(table_schema(self.dimension, own, further)):
                 raise TableError(f"these rows have columns {rows.schema.names}, not those of make_rows")
-        schema = table_schema(self.dimension, optional)
+        schema = table_schema(self.dimension, optional, extra)
         joined = pa.concat_tables(
             [schema.empty_table(), *(merge.with_columns(rows, schema) for rows in tables)]
         )

@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from ..errors import TableError
 from .extent import Extent
-from .schema import SCHEMA_VERSION, ModelInfo, table_schema
+from .schema import EXTRA_SCHEMA_VERSION, SCHEMA_VERSION, ModelInfo, schema_version, table_schema
 from .storage import Storage
 
 if TYPE_CHECKING:
@@ -82,6 +82,7 @@ class Manifest:
     partition_resolution: int
     simulated: bool
     optional: Mapping[str, int] = field(default_factory=dict)  # optional vector columns and their dimensions
+    extra: Mapping[str, str] = field(default_factory=dict)  # further columns and their types
     files: tuple[PartFile, ...] = ()  # in order of cell
     input_keys: tuple[str, ...] = ()
     rows_snapshot: int = 1  # the last snapshot that changed rows
@@ -95,7 +96,7 @@ class Manifest:
     @cached_property
     def schema(self) -> pa.Schema:
         """The columns, in order."""
-        return table_schema(self.model.dimension, self.optional)
+        return table_schema(self.model.dimension, self.optional, self.extra)
 
     def following(self, operation: str, summary: Mapping[str, Any], **changes: Any) -> Manifest:
         """The next snapshot."""
@@ -112,8 +113,10 @@ class Manifest:
 
     def to_json(self) -> bytes:
         """JSON with its own digest, a line a file; cells in hexadecimal, as JSON readers round 64 bits."""
-        document: dict[str, Any] = {"format": FORMAT, "schema_version": SCHEMA_VERSION}
+        document: dict[str, Any] = {"format": FORMAT, "schema_version": schema_version(self.extra)}
         document |= {"row_count": self.row_count, **asdict(replace(self, files=()))}
+        if not self.extra:
+            del document["extra"]
         document["files"] = [
             vars(file) | {"min_h3": f"{file.min_h3:x}", "max_h3": f"{file.max_h3:x}"} for file in self.files
         ]
@@ -171,9 +174,10 @@ def _parse(content: bytes, where: str) -> Manifest:
     if not isinstance(document, dict) or document.pop("format", None) != FORMAT:
         raise TableError(f"{where} is not the manifest of a table")
     version = document.get("schema_version")
-    if version != SCHEMA_VERSION:
+    if version not in (SCHEMA_VERSION, EXTRA_SCHEMA_VERSION):
         raise TableError(
-            f"{where} has schema version {version}, this program reads {SCHEMA_VERSION}: update it"
+            f"{where} has schema version {version}, this program reads {SCHEMA_VERSION} to "
+            f"{EXTRA_SCHEMA_VERSION}: update it"
         )
     if document.pop("sha256", None) != _digest({"format": FORMAT, **document}):
         raise TableError(f"{damaged} (its digest does not match its content)")

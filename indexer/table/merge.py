@@ -6,7 +6,7 @@ log2(n) times and leaves log2(n) files, as in a binary counter.
 """
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,8 +16,10 @@ from ..errors import TableError
 from ..geo import cells
 from . import parts
 from .manifest import Manifest, PartFile
-from .schema import KEY, optional_columns, sort_by_key, table_schema
+from .schema import KEY, extra_columns, optional_columns, sort_by_key, table_schema
 from .storage import Storage
+
+Combine = Callable[[pa.Table, pa.Table], pa.Table]  # old and new rows of the same keys -> what is kept
 
 MAX_FILE_BYTES = 128 << 20
 JOINED_BYTES = 32 << 20  # an upsert joins neighbours up to here; `compact` goes on to MAX_FILE_BYTES
@@ -46,6 +48,7 @@ class Merged:
     files: tuple[PartFile, ...]
     rows_replaced: int
     optional: dict[str, int]
+    extra: dict[str, str]
 
 
 @dataclass
@@ -54,16 +57,18 @@ class Merger:
 
     storage: Storage
     rows: pa.Table  # of one model, in order of key
+    combine: Combine | None = None  # of old rows with new ones of the same key; None: new ones replace them
     _written: dict[object, tuple[list[PartFile], int]] = field(default_factory=dict)
 
     def merge(self, base: Manifest) -> Merged:
         """Write the parts that follow from `base`."""
-        optional = _joined_columns(base, self.rows)
-        fresh = with_columns(self.rows, table_schema(base.model.dimension, optional))
+        optional, extra = _joined_columns(base, self.rows)
+        changed = (optional, extra) != (base.optional, base.extra)
+        fresh = with_columns(self.rows, table_schema(base.model.dimension, optional, extra))
         files: list[PartFile] = []
         replaced = 0
         for step in plan(base, fresh):
-            if isinstance(step, PartFile) and optional != base.optional:  # all parts have the same columns
+            if isinstance(step, PartFile) and changed:  # all parts have the same columns
                 step = Rewrite((step,), None)
             if isinstance(step, PartFile):
                 files.append(step)
@@ -71,21 +76,23 @@ class Merger:
                 written, count = self._rewrite(base, step, fresh.schema)
                 files += written
                 replaced += count
-        return Merged(tuple(files), replaced, optional)
+        return Merged(tuple(files), replaced, optional, extra)
 
     def _rewrite(self, base: Manifest, step: Rewrite, schema: pa.Schema) -> tuple[list[PartFile], int]:
         name = (step.parts, schema, step.fresh and (step.fresh["h3_cell"][0], step.fresh["h3_cell"][-1]))
         if name not in self._written:
-            self._written[name] = rewrite(self.storage, base, step, schema)
+            self._written[name] = rewrite(self.storage, base, step, schema, self.combine)
         return self._written[name]
 
 
-def rewrite(storage: Storage, base: Manifest, step: Rewrite, schema: pa.Schema) -> tuple[list[PartFile], int]:
+def rewrite(
+    storage: Storage, base: Manifest, step: Rewrite, schema: pa.Schema, combine: Combine | None = None
+) -> tuple[list[PartFile], int]:
     """Write the union of a step's parts and rows; the new parts, and how many rows were replaced."""
     old = [with_columns(parts.read_part(storage, part), schema) for part in step.parts]
     merged, replaced = pa.concat_tables(old) if old else schema.empty_table(), 0
     if step.fresh is not None:
-        merged, replaced = replace_rows(merged, step.fresh) if old else (step.fresh, 0)
+        merged, replaced = replace_rows(merged, step.fresh, combine) if old else (step.fresh, 0)
     written = [parts.write_part(storage, piece, base) for piece in split(merged, step.bytes)]
     return written, replaced
 
@@ -149,14 +156,26 @@ def _join(left: PartFile | Rewrite, right: PartFile | Rewrite) -> Rewrite | None
     return Rewrite(a.parts + b.parts, pa.concat_tables(fresh))
 
 
-def replace_rows(old: pa.Table, fresh: pa.Table) -> tuple[pa.Table, int]:
+def replace_rows(old: pa.Table, fresh: pa.Table, combine: Combine | None = None) -> tuple[pa.Table, int]:
     """`old` with the rows of `fresh` put in, sorted; and how many were replaced. Same columns in both."""
     key = list(KEY)
     candidates = np.flatnonzero(np.isin(old["h3_cell"].to_numpy(), fresh["h3_cell"].to_numpy()))
     keys = old.select(key).take(pa.array(candidates)).append_column("row", pa.array(candidates))
     replaced = keys.join(fresh.select(key), key, join_type="left semi", use_threads=False)["row"].to_numpy()
     kept = old if len(replaced) == 0 else old.take(pa.array(np.delete(np.arange(len(old)), replaced)))
+    if combine is not None and len(replaced):
+        fresh = _combined(old.take(pa.array(np.sort(replaced))), fresh, combine)
     return sort_by_key(pa.concat_tables([kept, fresh])), len(replaced)
+
+
+def _combined(old: pa.Table, fresh: pa.Table, combine: Combine) -> pa.Table:
+    """New rows, those whose key an old row has combined with it. `old` in order of key."""
+    key = list(KEY)
+    keys = fresh.select(key).append_column("row", pa.array(np.arange(len(fresh))))
+    again = keys.join(old.select(key), key, join_type="left semi", use_threads=False)["row"].to_numpy()
+    again = np.sort(again)  # `fresh` is in order of key too
+    both = combine(sort_by_key(old), fresh.take(pa.array(again)))
+    return pa.concat_tables([fresh.take(pa.array(np.delete(np.arange(len(fresh)), again))), both])
 
 
 def split(rows: pa.Table, stored_bytes: int) -> list[pa.Table]:
@@ -177,10 +196,14 @@ def with_columns(rows: pa.Table, schema: pa.Schema) -> pa.Table:
     return pa.table(columns, schema)
 
 
-def _joined_columns(base: Manifest, rows: pa.Table) -> dict[str, int]:
-    """The optional columns of both, with their dimensions."""
+def _joined_columns(base: Manifest, rows: pa.Table) -> tuple[dict[str, int], dict[str, str]]:
+    """The optional columns of both, with their dimensions, and the further ones, with their types."""
     new = optional_columns(rows.schema)
     for name in new.keys() & base.optional.keys():
         if new[name] != base.optional[name]:
             raise TableError(f"{name} has {new[name]} dimensions, in the table {base.optional[name]}")
-    return {**base.optional, **new}
+    extra = extra_columns(rows.schema)
+    for column in extra.keys() & base.extra.keys():
+        if extra[column] != base.extra[column]:
+            raise TableError(f"column {column} is {extra[column]}, in the table {base.extra[column]}")
+    return {**base.optional, **new}, {**base.extra, **extra}

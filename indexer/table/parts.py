@@ -18,7 +18,7 @@ from ..errors import TableError
 from ..geo import cells, footprints
 from ..recent import Recent
 from .manifest import Manifest, PartFile, SidecarFile
-from .schema import KEY, OPTIONAL_VECTORS, SCHEMA_VERSION, emb_metadata, geo_metadata
+from .schema import KEY, OPTIONAL_VECTORS, emb_metadata, extra_columns, geo_metadata, schema_version
 from .storage import Storage
 
 ROW_GROUP_ROWS = 16_384
@@ -170,7 +170,7 @@ def _encode(rows: pa.Table) -> memoryview:
         compression=compression,
         use_dictionary=NAMES_IN_DICTIONARY,
         write_statistics=[
-            leaf for leaf in _leaves(rows.schema) if leaf.split(".")[0] not in (*VECTORS, "geometry")
+            leaf for leaf in _leaves(rows.schema) if leaf.split(".")[0] not in (*VECTORS, "geometry", "parts")
         ],
         sorting_columns=[pq.SortingColumn(names.index(name)) for name in KEY],
         write_page_checksum=True,
@@ -180,15 +180,15 @@ def _encode(rows: pa.Table) -> memoryview:
 
 def _leaves(schema: pa.Schema) -> list[str]:
     """Names of the physical Parquet columns."""
-    leaves: list[str] = []
-    for column in schema:
-        if pa.types.is_struct(column.type):
-            leaves += [f"{column.name}.{child.name}" for child in column.type]
-        elif pa.types.is_list(column.type) or pa.types.is_fixed_size_list(column.type):
-            leaves.append(f"{column.name}.list.element")
-        else:
-            leaves.append(column.name)
-    return leaves
+    return [leaf for column in schema for leaf in _leaves_of(column.name, column.type)]
+
+
+def _leaves_of(name: str, kind: pa.DataType) -> list[str]:
+    if pa.types.is_struct(kind):
+        return [leaf for child in kind for leaf in _leaves_of(f"{name}.{child.name}", child.type)]
+    if pa.types.is_list(kind) or pa.types.is_fixed_size_list(kind):
+        return _leaves_of(f"{name}.list.element", kind.value_type)
+    return [name]
 
 
 def _footer(rows: pa.Table, table: Manifest) -> dict[str, str]:
@@ -199,7 +199,7 @@ def _footer(rows: pa.Table, table: Manifest) -> dict[str, str]:
     return {
         "geo": json.dumps(geo_metadata(bounds, kinds)),
         "emb": json.dumps(emb_metadata(table.model, table.simulated)),
-        "skyhex:schema_version": str(SCHEMA_VERSION),
+        "skyhex:schema_version": str(schema_version(extra_columns(rows.schema))),
     }
 
 

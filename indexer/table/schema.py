@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -19,10 +20,43 @@ from ..errors import TableError
 from ..geo import cells, footprints
 
 SCHEMA_VERSION = 1
+EXTRA_SCHEMA_VERSION = 2  # of tables with further columns, which version 1 would lose when it rewrites a part
 GEOPARQUET_VERSION = "1.1.0"
 KEY = ("h3_cell", "sample_id", "start_datetime", "end_datetime")
 OPTIONAL_VECTORS = ("embedding_geo", "embedding_hr", "embedding_s2", "embedding_s1")
 COUNTS = ("n_hr", "n_s2", "n_s1")
+VECTOR_SUM = pa.list_(pa.field("element", pa.float64(), nullable=False))
+PARTS = pa.list_(  # what each piece of a raster knows of a cell that its edge cuts
+    pa.field(
+        "element",
+        pa.struct(
+            [
+                pa.field(
+                    "source", pa.string(), nullable=False
+                ),  # the piece; a later one of this name replaces it
+                pa.field("grid", pa.string(), nullable=False),  # pieces of one grid share pixels' places
+                pa.field("pixels", pa.int32(), nullable=False),  # seen
+                pa.field("cell_pixels", pa.int32(), nullable=False),  # of the whole cell that the grid owns
+                pa.field("elsewhere", pa.bool_(), nullable=False),  # some of the cell is another grid's
+                pa.field("valid_pixels", pa.int32(), nullable=False),
+                pa.field("lengths", pa.float64(), nullable=False),  # summed over valid pixels
+                pa.field("sums", VECTOR_SUM, nullable=False),  # of vectors, (d,)
+                pa.field("squares", VECTOR_SUM),  # of vectors' squares, where deviations are kept
+            ]
+        ),
+        nullable=False,
+    )
+)
+EXTRA_TYPES: Mapping[str, pa.DataType] = {
+    "bool": pa.bool_(),
+    "int32": pa.int32(),
+    "int64": pa.int64(),
+    "float32": pa.float32(),
+    "float64": pa.float64(),
+    "string": pa.string(),
+    "timestamp": pa.timestamp("us", tz="UTC"),
+    "parts": PARTS,
+}
 NORM_TOLERANCE = (
     1e-3  # of |1 - norm|: rounding to float16 moves it by 2**-11 at most, plus the tiniest values
 )
@@ -45,8 +79,14 @@ class ModelInfo:
         return f"{self.name} ({self.digest[:12]}, {self.dimension} dimensions)"
 
 
-def table_schema(dimension: int, optional: Mapping[str, int]) -> pa.Schema:
-    """The columns in order. `optional` gives the dimension of each optional vector column present."""
+def table_schema(
+    dimension: int, optional: Mapping[str, int], extra: Mapping[str, str] = MappingProxyType({})
+) -> pa.Schema:
+    """The columns in order.
+
+    `optional` gives the dimension of each optional vector column present, `extra` the type of each further
+    column, by its name in EXTRA_TYPES.
+    """
     return pa.schema(
         [
             pa.field("h3_cell", pa.uint64(), nullable=False),
@@ -61,6 +101,7 @@ def table_schema(dimension: int, optional: Mapping[str, int]) -> pa.Schema:
             pa.field("valid_fraction", pa.float32()),
             pa.field("cloud_fraction", pa.float32()),
             pa.field("source_items", pa.list_(pa.string()), nullable=False),
+            *(pa.field(name, EXTRA_TYPES[kind]) for name, kind in extra.items()),
         ]
     )
 
@@ -75,13 +116,30 @@ def optional_columns(schema: pa.Schema) -> dict[str, int]:
     return {name: schema.field(name).type.list_size for name in OPTIONAL_VECTORS if name in schema.names}
 
 
+def schema_version(extra: Mapping[str, str]) -> int:
+    """The version of a table: the lowest whose readers and writers stay right with it."""
+    return EXTRA_SCHEMA_VERSION if extra else SCHEMA_VERSION
+
+
+def extra_columns(schema: pa.Schema) -> dict[str, str]:
+    """The further columns that a schema has, with their types. Raises TableError for types not kept."""
+    own = {*table_schema(1, {}).names, *OPTIONAL_VECTORS}
+    found = {column.name: column.type for column in schema if column.name not in own}
+    kinds = {kind: name for name, kind in EXTRA_TYPES.items()}
+    for name, kind in found.items():
+        if kind not in kinds:
+            raise TableError(f"column {name} is {kind}: expected one of {', '.join(EXTRA_TYPES)}")
+    return {name: kinds[kind] for name, kind in found.items()}
+
+
 def make_rows(
     *,
     h3_cell: ArrayLike,  # (n,) integers, one resolution
     sample_id: Sequence[str],  # (n,)
     start: Sequence[datetime] | NDArray[np.datetime64],  # (n,) UTC, the period [start, end)
     end: Sequence[datetime] | NDArray[np.datetime64],  # (n,)
-    footprint: Sequence[footprints.Ring],  # (n,) rings of (lon_deg, lat_deg)
+    footprint: Sequence[footprints.Ring]
+    | footprints.Geometries,  # (n,) rings of (lon_deg, lat_deg), or polygons
     embedding: NDArray[np.floating[Any]],  # (n, d)
     model: ModelInfo,
     n_hr: ArrayLike,  # (n,) dates used
@@ -94,6 +152,7 @@ def make_rows(
     embedding_hr: NDArray[np.floating[Any]] | None = None,  # (n, d), NaN rows = null
     embedding_s2: NDArray[np.floating[Any]] | None = None,
     embedding_s1: NDArray[np.floating[Any]] | None = None,
+    extra: Mapping[str, pa.Array] = MappingProxyType({}),  # further columns, (n,) each, of EXTRA_TYPES
 ) -> pa.Table:
     """Checked rows in order of key, with the model in the schema's metadata, ready for `upsert`.
 
@@ -126,12 +185,14 @@ def make_rows(
         "valid_fraction": pa.array(np.asarray(valid_fraction, np.float32), from_pandas=True),
         "cloud_fraction": pa.array(np.asarray(cloud_fraction, np.float32), from_pandas=True),
         "source_items": pa.array([list(items) for items in source_items], pa.list_(pa.string())),
+        **extra,
     }
     wrong = {name: len(column) for name, column in columns.items() if len(column) != len(names)}
     if wrong:
         raise TableError(f"{len(names)} values of sample_id, but {wrong}: every column needs one value a row")
     optional = {name: columns[name].type.list_size for name in OPTIONAL_VECTORS if name in columns}
-    rows = pa.table(columns, table_schema(model.dimension, optional))
+    kinds = extra_columns(pa.schema([pa.field(name, column.type) for name, column in extra.items()]))
+    rows = pa.table(columns, table_schema(model.dimension, optional, kinds))
     _check_rows(rows, names)
     rows = sort_by_key(rows)
     _check_unique(rows)
@@ -234,7 +295,11 @@ def _vector_array(name: str, vectors: NDArray[np.floating[Any]], names: Sequence
     return pa.FixedSizeListArray.from_arrays(values, type=vector_type(matrix.shape[1]), mask=mask)
 
 
-def _footprints(rings: Sequence[footprints.Ring], names: Sequence[str]) -> footprints.Geometries:
+def _footprints(
+    rings: Sequence[footprints.Ring] | footprints.Geometries, names: Sequence[str]
+) -> footprints.Geometries:
+    if isinstance(rings, np.ndarray):
+        return rings
     wrong = footprints.faulty(rings)
     if wrong.any():
         row = int(np.argmax(wrong))

@@ -1,17 +1,20 @@
 """`skyhex import`: vectors that others have published, searched as our own."""
 
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
-from .options import DEFAULT_TABLE, TableOption, day
+from .options import DEFAULT_TABLE, BoxOption, TableOption, day
 from .progress import progress_bar, say
 
 app = typer.Typer()
 
-Source = Literal["earth-index", "clay", "clay-1.5", "major-tom", "alphaearth"]
+Source = Literal["earth-index", "clay", "clay-1.5", "major-tom", "alphaearth", "tessera", "raster"]
+
+PARQUET = (".parquet", ".geoparquet", ".gpq", ".pq")
 
 
 def _column(what: str) -> typer.models.OptionInfo:
@@ -21,8 +24,11 @@ def _column(what: str) -> typer.models.OptionInfo:
 
 @app.command("import")
 def import_(
-    files: Annotated[list[Path], typer.Argument(help="Parquet files.", metavar="FILE...")],
-    source: Annotated[Source, typer.Option("--from", help="Whose columns they have.")],
+    source: Annotated[Source, typer.Option("--from", help="Whose they are.")],
+    files: Annotated[
+        list[str] | None,
+        typer.Argument(help="Parquet files of vectors, or rasters of them.", metavar="[FILE_OR_URL]..."),
+    ] = None,
     table: TableOption = DEFAULT_TABLE,
     model: Annotated[str | None, typer.Option(help="The model's name, if the file does not say.")] = None,
     licence: Annotated[str | None, typer.Option(help="SPDX identifier, if the file does not say.")] = None,
@@ -33,36 +39,108 @@ def import_(
     id_column: Annotated[str | None, _column("Column of stable ids.")] = None,
     time_column: Annotated[str | None, _column("Column of dates, times or years.")] = None,
     h3_res: Annotated[int | None, typer.Option(help="H3 resolution of a new table.")] = None,
+    index: Annotated[
+        str | None,
+        typer.Option(help="Rasters: a list of tiles, of which those in the area.", metavar="FILE_OR_URL"),
+    ] = None,
+    aoi: Annotated[Path | None, typer.Option(help="Rasters: GeoJSON area.", metavar="FILE")] = None,
+    bbox: BoxOption = None,
+    year: Annotated[int | None, typer.Option(help="Rasters: of this year alone.")] = None,
+    pool: Annotated[
+        Literal["mean", "mean+std"], typer.Option(help="Rasters: what a cell keeps of its pixels.")
+    ] = "mean",
+    min_valid: Annotated[
+        float, typer.Option(min=0, max=1, help="Rasters: least share of a cell's pixels that have data.")
+    ] = 0.0,
+    dataset: Annotated[str | None, typer.Option(help="TESSERA: 1.1/cambridge, where not said.")] = None,
+    landmask: Annotated[str | None, typer.Option(help="TESSERA: of an array.", metavar="FILE")] = None,
+    scale: Annotated[float, typer.Option(help="--from raster: vector = code * scale + offset.")] = 1.0,
+    offset: Annotated[float, typer.Option(help="--from raster: see --scale.")] = 0.0,
+    nodata: Annotated[float | None, typer.Option(help="--from raster: marks pixels without data.")] = None,
+    dequantise: Annotated[
+        Literal["linear", "signed-square"], typer.Option(help="--from raster: how codes become vectors.")
+    ] = "linear",
+    own_zone: Annotated[
+        bool, typer.Option("--own-zone", help="--from raster: only pixels in their grid's own UTM zone.")
+    ] = False,
+    workers: Annotated[int | None, typer.Option(help="Rasters: processes that read them.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Rasters: print what would be read.")] = False,
     no_index: Annotated[bool, typer.Option("--no-index", help="Leave the index for later.")] = False,
 ) -> None:
-    """Bring in published vectors: Earth Index, Clay, Major TOM, AlphaEarth. They keep model and licence."""
+    """Bring in what others have published: vectors (Earth Index, Clay, Major TOM, AlphaEarth's tables) and
+    rasters of vectors (AlphaEarth, TESSERA, any other). They keep model and licence."""
     from indexer.index.faiss_index import build_index
     from indexer.table.embedding_table import EmbeddingTable
-    from indexer.table.importers import LAYOUTS, import_file
 
-    given: dict[str, Any] = {
-        "vector": _names(vector_column),
-        "geometry": _names(geometry_column),
-        "id": id_column,
-        "time": time_column,
-        "model": model,
-        "licence": licence,
-    }
-    layout = replace(LAYOUTS[source], **{name: value for name, value in given.items() if value is not None})
     first, last = day(start), day(end)
     if (first is None) != (last is None):
         raise typer.BadParameter("--start and --end come together: the period of all rows")
     period = None if first is None or last is None else (first, last)
-    for file in files:
+    names = files or []
+    if source in ("tessera", "raster") or (source == "alphaearth" and not _are_parquet(names)):
+        from data.products.sources import Reading
+        from pipeline.import_rasters import Pooling
+
+        from .area import given_area
+        from .raster_import import run_raster_import
+
+        assert source in ("alphaearth", "tessera", "raster")
+        reading = Reading(
+            source, year=year, period=period, dataset=dataset, landmask=landmask, model=model,
+            licence=licence, formula=dequantise, scale=scale, offset=offset, nodata=nodata, own_zone=own_zone,
+        )  # fmt: skip
+        pooling = Pooling(0, pool, min_valid, given_area(aoi, bbox))
+        if not run_raster_import(
+            names,
+            reading,
+            table,
+            pooling,
+            h3_resolution=h3_res,
+            index=index,
+            dry_run=dry_run,
+            workers=workers,
+        ):
+            return
+    else:
+        given: dict[str, Any] = {
+            "vector": _names(vector_column),
+            "geometry": _names(geometry_column),
+            "id": id_column,
+            "time": time_column,
+            "model": model,
+            "licence": licence,
+        }
+        _import_vectors(names, source, given, table, period, h3_res)
+    if not no_index:
+        with progress_bar("index", "rows") as progress:
+            say(str(build_index(EmbeddingTable.open(table), progress=progress)))
+
+
+def _import_vectors(
+    files: list[str],
+    source: str,
+    given: dict[str, Any],
+    table: Path,
+    period: tuple[datetime, datetime] | None,
+    h3_res: int | None,
+) -> None:
+    from indexer.table.importers import LAYOUTS, import_file
+
+    if not files:
+        raise typer.BadParameter("Give the Parquet files to import.")
+    layout = replace(LAYOUTS[source], **{name: value for name, value in given.items() if value is not None})
+    for file in map(Path, files):
         with progress_bar(f"import {file.name}", "rows") as progress:
             done = import_file(file, layout, table, period=period, h3_resolution=h3_res, progress=progress)
         say(
             f"{file.name}: {done.rows:,} rows imported, {done.resumed:,} were there already, "
             f"{done.skipped:,} left out for want of a vector or a place"
         )
-    if not no_index:
-        with progress_bar("index", "rows") as progress:
-            say(str(build_index(EmbeddingTable.open(table), progress=progress)))
+
+
+def _are_parquet(files: list[str]) -> bool:
+    """Whether these are tables of vectors, not rasters."""
+    return bool(files) and all(file.lower().endswith(PARQUET) for file in files)
 
 
 def _names(text: str | None) -> tuple[str, ...] | None:

@@ -38,6 +38,16 @@ def provenance(table: EmbeddingTable) -> str | None:
     return f"these vectors were {' and '.join(words)}" if words else None
 
 
+def comparable_years(table: EmbeddingTable) -> str | None:
+    """Whether the publisher of imported vectors says that those of two years may be compared."""
+    config = table.model.config
+    if "comparable_years" not in config:
+        return None
+    said = {True: "says that years may be compared", False: "says that years may not be compared"}
+    word = said.get(config["comparable_years"], "does not say whether years may be compared")
+    return f"the publisher of {table.model.name} {word}"
+
+
 def describe(table: EmbeddingTable) -> dict[str, str]:
     """What `info` prints, line by line."""
     row = run_sql(table, _SUMMARY).to_pylist()[0]
@@ -46,6 +56,7 @@ def describe(table: EmbeddingTable) -> dict[str, str]:
         "table": f"{table.path}, snapshot {table.snapshot}" + (", simulated" if table.simulated else ""),
         "model": f"{model}" + ("" if model.trained else ", untrained"),
         "licence": model.licence,
+        **({"attribution": str(model.config["attribution"])} if model.config.get("attribution") else {}),
         "rows": f"{row['n_rows']:,} of {row['n_places']:,} places, H3 resolution {table.h3_resolution}",
     }
     if row["n_rows"]:

@@ -13,6 +13,7 @@ import typer
 
 from . import (
     eval_command,
+    heat_command,
     import_command,
     prototype_commands,
     search_commands,
@@ -34,6 +35,7 @@ app = typer.Typer(
 )
 app.add_typer(search_commands.app)
 app.add_typer(import_command.app)
+app.add_typer(heat_command.app)
 app.add_typer(table_commands.app)
 app.add_typer(prototype_commands.app, name="prototypes")
 app.add_typer(weights_commands.app, name="weights")

@@ -105,10 +105,13 @@ def changes(
     from indexer.search.words import column_of, period_of
     from indexer.table.embedding_table import EmbeddingTable
 
+    from .info import comparable_years
+
     opened = EmbeddingTable.open(table, snapshot)
     periods = period_of(before), period_of(after)
     rows = changes_of_table(opened, *periods, k, filter=filter, column=column_of(column))
-    _say_notes(opened, () if len(rows) else ("no place has a row in both periods",))
+    none = None if len(rows) else "no place has a row in both periods"
+    _say_notes(opened, [note for note in (comparable_years(opened), none) if note])
     _emit(rows, CHANGES, form, out)
 
 

@@ -1,0 +1,1 @@
+"""Rasters of vectors that others have published -> sums of vectors per H3 cell."""

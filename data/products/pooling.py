@@ -1,0 +1,267 @@
+"""Sums of vectors per H3 cell: of pixels whose centre lies in it, de-quantised before they are added.
+
+A cell's pixels are runs along rows. Running sums give the sum of a run from its two ends, so that the work of
+a pixel is one addition a band, whatever the size of a cell. Signed squares of 8 bits are added as integers,
+exactly.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import h3
+import numpy as np
+import pyarrow as pa
+import shapely
+from h3ronpy.vector import cells_to_coordinates
+from numpy.typing import NDArray
+
+from ..grid import encircles_pole, lonlat_rings
+from .pixel_cells import Cells, Floats, PixelCells, Window, inside, pixel_cells, pixel_size_m
+from .vector_raster import Codes, VectorRaster
+
+STRIP_PX = 1 << 16  # added at a time, in the processor's cache; 2**31 / 127**2 at most, for exact sums
+CHUNK_CELLS = 1 << 18  # of a chunk, about: what becomes rows and is committed at once
+CHUNK_PX = (1024, 4096)  # least and greatest side of a chunk
+WIDEST_CELL = 2.6  # widest extent of a cell in average edge lengths: 2, and H3's distortion of up to 1.2
+
+Counts = NDArray[np.int64]
+Flags = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Pooled:
+    """What a piece of a raster knows of n cells."""
+
+    cells: Cells  # (n,)
+    pixels: Counts  # (n,) pixel centres in the cell
+    valid: Counts  # (n,) of these with data
+    sums: Floats  # (n, d) of their vectors
+    squares: Floats | None  # (n, d) of their vectors' squares, where standard deviations are asked for
+    lengths: Floats  # (n,) sum of the lengths of their vectors
+    cell_pixels: Counts  # (n,) pixel centres of the whole cell that this grid owns, seen or not
+    elsewhere: Flags  # (n,) some of the cell's ground is another grid's
+
+    def take(self, rows: NDArray[np.int64] | Flags) -> Pooled:
+        """Some of the cells."""
+        kept: dict[str, Any] = {
+            name: None if value is None else value[rows] for name, value in vars(self).items()
+        }
+        return Pooled(**kept)
+
+
+def chunk_side_px(raster: VectorRaster, resolution: int) -> int:
+    """Side of the pieces that a raster is pooled in; depends on its pixel size and the resolution alone."""
+    side = math.sqrt(CHUNK_CELLS * pixels_per_cell(raster, resolution))
+    smallest, largest = CHUNK_PX
+    return int(np.clip(2 ** math.floor(math.log2(side)), smallest, largest))
+
+
+def pixels_per_cell(raster: VectorRaster, resolution: int) -> float:
+    """How many pixels an average cell holds in the middle of a raster."""
+    height_m, width_m = pixel_size_m(raster.grid, raster.extent)
+    return float(h3.average_hexagon_area(resolution, "m^2") / (height_m * width_m))
+
+
+def pool_chunk(
+    raster: VectorRaster,
+    window: Window,
+    resolution: int,
+    *,
+    squares: bool = False,
+    area: shapely.Geometry | None = None,
+) -> Pooled:
+    """The cells of a window's pixels; of an area, those whose centre lies in it. Memory is that of a block.
+
+    Raises:
+        InputError: a part that cannot be read.
+    """
+    pieces: list[Pooled] = []
+    for block in raster.blocks(window):
+        found = pixel_cells(raster.grid, block, resolution)
+        wanted = None if area is None else _in_area(found.cells, area)
+        if wanted is None or wanted.any():
+            piece = _pool_block(raster, block, found, squares)
+            pieces.append(piece if wanted is None else piece.take(wanted))
+    return _with_cell_pixels(raster, window, resolution, join(pieces, raster.dimension, squares))
+
+
+def meets(raster: VectorRaster, window: Window, resolution: int, area: shapely.Geometry) -> bool:
+    """Whether a window can hold a pixel of a cell whose centre lies in an area."""
+    a, b, c, d, e, f = raster.grid.transform
+    corners = [(c + a * col + b * row, f + d * col + e * row)
+               for row in (window.row, window.end_row) for col in (window.col, window.end_col)]  # fmt: skip
+    xs, ys = zip(*corners, strict=True)
+    ring = lonlat_rings(
+        raster.grid.crs, np.array([[min(xs), min(ys), max(xs), max(ys)]]), points_per_edge=16
+    )[0]
+    reach_deg = WIDEST_CELL * h3.average_hexagon_edge_length(resolution, "m") / 111_000
+    if encircles_pole(ring) or np.abs(ring[:, 1]).max() + reach_deg > 89:
+        return True
+    east = reach_deg / math.cos(math.radians(np.abs(ring[:, 1]).max() + reach_deg))
+    west_deg, east_deg = ring[:, 0].min() - east, ring[:, 0].max() + east
+    south_deg, north_deg = ring[:, 1].min() - reach_deg, ring[:, 1].max() + reach_deg
+    return any(
+        area.intersects(shapely.box(west_deg + turn, south_deg, east_deg + turn, north_deg))
+        for turn in (-360, 0, 360)
+    )
+
+
+def join(pieces: Sequence[Pooled], dimension: int, squares: bool) -> Pooled:
+    """Pieces of one raster as one, in order of cell; what they know of one cell is added."""
+    if not pieces:
+        none, no_vectors = np.empty(0, np.int64), np.empty((0, dimension))
+        return Pooled(
+            np.empty(0, np.uint64), none, none, no_vectors, no_vectors if squares else None,
+            np.empty(0), none, np.empty(0, np.bool_),
+        )  # fmt: skip
+    cells, slot = np.unique(np.concatenate([piece.cells for piece in pieces]), return_inverse=True)
+
+    def added(name: str) -> NDArray[np.generic]:
+        values = [getattr(piece, name) for piece in pieces]
+        total = np.zeros((len(cells), *values[0].shape[1:]), values[0].dtype)
+        first = 0
+        for value in values:  # within a piece each cell comes once
+            rows = slot[first : first + len(value)]
+            total[rows] = total[rows] | value if value.dtype == np.bool_ else total[rows] + value
+            first += len(value)
+        return total
+
+    names = [f.name for f in fields(Pooled) if f.name != "cells" and (squares or f.name != "squares")]
+    return Pooled(cells, **{"squares": None, **{name: added(name) for name in names}})  # type: ignore[arg-type]
+
+
+def _in_area(cells: Cells, area: shapely.Geometry) -> Flags:
+    batch = pa.record_batch(cells_to_coordinates(cells))
+    return np.asarray(
+        shapely.contains_xy(area, np.asarray(batch.column("lng")), np.asarray(batch.column("lat")))
+    )
+
+
+def _pool_block(raster: VectorRaster, block: Window, found: PixelCells, squares: bool) -> Pooled:
+    n = len(found.cells)
+    owned = None if raster.box is None else inside(raster.grid, block, raster.box)
+    labels = found.labels if owned is None else np.where(owned, found.labels, n)
+    pixels = np.bincount(labels.ravel(), minlength=n + 1)[:n]
+    elsewhere = np.zeros(n, np.bool_)
+    if owned is not None:
+        elsewhere[found.labels[~owned]] = True
+    if not pixels.any():
+        return _empty(found.cells, pixels, elsewhere, raster.dimension, squares)
+    codes = raster.read(block)
+    sums = _Sums(n, raster.dimension, squares)
+    for rows in _strips(block):
+        sums.add(codes, rows, np.where(codes.valid[rows], labels[rows], n))
+    return sums.pooled(found.cells, pixels, elsewhere, codes.factor)
+
+
+def _empty(cells: Cells, pixels: Counts, elsewhere: Flags, dimension: int, squares: bool) -> Pooled:
+    vectors = np.zeros((len(cells), dimension))
+    none = np.zeros(len(cells), np.int64)
+    return Pooled(
+        cells, pixels, none, vectors, vectors if squares else None, np.zeros(len(cells)), none, elsewhere
+    )
+
+
+def _strips(block: Window) -> Iterator[slice]:
+    rows_at_once = max(STRIP_PX // block.width, 1)
+    for top in range(0, block.height, rows_at_once):
+        yield slice(top, min(top + rows_at_once, block.height))
+
+
+class _Sums:
+    """Sums of the pixels of each label, strip by strip."""
+
+    def __init__(self, labels: int, dimension: int, squares: bool) -> None:
+        self._n = labels
+        self._valid = np.zeros(labels, np.int64)
+        self._lengths = np.zeros(labels)
+        self._sums = np.zeros((dimension, labels))
+        self._squares = np.zeros((dimension, labels)) if squares else None
+
+    def add(self, codes: Codes, rows: slice, labels: NDArray[np.int32]) -> None:
+        """The pixels of some rows, (rows, w) labels; label n is nobody's."""
+        runs = _Runs(labels.ravel(), self._n)
+        if not len(runs.labels):
+            return
+        norms = np.zeros(labels.size, np.float32)
+        for band in range(len(self._sums)):
+            terms = codes.terms(band, rows).ravel()
+            self._sums[band, runs.labels] += runs.sums(terms)
+            squares = np.square(terms, dtype=np.float32)
+            norms += squares
+            if self._squares is not None:
+                self._squares[band, runs.labels] += runs.sums(squares)
+        self._lengths[runs.labels] += runs.sums(np.sqrt(norms, out=norms))
+        self._valid[runs.labels] += runs.pixels
+
+    def pooled(self, cells: Cells, pixels: Counts, elsewhere: Flags, factor: float) -> Pooled:
+        squares = None if self._squares is None else np.ascontiguousarray(self._squares.T) * factor**2
+        sums = np.ascontiguousarray(self._sums.T) * factor
+        none = np.zeros(self._n, np.int64)
+        return Pooled(cells, pixels, self._valid, sums, squares, self._lengths * factor, none, elsewhere)
+
+
+class _Runs:
+    """Runs of equal labels in a strip of pixels, gathered by label."""
+
+    def __init__(self, labels: NDArray[np.int32], nobody: int) -> None:
+        starts = np.flatnonzero(np.concatenate([[True], labels[1:] != labels[:-1]]))
+        ends = np.concatenate([starts[1:], [len(labels)]])
+        owner = labels[starts]
+        order = np.argsort(owner, kind="stable")
+        order = order[: np.searchsorted(owner[order], nobody)]
+        owner = owner[order]
+        self._starts, self._ends = starts[order], ends[order]
+        self._groups = (
+            np.flatnonzero(np.concatenate([[True], owner[1:] != owner[:-1]])) if len(owner) else order
+        )
+        self.labels = owner[self._groups]  # (m,) ascending
+        self.pixels = self._grouped(self._ends - self._starts) if len(owner) else order  # (m,)
+
+    def sums(self, values: NDArray[np.int16] | NDArray[np.float32]) -> Floats:
+        """(m,) of the values (pixels,) of each label."""
+        # running sums of integers may overflow: differences of them are right all the same
+        wide = np.int32 if values.dtype == np.int16 else np.float64
+        running = np.zeros(len(values) + 1, wide)
+        np.cumsum(values, dtype=wide, out=running[1:])
+        return self._grouped(running[self._ends] - running[self._starts]).astype(np.float64)
+
+    def _grouped(self, of_runs: NDArray[Any]) -> NDArray[Any]:
+        return np.add.reduceat(of_runs, self._groups)
+
+
+def _with_cell_pixels(raster: VectorRaster, window: Window, resolution: int, pooled: Pooled) -> Pooled:
+    """How many pixels of this grid each cell has in all: those seen, and those around the window."""
+    if not len(pooled.cells):
+        return pooled
+    total, elsewhere = pooled.pixels.copy(), pooled.elsewhere.copy()
+    for frame in _frames(raster, window, resolution):
+        found = pixel_cells(raster.grid, frame, resolution)
+        owned = None if raster.box is None else inside(raster.grid, frame, raster.box)
+        slot = np.minimum(np.searchsorted(pooled.cells, found.cells), len(pooled.cells) - 1)
+        known = pooled.cells[slot] == found.cells
+        seen = found.labels.ravel() if owned is None else found.labels[owned]
+        count = np.bincount(seen, minlength=len(found.cells))
+        total[slot[known]] += count[known]
+        if owned is not None:
+            beyond = np.bincount(found.labels[~owned], minlength=len(found.cells)) > 0
+            elsewhere[slot[known & beyond]] = True
+    return Pooled(**{**vars(pooled), "cell_pixels": total, "elsewhere": elsewhere})
+
+
+def _frames(raster: VectorRaster, window: Window, resolution: int) -> list[Window]:
+    """The pixels around a window that a cell in it can reach, in four pieces."""
+    height_m, width_m = pixel_size_m(raster.grid, window)
+    reach_m = WIDEST_CELL * h3.average_hexagon_edge_length(resolution, "m")
+    tall, wide = math.ceil(reach_m / height_m) + 1, math.ceil(reach_m / width_m) + 1
+    across = window.width + 2 * wide
+    return [
+        Window(window.row - tall, window.col - wide, tall, across),
+        Window(window.end_row, window.col - wide, tall, across),
+        Window(window.row, window.col - wide, window.height, wide),
+        Window(window.row, window.end_col, window.height, wide),
+    ]

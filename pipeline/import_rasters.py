@@ -1,0 +1,288 @@
+"""Rasters of vectors -> a committed table, piece by piece; a killed job goes on where it was.
+
+Each piece of a raster is pooled by itself, in any process, and committed under a key that names its ground,
+its content and how it was pooled. A cell across two pieces gets its rest when the second is committed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+
+import h3
+import pyarrow as pa
+import shapely
+
+from data.area import check_area
+from data.products.pixel_cells import Window
+from data.products.pooling import chunk_side_px, meets, pixels_per_cell, pool_chunk
+from data.products.vector_raster import VectorRaster
+from data.sample import InputError
+from data.site import Skip
+from indexer.errors import TableError
+from indexer.progress import Progress
+from indexer.table.embedding_table import EmbeddingTable
+from indexer.table.schema import ModelInfo
+
+from .raster_rows import Pool, combine, model_info, rows_of
+
+FEW_PIXELS = 4.0  # in an average cell: fewer are worth a warning
+SPAWNED_PX = 1 << 20  # fewer are read sooner than a process starts
+READ_AHEAD = 2  # pooled pieces that wait for their commit, beyond one a worker
+
+
+@dataclass(frozen=True)
+class Pooling:
+    """How pixels become rows."""
+
+    h3_resolution: int
+    pool: Pool = "mean"
+    min_valid: float = 0.0  # least share of valid pixels of a cell that no edge cuts
+    area: shapely.Geometry | None = None  # cells whose centre lies in it; None: all
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A part of a raster: what is pooled, and committed, at once."""
+
+    raster: VectorRaster
+    window: Window
+
+    @property
+    def source(self) -> str:
+        """Names its ground: the same for every copy of the raster."""
+        height, _ = self.raster.grid.shape
+        south_up = self.raster.grid.transform[4] > 0
+        from_north = height - self.window.end_row if south_up else self.window.row
+        return f"{self.raster.name}#{from_north}_{self.window.col}"
+
+
+@dataclass(frozen=True)
+class RasterPlan:
+    """What an import will read."""
+
+    pieces: tuple[Piece, ...]
+    skipped: tuple[Skip, ...]  # rasters that cannot be used, and why
+    notes: tuple[str, ...]
+
+    @property
+    def pixels(self) -> int:
+        return sum(piece.window.pixels for piece in self.pieces)
+
+    @property
+    def stored_bytes(self) -> float:
+        """What is read, as it is stored."""
+        return sum(piece.window.pixels * piece.raster.bytes_per_pixel for piece in self.pieces)
+
+    @property
+    def requests(self) -> int:
+        """Blocks of the files that are read, band by band where bands lie apart."""
+        total = 0
+        for piece in self.pieces:
+            block_h, block_w = piece.raster.block
+            rows = -(-piece.window.end_row // block_h) - piece.window.row // block_h
+            cols = -(-piece.window.end_col // block_w) - piece.window.col // block_w
+            total += rows * cols * piece.raster.requests_per_block
+        return total
+
+
+@dataclass(frozen=True)
+class RasterImport:
+    """What an import did."""
+
+    table: EmbeddingTable
+    rows: int  # made by this run
+    pixels: int  # read by this run
+    resumed: int  # pieces that an earlier run had committed
+    skipped: tuple[Skip, ...]  # rasters and pieces that could not be read; the same command tries them again
+    seconds: float
+
+
+def plan_rasters(
+    rasters: Sequence[VectorRaster], pooling: Pooling, skipped: Sequence[Skip] = ()
+) -> RasterPlan:
+    """The pieces of rasters that can hold a wanted cell.
+
+    Rasters of another model than the first are skipped.
+
+    Raises:
+        InputError: cells smaller than pixels, or an area that is none.
+    """
+    area = None if pooling.area is None else check_area(pooling.area)
+    left_out, notes, pieces = list(skipped), [], []
+    for raster in rasters:
+        first = rasters[0]
+        if (raster.product.model, raster.dimension) != (first.product.model, first.dimension):
+            left_out.append(Skip(raster.href, f"holds {_model(raster)}, {first.href} {_model(first)}"))
+            continue
+        notes += [*raster.product.notes, *_few_pixels(raster, pooling.h3_resolution)]
+        windows = raster.chunks(chunk_side_px(raster, pooling.h3_resolution))
+        pieces += [
+            Piece(raster, window)
+            for window in windows
+            if area is None or meets(raster, window, pooling.h3_resolution, area)
+        ]
+    return RasterPlan(tuple(pieces), tuple(left_out), tuple(dict.fromkeys(notes)))
+
+
+def import_rasters(
+    plan: RasterPlan,
+    pooling: Pooling,
+    into: str | Path,
+    *,
+    workers: int = 1,
+    progress: Progress | None = None,
+) -> RasterImport:
+    """Pool every piece that the table does not hold yet, and commit it.
+
+    Memory is, for each worker, that of one block (64 MB of AlphaEarth's codes and three times as much beside)
+    and of the rows of one piece.
+
+    Args:
+        workers: processes that read and pool; 0 does it in this one.
+
+    Raises:
+        InputError: nothing to read, or a worker died.
+        TableError: the table holds another model, licence or resolution.
+    """
+    if not plan.pieces:
+        raise InputError(_nothing(plan))
+    first = plan.pieces[0].raster
+    model = model_info(first.product, first.dimension, pooling.pool)
+    table = open_or_create(into, model, pooling.h3_resolution)
+    keys = {piece: piece_key(piece, pooling) for piece in plan.pieces}
+    todo = [piece for piece in plan.pieces if keys[piece] not in table.input_keys]
+    together = partial(combine, model=model)
+    skipped, began = list(plan.skipped), time.perf_counter()
+    rows, read, done = 0, 0, plan.pixels - sum(piece.window.pixels for piece in todo)
+    for piece, made in _pooled(todo, pooling, model, workers):
+        if isinstance(made, Skip):
+            skipped.append(made)
+        else:
+            fresh = [made] if made is not None else []
+            table = table.upsert(fresh, input_key=keys[piece], combine=together)
+            rows, read = rows + sum(map(len, fresh)), read + piece.window.pixels
+        done += piece.window.pixels
+        if progress is not None:
+            progress(done, plan.pixels)
+    resumed = len(plan.pieces) - len(todo)
+    return RasterImport(table, rows, read, resumed, tuple(skipped), time.perf_counter() - began)
+
+
+def open_or_create(path: str | Path, model: ModelInfo, h3_resolution: int) -> EmbeddingTable:
+    """The table, made if there is none. Raises TableError where it holds something else."""
+    if not EmbeddingTable.exists(path):
+        return EmbeddingTable.create(path, model, h3_resolution=h3_resolution)
+    table = EmbeddingTable.open(path)
+    table.require(model, h3_resolution)
+    if table.model.licence != model.licence:
+        raise TableError(
+            f"these vectors are {model.licence}, the table {path} says {table.model.licence}: make another"
+        )
+    return table
+
+
+def piece_key(piece: Piece, pooling: Pooling) -> str:
+    """Names what a piece's rows are made from."""
+    area = b"" if pooling.area is None else shapely.to_wkb(pooling.area)
+    made_from = (
+        piece.source, piece.raster.start, piece.raster.end, piece.raster.stamp, piece.window,
+        pooling.h3_resolution, pooling.pool, pooling.min_valid, area,
+    )  # fmt: skip
+    return f"raster {hashlib.sha256(repr(made_from).encode()).hexdigest()[:16]}"
+
+
+def expected_rows(plan: RasterPlan, resolution: int) -> int:
+    """About how many cells the pixels of a plan lie in."""
+    cells = (piece.window.pixels / pixels_per_cell(piece.raster, resolution) for piece in plan.pieces)
+    return round(sum(cells))
+
+
+def _pooled(
+    pieces: Sequence[Piece], pooling: Pooling, model: ModelInfo, workers: int
+) -> Iterator[tuple[Piece, pa.Table | Skip | None]]:
+    """Each piece with its rows, in order."""
+    if workers == 0 or len(pieces) < 2 or sum(piece.window.pixels for piece in pieces) < SPAWNED_PX:
+        yield from ((piece, _piece_rows(piece, pooling, model)) for piece in pieces)
+        return
+    pool = ProcessPoolExecutor(min(workers, len(pieces)), mp_context=get_context("spawn"))
+    waiting: deque[tuple[Piece, Future[bytes | Skip | None]]] = deque()
+    try:
+        for piece in pieces:
+            waiting.append((piece, pool.submit(_packed_rows, piece, pooling, model)))
+            if len(waiting) > workers + READ_AHEAD:
+                yield _unpacked(*waiting.popleft())
+        while waiting:
+            yield _unpacked(*waiting.popleft())
+    except BrokenProcessPool as error:
+        raise InputError(
+            "A process that reads rasters died, most likely for want of memory. What was committed is safe: "
+            "run the same command again, with fewer --workers."
+        ) from error
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _packed_rows(piece: Piece, pooling: Pooling, model: ModelInfo) -> bytes | Skip | None:
+    """Rows as an Arrow stream: pickled, their lists would lose the names of their elements."""
+    rows = _piece_rows(piece, pooling, model)
+    if not isinstance(rows, pa.Table):
+        return rows
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, rows.schema) as stream:
+        stream.write_table(rows)
+    return bytes(sink.getvalue())
+
+
+def _unpacked(piece: Piece, made: Future[bytes | Skip | None]) -> tuple[Piece, pa.Table | Skip | None]:
+    content = made.result()
+    return piece, pa.ipc.open_stream(content).read_all() if isinstance(content, bytes) else content
+
+
+def _piece_rows(piece: Piece, pooling: Pooling, model: ModelInfo) -> pa.Table | Skip | None:
+    try:
+        pooled = pool_chunk(
+            piece.raster,
+            piece.window,
+            pooling.h3_resolution,
+            squares=pooling.pool == "mean+std",
+            area=pooling.area,
+        )
+    except InputError as error:
+        return Skip(piece.source, str(error))
+    return rows_of(pooled, piece.raster, model, source=piece.source, min_valid=pooling.min_valid)
+
+
+def _few_pixels(raster: VectorRaster, resolution: int) -> list[str]:
+    """A word where cells hold few pixels. Raises InputError where they hold less than one."""
+    pixels = pixels_per_cell(raster, resolution)
+    if pixels >= FEW_PIXELS:
+        return []
+    finest = max(r for r in range(16) if pixels * 7.0 ** (resolution - r) >= FEW_PIXELS)
+    said = (
+        f"a cell of resolution {resolution} ({h3.average_hexagon_area(resolution, 'm^2'):,.0f} m2) holds "
+        f"{pixels:.2g} pixels of {Path(raster.href).name}"
+    )
+    if pixels < 1:
+        raise InputError(f"{said}: resolution {finest} is the finest that holds {FEW_PIXELS:g}")
+    return [f"{said}: its mean is of few"]
+
+
+def _model(raster: VectorRaster) -> str:
+    return f"{raster.product.model} of {raster.dimension} dimensions"
+
+
+def _nothing(plan: RasterPlan) -> str:
+    if not plan.skipped:
+        return "No raster meets the area: nothing was imported."
+    reasons = Counter(skip.reason for skip in plan.skipped)
+    shown = "; ".join(reason for reason, _ in reasons.most_common(3))
+    return f"None of {len(plan.skipped)} rasters can be used: {shown}"

@@ -1,0 +1,115 @@
+"""The raster side of `skyhex import`: plan, dry run, job, report."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import h3
+
+from data.products.pooling import pixels_per_cell
+from data.products.sources import Reading, open_rasters
+from data.products.vector_raster import VectorRaster
+from data.sample import InputError
+from data.site import Skip
+from indexer.table.embedding_table import EmbeddingTable
+from pipeline.import_rasters import (
+    Pooling,
+    RasterImport,
+    RasterPlan,
+    expected_rows,
+    import_rasters,
+    plan_rasters,
+)
+
+from .progress import progress_bar, say
+
+FIELD_PIXELS = 16  # a new table has the finest cells that hold as many pixels: resolution 11 at 10 m
+SHOWN = 12  # skipped rasters, each in a line
+
+
+def run_raster_import(
+    files: list[str],
+    reading: Reading,
+    table: Path,
+    pooling: Pooling,
+    *,
+    h3_resolution: int | None,
+    index: str | None,
+    dry_run: bool,
+    workers: int | None,
+) -> bool:
+    """Import rasters of vectors and print what was done. Returns whether there is something new to index.
+
+    Raises:
+        InputError: nothing that can be read.
+        TableError: a table of another model, licence or resolution.
+    """
+    rasters, skipped = open_rasters(files, reading, index=index, area=pooling.area)
+    if not rasters:
+        _print_skipped(skipped)
+        raise InputError(f"None of {len(skipped)} rasters can be used: {skipped[0].reason}")
+    pooling = replace(pooling, h3_resolution=_resolution(rasters[0], table, h3_resolution))
+    plan = plan_rasters(rasters, pooling, skipped)
+    _print_plan(plan, pooling)
+    if dry_run:
+        _print_skipped(plan.skipped)
+        say("nothing was written")
+        return False
+    with progress_bar("import", "pixels") as progress:
+        done = import_rasters(
+            plan, pooling, table, workers=_workers() if workers is None else workers, progress=progress
+        )
+    _print_done(done, plan, table)
+    if done.table.row_count == 0:
+        raise InputError(
+            f"No cell of {table} has a vector: every pixel is without data, or nothing could be read."
+        )
+    return True
+
+
+def _resolution(raster: VectorRaster, table: Path, asked: int | None) -> int:
+    if asked is not None:
+        return asked
+    if EmbeddingTable.exists(table):
+        return EmbeddingTable.open(table).h3_resolution
+    fitting = [r for r in range(16) if pixels_per_cell(raster, r) >= FIELD_PIXELS]
+    return max(fitting, default=0)
+
+
+def _workers() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _print_plan(plan: RasterPlan, pooling: Pooling) -> None:
+    tiles = {piece.raster.href + piece.raster.name for piece in plan.pieces}
+    rows = expected_rows(plan, pooling.h3_resolution)
+    if plan.pieces:
+        say(f"{plan.pieces[0].raster.product.model}: {plan.pieces[0].raster.product.licence}")
+    area_m2 = h3.average_hexagon_area(pooling.h3_resolution, "m^2")
+    say(
+        f"{len(tiles):,} tiles, {plan.pixels:,} pixels in {len(plan.pieces):,} pieces; {plan.requests:,} "
+        f"requests, about {plan.stored_bytes / 1e9:.2f} GB; at most about {rows:,} rows of resolution "
+        f"{pooling.h3_resolution} ({area_m2:,.0f} m2)"
+    )
+    for note in plan.notes:
+        say(f"[yellow]note[/] {note}")
+
+
+def _print_done(done: RasterImport, plan: RasterPlan, table: Path) -> None:
+    say(
+        f"{done.rows:,} rows from {done.pixels:,} pixels in {done.seconds:.1f} s; {done.resumed:,} of "
+        f"{len(plan.pieces):,} pieces were there already; {done.table.row_count:,} rows in {table}"
+    )
+    attribution = done.table.model.config.get("attribution")
+    if attribution:
+        say(f"Give this attribution with what you make of it: {attribution}")
+    _print_skipped(done.skipped)
+
+
+def _print_skipped(skipped: tuple[Skip, ...] | list[Skip]) -> None:
+    if skipped:
+        say(f"[yellow]skipped[/] {len(skipped)}; the same command tries them again:")
+    for skip in skipped[:SHOWN]:
+        say(f"  {skip.sample_id}: {skip.reason}")
+    if len(skipped) > SHOWN:
+        say(f"  and {len(skipped) - SHOWN} more")

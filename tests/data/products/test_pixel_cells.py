@@ -1,0 +1,89 @@
+"""The cell of every pixel is the one that H3 gives, wherever the pixel lies."""
+
+import h3
+import numpy as np
+import pytest
+
+from data.grid import LONLAT, PixelGrid, project, utm_crs
+from data.products.pixel_cells import LonLatBox, Window, inside, pixel_cells, pixel_size_m
+
+FACE_EDGE = (-17.96, 31.83)  # lon, lat where two faces of the icosahedron meet
+
+
+def grid_at(
+    lon: float, lat: float, crs: str | None = None, step: float = 10.0, south_up: bool = False
+) -> PixelGrid:
+    crs = crs or utm_crs(lon, lat)
+    x, y = project(crs, np.array(lon), np.array(lat))
+    return PixelGrid(crs, (step, 0, float(x), 0, step if south_up else -step, float(y)), (200, 200))
+
+
+def asked(grid: PixelGrid, window: Window, resolution: int) -> np.ndarray:
+    rows, cols = np.mgrid[window.row : window.end_row, window.col : window.end_col] + 0.5
+    a, _, c, _, e, f = grid.transform
+    lon, lat = project(LONLAT, c + a * cols, f + e * rows, source=grid.crs)
+    return np.array(
+        [[h3.str_to_int(h3.latlng_to_cell(y, x, resolution)) for x, y in zip(*row, strict=True)]
+         for row in zip(lon, lat, strict=True)], np.uint64,
+    )  # fmt: skip
+
+
+PLACES = {
+    "a UTM zone": grid_at(11.5, 48.1),
+    "rows from south to north": grid_at(11.5, 48.1, south_up=True),
+    "a zone's border": grid_at(11.9995, 48.1),
+    "the south": grid_at(-60.0, -25.0),
+    "the antimeridian": grid_at(179.995, -17.0, "EPSG:32760"),
+    "the north pole": grid_at(10.0, 89.9995, "EPSG:32661"),
+    "degrees": grid_at(20.0, 0.003, "EPSG:4326", 9e-5),
+    "degrees across 180": grid_at(179.995, 65.0, "EPSG:4326", 9e-5),
+    "an edge of the icosahedron": grid_at(*FACE_EDGE),
+    "a pentagon": grid_at(*reversed(h3.cell_to_latlng(h3.get_pentagons(9)[3]))),
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("resolution", [9, 11])
+def test_each_pixel_has_the_cell_that_h3_gives(place: str, resolution: int) -> None:
+    grid, window = PLACES[place], Window(-5, 7, 90, 70)
+    found = pixel_cells(grid, window, resolution)
+    assert np.array_equal(found.cells[found.labels], asked(grid, window, resolution))
+    assert len(np.unique(found.cells)) == len(found.cells)
+
+
+def test_large_windows_and_coarse_cells_agree_with_small_ones() -> None:
+    grid = PixelGrid("EPSG:32632", (10, 0, 300_000, 0, -10, 5_300_000), (3000, 3000))
+    for resolution in (5, 8, 12):
+        whole = pixel_cells(grid, Window(0, 0, 2000, 1500), resolution)
+        part = pixel_cells(grid, Window(1900, 1400, 100, 100), resolution)
+        assert np.array_equal(whole.cells[whole.labels][1900:, 1400:], part.cells[part.labels])
+
+
+def test_pixels_of_a_zone_end_at_its_border_and_at_the_equator() -> None:
+    zone = LonLatBox(9.0, 3.0, south_deg=0.0)
+    border = grid_at(11.9995, 48.1)
+    window = Window(0, 0, 40, 40)
+    rows, cols = np.mgrid[0:40, 0:40] + 0.5
+    a, _, c, _, e, f = border.transform
+    lon, _ = project(LONLAT, c + a * cols, f + e * rows, source=border.crs)
+    assert np.array_equal(inside(border, window, zone), lon < 12)
+    assert inside(grid_at(9.0, 48.0), window, zone) is None
+    equator = PixelGrid("EPSG:32632", (10, 0, 500_000, 0, -10, 200), (40, 40))
+    assert inside(equator, window, zone)[:, 0].tolist() == [True] * 20 + [False] * 20  # type: ignore[index]
+
+
+def test_a_zone_across_the_antimeridian_is_in_one_piece() -> None:
+    grid = grid_at(179.999, 10.0, "EPSG:32660")
+    owned = inside(grid, Window(0, 0, 30, 30), LonLatBox(177.0, 3.0))
+    assert owned is not None
+    assert 0.2 < owned.mean() < 0.6
+    assert owned[:, 0].all()
+    assert not owned[:, -1].any()
+
+
+def test_sizes_on_the_ground() -> None:
+    assert pixel_size_m(grid_at(9.0, 48.0), Window(0, 0, 10, 10)) == pytest.approx((10, 10), rel=6e-3)
+    height, width = pixel_size_m(
+        PixelGrid("EPSG:4326", (9e-5, 0, 10, 0, -9e-5, 60), (10, 10)), Window(0, 0, 10, 10)
+    )
+    assert width / height == pytest.approx(0.5, abs=1e-3)

@@ -1,0 +1,149 @@
+"""Which tiles of a list are read, in every form that publishers give it."""
+
+import csv
+import sqlite3
+import struct
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import shapely
+
+from data.products.tile_index import read_index, select_tiles
+from data.sample import InputError
+
+Tile = tuple[str, int, tuple[float, float, float, float]]
+TILES: list[Tile] = [
+    ("bavaria-2023.tiff", 2023, (11.0, 48.0, 12.0, 48.7)),
+    ("bavaria-2024.tiff", 2024, (11.0, 48.0, 12.0, 48.7)),
+    ("brazil-2024.tiff", 2024, (-50.0, -18.5, -49.0, -17.5)),
+    ("fiji-2024.tiff", 2024, (179.2, -17.5, -179.6, -16.7)),
+]
+MUNICH = shapely.box(11.4, 48.1, 11.6, 48.2)
+TAVEUNI = shapely.box(-179.99, -17.0, -179.8, -16.8)
+
+
+def outline(bounds: tuple[float, float, float, float]) -> shapely.Geometry:
+    """As the publisher writes a box across 180 degrees: around the world."""
+    west, south, east, north = bounds
+    return shapely.box(min(west, east), south, max(west, east), north)
+
+
+def aef_parquet(folder: Path) -> Path:
+    columns: dict[str, list[object]] = {"path": [], "year": [], "geometry": []}
+    for side in ("west", "south", "east", "north"):
+        columns[f"wgs84_{side}"] = []
+    for path, year, bounds in TILES:
+        columns["path"].append(path)
+        columns["year"].append(year)
+        columns["geometry"].append(outline(bounds).wkb)
+        for side, value in zip(("west", "south", "east", "north"), bounds, strict=True):
+            columns[f"wgs84_{side}"].append(value)
+    pq.write_table(pa.table(columns), folder / "aef_index.parquet")
+    return folder / "aef_index.parquet"
+
+
+def stac_parquet(folder: Path) -> Path:
+    rows = [
+        {
+            "id": path,
+            "datetime": datetime(year, 1, 1, tzinfo=UTC),
+            "assets": {"thumbnail": {"href": "t.png"}, "data": {"href": path}},
+            "bbox": dict(zip(("xmin", "ymin", "xmax", "ymax"), bounds, strict=True)),
+        }
+        for path, year, bounds in TILES
+    ]
+    pq.write_table(pa.Table.from_pylist(rows), folder / "stac.parquet")
+    return folder / "stac.parquet"
+
+
+def csv_with_wkt(folder: Path) -> Path:
+    with (folder / "index.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["WKT", "path", "year"])
+        writer.writerows([outline(bounds).wkt, path, year] for path, year, bounds in TILES)
+    return folder / "index.csv"
+
+
+def geopackage(folder: Path) -> Path:
+    with closing(sqlite3.connect(folder / "index.gpkg")) as base, base:
+        base.execute("CREATE TABLE gpkg_contents (table_name TEXT, data_type TEXT)")
+        base.execute("CREATE TABLE gpkg_geometry_columns (table_name TEXT, column_name TEXT)")
+        base.execute("CREATE TABLE aef (fid INTEGER PRIMARY KEY, geom BLOB, path TEXT, year INTEGER)")
+        base.execute("INSERT INTO gpkg_contents VALUES ('aef', 'features')")
+        base.execute("INSERT INTO gpkg_geometry_columns VALUES ('aef', 'geom')")
+        for i, (path, year, bounds) in enumerate(TILES):
+            west, south, east, north = outline(bounds).bounds
+            envelope = struct.pack("<4d", west, east, south, north) if i % 2 else b""
+            header = b"GP" + bytes([0, 3 if i % 2 else 1]) + struct.pack("<i", 4326) + envelope
+            row = (header + outline(bounds).wkb, path, year)
+            base.execute("INSERT INTO aef (geom, path, year) VALUES (?, ?, ?)", row)
+    return folder / "index.gpkg"
+
+
+FORMS = [aef_parquet, stac_parquet, csv_with_wkt, geopackage]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_tiles_of_a_year_that_meet_an_area(tmp_path: Path, form) -> None:  # type: ignore[no-untyped-def]
+    index = str(form(tmp_path))
+    found = select_tiles(index, 2024, MUNICH)
+    assert [Path(href) for href in found if "fiji" not in href] == [tmp_path / "bavaria-2024.tiff"]
+    assert select_tiles(index, 2023, MUNICH) == [f"{tmp_path}/bavaria-2023.tiff"]
+    assert f"{tmp_path}/fiji-2024.tiff" in select_tiles(index, 2024, TAVEUNI)
+    assert f"{tmp_path}/bavaria-2024.tiff" not in select_tiles(index, 2024, TAVEUNI)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_what_a_list_lacks_is_said(tmp_path: Path, form) -> None:  # type: ignore[no-untyped-def]
+    index = str(form(tmp_path))
+    with pytest.raises(InputError, match="lists tiles of 2023 to 2024: give one with --year"):
+        select_tiles(index, None, MUNICH)
+    with pytest.raises(InputError, match="lists no tile of 2019: it has 2023, 2024"):
+        select_tiles(index, 2019, MUNICH)
+    with pytest.raises(InputError, match="lists no tile that meets the area"):
+        select_tiles(index, 2024, shapely.box(11.4, 80, 11.6, 81))
+
+
+def test_addresses_stay_as_they_are_and_names_lie_beside_the_list(tmp_path: Path) -> None:
+    list_ = tmp_path / "manifest.txt"
+    list_.write_text(
+        "gs://bucket/2024/a.tiff\n\nhttps://host/2024/b.tif\n/data/2024/c.tiff\n2024/d.tiff\nnot a tile\n"
+    )
+    assert [entry.href for entry in read_index(str(list_))] == [
+        "gs://bucket/2024/a.tiff", "https://host/2024/b.tif", "/data/2024/c.tiff", f"{tmp_path}/2024/d.tiff",
+    ]  # fmt: skip
+    assert {entry.year for entry in read_index(str(list_))} == {2024}
+
+
+def test_tiles_of_tesseras_manifest(tmp_path: Path) -> None:
+    rows = pa.table({"year": [2024, 2024], "lon": [11.45, 20.05], "lat": [48.15, -3.95]})
+    pq.write_table(rows, tmp_path / "manifest.parquet")
+    assert select_tiles(f"{tmp_path}/manifest.parquet", 2024, MUNICH) == [
+        f"{tmp_path}/2024/grid_11.45_48.15/grid_11.45_48.15.npy"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("i.parquet", b"PAR1 no", "cannot be read as a list of tiles"),
+        ("i.gpkg", b"no database", "cannot be read as a list of tiles"),
+        ("i.csv", b"a,b\n1,2\n", "has columns a, b: expected path, or assets"),
+        ("i.json", b"{}", "a list of tiles is .parquet, .gpkg, .csv or .txt"),
+    ],
+)
+def test_what_is_no_list_is_said(tmp_path: Path, name: str, content: bytes, words: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(InputError, match=words):
+        select_tiles(str(tmp_path / name), 2024, MUNICH)
+
+
+def test_lists_that_are_not_there(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no such list of tiles"):
+        select_tiles(str(tmp_path / "none.parquet"), 2024, MUNICH)
+    with pytest.raises(InputError, match="cannot be fetched"):
+        select_tiles("http://127.0.0.1:9/index.csv", 2024, MUNICH)
