@@ -79,9 +79,7 @@ def test_linear_power_is_converted_where_the_metadata_says_so():
     pixels, has_data = to_unit(scene("s1", unit="linear"), raw, EVERYWHERE)
     assert not has_data[0, 0]
     assert np.isnan(pixels[:, 0, 0]).all()
-    np.testing.assert_allclose(
-        pixels[:, has_data], -10, rtol=gamma(8)
-    )  # a logarithm is within 4 units in the last place
+    np.testing.assert_allclose(pixels[:, has_data], -10, rtol=gamma(8))  # a logarithm: within 4 last places
 
 
 def test_decibels_in_hundredths_are_out_of_range():
