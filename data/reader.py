@@ -12,7 +12,7 @@ from .chip import scene_of_raster
 from .cloud_mask import MASK_KINDS
 from .normalise import to_unit
 from .raster import read_window
-from .sample import ImageSeries, InputError, Sample, SampleSpec
+from .sample import Imagery, ImageSeries, InputError, Sample, SampleSpec
 from .scene import Scene
 from .site import Skip, chip_window, sites_of
 from .task import SampleTask
@@ -32,6 +32,7 @@ class _Image:
     valid: np.ndarray  # (H, W) bool
     cloud_fraction: float  # NaN = unknown
     notes: tuple[str, ...]  # what was decided of its scenes' units
+    imagery: tuple[Imagery, ...]  # of its scenes
 
 
 def read_sample(task: SampleTask, spec: SampleSpec) -> Sample | Skip:
@@ -103,7 +104,8 @@ class _Layer:
     has_data: np.ndarray  # (H, W) bool
     masked: np.ndarray  # (H, W) bool: cloud, shadow or nothing in the cloud mask
     cloud: np.ndarray | None  # (H, W) bool, None without a cloud mask
-    notes: tuple[str, ...] = ()  # what was decided of its units
+    notes: tuple[str, ...]  # what was decided of its units
+    imagery: tuple[Imagery, ...]
 
 
 def _read_acquisition(acquisition: Acquisition, task: SampleTask, spec: SampleSpec) -> _Image:
@@ -126,7 +128,7 @@ def _read_acquisition(acquisition: Acquisition, task: SampleTask, spec: SampleSp
         what = "cloud" if top.has_data.any() else "nodata"
         raise InputError(f"only {what} in the window")
     cloud_fraction = _cloud_fraction(top, acquisition)
-    return _Image(acquisition, top.href, top.pixels, valid, cloud_fraction, top.notes)
+    return _Image(acquisition, top.href, top.pixels, valid, cloud_fraction, top.notes, top.imagery)
 
 
 def _over(top: _Layer, below: _Layer) -> _Layer:
@@ -144,6 +146,7 @@ def _over(top: _Layer, below: _Layer) -> _Layer:
         np.where(gap, below.masked, top.masked),
         cloud,
         (*top.notes, *below.notes),
+        (*top.imagery, *below.imagery),
     )
 
 
@@ -172,13 +175,12 @@ def _read_scene(scene: Scene, task: SampleTask, gsd_m: float) -> _Layer:
     known: np.ndarray = join.reduce([has_data for _, has_data in parts])  # (H, W)
     raw = parts[0][0] if len(parts) == 1 else np.concatenate([pixels for pixels, _ in parts])
     pixels, has_data = to_unit(scene, raw, known, units)
+    told = units.notes, (scene.imagery,)
     if scene.scl_href is None:
-        return _Layer(scene.href, pixels, has_data, np.zeros_like(has_data), None, units.notes)
+        return _Layer(scene.href, pixels, has_data, np.zeros_like(has_data), None, *told)
     classes = read_window(scene.scl_href, [1], window, gsd_m)[0][0].astype(np.uint8)  # (H, W), 0 = no data
     kind = MASK_KINDS[scene.mask_kind]
-    return _Layer(
-        scene.href, pixels, has_data, kind.masked[classes], kind.cloud[classes] & has_data, units.notes
-    )
+    return _Layer(scene.href, pixels, has_data, kind.masked[classes], kind.cloud[classes] & has_data, *told)
 
 
 def _sample(
@@ -211,6 +213,7 @@ def _sample(
             for name, found in images.items()
             for note in dict.fromkeys(note for image in found for note in image.notes)
         ),
+        imagery=tuple(dict.fromkeys(source for image in every for source in image.imagery)),
     )
 
 

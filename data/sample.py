@@ -31,6 +31,17 @@ class SampleSpec:
 
 
 @dataclass(frozen=True)
+class Imagery:
+    """Where pixels came from: under which terms, and how their units were decided."""
+
+    collection: str
+    provider: str  # the row of dialects.py that its items were read by
+    licence: str  # SPDX identifier, "other", or what the item says
+    attribution: tuple[str, ...] = ()
+    decided: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class ImageSeries:
     """All dates of one modality of one sample, on the sample's grid, in order of time.
 
@@ -66,6 +77,7 @@ class Sample:
     cloud_fraction: float  # share of cloud over the optical dates used; NaN = unknown
     dropped: tuple[tuple[str, str], ...] = ()  # (modality, reason)
     notes: tuple[tuple[str, str], ...] = ()  # (modality, what was decided of its units from its values)
+    imagery: tuple[Imagery, ...] = ()  # of all scenes that were read
 
     @property
     def source_items(self) -> tuple[str, ...]:

@@ -8,7 +8,9 @@ import shapely
 
 from .dialects import BAND_NAMES, TELLTALE_BANDS
 from .grid import PixelGrid
+from .licence import NOT_TOLD
 from .modality import MODALITIES
+from .sample import Imagery
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,8 @@ class Scene:
     collection: str = field(default="", repr=False, compare=False)
     provider: str = field(default="", repr=False, compare=False)  # the row of dialects.py it was read by
     decisions: tuple[str, ...] = field(default=(), repr=False, compare=False)  # from metadata, and why
+    licence: str = field(default="", repr=False, compare=False)  # of the imagery
+    attribution: tuple[str, ...] = field(default=(), repr=False, compare=False)  # whom its terms ask to name
 
     @property
     def key_text(self) -> str:
@@ -56,6 +60,12 @@ class Scene:
         later = [f for f in fields(self) if f.compare and not f.repr]
         changed = [f"{f.name}={getattr(self, f.name)!r}" for f in later if getattr(self, f.name) != f.default]
         return "\n".join([repr(self), *changed])
+
+    @property
+    def imagery(self) -> Imagery:
+        """Its terms and decisions."""
+        said = self.licence or NOT_TOLD
+        return Imagery(self.collection, self.provider, said, self.attribution, self.decisions)
 
     @property
     def missing_bands(self) -> tuple[str, ...]:

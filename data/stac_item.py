@@ -21,6 +21,7 @@ from pystac.utils import str_to_datetime
 from .dialects import Dialect, dialect_of, matches, spelled_in_name
 from .grid import PixelGrid
 from .item_grid import item_grid
+from .licence import attribution_of, licence_of
 from .modality import MODALITIES
 from .raster import open_raster
 from .s2_offset import baseline_of, s2_offset, s2_offset_reason
@@ -213,6 +214,8 @@ def scene_of(item: pystac.Item) -> Scene:
         scale=_scale(finest, dialect, modality),
         collection=item.collection_id or "",
         provider=dialect.provider,
+        licence=licence_of(item),
+        attribution=attribution_of(item, modality, date.year if date else None),
     )
     return replace(scene, decisions=_decisions(scene, offset_why, note))
 

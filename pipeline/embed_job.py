@@ -19,6 +19,7 @@ from data.cover import Plan, SampleTask, Skip
 from data.sample import Sample
 from encoder.embed import EmbeddingBatch, Encoder
 from indexer.table.embedding_table import EmbeddingTable
+from indexer.table.manifest import Imagery
 from indexer.table.schema import ModelInfo
 
 from .decoder import decoder
@@ -98,6 +99,7 @@ def embed_plan(
         results = decode([task for _, chunk in todo for task in chunk], encoder.spec)
         for key, chunk in todo:
             made: list[list[pa.Table]] = [[] for _ in targets]
+            imagery: set[Imagery] = set()
             for size in _batch_sizes(len(chunk)):
                 asked = time.perf_counter()
                 read = [next(results) for _ in range(size)]
@@ -105,6 +107,7 @@ def embed_plan(
                 samples = [item for item in read if isinstance(item, Sample)]
                 skips += [item for item in read if isinstance(item, Skip)]
                 dropped += [entry for sample in samples for entry in sample.dropped]
+                imagery |= {Imagery(**vars(source)) for sample in samples for source in sample.imagery}
                 notes += [entry for sample in samples for entry in sample.notes]
                 if samples:
                     batch = encoder.embed(samples, dense=granularity is not None)
@@ -116,7 +119,7 @@ def embed_plan(
                     progress(done, total)
             _write_skips(path, skips)
             for target, rows in zip(targets, made, strict=True):
-                target.table = target.table.upsert(rows, input_key=key)
+                target.table = target.table.upsert(rows, input_key=key, imagery=imagery)
     seconds = time.perf_counter() - began
     table = targets[0].table
     skipped = _whole_places(skips, table)

@@ -5,6 +5,7 @@ changes the table returns the handle of the new snapshot.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -20,10 +21,12 @@ from ..geo import cells as h3_cells
 from . import extent, merge, parts, sidecars, upkeep, validate
 from .commit import commit, put_new
 from .manifest import (
+    Imagery,
     Manifest,
     PartFile,
     Sidecar,
     SnapshotInfo,
+    joined_imagery,
     read_all_manifests,
     read_manifest,
     snapshot_numbers,
@@ -227,6 +230,7 @@ class EmbeddingTable:
         rows: pa.Table | Sequence[pa.Table],
         input_key: str | None = None,
         combine: merge.Combine | None = None,
+        imagery: Iterable[Imagery] = (),
     ) -> "EmbeddingTable":
         """Commit rows of `make_rows`; those whose key is there already are replaced.
 
@@ -236,6 +240,7 @@ class EmbeddingTable:
             combine: what is kept where a key is there already, of the old and the new rows, which come with
                 the same keys in the same order; new rows alone by default. Rows of an input key that is
                 there already are then not committed twice.
+            imagery: what they were made of; it joins what the table holds already.
 
         Raises:
             TableError: rows of another model or resolution, a repeated key, or a disk that refuses; the
@@ -244,9 +249,12 @@ class EmbeddingTable:
         fresh = self._checked([rows] if isinstance(rows, pa.Table) else rows)
         merger = merge.Merger(self.storage, fresh, combine)
 
+        made_of = tuple(imagery)
+
         def build(base: Manifest) -> Manifest:
             if combine is not None and input_key in base.input_keys:
                 return base
+            base = replace(base, imagery=joined_imagery(base.imagery, made_of))
             merged = merger.merge(base)
             known = base.extent is not None
             unknown = () if known else EmbeddingTable(self.storage, base).scan(extent.COLUMNS)

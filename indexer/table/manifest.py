@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -58,6 +58,28 @@ class Sidecar:
 
 
 @dataclass(frozen=True)
+class Imagery:
+    """Imagery that rows were made of: its terms, which are kept as long as the table, and its units."""
+
+    collection: str
+    provider: str
+    licence: str  # SPDX identifier, "other", or what its items say
+    attribution: tuple[str, ...] = ()
+    decided: tuple[str, ...] = ()  # how the units of its numbers were decided
+
+
+def joined_imagery(first: Iterable[Imagery], second: Iterable[Imagery]) -> tuple[Imagery, ...]:
+    """Both, one a collection, provider and licence; nothing that either says is lost."""
+    found: dict[tuple[str, str, str], Imagery] = {}
+    for source in (*first, *second):
+        key = source.collection, source.provider, source.licence
+        before = found.get(key, Imagery(*key))
+        attribution = tuple(sorted({*before.attribution, *source.attribution}))
+        found[key] = Imagery(*key, attribution, tuple(sorted({*before.decided, *source.decided})))
+    return tuple(found[key] for key in sorted(found))
+
+
+@dataclass(frozen=True)
 class SnapshotInfo:
     """A line of a table's log."""
 
@@ -88,6 +110,7 @@ class Manifest:
     rows_snapshot: int = 1  # the last snapshot that changed rows
     sidecars: Mapping[str, Sidecar] = field(default_factory=dict)
     extent: Extent | None = None  # None: no rows, or written before manifests said so
+    imagery: tuple[Imagery, ...] = ()  # that any row was ever made of
 
     @property
     def row_count(self) -> int:
@@ -196,6 +219,7 @@ def _from_document(document: dict[str, Any]) -> Manifest:
         "input_keys": tuple(document["input_keys"]),
         "sidecars": {kind: _sidecar(sidecar) for kind, sidecar in document["sidecars"].items()},
         "extent": _extent(document.get("extent")),
+        "imagery": tuple(_imagery(source) for source in document.get("imagery", ())),
     }
     return Manifest(**_known(Manifest, document) | parsed)
 
@@ -203,6 +227,12 @@ def _from_document(document: dict[str, Any]) -> Manifest:
 def _sidecar(document: dict[str, Any]) -> Sidecar:
     files = tuple(SidecarFile(**_known(SidecarFile, file)) for file in document["files"])
     return Sidecar(document["snapshot"], files, document["info"])
+
+
+def _imagery(document: dict[str, Any]) -> Imagery:
+    known = _known(Imagery, document)
+    listed = {name: tuple(known.get(name, ())) for name in ("attribution", "decided")}
+    return Imagery(**known | listed)
 
 
 def _extent(document: dict[str, Any] | None) -> Extent | None:

@@ -6,6 +6,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import asdict
 from functools import lru_cache, partial
 from typing import Any
 
@@ -196,7 +197,8 @@ def _footer(rows: pa.Table, table: Manifest) -> dict[str, str]:
     sides = [bbox.field(side).to_numpy(zero_copy_only=False) for side in footprints.BBOX_FIELDS]
     bounds = [sides[0].min(), sides[1].min(), sides[2].max(), sides[3].max()]
     kinds = footprints.geometry_types(rows["geometry"].to_numpy())
-    return {
+    imagery = {"imagery": json.dumps([asdict(source) for source in table.imagery])} if table.imagery else {}
+    return imagery | {
         "geo": json.dumps(geo_metadata(bounds, kinds)),
         "emb": json.dumps(emb_metadata(table.model, table.simulated)),
         "skyhex:schema_version": str(schema_version(extra_columns(rows.schema))),

@@ -5,6 +5,7 @@ import pytest
 
 from data import stac_item
 from data.cover import MAX_TILES, plan_chips
+from data.reader import read_sample
 from data.s2_offset import s2_offset, s2_offset_reason
 from data.sample import SampleSpec
 from data.stac_item import cloud_percent
@@ -177,3 +178,14 @@ def test_where_no_metadata_tell_the_grid_one_raster_does(tiny, monkeypatch):
     (scene,) = tiny.read().scenes
     assert len(opened) == 1
     assert scene.grid.shape == (64, 64)
+
+
+def test_licence_and_attribution_go_with_the_sample(tiny):
+    esa = [{"name": "ESA", "roles": ["licensor"]}, {"name": "Element 84", "roles": ["host"]}]
+    tiny.add("s2", "s2", license="CC-BY-4.0", providers=esa)
+    tiny.add("s1", "s1")
+    tiny.add("hr", "hr", simulated=True)
+    (task,) = plan_chips(tiny.read(), SPEC).tasks
+    found = {(source.licence, source.attribution) for source in read_sample(task, SPEC).imagery}
+    copernicus = "contains modified Copernicus Sentinel data 2020"
+    assert found == {("CC-BY-4.0", (copernicus, "ESA")), ("not told", (copernicus,)), ("not told", ())}

@@ -217,3 +217,10 @@ def test_the_real_table_is_sound(real_table: Path) -> None:
         cells = [h3.str_to_int(h3.latlng_to_cell(point.y, point.x, 12)) for point in centres]
         assert batch["h3_cell"].to_pylist() == cells
         assert np.isfinite(to_matrix(batch["embedding"])).all()
+
+
+def test_terms_and_decisions_of_the_imagery_are_kept_in_the_table(catalog: Path, tmp_path: Path) -> None:
+    embed(catalog, tmp_path / "t", index=False)
+    found = {s.collection: s for s in EmbeddingTable.open(tmp_path / "t").manifest.imagery}
+    assert {source.licence for source in found.values()} == {"CC0-1.0"}
+    assert any(text.startswith("offset 0") for text in found["sentinel-2-l2a"].decided)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pystac
 import pytest
 import shapely
@@ -17,7 +18,7 @@ from pystac.validation.stac_validator import JsonSchemaSTACValidator
 from indexer.errors import TableError
 from indexer.table import stac_item, storage
 from indexer.table.embedding_table import EmbeddingTable
-from indexer.table.manifest import manifest_path
+from indexer.table.manifest import Imagery, manifest_path
 from indexer.table.stac_item import ITEM, write_item
 
 from ..random_rows import MODEL, random_cells, random_rows, squares
@@ -161,3 +162,28 @@ def test_the_extent_holds_the_antimeridian_and_is_found_where_a_manifest_lacks_i
 )
 def test_a_licence_that_stac_does_not_take_is_other(licence: str, expected: str) -> None:
     assert stac_item._licence(licence) == expected
+
+
+def test_terms_of_the_imagery_stand_beside_the_models_and_stay(table: EmbeddingTable) -> None:
+    def imagery(licence: str, year: int) -> Imagery:
+        return Imagery("s2", "Earth Search v1", licence, (f"Sentinel data {year}",), (f"offset of {year}",))
+
+    rows = [random_rows(5, seed, h3_cell=random_cells(5, seed)) for seed in (5, 6, 7)]
+    table = table.upsert(rows[0], imagery=[imagery("CC-BY-SA-4.0", 2024)])
+    table = table.upsert(rows[1], imagery=[imagery("CC-BY-SA-4.0", 2023), imagery("other", 2023)])
+    table = EmbeddingTable.open(table.path).upsert(rows[2]).compact()
+    said = [(s.licence, s.attribution) for s in EmbeddingTable.open(table.path).manifest.imagery]
+    assert said == [
+        ("CC-BY-SA-4.0", ("Sentinel data 2023", "Sentinel data 2024")),
+        ("other", ("Sentinel data 2023",)),
+    ]
+    footers = [
+        pq.read_schema(table.path / file.path).metadata.get(b"imagery", b"[]")
+        for file in table.manifest.files
+    ]
+    assert {"CC-BY-SA-4.0"} <= {source["licence"] for f in footers for source in json.loads(f)}
+    properties = item_of(table)["properties"]
+    assert properties["license"] == "other"
+    assert properties["skyhex:model_license"] == MODEL.licence
+    assert [source["license"] for source in properties["skyhex:imagery"]] == ["CC-BY-SA-4.0", "other"]
+    assert table.validate() == []
