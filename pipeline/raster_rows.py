@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from data.products.pooling import Pooled
 from data.products.vector_raster import Product, VectorRaster
 from indexer.geo import cells, footprints
+from indexer.geo.geojson import cell_on_globe, cut_at_antimeridian
 from indexer.table.schema import PARTS, ModelInfo, make_rows
 
 Pool = Literal["mean", "mean+std"]
@@ -111,15 +112,13 @@ def is_whole(parts: Sequence[Part]) -> bool:
 
 
 def hexagons(h3_cells: cells.Cells) -> footprints.Geometries:
-    """Outlines of cells, counter-clockwise; in two parts across the antimeridian."""
+    """Outlines of cells, counter-clockwise; in parts across the antimeridian, closed along a pole."""
     wkb = pa.array(cells_to_wkb_polygons(h3_cells)).to_pylist()
     shapes = shapely.from_wkb(np.asarray(wkb, object))
-    bounds = shapely.bounds(shapes)
-    crossing = np.flatnonzero(
-        (np.abs(bounds[:, [0, 2]]) > 180).any(axis=1) | (bounds[:, 2] - bounds[:, 0] > 180)
-    )
-    if len(crossing):
-        shapes[crossing] = footprints.polygons([cells.boundary(int(h3_cells[i])) for i in crossing])
+    west, _, east, _ = shapely.bounds(shapes).T
+    for i in np.flatnonzero((west < -180) | (east > 180) | (east - west > 180)).tolist():
+        ring = shapely.Polygon(cells.boundary(int(h3_cells[i])))
+        shapes[i] = cut_at_antimeridian(cell_on_globe(ring))
     return np.asarray(shapely.orient_polygons(shapes))
 
 

@@ -26,6 +26,7 @@ from .vector_raster import Codes, VectorRaster
 STRIP_PX = 1 << 16  # added at a time, in the processor's cache; 2**31 / 127**2 at most, for exact sums
 CHUNK_CELLS = 1 << 18  # of a chunk, about: what becomes rows and is committed at once
 CHUNK_PX = (1024, 4096)  # least and greatest side of a chunk
+FRAME_PX = 1024  # side of what is looked at, at once, of the pixels around a chunk
 WIDEST_CELL = 2.6  # widest extent of a cell in average edge lengths: 2, and H3's distortion of up to 1.2
 
 Counts = NDArray[np.int64]
@@ -179,30 +180,39 @@ class _Sums:
         self._n = labels
         self._valid = np.zeros(labels, np.int64)
         self._lengths = np.zeros(labels)
-        self._sums = np.zeros((dimension, labels))
-        self._squares = np.zeros((dimension, labels)) if squares else None
+        self._sums = np.zeros((labels, dimension))
+        self._squares = np.zeros((labels, dimension)) if squares else None
 
     def add(self, codes: Codes, rows: slice, labels: NDArray[np.int32]) -> None:
         """The pixels of some rows, (rows, w) labels; label n is nobody's."""
         runs = _Runs(labels.ravel(), self._n)
         if not len(runs.labels):
             return
-        norms = np.zeros(labels.size, np.float32)
-        for band in range(len(self._sums)):
+        dimension = self._sums.shape[1]
+        norms, square = np.zeros(labels.size, np.float32), np.empty(labels.size, np.float32)
+        sums = np.empty((dimension, len(runs.labels)))
+        squares = None if self._squares is None else np.empty_like(sums)
+        for band in range(dimension):
             terms = codes.terms(band, rows).ravel()
-            self._sums[band, runs.labels] += runs.sums(terms)
-            squares = np.square(terms, dtype=np.float32)
-            norms += squares
-            if self._squares is not None:
-                self._squares[band, runs.labels] += runs.sums(squares)
+            sums[band] = runs.sums(terms)
+            square[...] = terms
+            np.multiply(square, square, out=square)
+            norms += square
+            if squares is not None:
+                squares[band] = runs.sums(square)
+        self._sums[runs.labels] += sums.T
+        if self._squares is not None and squares is not None:
+            self._squares[runs.labels] += squares.T
         self._lengths[runs.labels] += runs.sums(np.sqrt(norms, out=norms))
         self._valid[runs.labels] += runs.pixels
 
     def pooled(self, cells: Cells, pixels: Counts, elsewhere: Flags, factor: float) -> Pooled:
-        squares = None if self._squares is None else np.ascontiguousarray(self._squares.T) * factor**2
-        sums = np.ascontiguousarray(self._sums.T) * factor
+        squares = None if self._squares is None else self._squares * factor**2
+        self._sums *= factor
         none = np.zeros(self._n, np.int64)
-        return Pooled(cells, pixels, self._valid, sums, squares, self._lengths * factor, none, elsewhere)
+        return Pooled(
+            cells, pixels, self._valid, self._sums, squares, self._lengths * factor, none, elsewhere
+        )
 
 
 class _Runs:
@@ -220,17 +230,19 @@ class _Runs:
             np.flatnonzero(np.concatenate([[True], owner[1:] != owner[:-1]])) if len(owner) else order
         )
         self.labels = owner[self._groups]  # (m,) ascending
-        self.pixels = self._grouped(self._ends - self._starts) if len(owner) else order  # (m,)
+        self.pixels = (
+            np.add.reduceat(self._ends - self._starts, self._groups) if len(owner) else order
+        )  # (m,)
+        self._running = {wide: np.zeros(len(labels) + 1, wide) for wide in (np.int32, np.float64)}
 
-    def sums(self, values: NDArray[np.int16] | NDArray[np.float32]) -> Floats:
+    def sums(self, values: NDArray[np.int16] | NDArray[np.float32]) -> NDArray[Any]:
         """(m,) of the values (pixels,) of each label."""
         # running sums of integers may overflow: differences of them are right all the same
         wide = np.int32 if values.dtype == np.int16 else np.float64
-        running = np.zeros(len(values) + 1, wide)
-        np.cumsum(values, dtype=wide, out=running[1:])
-        return self._grouped(running[self._ends] - running[self._starts]).astype(np.float64)
-
-    def _grouped(self, of_runs: NDArray[Any]) -> NDArray[Any]:
+        running = self._running[wide]
+        np.add.accumulate(values, dtype=wide, out=running[1:])
+        of_runs: NDArray[Any] = running.take(self._ends, mode="clip")
+        np.subtract(of_runs, running.take(self._starts, mode="clip"), out=of_runs)
         return np.add.reduceat(of_runs, self._groups)
 
 
@@ -253,15 +265,20 @@ def _with_cell_pixels(raster: VectorRaster, window: Window, resolution: int, poo
     return Pooled(**{**vars(pooled), "cell_pixels": total, "elsewhere": elsewhere})
 
 
-def _frames(raster: VectorRaster, window: Window, resolution: int) -> list[Window]:
-    """The pixels around a window that a cell in it can reach, in four pieces."""
+def _frames(raster: VectorRaster, window: Window, resolution: int) -> Iterator[Window]:
+    """The pixels around a window that a cell in it can reach, in pieces no larger than a block."""
     height_m, width_m = pixel_size_m(raster.grid, window)
     reach_m = WIDEST_CELL * h3.average_hexagon_edge_length(resolution, "m")
     tall, wide = math.ceil(reach_m / height_m) + 1, math.ceil(reach_m / width_m) + 1
     across = window.width + 2 * wide
-    return [
+    sides = (
         Window(window.row - tall, window.col - wide, tall, across),
         Window(window.end_row, window.col - wide, tall, across),
         Window(window.row, window.col - wide, window.height, wide),
         Window(window.row, window.end_col, window.height, wide),
-    ]
+    )
+    for side in sides:
+        for top in range(side.row, side.end_row, FRAME_PX):
+            for left in range(side.col, side.end_col, FRAME_PX):
+                height, width = min(FRAME_PX, side.end_row - top), min(FRAME_PX, side.end_col - left)
+                yield Window(top, left, height, width)

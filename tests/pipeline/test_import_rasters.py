@@ -233,6 +233,18 @@ def test_hexagons_across_the_antimeridian_are_cut_there(tmp_path: Path) -> None:
     assert max(np.ptp(part.bounds[::2]) for shape in shapes for part in shapely.get_parts(shape)) < 0.01
 
 
+@pytest.mark.parametrize("crs", ["EPSG:32661", "EPSG:32761"])
+def test_cells_around_a_pole(tmp_path: Path, crs: str) -> None:
+    codes = noise_codes(40, 40)
+    file = write_cog(tmp_path / "pole_2024.tif", codes, Place(crs, 1_999_800.0, 2_000_200.0), names=False)
+    raster = read_raster(str(file), product=Product("x", licence="CC0-1.0"), formula="signed-square")
+    table = run([raster], tmp_path / "t", Pooling(10)).table
+    assert table.validate() == []
+    assert sum(row["pixels"] for row in rows_of(table).values()) == 1600  # type: ignore[misc]
+    areas = [shapely.from_wkb(row["geometry"]).bounds for row in rows_of(table).values()]
+    assert [west_east for west_east in areas if west_east[2] - west_east[0] == 360]  # the one with the pole
+
+
 def test_means_and_deviations(tmp_path: Path, tile: VectorRaster, whole: EmbeddingTable) -> None:
     spread = Pooling(11, "mean+std")
     single = run([tile], tmp_path / "a", spread).table

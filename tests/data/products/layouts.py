@@ -170,6 +170,7 @@ def write_icechunk(path: Path, zones: dict[str, tuple[Place, np.ndarray, np.ndar
     """dClimate's Icechunk repository: the same, with other axes and a list of years that are complete."""
     import icechunk
     import zarr
+    from zarr.codecs.numcodecs import PCodec
 
     repository = icechunk.Repository.create(icechunk.local_filesystem_storage(str(path)))
     session = repository.writable_session("main")
@@ -186,7 +187,7 @@ def write_icechunk(path: Path, zones: dict[str, tuple[Place, np.ndarray, np.ndar
             }
         )
         _put(group, "embeddings", np.moveaxis(codes, 1, 3), ("time", "northing", "easting", "band"))
-        _put(group, "scales", scales, ("time", "northing", "easting"))
+        _put(group, "scales", scales, ("time", "northing", "easting"), serializer=PCodec(level=8))
         times = np.array([f"{year}-01-01" for year in years], "datetime64[ns]").astype(np.int64)
         _put(group, "time", times, ("time",)).attrs["units"] = "nanoseconds since 1970-01-01"
     session.commit("vectors")
@@ -206,11 +207,11 @@ def write_mosaic(path: Path, place: Place, codes: np.ndarray, years: list[int]) 
     return path
 
 
-def _put(group, name: str, values: np.ndarray, axes: tuple[str, ...]):  # type: ignore[no-untyped-def]
+def _put(group, name: str, values: np.ndarray, axes: tuple[str, ...], **options):  # type: ignore[no-untyped-def]
     chunks = tuple(min(size, 16) if axis in ("y", "x", "northing", "easting") else size
                    for axis, size in zip(axes, values.shape, strict=True))  # fmt: skip
     array = group.create_array(
-        name, shape=values.shape, dtype=values.dtype, chunks=chunks, dimension_names=axes
+        name, shape=values.shape, dtype=values.dtype, chunks=chunks, dimension_names=axes, **options
     )
     array[...] = values
     return array

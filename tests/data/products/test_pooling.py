@@ -1,5 +1,6 @@
 """Sums per cell against float64, pixel by pixel; a shift, a mirror image and averaged codes are seen."""
 
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -170,6 +171,21 @@ def test_a_truncated_file_is_named_with_what_is_missing(tmp_path: Path, codes: n
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     with pytest.raises(InputError, match=r"x-0{10}-0{10}.tiff (is truncated or corrupt in rows|is not a)"):
         pooled_of(tile)
+
+
+def test_memory_is_that_of_a_block(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("data.products.vector_raster.READ_PX", 64 * 64)
+    peaks = []
+    for side in (128, 512):
+        codes = np.full((64, side, side), 55, np.int8)
+        tile = read_tile(str(write_cog(tmp_path / "2024" / f"{side}.tif", codes, block=64)))
+        pool_chunk(tile, Window(0, 0, 64, 64), 8)  # what is loaded once
+        tracemalloc.start()
+        pooled_of(tile, 8)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 1.5 * peaks[0]  # of a raster sixteen times as large
+    assert peaks[1] < 512 * 512 * 64 / 2  # it was never there whole
 
 
 def test_pieces_are_as_large_as_their_cells_are_many(tmp_path: Path, codes: np.ndarray) -> None:

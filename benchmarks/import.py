@@ -1,0 +1,179 @@
+"""A tile of vectors to committed rows: pixels a minute beside reading the file alone, memory, bytes kept.
+
+    python -m benchmarks.import -o benchmarks/results/import.json
+
+The tile is made up: 64 smooth fields with parcels and noise, as unit vectors in AlphaEarth's codes, in the
+layout of its tiles (8192 x 8192 x 64 int8, blocks of 1024, zstd, rows from south to north). Reading, pooling and
+importing are timed one after another in one run, because only their ratio survives a busy machine; CPU seconds
+are those of the workers.
+"""  # noqa: N999 - the name of the command it measures
+
+import argparse
+import json
+import resource
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+from rasterio.transform import Affine
+from rasterio.windows import Window as RasterWindow
+
+from data.products.alphaearth import DIMENSION, read_tile
+from data.products.pixel_cells import Window
+from data.products.pooling import chunk_side_px, pool_chunk
+from data.products.vector_raster import VectorRaster
+from pipeline.import_rasters import Pooling, import_rasters, plan_rasters
+
+from .machine import describe
+
+PACKAGES = ("numpy", "rasterio", "h3ronpy", "pyarrow")
+BLOCK = 1024
+PARCEL_PX = 24  # side of what grows the same, about
+NOISE = 0.12  # of a value, beside fields of standard deviation 1
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One resolution."""
+
+    resolution: int
+    workers: int
+    pixels: int
+    rows: int
+    decode_s: float
+    decode_cpu_s: float
+    pool_s: float  # decoding included
+    pool_cpu_s: float
+    import_s: float  # processes started, pooled, committed
+    pool_to_decode: float  # of CPU seconds
+    import_to_decode: float  # of seconds
+    million_pixels_per_minute: float  # of the import
+    table_mb: float
+    worker_mb: float  # largest resident size of a worker so far
+
+
+def make_tile(folder: Path, side: int = 8192, seed: int = 0) -> Path:
+    """A tile of the layout, written block by block."""
+    path = folder / "annual" / "2024" / "32N" / "xbench-0000000000-0000000000.tiff"
+    path.parent.mkdir(parents=True)
+    rng = np.random.default_rng(seed)
+    coarse = rng.normal(size=(DIMENSION, side // 128 + 2, side // 128 + 2)).astype(np.float32)
+    noise = NOISE * rng.standard_normal((DIMENSION, BLOCK, BLOCK), dtype=np.float32)
+    kinds = rng.normal(size=(8, DIMENSION)).astype(np.float32)  # what grows on parcels
+    profile = {
+        "driver": "GTiff", "width": side, "height": side, "count": DIMENSION, "dtype": "int8", "nodata": -128,
+        "crs": "EPSG:32632", "transform": Affine(10, 0, 500_000, 0, 10, 5_300_000), "tiled": True,
+        "blockxsize": BLOCK, "blockysize": BLOCK, "compress": "zstd", "predictor": 2, "interleave": "band",
+        "BIGTIFF": "YES", "NUM_THREADS": "ALL_CPUS",
+    }  # fmt: skip
+    with rasterio.open(path, "w", **profile) as file:
+        for row in range(0, side, BLOCK):
+            for col in range(0, side, BLOCK):
+                codes = _block(coarse, np.roll(noise, (row // 7, col // 5), (1, 2)), kinds, row, col)
+                file.write(codes, window=RasterWindow(col, row, BLOCK, BLOCK))
+    return path
+
+
+def _block(
+    coarse: NDArray[np.float32], noise: NDArray[np.float32], kinds: NDArray[np.float32], row: int, col: int
+) -> NDArray[np.int8]:
+    """Codes (64, BLOCK, BLOCK): fields between points 128 pixels apart, a kind for each parcel, noise."""
+    at = np.arange(BLOCK) / 128
+    low, part = np.floor(at).astype(int), (at - np.floor(at)).astype(np.float32)
+    top, left = row // 128, col // 128
+    rows = coarse[:, top + low] * (1 - part)[:, None] + coarse[:, top + low + 1] * part[:, None]
+    values = rows[:, :, left + low] * (1 - part) + rows[:, :, left + low + 1] * part
+    y, x = np.mgrid[row : row + BLOCK, col : col + BLOCK] // PARCEL_PX
+    values += kinds[(x * 7 + y * 13 + x * y) % len(kinds)].transpose(2, 0, 1) + noise
+    values /= np.sqrt(np.einsum("bhw,bhw->hw", values, values))
+    return np.asarray((np.sqrt(np.abs(values)) * 127.5 + 0.5).clip(0, 127) * np.sign(values), np.int8)
+
+
+def decode(raster: VectorRaster, window: Window, resolution: int) -> float:
+    """Read a piece and do nothing with it; CPU seconds."""
+    began = time.process_time()
+    for block in raster.blocks(window):
+        raster.read(block)
+    return time.process_time() - began
+
+
+def pool(raster: VectorRaster, window: Window, resolution: int) -> float:
+    """Read and pool a piece; CPU seconds."""
+    began = time.process_time()
+    pool_chunk(raster, window, resolution)
+    return time.process_time() - began
+
+
+def measure(tile: VectorRaster, resolution: int, workers: int, folder: Path) -> Measured:
+    """Reading, pooling and importing of one tile, in this order."""
+    pieces = list(tile.chunks(chunk_side_px(tile, resolution)))
+    decode_s, decode_cpu_s = _timed(decode, tile, pieces, resolution, workers)
+    pool_s, pool_cpu_s = _timed(pool, tile, pieces, resolution, workers)
+    pooling, table = Pooling(resolution), folder / f"table-{resolution}"
+    began = time.perf_counter()
+    done = import_rasters(plan_rasters([tile], pooling), pooling, table, workers=workers)
+    import_s = time.perf_counter() - began
+    return Measured(
+        resolution, workers, tile.extent.pixels, done.table.row_count, decode_s, decode_cpu_s, pool_s,
+        pool_cpu_s, import_s, pool_cpu_s / decode_cpu_s, import_s / decode_s, tile.extent.pixels / import_s * 60 / 1e6,
+        sum(file.bytes for file in done.table.files) / 1e6,
+        resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e3,
+    )  # fmt: skip
+
+
+def _timed(
+    work: Callable[[VectorRaster, Window, int], float],
+    tile: VectorRaster,
+    pieces: Sequence[Window],
+    resolution: int,
+    workers: int,
+) -> tuple[float, float]:
+    """(seconds, CPU seconds of the workers) for all pieces, on processes that are warm."""
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as processes:
+        first = Window(0, 0, 64, 64)
+        list(processes.map(work, [tile] * workers, [first] * workers, [resolution] * workers))
+        began = time.perf_counter()
+        spent = list(processes.map(work, [tile] * len(pieces), pieces, [resolution] * len(pieces)))
+        return time.perf_counter() - began, sum(spent)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Make a tile, measure each resolution, print a table, write JSON."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--side", type=int, default=8192, help="of the tile, pixels: a multiple of 1024")
+    parser.add_argument("--resolutions", type=int, nargs="+", default=[9, 11])
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--folder", type=Path, help="where the tile is made (3 GB)")
+    parser.add_argument("-o", "--out", type=Path)
+    asked = parser.parse_args(argv)
+    with tempfile.TemporaryDirectory(dir=asked.folder) as folder:
+        path = make_tile(Path(folder), asked.side)
+        tile = read_tile(str(path))
+        size = path.stat().st_size
+        results = [measure(tile, resolution, asked.workers, Path(folder)) for resolution in asked.resolutions]
+    print(
+        "| resolution | rows | decode s | pool s | import s | pool / decode (CPU) | 10^6 px/min | table MB |"
+    )
+    print("|---|---|---|---|---|---|---|---|")
+    for one in results:
+        print(
+            f"| {one.resolution} | {one.rows:,} | {one.decode_s:.1f} | {one.pool_s:.1f} | {one.import_s:.1f} "
+            f"| {one.pool_to_decode:.2f} | {one.million_pixels_per_minute:.0f} | {one.table_mb:.0f} |"
+        )
+    if asked.out is not None:
+        tile_is = {"side": asked.side, "bytes": size, "stored_share": size / (asked.side**2 * DIMENSION)}
+        report = {"machine": describe(PACKAGES), "tile": tile_is, "results": [asdict(one) for one in results]}
+        asked.out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
