@@ -122,6 +122,21 @@ def test_coarser_pixels_are_interpolated(raster):
     np.testing.assert_allclose(found[0, 10, 2:-2], expected[2:-2], atol=0.01)
 
 
+@pytest.mark.parametrize(
+    ("gsd_m", "shift_m", "smooth"), [(10, 0, False), (10, 3, False), (20, 0, True), (8, 3, True)]
+)
+def test_a_raster_stored_from_south_to_north_is_read_as_its_turned_copy(raster, gsd_m, shift_m, smooth):
+    pixels = ramp((32, 32))
+    north_up = str(raster(pixels, "north.tif"))
+    south_up = str(raster(pixels[:, ::-1], "south.tif", top=TOP - 320, gsd=(10.0, -10.0)))
+    part = window(left=LEFT + 40 + shift_m, top=TOP + 40 - shift_m)
+    want, known = read_window(north_up, [1], part, gsd_m, smooth=smooth)
+    found, has_data = read_window(south_up, [1], part, gsd_m, smooth=smooth)
+    assert 0 < known.mean() < 1
+    np.testing.assert_array_equal(has_data, known)
+    np.testing.assert_array_equal(found[:, known], want[:, known])
+
+
 def test_nodata_takes_no_part_in_an_average(raster):
     fine = np.full((1, 128, 128), 100, np.uint8)
     fine[:, :, ::2] = 0
@@ -148,6 +163,16 @@ def test_nodata_of_the_metadata_stands_in_for_none_in_the_raster(raster):
     pixels[0, 3, 4] = 65535
     _, has_data = read_window(str(raster(pixels)), [1], window(), 10, nodata=65535)
     assert np.argwhere(~has_data).tolist() == [[3, 4]]
+
+
+@pytest.mark.parametrize("gsd_m", [8, 20, 30])
+def test_nodata_of_the_metadata_is_not_blended_into_its_neighbours(raster, gsd_m):
+    pixels = np.full((1, 48, 48), 1500, np.uint16)
+    pixels[:, :, :25] = 0
+    beyond_the_edge = window(left=LEFT + 163, width=240.0, height=240.0)
+    found, has_data = read_window(str(raster(pixels)), [1], beyond_the_edge, gsd_m, smooth=True, nodata=0)
+    assert 0 < has_data.mean() < 1
+    assert set(np.unique(found[0][has_data])) == {1500}
 
 
 def test_near_infrared_tagged_as_alpha_is_no_mask_and_true_alpha_is(raster):

@@ -266,6 +266,22 @@ def test_the_inverted_file_finds_what_exact_search_finds(
     assert recall_of(clustered, inverted, Plan(512, 600), some_rows(kind, share)) >= 0.99
 
 
+@pytest.mark.parametrize(
+    "graph_numbers", [64 * DIMENSION, 10**9], ids=["graph of centroids", "flat centroids"]
+)
+def test_a_region_that_leaves_out_one_row_is_searched_with_the_same_effort(
+    clustered: np.ndarray, monkeypatch: pytest.MonkeyPatch, graph_numbers: int
+) -> None:
+    monkeypatch.setattr(ivf, "GRAPH_NUMBERS", graph_numbers)
+    trained = ivf.train(clustered[:20_000])
+    queries = clustered[500:20_000:997].astype(np.float32)
+    every, but_one = (RowRanges.merged(np.array([start]), np.array([20_000])) for start in (0, 1))
+    found = trained.candidates(queries, every, 200, 64)
+    narrowed = trained.candidates(queries, but_one, 200, 64)
+    shared = [np.isin(a[a > 0], b).mean() for a, b in zip(found, narrowed, strict=True)]
+    assert min(shared) > 0.99
+
+
 @pytest.mark.parametrize("plan", [planner.EXACT, Plan(16, 60)], ids=str)
 @pytest.mark.parametrize("share", [0.0001, 0.2, 1.0])
 def test_many_queries_are_answered_as_one_by_one(
