@@ -14,15 +14,16 @@ class AugmentConfig:
 
     date_jitter_days: int = 5  # a known date moves by up to so many days
     unknown_dates: float = 0.2  # chance that a view does not know its dates
-    gain_std: Mapping[str, float] | None = None  # of a factor per date and band; None = the defaults below
-    offset_std: Mapping[str, float] | None = None  # of a constant per date and band, in the modality's unit
+    # Deviations of two draws, one for the date and one for the band, whose mean is a factor or a constant.
+    gain_std: Mapping[str, float] | None = None  # None = the defaults below
+    offset_std: Mapping[str, float] | None = None  # in the modality's unit
 
     def gain(self, modality: str) -> float:
-        """Standard deviation of the factor."""
+        """Standard deviation of the draws of the factor."""
         return (self.gain_std or {"hr": 0.15, "s2": 0.04, "s1": 0.0})[modality]
 
     def offset(self, modality: str) -> float:
-        """Standard deviation of the constant."""
+        """Standard deviation of the draws of the constant."""
         return (self.offset_std or {"hr": 10.0, "s2": 30.0, "s1": 0.7})[modality]
 
 

@@ -171,6 +171,24 @@ def test_tiles_of_one_pass_complete_each_other(tiny):
         np.testing.assert_array_equal(series.pixels[0][:, inside], whole[:, rows[inside], cols[inside]])
 
 
+def test_each_tile_of_a_pass_brings_its_own_cloud_mask(tiny):
+    """The upper one holds the left half alone; its mask calls the other half, where it has nothing, cloud."""
+    west = tiny.typical("s2", (64, 64))
+    west[:, :, 32:] = 0
+    over_the_gap, at_the_corners = np.full((32, 32), 4, np.uint8), np.full((32, 32), 4, np.uint8)
+    over_the_gap[:, 16:] = 9
+    at_the_corners[:2, :2] = 9  # under the upper one
+    at_the_corners[-4:, -4:] = 9  # 8 x 8 px in the gap
+    tiny.add("s2", "a-west", west, date="2020-06-01T10:30:00Z", scl=over_the_gap)
+    tiny.add("s2", "b-whole", date="2020-06-01T10:30:14Z", scl=at_the_corners)
+    sample = only_sample(tiny.read())
+    expected = np.ones((64, 64), bool)
+    expected[-8:, -8:] = False
+    assert sample.series["s2"].valid.shape == (1, 64, 64)
+    np.testing.assert_array_equal(sample.series["s2"].valid[0], expected)
+    assert sample.cloud_fraction == 64 / 64**2
+
+
 def test_high_resolution_is_averaged_when_finer_and_takes_red_green_blue_of_four_bands(tiny):
     fine = np.random.default_rng(0).integers(0, 255, (4, 400, 400), np.uint8)
     tiny.add("hr", "hr", fine, gsd=0.1, bands=("R", "G", "B", "N"))

@@ -4,12 +4,21 @@ from dataclasses import replace
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from encoder.batch import Batch, SeriesBatch, collate
-from encoder.branch import Branch
+from encoder.branch import Branch, Seen, date_harmonics
 from encoder.initialise import initialise
 from encoder.losses.alignment import info_nce_loss
-from encoder.objective import ObjectiveConfig, band_values, objective, weighted
+from encoder.losses.multi_granularity import multi_granularity_loss
+from encoder.objective import (
+    PLACE_TEMPERATURE,
+    ObjectiveConfig,
+    band_values,
+    objective,
+    views,
+    weighted,
+)
 from encoder.skysense import SkySense
 from encoder.teacher import Centring, make_teacher
 
@@ -19,7 +28,9 @@ from .tiny import MODEL, sample
 ALL = ObjectiveConfig(alpha=1.0, beta=1.0, completion=1.0, place=1.0)
 
 
-def run(batch: Batch, config: ObjectiveConfig = ALL, same_window: bool = True):  # type: ignore[no-untyped-def]
+def run(  # type: ignore[no-untyped-def]
+    batch: Batch, config: ObjectiveConfig = ALL, same_window: bool = True, second: Batch | None = None
+):
     torch.manual_seed(0)  # for the heads
     model = SkySense(MODEL)
     initialise(model, 3)
@@ -27,14 +38,14 @@ def run(batch: Batch, config: ObjectiveConfig = ALL, same_window: bool = True): 
     shown = (tuple(batch.series),) * 2
     teacher = make_teacher(student)
     losses, seen = objective(
-        student, teacher, Centring(), (batch, batch), shown, config,
+        student, teacher, Centring(), (batch, second or batch), shown, config,
         teacher_temperature=0.05, same_window=same_window,
     )  # fmt: skip
     return losses, seen, student
 
 
-def batch_of(count: int, modalities: tuple[str, ...] = ("s2", "s1")) -> Batch:
-    samples = [sample(i, modalities) for i in range(count)]
+def batch_of(count: int, modalities: tuple[str, ...] = ("s2", "s1"), first: int = 0) -> Batch:
+    samples = [sample(first + i, modalities) for i in range(count)]
     return in_float64(collate(samples, MODEL.px_per_cell, (2, 2)))
 
 
@@ -44,6 +55,36 @@ def test_terms_by_what_there_is() -> None:
     assert run(batch_of(3, ("hr",)))[0].keys() == {"mgcl", "place"}
     assert run(batch_of(3), ObjectiveConfig())[0].keys() == {"mgcl", "align"}
     assert run(batch_of(3), replace(ALL, alpha=0.0, beta=0.0))[0].keys() == {"completion", "place"}
+
+
+def test_what_the_student_makes_of_one_view_is_compared_with_the_other_view() -> None:
+    """Written out: the student's view i with the teacher's view j, and with the bands of view j."""
+    pair = batch_of(3), batch_of(3, first=10)
+    losses, _, student = run(pair[0], second=pair[1])
+    teacher = make_teacher(student)
+    expected: dict[str, list[torch.Tensor]] = {"mgcl": [], "place": [], "completion": []}
+    for own, other in (pair, pair[::-1]):
+        seen, target = student(own, ("s2", "s1")), teacher(other, ("s2", "s1"))
+        sharp = {
+            name: replace(view, head=lambda x, head=view.head: head(x) / 0.05)
+            for name, view in views(teacher, target).items()
+        }
+        expected["mgcl"].append(multi_granularity_loss(views(student, seen), sharp))
+        cells, targets = (branch.fused.flatten(0, 2) for branch in (seen, target))
+        expected["place"].append(info_nce_loss(cells, targets, PLACE_TEMPERATURE))
+        expected["completion"] += [completion(student, seen, *series) for series in other.series.items()]
+    for name, values in expected.items():
+        torch.testing.assert_close(losses[name], torch.stack(values).mean())
+
+
+def completion(student: Branch, seen: Seen, name: str, series: SeriesBatch) -> torch.Tensor:
+    """Smooth L1 between the bands of each known date and what the fused cells and the date tell of them."""
+    asked = date_harmonics(series.day_of_year)[:, :, None].expand(-1, -1, 4, -1)  # (B, T, N, ...)
+    cells = F.normalize(seen.fused, dim=-1).expand(-1, asked.shape[1], -1, -1)
+    predicted = student.completion[name](torch.cat([cells, asked], dim=-1))
+    known = series.day_of_year > 0
+    bands = band_values(series, MODEL.px_per_cell[name]).features
+    return F.smooth_l1_loss(predicted[known], bands[known], beta=0.5)
 
 
 def test_cells_of_other_windows_are_not_compared() -> None:

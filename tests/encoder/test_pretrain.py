@@ -13,7 +13,17 @@ import torch
 
 from encoder.checkpoint import CheckpointError, load_weights
 from encoder.parallel import Parallel
-from encoder.pretrain import BEST, LAST, LOG, NotFiniteError, Run, learning_rate, pretrain, start_dates
+from encoder.pretrain import (
+    BEST,
+    LAST,
+    LOG,
+    NotFiniteError,
+    Run,
+    TrainConfig,
+    learning_rate,
+    pretrain,
+    start_dates,
+)
 from encoder.skysense import SkySense
 
 from .tiny import CONFIG, KNOWN_DATES, corpus
@@ -142,13 +152,35 @@ def test_learning_rate_warms_up_and_falls_to_a_hundredth() -> None:
     assert learning_rate(100, config) == pytest.approx(0.01)
 
 
-def test_biases_norms_and_dates_do_not_decay() -> None:
-    run = Run(CONFIG, Parallel.start("none", "cpu"), torch.zeros(0, dtype=torch.int64))
+def started(config: TrainConfig) -> Run:
+    return Run(config, Parallel.start("none", "cpu"), torch.zeros(0, dtype=torch.int64))
+
+
+def test_matrices_decay_and_biases_norms_tokens_dates_and_positions_do_not() -> None:
+    run = started(replace(CONFIG, learn_position=True))
     decayed, plain = run.optimizer.param_groups
     assert decayed["weight_decay"] > 0 == plain["weight_decay"]
+    model = run.student.branch.model
+    tables = [model.date_encoding.table, model.fusion.class_token]
+    for name in ("s2", "s1"):
+        tables += [model.encoders[name].position, model.encoders[name].class_token]
+    assert {id(table) for table in tables} <= {id(p) for p in plain["params"]}
+    layers = [m for m in run.student.modules() if isinstance(m, torch.nn.Linear | torch.nn.Conv2d)]
+    assert {id(layer.weight) for layer in layers} <= {id(p) for p in decayed["params"]}
     assert all(p.ndim >= 2 for p in decayed["params"])
-    dates = run.student.branch.model.date_encoding.table
-    assert any(p is dates for p in plain["params"])
+
+
+def test_the_student_fuses_one_modality_alone_as_often_as_asked() -> None:
+    step = corpus().step(0)
+    shares = []
+    for chance in (0.0, 0.3, 1.0):
+        run = started(replace(CONFIG, modality_dropout=chance))
+        shown = []
+        for run.step in range(400):
+            shown += run._shown((step.first, step.second))
+        assert set(shown) <= {("s2", "s1"), ("s2",), ("s1",)}
+        shares.append(sum(len(names) == 1 for names in shown) / len(shown))
+    assert shares == [0.0, pytest.approx(0.3, abs=0.07), 1.0]  # four deviations of 800 draws
 
 
 WORKER = """

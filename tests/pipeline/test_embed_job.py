@@ -1,5 +1,6 @@
 """From a catalog to a table: nothing lost when killed, nothing done twice, every place accounted for."""
 
+import hashlib
 import json
 import os
 import signal
@@ -64,6 +65,15 @@ def test_chunks_hold_every_task_once_in_order(names: list[str]) -> None:
     chunks = list(chunks_of(tasks))
     assert [task for chunk in chunks for task in chunk] == tasks
     assert all(len(chunk) <= CHUNK_MAX for chunk in chunks)
+
+
+def test_a_chunk_ends_at_the_first_place_to_end_at_after_64_and_after_256_at_the_latest() -> None:
+    ends, others = [], []
+    for name in map(str, range(20_000)):
+        (ends if int(hashlib.sha256(name.encode()).hexdigest()[:4], 16) % 64 == 0 else others).append(name)
+    for names, sizes in ((ends[:200], [64, 64, 64, 8]), (others[:600], [256, 256, 88])):
+        tasks: Any = [SimpleNamespace(sample_id=name) for name in names]
+        assert [len(chunk) for chunk in chunks_of(tasks)] == sizes
 
 
 def test_a_new_place_changes_few_chunks() -> None:

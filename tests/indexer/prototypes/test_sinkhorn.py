@@ -75,6 +75,13 @@ def test_duplicates_can_be_seeded() -> None:
     assert np.isfinite(sinkhorn.fit(same, 3, np.random.default_rng(0))).all()
 
 
+def test_the_prototype_with_the_fewest_goes_first() -> None:
+    prototypes = unit(np.array([[1.0, 0, 0], [0, 1, 0], [0, 1, 1]]))
+    vectors = np.repeat(prototypes, [30, 5, 20], axis=0)
+    np.testing.assert_array_equal(sinkhorn.pruned(prototypes, vectors, 10), prototypes[[0, 2]])
+    np.testing.assert_array_equal(sinkhorn.pruned(prototypes, vectors, 30), prototypes[[0]])
+
+
 @pytest.mark.parametrize("least", [1, 10, 40, 120])
 def test_pruned_prototypes_each_have_enough(least: int) -> None:
     rng = np.random.default_rng(3)
