@@ -28,7 +28,7 @@ class Interval:
 
 
 class Measured(Protocol):
-    """A number of a table that can be resampled over blocks, and compared with another of the same queries."""
+    """A number of a table that can be resampled over blocks, and compared with another."""
 
     @property
     def mean(self) -> float:
@@ -69,7 +69,7 @@ class Scores:
         return float(self.values @ self.weight / self.weight.sum())
 
     def resampled(self, seed: int, resamples: int) -> np.ndarray:
-        """Weighted means of `resamples` draws of whole blocks with replacement; queries keep their weights."""
+        """Weighted means over draws of whole blocks with replacement; queries keep their weights."""
         of_blocks = block_draws(self.block, seed, resamples)
         if of_blocks is None:
             return np.full(resamples, np.nan)
