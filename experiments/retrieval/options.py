@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from data.sample import InputError, SampleSpec
+from encoder.checkpoint import weights_info
 from encoder.config import SkySenseConfig
 from encoder.embed import Encoder
 from encoder.initialise import initialise
@@ -62,6 +63,12 @@ class Encoders:
     untrained: tuple[SkySense, ...]
     info: dict[str, Any]
     spec: SampleSpec
+
+    @property
+    def frozen(self) -> tuple[Encoder, ...]:
+        """Ours and the untrained ones, as samples are embedded in a job."""
+        models = (self.ours, *self.untrained)
+        return tuple(Encoder.of(m, weights_info(m, "", trained=False, licence="")) for m in models)
 
     @classmethod
     def load(cls, options: Options) -> "Encoders":

@@ -1,0 +1,210 @@
+"""What is asked of a set: tiles that heads are fitted on, tiles that are asked, and what holds them apart."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import h3
+import numpy as np
+
+from data.sample import InputError, Sample, SampleSpec
+from experiments.datasets.about import HELD_OUT, About
+from experiments.datasets.scene import IGNORED, Boxes, Entry
+from experiments.retrieval.blocks import EXCLUSION_KM, far_from, hold_out
+from experiments.retrieval.image_sets import LARGEST_S2_CELLS
+
+from .tiles import Tile, tiles_of, whole_of
+
+BLOCK_RESOLUTION = 5  # H3
+VALIDATION_SHARE = 0.3
+
+
+@dataclass(frozen=True)
+class TaskOptions:
+    """Choices of `skyhex eval task` besides those of every evaluation."""
+
+    official: bool = False  # keep items to fit on that lie near an asked one, as the published split does
+    max_train: int = 200  # tiles to fit on, at most: a seeded draw
+    max_test: int = 200  # tiles asked, at most
+    share: float | None = None  # of each class to fit on, where the authors draw splits at random
+    steps: int = 400  # of the detection head and of tuning
+    tune: str = ""  # "head" or "all": further rows
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Tiles of one set; `Question` of its table. n tiles fitted on come before q tiles asked."""
+
+    about: About
+    train: tuple[Tile, ...]
+    test: tuple[Tile, ...]
+    notes: tuple[str, ...]
+    is_balanced: bool = False
+
+    @property
+    def name(self) -> str:
+        return self.about.name
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return self.about.classes
+
+    @property
+    def queries(self) -> np.ndarray:
+        return np.arange(len(self.train), len(self.train) + len(self.test))
+
+    @property
+    def query_block(self) -> np.ndarray:
+        return np.array([block_of(tile) for tile in self.test])
+
+    @property
+    def train_block(self) -> np.ndarray:
+        return np.array([block_of(tile) for tile in self.train])
+
+    @property
+    def database_size(self) -> int:
+        return len(self.train)
+
+    @property
+    def majority_share(self) -> float:
+        """Of labels, pixels or boxes that are asked."""
+        counts = np.sum([class_counts(tile, len(self.classes)) for tile in self.test], axis=0)
+        return float(counts.max() / max(counts.sum(), 1))
+
+    def samples(self, view: int = 0) -> list[Sample]:
+        """What encoders see, tiles to fit on first."""
+        return [tile.samples[view] for tile in (*self.train, *self.test)]
+
+
+def block_of(tile: Tile) -> str:
+    """An H3 cell where the position is known, else the set's own place."""
+    if np.isfinite(tile.lon_deg) and np.isfinite(tile.lat_deg):
+        return str(h3.latlng_to_cell(tile.lat_deg, tile.lon_deg, BLOCK_RESOLUTION))
+    return tile.place
+
+
+def class_counts(tile: Tile, classes: int) -> np.ndarray:
+    """Labels, pixels or boxes of each class: (K,) int."""
+    truth = tile.truth
+    if isinstance(truth, Boxes):
+        return np.bincount(truth.code, minlength=classes)
+    if truth.dtype == bool:
+        return truth.astype(int)
+    return np.bincount(truth[truth != IGNORED].ravel(), minlength=classes)
+
+
+def ask(about: About, folder: Path, spec: SampleSpec, split: str, options: TaskOptions, seed: int) -> Asked:
+    """Read a set's split.
+
+    Raises:
+        InputError: something of it is missing or is not what was expected, or nothing is left to compare.
+    """
+    train, test, notes = split_entries(about, folder, split, options, seed)
+    fitted = _tiles(about, _shuffled(train, seed), spec, options.max_train, seed)
+    asked = _tiles(about, _shuffled(test, seed), spec, options.max_test, seed)
+    if not fitted or not asked:
+        raise InputError(
+            f"{about.title} gave {len(fitted)} tiles to fit on and {len(asked)} to ask; "
+            f"expected some of both in {folder}."
+        )
+    drawn = f"{len(fitted)} tiles to fit on, of {len(train)} items; {len(asked)} asked, of {len(test)}"
+    return Asked(about, fitted, asked, (about.convention, drawn, *notes))
+
+
+def split_entries(
+    about: About, folder: Path, split: str, options: TaskOptions, seed: int
+) -> tuple[list[Entry], list[Entry], list[str]]:
+    """Items to fit on, items asked, and notes on what holds them apart."""
+    fitted, asked = about.parts(split)
+    train = about.read(folder, fitted)
+    notes = []
+    if about.share is not None:
+        train, test = drawn_by_class(train, options.share or about.share, seed)
+        notes.append(
+            f"the authors draw at random: {options.share or about.share:.0%} of each class to fit on"
+        )
+    elif asked == HELD_OUT:
+        held = hold_out(np.array([entry.place for entry in train]), VALIDATION_SHARE)
+        test = [entry for entry, out in zip(train, held, strict=True) if out]
+        train = [entry for entry, out in zip(train, held, strict=True) if not out]
+        notes.append(f"no validation part is published: {VALIDATION_SHARE:.0%} of its places are held out")
+    else:
+        test = about.read(folder, asked)
+    train, test, more = held_apart(train, test, options.official)
+    return train, test, notes + more
+
+
+def drawn_by_class(entries: list[Entry], share: float, seed: int) -> tuple[list[Entry], list[Entry]]:
+    """A share of each class to fit on, the rest to ask."""
+    rng = np.random.default_rng(seed)
+    train: set[str] = set()
+    for label in sorted({entry.label for entry in entries}):
+        ids = [entry.id for entry in entries if entry.label == label]
+        train.update(rng.permutation(ids)[: max(1, round(share * len(ids)))].tolist())
+    return [e for e in entries if e.id in train], [e for e in entries if e.id not in train]
+
+
+def held_apart(
+    train: list[Entry], test: list[Entry], official: bool
+) -> tuple[list[Entry], list[Entry], list[str]]:
+    """Leave out items to fit on that share a place with an asked one or lie near it, and say how many."""
+    both = [*train, *test]
+    lon, lat = (np.array([getattr(entry, name) for entry in both]) for name in ("lon_deg", "lat_deg"))
+    known = np.isfinite(lon) & np.isfinite(lat)
+    asked = np.arange(len(both)) >= len(train)
+    far = np.ones(len(both), dtype=bool)
+    far[known] = far_from(lon[known], lat[known], asked[known])
+    places = {entry.place for entry in test}
+    apart = [bool(f) and entry.place not in places for f, entry in zip(far, train, strict=False)]
+    near = len(train) - sum(apart)
+    notes = [] if known.all() else ["no positions: how near items lie to each other is not known"]
+    if not near:
+        return train, test, notes
+    where = f"in the place of an asked one or within {EXCLUSION_KM:g} km of it"
+    if official:
+        return train, test, [*notes, f"official split: {near} of {len(train)} items to fit on lie {where}"]
+    kept = [entry for entry, keep in zip(train, apart, strict=True) if keep]
+    return kept, test, [*notes, f"{near} of {len(train)} items to fit on left out: they lie {where}"]
+
+
+def _shuffled(entries: Sequence[Entry], seed: int) -> list[Entry]:
+    return [entries[i] for i in np.random.default_rng(seed).permutation(len(entries))]
+
+
+def _tiles(
+    about: About, entries: Sequence[Entry], spec: SampleSpec, at_most: int, seed: int
+) -> tuple[Tile, ...]:
+    """Tiles of as many items as it takes, each item giving the same number at most."""
+    if about.kind == "labels":
+        return tuple(whole_of(entry, spec, LARGEST_S2_CELLS) for entry in entries[:at_most])
+    each = -(-at_most // max(1, min(len(entries), at_most)))
+    rng = np.random.default_rng(seed)
+    out: list[Tile] = []
+    for entry in entries:
+        if len(out) >= at_most:
+            break
+        tiles = list(tiles_of(entry, spec, about.tile_px))
+        kept = rng.permutation(len(tiles))[:each]
+        out += [tiles[i] for i in sorted(kept)]
+    return tuple(out[:at_most])
+
+
+def check_counts(asked: Asked) -> Asked:
+    """The same, saying which classes nothing is fitted on.
+
+    Raises:
+        InputError: the tiles to fit on, or those asked, hold no label at all.
+    """
+    train, test = (
+        np.sum([class_counts(tile, len(asked.classes)) for tile in part], axis=0)
+        for part in (asked.train, asked.test)
+    )
+    if not train.any() or not test.any():
+        raise InputError(
+            f"{asked.about.title}: {int(train.sum())} labels to fit on and {int(test.sum())} asked; "
+            "expected both. Draw more tiles."
+        )
+    unseen = [asked.classes[i] for i in np.flatnonzero((train == 0) & (test > 0))]
+    return (
+        replace(asked, notes=(*asked.notes, f"nothing to fit on: {', '.join(unseen)}")) if unseen else asked
+    )
