@@ -65,6 +65,11 @@ class Scene:
     truth: Truth
 
 
+def nowhere() -> tuple[float, float]:
+    """The position of what the set does not place."""
+    return float("nan"), float("nan")
+
+
 @dataclass(frozen=True)
 class Entry:
     """One item of a set before its pixels are read."""
@@ -72,6 +77,5 @@ class Entry:
     id: str
     place: str  # items of one place are held out and resampled together
     load: Callable[[], Scene]  # raises InputError for what cannot be read
-    lon_deg: float = float("nan")  # NaN = the set does not say
-    lat_deg: float = float("nan")
+    locate: Callable[[], tuple[float, float]] = nowhere  # longitude and latitude, degrees; NaN = not known
     label: str = ""  # of the entry where it is known without reading: scenes by folder

@@ -78,7 +78,7 @@ def best_threshold(margin: Sequence[np.ndarray], masks: Sequence[np.ndarray]) ->
 class SemanticChange:
     """Judge of pairs of masks (2, H, W) of two dates: what changed, and into what.
 
-    Both dates are segmented alike; where the two answers differ is change. Classes are judged on the later one.
+    Both dates are segmented alike; where the answers differ is change. Classes are judged on the later one.
     """
 
     metrics: tuple[str, ...] = ("SCS",)

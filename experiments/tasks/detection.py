@@ -3,7 +3,7 @@
 The map is laid on a grid four times finer. Two 3 x 3 convolutions give at each of its points a score per
 class, and of the object whose centre lies there the offset of the centre, the logarithm of its sides and,
 where boxes may be rotated, the sine and cosine of twice its angle. Points around a centre count as it by a
-Gaussian, and scores are kept where they are highest among their neighbours (after CenterNet, arXiv 1904.07850).
+Gaussian, and scores are kept where they are highest among neighbours (after CenterNet, arXiv 1904.07850).
 """
 
 from collections.abc import Sequence

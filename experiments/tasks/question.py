@@ -13,7 +13,7 @@ from experiments.datasets.scene import IGNORED, Boxes, Entry
 from experiments.retrieval.blocks import EXCLUSION_KM, far_from, hold_out
 from experiments.retrieval.image_sets import LARGEST_S2_CELLS
 
-from .tiles import Tile, tiles_of, whole_of
+from .tiles import Placed, Tile, tiles_of, whole_of
 
 BLOCK_RESOLUTION = 5  # H3
 VALIDATION_SHARE = 0.3
@@ -100,21 +100,21 @@ def ask(about: About, folder: Path, spec: SampleSpec, split: str, options: TaskO
         InputError: something of it is missing or is not what was expected, or nothing is left to compare.
     """
     train, test, notes = split_entries(about, folder, split, options, seed)
-    fitted = _tiles(about, _shuffled(train, seed), spec, options.max_train, seed)
-    asked = _tiles(about, _shuffled(test, seed), spec, options.max_test, seed)
+    fitted = _tiles(about, train, spec, options.max_train, seed)
+    asked = _tiles(about, test, spec, options.max_test, seed)
     if not fitted or not asked:
         raise InputError(
             f"{about.title} gave {len(fitted)} tiles to fit on and {len(asked)} to ask; "
             f"expected some of both in {folder}."
         )
-    drawn = f"{len(fitted)} tiles to fit on, of {len(train)} items; {len(asked)} asked, of {len(test)}"
+    drawn = f"{len(fitted)} tiles to fit on, {len(asked)} asked"
     return Asked(about, fitted, asked, (about.convention, drawn, *notes))
 
 
 def split_entries(
     about: About, folder: Path, split: str, options: TaskOptions, seed: int
-) -> tuple[list[Entry], list[Entry], list[str]]:
-    """Items to fit on, items asked, and notes on what holds them apart."""
+) -> tuple[list[Placed], list[Placed], list[str]]:
+    """Items to fit on, items asked, each a seeded draw, and notes on what holds them apart."""
     fitted, asked = about.parts(split)
     train = about.read(folder, fitted)
     notes = []
@@ -130,8 +130,17 @@ def split_entries(
         notes.append(f"no validation part is published: {VALIDATION_SHARE:.0%} of its places are held out")
     else:
         test = about.read(folder, asked)
-    train, test, more = held_apart(train, test, options.official)
-    return train, test, notes + more
+    notes.insert(0, f"drawn from {len(train)} items to fit on and {len(test)} asked")
+    fit, ask_of, more = held_apart(
+        _placed(train, options.max_train, seed), _placed(test, options.max_test, seed), options.official
+    )
+    return fit, ask_of, notes + more
+
+
+def _placed(entries: list[Entry], at_most: int, seed: int) -> list[Placed]:
+    """A seeded draw: no more items than tiles, since each gives one at least."""
+    order = np.random.default_rng(seed).permutation(len(entries))[:at_most]
+    return [Placed(entries[i], *entries[i].locate()) for i in order]
 
 
 def drawn_by_class(entries: list[Entry], share: float, seed: int) -> tuple[list[Entry], list[Entry]]:
@@ -145,17 +154,17 @@ def drawn_by_class(entries: list[Entry], share: float, seed: int) -> tuple[list[
 
 
 def held_apart(
-    train: list[Entry], test: list[Entry], official: bool
-) -> tuple[list[Entry], list[Entry], list[str]]:
+    train: list[Placed], test: list[Placed], official: bool
+) -> tuple[list[Placed], list[Placed], list[str]]:
     """Leave out items to fit on that share a place with an asked one or lie near it, and say how many."""
     both = [*train, *test]
-    lon, lat = (np.array([getattr(entry, name) for entry in both]) for name in ("lon_deg", "lat_deg"))
+    lon, lat = (np.array([getattr(one, name) for one in both]) for name in ("lon_deg", "lat_deg"))
     known = np.isfinite(lon) & np.isfinite(lat)
     asked = np.arange(len(both)) >= len(train)
     far = np.ones(len(both), dtype=bool)
     far[known] = far_from(lon[known], lat[known], asked[known])
-    places = {entry.place for entry in test}
-    apart = [bool(f) and entry.place not in places for f, entry in zip(far, train, strict=False)]
+    places = {one.entry.place for one in test}
+    apart = [bool(f) and one.entry.place not in places for f, one in zip(far, train, strict=False)]
     near = len(train) - sum(apart)
     notes = [] if known.all() else ["no positions: how near items lie to each other is not known"]
     if not near:
@@ -163,27 +172,23 @@ def held_apart(
     where = f"in the place of an asked one or within {EXCLUSION_KM:g} km of it"
     if official:
         return train, test, [*notes, f"official split: {near} of {len(train)} items to fit on lie {where}"]
-    kept = [entry for entry, keep in zip(train, apart, strict=True) if keep]
+    kept = [one for one, keep in zip(train, apart, strict=True) if keep]
     return kept, test, [*notes, f"{near} of {len(train)} items to fit on left out: they lie {where}"]
 
 
-def _shuffled(entries: Sequence[Entry], seed: int) -> list[Entry]:
-    return [entries[i] for i in np.random.default_rng(seed).permutation(len(entries))]
-
-
 def _tiles(
-    about: About, entries: Sequence[Entry], spec: SampleSpec, at_most: int, seed: int
+    about: About, items: Sequence[Placed], spec: SampleSpec, at_most: int, seed: int
 ) -> tuple[Tile, ...]:
     """Tiles of as many items as it takes, each item giving the same number at most."""
     if about.kind == "labels":
-        return tuple(whole_of(entry, spec, LARGEST_S2_CELLS) for entry in entries[:at_most])
-    each = -(-at_most // max(1, min(len(entries), at_most)))
+        return tuple(whole_of(item, spec, LARGEST_S2_CELLS) for item in items)
+    each = -(-at_most // max(1, len(items)))
     rng = np.random.default_rng(seed)
     out: list[Tile] = []
-    for entry in entries:
+    for item in items:
         if len(out) >= at_most:
             break
-        tiles = list(tiles_of(entry, spec, about.tile_px))
+        tiles = list(tiles_of(item, spec, about.tile_px))
         kept = rng.permutation(len(tiles))[:each]
         out += [tiles[i] for i in sorted(kept)]
     return tuple(out[:at_most])

@@ -29,6 +29,15 @@ class Tile:
     lat_deg: float
 
 
+@dataclass(frozen=True)
+class Placed:
+    """An entry and where it lies."""
+
+    entry: Entry
+    lon_deg: float  # NaN = not known
+    lat_deg: float
+
+
 def reference(view: Mapping[str, Imagery], spec: SampleSpec) -> str:
     """The modality whose pixels the truth lies on: the finest that the set and the model have.
 
@@ -44,7 +53,7 @@ def reference(view: Mapping[str, Imagery], spec: SampleSpec) -> str:
     )
 
 
-def tiles_of(entry: Entry, spec: SampleSpec, tile_px: int) -> Iterator[Tile]:
+def tiles_of(item: Placed, spec: SampleSpec, tile_px: int) -> Iterator[Tile]:
     """Cut a scene whose truth is a mask or boxes, row by row.
 
     Args:
@@ -53,7 +62,7 @@ def tiles_of(entry: Entry, spec: SampleSpec, tile_px: int) -> Iterator[Tile]:
     Raises:
         InputError: a scene that cannot be read, or whose mask is not of its imagery's size.
     """
-    scene = entry.load()
+    entry, scene = item.entry, item.entry.load()
     name = reference(scene.views[0], spec)
     h, w = scene.views[0][name].valid.shape[1:]
     _check_sizes(entry, scene.truth, (h, w))
@@ -65,10 +74,10 @@ def tiles_of(entry: Entry, spec: SampleSpec, tile_px: int) -> Iterator[Tile]:
         for col in range(cols):
             at = (row * cells, col * cells)
             tile = f"{entry.id}@{row}_{col}" if rows * cols > 1 else entry.id
-            samples = tuple(_sample(tile, entry, _cut(view, at, cells, spec), cells) for view in whole)
+            samples = tuple(_sample(tile, item, _cut(view, at, cells, spec), cells) for view in whole)
             truth = _cut_truth(scene.truth, (at[0] * px, at[1] * px), cells * px)
             if any(series.valid.any() for series in samples[0].series.values()):
-                yield Tile(samples, truth, entry.place, entry.lon_deg, entry.lat_deg)
+                yield Tile(samples, truth, entry.place, item.lon_deg, item.lat_deg)
             else:
                 _check_empty(tile, truth)
 
@@ -80,10 +89,10 @@ def _check_empty(tile: str, truth: Truth) -> None:
         raise InputError(f"{tile} has labels and no valid pixel of imagery; expected both or neither.")
 
 
-def whole_of(entry: Entry, spec: SampleSpec, largest_cells: int) -> Tile:
+def whole_of(item: Placed, spec: SampleSpec, largest_cells: int) -> Tile:
     """A scene whose truth is labels, on one grid: aerial images fill the model's window, Sentinel ones keep
     their size up to `largest_cells`."""
-    scene = entry.load()
+    entry, scene = item.entry, item.entry.load()
     view = scene.views[0]
     name = reference(view, spec)
     h, w = view[name].valid.shape[1:]
@@ -94,8 +103,8 @@ def whole_of(entry: Entry, spec: SampleSpec, largest_cells: int) -> Tile:
     else:
         cells = min(max(-(-max(h, w) // px), 1), largest_cells)
     grid = _gridded(view, (h, w), name, (-(-h // px), -(-w // px)), spec)
-    sample = _sample(entry.id, entry, _cut(grid, (0, 0), cells, spec), cells)
-    return Tile((sample,), scene.truth, entry.place, entry.lon_deg, entry.lat_deg)
+    sample = _sample(entry.id, item, _cut(grid, (0, 0), cells, spec), cells)
+    return Tile((sample,), scene.truth, entry.place, item.lon_deg, item.lat_deg)
 
 
 def _check_sizes(entry: Entry, truth: Truth, size: tuple[int, int]) -> None:
@@ -176,8 +185,8 @@ def _spread(dates: np.ndarray, at_most: int) -> np.ndarray:
     return np.asarray(dates[np.linspace(0, len(dates) - 1, at_most).round().astype(int)])
 
 
-def _sample(name: str, entry: Entry, series: Mapping[str, ImageSeries], cells: int) -> Sample:
-    lon, lat = entry.lon_deg, entry.lat_deg
+def _sample(name: str, item: Placed, series: Mapping[str, ImageSeries], cells: int) -> Sample:
+    lon, lat = item.lon_deg, item.lat_deg
     known = np.isfinite(lon) and np.isfinite(lat)
     cell = h3.str_to_int(h3.latlng_to_cell(lat if known else 0.0, lon if known else 0.0, 12))
     crs, corner, grid = "OGC:CRS84", (0.0, 0.0), (cells, cells)
