@@ -23,6 +23,7 @@ PUBLISHED: tuple[About, ...] = (
     PASTIS_MM,  # crop segmentation
     BEN_MM,  # multi-modal classification
 )  # fmt: skip
+PLACES = "places"  # a STAC catalog with label rasters: labelled_places.py
 SETS = {about.name: about for about in PUBLISHED}
 
 
@@ -33,5 +34,5 @@ def set_of(name: str) -> About:
         InputError: there is none.
     """
     if name not in SETS:
-        raise InputError(f"no set is called {name!r}; expected one of {', '.join(SETS)}.")
+        raise InputError(f"no set is called {name!r}; expected one of {', '.join([*SETS, PLACES])}.")
     return SETS[name]

@@ -1,5 +1,6 @@
 """Images, masks and box files of published sets -> arrays; what is not as it should be is named."""
 
+import warnings
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import rasterio
 from PIL import Image
+from rasterio.errors import NotGeoreferencedWarning
 
 from data.modality import MODALITIES
 from data.sample import InputError
@@ -46,8 +48,10 @@ def read_raster(path: Path) -> tuple[np.ndarray, tuple[str | None, ...]]:
         InputError: it cannot be read.
     """
     try:
-        with rasterio.open(path) as raster:
-            return raster.read(), raster.descriptions
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)  # many of these sets have no position
+            with rasterio.open(path) as raster:
+                return raster.read(), raster.descriptions
     except rasterio.errors.RasterioError as error:
         raise InputError(f"{path} cannot be read ({error}); expected a GeoTIFF.") from error
 

@@ -24,15 +24,14 @@ BOXES = {False: "Horizontal Bounding Boxes", True: "Oriented Bounding Boxes"}
 
 def _read(rotated: bool, folder: Path, part: str) -> list[Entry]:
     title = "DIOR-R" if rotated else "DIOR"
+    listed = file_of(folder / "ImageSets" / "Main" / f"{part}.txt", title, "an image's number a line")
+    images = folder_of(folder / IMAGES[part], title, "00001.jpg and so on")
+    boxes = folder_of(folder / "Annotations" / BOXES[rotated], title, "00001.xml and so on")
     entries = []
-    for one in part.split("+"):
-        listed = file_of(folder / "ImageSets" / "Main" / f"{one}.txt", title, "an image's number a line")
-        images = folder_of(folder / IMAGES[one], title, "00001.jpg and so on")
-        boxes = folder_of(folder / "Annotations" / BOXES[rotated], title, "00001.xml and so on")
-        for name in listed.read_text(encoding="utf-8").split():
-            image = file_of(images / f"{name}.jpg", title, f"the image that {listed.name} names")
-            box = file_of(boxes / f"{name}.xml", title, f"the boxes of {image.name}")
-            entries.append(Entry(name, name, partial(_load, image, box, rotated)))
+    for name in listed.read_text(encoding="utf-8").split():
+        image = file_of(images / f"{name}.jpg", title, f"the image that {listed.name} names")
+        box = file_of(boxes / f"{name}.xml", title, f"the boxes of {image.name}")
+        entries.append(Entry(name, name, partial(_load, image, box, rotated)))
     return entries
 
 

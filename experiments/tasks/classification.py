@@ -53,9 +53,10 @@ class Classification:
             table |= label_measures(scores, truth, self.block)
             table["F1 micro"] = label_f1(scores > threshold, truth, self.block)
         else:
-            table["top-1"] = Scores.plain(rank_of_truth(scores, truth) < 1, self.block)
+            rank = rank_of_truth(scores, truth)
+            table["top-1"] = Scores.plain((rank < 1).astype(float), self.block)
             if truth.shape[1] > TOP:
-                table["top-5"] = Scores.plain(rank_of_truth(scores, truth) < TOP, self.block)
+                table["top-5"] = Scores.plain((rank < TOP).astype(float), self.block)
         return {f"{method} {name}": value for name, value in table.items()}
 
     def floors(self, seed: int) -> dict[str, Table]:

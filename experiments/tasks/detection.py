@@ -1,6 +1,6 @@
 """Boxes: a small anchor-free head on the frozen dense map.
 
-The map is laid on a grid four times finer. Two 3 x 3 convolutions give at each of its points a score per
+Two convolutions on the cells and one on a grid four times finer give at each of its points a score per
 class, and of the object whose centre lies there the offset of the centre, the logarithm of its sides and,
 where boxes may be rotated, the sine and cosine of twice its angle. Points around a centre count as it by a
 Gaussian, and scores are kept where they are highest among neighbours (after CenterNet, arXiv 1904.07850).
@@ -36,17 +36,21 @@ class DetectionHead(nn.Module):
 
     def __init__(self, width: int, classes: int) -> None:
         super().__init__()
-        self.body = nn.Sequential(
-            nn.Conv2d(width, WIDTH, 3, padding=1), nn.GroupNorm(8, WIDTH), nn.ReLU(),
+        self.coarse = nn.Sequential(
+            nn.Conv2d(width, WIDTH, 1), nn.GroupNorm(8, WIDTH), nn.ReLU(),
             nn.Conv2d(WIDTH, WIDTH, 3, padding=1), nn.GroupNorm(8, WIDTH), nn.ReLU(),
+            nn.Conv2d(WIDTH, WIDTH // 2 * FINER**2, 1), nn.PixelShuffle(FINER),
         )  # fmt: skip
-        self.score = nn.Conv2d(WIDTH, classes, 1)
-        self.shape = nn.Conv2d(WIDTH, SHAPE, 1)
+        self.fine = nn.Sequential(
+            nn.GroupNorm(8, WIDTH // 2), nn.ReLU(),
+            nn.Conv2d(WIDTH // 2, WIDTH // 2, 3, padding=1), nn.GroupNorm(8, WIDTH // 2), nn.ReLU(),
+        )  # fmt: skip
+        self.score = nn.Conv2d(WIDTH // 2, classes, 1)
+        self.shape = nn.Conv2d(WIDTH // 2, SHAPE, 1)
         nn.init.constant_(self.score.bias, -4.0)  # type: ignore[arg-type]  # few points are centres
 
     def forward(self, maps: Tensor) -> tuple[Tensor, Tensor]:
-        finer = F.interpolate(maps, scale_factor=FINER, mode="bilinear", align_corners=False)
-        x = self.body(finer)
+        x = self.fine(self.coarse(maps))
         return self.score(x), self.shape(x)
 
 
@@ -80,12 +84,11 @@ class Detection:
         optimiser = torch.optim.AdamW(head.parameters(), lr=RATE, weight_decay=1e-4)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, total_steps=self.steps)
         grid = (maps.shape[2] * FINER, maps.shape[3] * FINER)
+        truth = [targets(b, grid, self.step_px, self.k, self.rotated) for b in self.boxes[: self.n]]
+        score, shape, centres = (torch.stack(part) for part in zip(*truth, strict=True))
         for _ in range(self.steps):
             rows = rng.choice(len(maps), size=min(BATCH, len(maps)), replace=False)
-            wanted = [targets(self.boxes[i], grid, self.step_px, self.k, self.rotated) for i in rows]
-            loss = detection_loss(
-                *head(maps[rows]), *(torch.stack(part) for part in zip(*wanted, strict=True))
-            )
+            loss = detection_loss(*head(maps[rows]), score[rows], shape[rows], centres[rows])
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()

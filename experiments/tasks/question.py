@@ -13,7 +13,7 @@ from experiments.datasets.scene import IGNORED, Boxes, Entry
 from experiments.retrieval.blocks import EXCLUSION_KM, far_from, hold_out
 from experiments.retrieval.image_sets import LARGEST_S2_CELLS
 
-from .tiles import Placed, Tile, tiles_of, whole_of
+from .tiles import Placed, Tile, reference, tiles_of, whole_of
 
 BLOCK_RESOLUTION = 5  # H3
 VALIDATION_SHARE = 0.3
@@ -27,8 +27,7 @@ class TaskOptions:
     max_train: int = 200  # tiles to fit on, at most: a seeded draw
     max_test: int = 200  # tiles asked, at most
     share: float | None = None  # of each class to fit on, where the authors draw splits at random
-    steps: int = 400  # of the detection head and of tuning
-    tune: str = ""  # "head" or "all": further rows
+    steps: int = 400  # of the detection head
 
 
 @dataclass(frozen=True)
@@ -100,8 +99,9 @@ def ask(about: About, folder: Path, spec: SampleSpec, split: str, options: TaskO
         InputError: something of it is missing or is not what was expected, or nothing is left to compare.
     """
     train, test, notes = split_entries(about, folder, split, options, seed)
-    fitted = _tiles(about, train, spec, options.max_train, seed)
-    asked = _tiles(about, test, spec, options.max_test, seed)
+    side = tile_side(about, train[0], spec)
+    fitted = _tiles(about, train, spec, side, options.max_train, seed)
+    asked = _tiles(about, test, spec, side, options.max_test, seed)
     if not fitted or not asked:
         raise InputError(
             f"{about.title} gave {len(fitted)} tiles to fit on and {len(asked)} to ask; "
@@ -111,12 +111,20 @@ def ask(about: About, folder: Path, spec: SampleSpec, split: str, options: TaskO
     return Asked(about, fitted, asked, (about.convention, drawn, *notes))
 
 
+def tile_side(about: About, first: Placed, spec: SampleSpec) -> int:
+    """The set's own tile, pixels, or the whole scene where scenes are smaller."""
+    if about.kind == "labels":
+        return about.tile_px
+    view = first.entry.load().views[0]
+    return min(about.tile_px, max(view[reference(view, spec)].valid.shape[1:]))
+
+
 def split_entries(
     about: About, folder: Path, split: str, options: TaskOptions, seed: int
 ) -> tuple[list[Placed], list[Placed], list[str]]:
     """Items to fit on, items asked, each a seeded draw, and notes on what holds them apart."""
     fitted, asked = about.parts(split)
-    train = about.read(folder, fitted)
+    train = read_parts(about, folder, fitted)
     notes = []
     if about.share is not None:
         train, test = drawn_by_class(train, options.share or about.share, seed)
@@ -129,12 +137,21 @@ def split_entries(
         train = [entry for entry, out in zip(train, held, strict=True) if not out]
         notes.append(f"no validation part is published: {VALIDATION_SHARE:.0%} of its places are held out")
     else:
-        test = about.read(folder, asked)
+        test = read_parts(about, folder, asked)
+    if not train or not test:
+        raise InputError(
+            f"{about.title}: {len(train)} items to fit on and {len(test)} to ask; expected some of both."
+        )
     notes.insert(0, f"drawn from {len(train)} items to fit on and {len(test)} asked")
     fit, ask_of, more = held_apart(
         _placed(train, options.max_train, seed), _placed(test, options.max_test, seed), options.official
     )
     return fit, ask_of, notes + more
+
+
+def read_parts(about: About, folder: Path, parts: str) -> list[Entry]:
+    """Items of one part, or of several that are joined: `train+val`."""
+    return [entry for part in parts.split("+") for entry in about.read(folder, part)]
 
 
 def _placed(entries: list[Entry], at_most: int, seed: int) -> list[Placed]:
@@ -177,7 +194,7 @@ def held_apart(
 
 
 def _tiles(
-    about: About, items: Sequence[Placed], spec: SampleSpec, at_most: int, seed: int
+    about: About, items: Sequence[Placed], spec: SampleSpec, tile_px: int, at_most: int, seed: int
 ) -> tuple[Tile, ...]:
     """Tiles of as many items as it takes, each item giving the same number at most."""
     if about.kind == "labels":
@@ -188,7 +205,7 @@ def _tiles(
     for item in items:
         if len(out) >= at_most:
             break
-        tiles = list(tiles_of(item, spec, about.tile_px))
+        tiles = list(tiles_of(item, spec, tile_px))
         kept = rng.permutation(len(tiles))[:each]
         out += [tiles[i] for i in sorted(kept)]
     return tuple(out[:at_most])

@@ -8,7 +8,10 @@ import numpy as np
 
 from data.sample import InputError
 from experiments.datasets.about import About
+from experiments.datasets.catalog import PLACES, set_of
+from experiments.datasets.labelled_places import places_set
 from experiments.retrieval.blocks import Measured
+from experiments.retrieval.each import Each
 from experiments.retrieval.options import Encoders, Options
 from experiments.retrieval.report import Report
 from experiments.retrieval.sheet import Row, Sheet, contests
@@ -22,6 +25,29 @@ from .judges import Judge, Table
 from .question import Asked, TaskOptions, ask, check_counts
 from .segmentation import Segmentation
 from .set_measure import over_seeds
+
+
+def named_set(name: str, folder: Path, encoders: Encoders, options: Options) -> About:
+    """A published set, or `places`: the STAC catalog at `folder`.
+
+    Raises:
+        InputError: no set has this name.
+    """
+    return places_set(folder, encoders.spec, options.rules) if name == PLACES else set_of(name)
+
+
+def evaluate_places(
+    catalogs: Sequence[Path],
+    encoders: Encoders,
+    options: Options,
+    each: Each,
+    *,
+    max_train: int,
+    max_test: int,
+) -> Report:
+    """Segmentation of the labelled places of catalogs."""
+    sets = [(places_set(catalog, encoders.spec, options.rules), catalog) for catalog in catalogs]
+    return evaluate_task(sets, encoders, options, TaskOptions(max_train=max_train, max_test=max_test))
 
 
 def evaluate_task(
