@@ -87,7 +87,8 @@ def _labelled(
     if not found:
         raise InputError(
             f"{catalog} gave no labelled sample; expected items with an asset of role `labels`, a GeoTIFF "
-            f"whose `sample:legend` names its codes. Without legend: {unnamed or 'none'}. Skipped: {dict(dropped)}."
+            f"whose `sample:legend` names its codes. Without legend: {unnamed or 'none'}. "
+            f"Skipped: {dict(dropped)}."
         )
     notes = [f"{len({one.place for one in found})} places with labels"]
     notes += [f"{place}: {words}" for place, words in filled.items() if place in labels]

@@ -88,7 +88,8 @@ class Detection:
         score, shape, centres = (torch.stack(part) for part in zip(*truth, strict=True))
         for _ in range(self.steps):
             rows = rng.choice(len(maps), size=min(BATCH, len(maps)), replace=False)
-            loss = detection_loss(*head(maps[rows]), score[rows], shape[rows], centres[rows])
+            found = head(maps[rows])
+            loss = detection_loss(found, (score[rows], shape[rows]), centres[rows])
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
@@ -143,10 +144,9 @@ def geometry(corners: np.ndarray, rotated: bool) -> tuple[np.ndarray, tuple[floa
     return corners.mean(axis=0), (sides[longer], sides[1 - longer]), float(np.arctan2(along[1], along[0]))
 
 
-def detection_loss(
-    score: Tensor, shape: Tensor, wanted_score: Tensor, wanted_shape: Tensor, centres: Tensor
-) -> Tensor:
+def detection_loss(found: tuple[Tensor, Tensor], wanted: tuple[Tensor, Tensor], centres: Tensor) -> Tensor:
     """CenterNet's focal loss of scores, and L1 of the shapes at centres, each for one object on average."""
+    (score, shape), (wanted_score, wanted_shape) = found, wanted
     objects = centres.sum().clamp(min=1)
     likely = score.sigmoid().clamp(1e-5, 1 - 1e-5)
     peak = wanted_score > 1 - 1e-4

@@ -116,7 +116,8 @@ def tile_side(about: About, first: Placed, spec: SampleSpec) -> int:
     if about.kind == "labels":
         return about.tile_px
     view = first.entry.load().views[0]
-    return min(about.tile_px, max(view[reference(view, spec)].valid.shape[1:]))
+    h, w = view[reference(view, spec)].valid.shape[1:]
+    return int(min(about.tile_px, max(h, w)))
 
 
 def split_entries(
@@ -132,7 +133,7 @@ def split_entries(
             f"the authors draw at random: {options.share or about.share:.0%} of each class to fit on"
         )
     elif asked == HELD_OUT:
-        held = hold_out(np.array([entry.place for entry in train]), VALIDATION_SHARE)
+        held = held_places(np.array([entry.place for entry in train]))
         test = [entry for entry, out in zip(train, held, strict=True) if out]
         train = [entry for entry, out in zip(train, held, strict=True) if not out]
         notes.append(f"no validation part is published: {VALIDATION_SHARE:.0%} of its places are held out")
@@ -147,6 +148,13 @@ def split_entries(
         _placed(train, options.max_train, seed), _placed(test, options.max_test, seed), options.official
     )
     return fit, ask_of, notes + more
+
+
+def held_places(place: np.ndarray) -> np.ndarray:
+    """About a third of the items by whole places, one place at least where there are two: (n,) bool."""
+    held = hold_out(place, VALIDATION_SHARE)
+    names = np.unique(place)
+    return held if held.any() or len(names) < 2 else np.asarray(place == names[0])
 
 
 def read_parts(about: About, folder: Path, parts: str) -> list[Entry]:
