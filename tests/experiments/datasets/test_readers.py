@@ -11,6 +11,7 @@ from data.sample import InputError
 from experiments.datasets import big_earth_net
 from experiments.datasets.catalog import SETS, set_of
 from experiments.datasets.files import check_unit, colour_codes
+from experiments.datasets.page import PAGE, page
 from experiments.datasets.scene import IGNORED, Boxes
 
 from .make_sets import MAKERS
@@ -174,3 +175,7 @@ def test_a_box_file_with_entities_is_refused(tmp_path: Path) -> None:
     path.write_text("<!DOCTYPE a><annotation/>")
     with pytest.raises(InputError, match="declares entities"):
         entry.load()
+
+
+def test_the_page_of_sets_is_what_the_readers_know() -> None:
+    assert PAGE.read_text(encoding="utf-8") == page(), "run python -m experiments.datasets.page"
