@@ -11,8 +11,8 @@ from functools import partial
 import numpy as np
 
 from data.modality import MODALITIES
-from data.sample import Sample
-from encoder.embed import Encoder
+from data.sample import InputError, Sample
+from encoder.protocol import AnyEncoder
 from experiments.retrieval import baselines
 from experiments.retrieval.candidates import FLOAT16_BYTES, FLOAT32_BYTES
 from experiments.retrieval.image_features import RCF_SIDE, composites
@@ -76,12 +76,13 @@ def timed(maker: Callable[[], Features]) -> tuple[Features, float]:
     return made, 1000 * (time.perf_counter() - started) / max(len(made.pooled), 1)
 
 
-def encoded(encoder: Encoder, samples: Sequence[Sample]) -> Features:
+def encoded(encoder: AnyEncoder, samples: Sequence[Sample]) -> Features:
     """The embedding and the dense map; cells without data are zero."""
     pooled, dense = [], []
     for start in range(0, len(samples), AT_A_TIME):
         made = encoder.embed(samples[start : start + AT_A_TIME], dense=True)
-        assert made.dense is not None
+        if made.dense is None:
+            raise InputError(f"{encoder.info.name} gives no dense map; tasks with masks and boxes need one.")
         pooled.append(made.embedding)
         dense.append(np.nan_to_num(made.dense).transpose(0, 2, 3, 1))
     return Features(np.concatenate(pooled), np.concatenate(dense))
