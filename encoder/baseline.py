@@ -128,7 +128,8 @@ def _filters(name: str) -> Tensor:
     bands = len(MODALITIES[name].bands)
     stream = np.random.RandomState(SEED + list(MODALITIES).index(name))
     size = SIDE * SIDE * bands
-    return torch.from_numpy(stream.randn(FILTERS, bands, SIDE, SIDE).astype(np.float32) / np.sqrt(size))
+    drawn = stream.randn(FILTERS, bands, SIDE, SIDE) / np.sqrt(size)
+    return torch.from_numpy(drawn.astype(np.float32))
 
 
 def _convolved(name: str, image: np.ndarray, px: int) -> np.ndarray:

@@ -2,8 +2,8 @@
 
 FILE or the name of a size: ours. `statistics`, `rcf`: without weights. `plugin:NAME`: an entry point of the
 group `skyhex.encoders` of an installed package. `python:MODULE:ATTRIBUTE`: an encoder of your own, or what
-makes one. Code is named by whoever starts a command, or in Python: never by a table, a link or a served request,
-which call this with `code=False`.
+makes one. Code is named by whoever starts a command, or in Python: never by a table, a link or a served
+request, which call this with `code=False`.
 """
 
 import importlib

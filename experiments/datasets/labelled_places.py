@@ -17,9 +17,9 @@ from data.reader import read_sample
 from data.sample import InputError, Sample, SampleSpec
 from data.stac import read_catalog
 from data.training_rules import SplitRules
-from experiments.retrieval.chip_sets import LabelRaster, find_labels, labels_on_grid, with_bands
-from experiments.retrieval.series_sets import SensorRules
 
+from ..retrieval.chip_sets import LabelRaster, find_labels, labels_on_grid, with_bands
+from ..retrieval.series_sets import SensorRules
 from .about import HELD_OUT, About, file_of
 from .scene import IGNORED, Entry, Imagery, Scene
 

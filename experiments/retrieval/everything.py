@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from data.sample import InputError
-from experiments.tasks.run import evaluate_places
 
+from ..tasks.run import evaluate_places
 from .each import Each
 from .evaluations import evaluate_chips, evaluate_prototypes, evaluate_series
 from .options import PROTOTYPE_PROTOCOLS, Encoders, Options

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import shapely
 
-from experiments.datasets.scene import Boxes
-
+from ..datasets.scene import Boxes
 from .set_measure import SetMeasure
 
 IOU = 0.5

@@ -4,10 +4,9 @@ from typing import cast
 
 import numpy as np
 
-from experiments.retrieval.blocks import Measured, Scores
-from experiments.retrieval.problem import Fold, Problem
-from experiments.retrieval.protocols import knn_20_votes, probes
-
+from ..retrieval.blocks import Measured, Scores
+from ..retrieval.problem import Fold, Problem
+from ..retrieval.protocols import knn_20_votes, probes
 from .features import Features
 from .judges import Table
 from .linear import fit_head

@@ -8,8 +8,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from experiments.datasets.scene import IGNORED
-
+from ..datasets.scene import IGNORED
 from .set_measure import SetMeasure
 
 OfCounts = Callable[[np.ndarray], np.ndarray]  # (R, K, K) counts -> (R,)

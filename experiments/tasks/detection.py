@@ -14,8 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from experiments.datasets.scene import Boxes
-
+from ..datasets.scene import Boxes
 from .box_measures import Detections, box_measures
 from .features import Features
 from .judges import Table

@@ -13,11 +13,12 @@ import numpy as np
 from data.modality import MODALITIES
 from data.sample import InputError, Sample
 from encoder.protocol import AnyEncoder
-from experiments.retrieval import baselines
-from experiments.retrieval.candidates import FLOAT16_BYTES, FLOAT32_BYTES
-from experiments.retrieval.image_features import RCF_SIDE, composites
-from experiments.retrieval.options import Encoders
-from experiments.retrieval.protocols import standardised
+
+from ..retrieval import baselines
+from ..retrieval.candidates import FLOAT16_BYTES, FLOAT32_BYTES
+from ..retrieval.image_features import RCF_SIDE, composites
+from ..retrieval.options import Encoders
+from ..retrieval.protocols import standardised
 
 AT_A_TIME = 64  # samples: bounds memory
 MONTHS = 12

@@ -7,8 +7,7 @@ and fits the head. `floors` are what no feature is needed for: chance and majori
 from collections.abc import Mapping
 from typing import Protocol
 
-from experiments.retrieval.blocks import Measured
-
+from ..retrieval.blocks import Measured
 from .features import Features
 
 Table = Mapping[str, Measured]

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from experiments.retrieval.protocols import inner_validation
+from ..retrieval.protocols import inner_validation
 
 PENALTIES = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1)  # on the mean loss
 STEPS = 60  # of L-BFGS

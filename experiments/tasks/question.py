@@ -8,11 +8,11 @@ import h3
 import numpy as np
 
 from data.sample import InputError, Sample, SampleSpec
-from experiments.datasets.about import HELD_OUT, About
-from experiments.datasets.scene import IGNORED, Boxes, Entry
-from experiments.retrieval.blocks import EXCLUSION_KM, far_from, hold_out
-from experiments.retrieval.image_sets import LARGEST_S2_CELLS
 
+from ..datasets.about import HELD_OUT, About
+from ..datasets.scene import IGNORED, Boxes, Entry
+from ..retrieval.blocks import EXCLUSION_KM, far_from, hold_out
+from ..retrieval.image_sets import LARGEST_S2_CELLS
 from .tiles import Placed, Tile, reference, tiles_of, whole_of
 
 BLOCK_RESOLUTION = 5  # H3

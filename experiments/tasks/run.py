@@ -7,16 +7,16 @@ from pathlib import Path
 import numpy as np
 
 from data.sample import InputError
-from experiments.datasets.about import About
-from experiments.datasets.catalog import PLACES, set_of
-from experiments.datasets.labelled_places import places_set
-from experiments.retrieval.blocks import Measured
-from experiments.retrieval.each import Each
-from experiments.retrieval.options import Encoders, Options
-from experiments.retrieval.report import Report
-from experiments.retrieval.sheet import Row, Sheet, contests
-from experiments.retrieval.verdict import verdict
 
+from ..datasets.about import About
+from ..datasets.catalog import PLACES, set_of
+from ..datasets.labelled_places import places_set
+from ..retrieval.blocks import Measured
+from ..retrieval.each import Each
+from ..retrieval.options import Encoders, Options
+from ..retrieval.report import Report
+from ..retrieval.sheet import Row, Sheet, contests
+from ..retrieval.verdict import verdict
 from .change import JOININGS, Change, SemanticChange
 from .classification import Classification
 from .detection import Detection

@@ -7,8 +7,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from experiments.datasets.scene import IGNORED
-
+from ..datasets.scene import IGNORED
 from . import confusion
 from .confusion import OfCounts, count
 from .features import Features

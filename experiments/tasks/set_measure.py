@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from experiments.retrieval.blocks import Measured, block_draws
+from ..retrieval.blocks import Measured, block_draws
 
 AT_A_TIME = 100  # draws: bounds memory
 

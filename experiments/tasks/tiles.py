@@ -14,8 +14,9 @@ import torch.nn.functional as F
 
 from data.modality import MODALITIES
 from data.sample import ImageSeries, InputError, Sample, SampleSpec
-from experiments.datasets.scene import IGNORED, Boxes, Entry, Imagery, Truth
-from experiments.retrieval.image_sets import PERIOD
+
+from ..datasets.scene import IGNORED, Boxes, Entry, Imagery, Truth
+from ..retrieval.image_sets import PERIOD
 
 
 @dataclass(frozen=True)
