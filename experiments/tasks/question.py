@@ -17,6 +17,7 @@ from .tiles import Placed, Tile, reference, tiles_of, whole_of
 
 BLOCK_RESOLUTION = 5  # H3
 VALIDATION_SHARE = 0.3
+SIZED = 8  # scenes that the side of a tile is taken from, at most
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ def ask(about: About, folder: Path, spec: SampleSpec, split: str, options: TaskO
         InputError: something of it is missing or is not what was expected, or nothing is left to compare.
     """
     train, test, notes = split_entries(about, folder, split, options, seed)
-    side = tile_side(about, train[0], spec)
+    side = tile_side(about, train[:SIZED], spec)
     fitted = _tiles(about, train, spec, side, options.max_train, seed)
     asked = _tiles(about, test, spec, side, options.max_test, seed)
     if not fitted or not asked:
@@ -111,13 +112,13 @@ def ask(about: About, folder: Path, spec: SampleSpec, split: str, options: TaskO
     return Asked(about, fitted, asked, (about.convention, drawn, *notes))
 
 
-def tile_side(about: About, first: Placed, spec: SampleSpec) -> int:
-    """The set's own tile, pixels, or the whole scene where scenes are smaller."""
+def tile_side(about: About, items: Sequence[Placed], spec: SampleSpec) -> int:
+    """The set's own tile, pixels, or the largest of some scenes where scenes are smaller."""
     if about.kind == "labels":
         return about.tile_px
-    view = first.entry.load().views[0]
-    h, w = view[reference(view, spec)].valid.shape[1:]
-    return int(min(about.tile_px, max(h, w)))
+    views = [item.entry.load().views[0] for item in items]
+    sides = [max(view[reference(view, spec)].valid.shape[1:]) for view in views]
+    return int(min(about.tile_px, max(sides)))
 
 
 def split_entries(
