@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from data.sample import Sample
-    from encoder.embed import EmbeddingBatch, Encoder
+    from encoder.embed import EmbeddingBatch
+    from encoder.protocol import AnyEncoder
     from indexer.search.filter import Filter
     from indexer.search.query import Example, Query
     from indexer.search.search import Hits
@@ -38,6 +39,7 @@ _LAZY = {
     "Cell": "indexer.search.query",
     "EmbeddingTable": "indexer.table.embedding_table",
     "Encoder": "encoder.embed",
+    "load_encoder": "encoder.loading",
     "Filter": "indexer.search.filter",
     "LonLat": "indexer.search.query",
     "Query": "indexer.search.query",
@@ -65,14 +67,14 @@ def open_table(path: str | Path = "skyhex-data", snapshot: int | None = None) ->
     return table
 
 
-def embed(samples: Sequence[Sample | str | Path], encoder: Encoder | str = "nano") -> EmbeddingBatch:
+def embed(samples: Sequence[Sample | str | Path], encoder: AnyEncoder | str = "nano") -> EmbeddingBatch:
     """Embed samples, or GeoTIFF chips named by their paths. `embedding` is (B, d) float32 of norm 1.
 
     Raises:
         InputError: a chip that cannot be read.
         CheckpointError: the weights cannot be loaded.
     """
-    model: Encoder = _load("Encoder")(encoder) if isinstance(encoder, str) else encoder
+    model: AnyEncoder = _load("load_encoder")(encoder) if isinstance(encoder, str) else encoder
     read = _load("read_chip")
     return model.embed([read(str(s), model.spec) if isinstance(s, str | Path) else s for s in samples])
 

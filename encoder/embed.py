@@ -56,6 +56,15 @@ class Encoder:
         if compiled:
             self.model.compile_parts()
 
+    @classmethod
+    def of(cls, model: SkySense, info: WeightsInfo, batch_size: int = 16) -> "Encoder":
+        """A model that is in memory already, on the device that it is on."""
+        self = cls.__new__(cls)
+        self.device = next(model.parameters()).device
+        self.batch_size = batch_size
+        self.model, self.info = model.prepare(), info
+        return self
+
     @property
     def spec(self) -> SampleSpec:
         """The pixel grid that this model asks for."""

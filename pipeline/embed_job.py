@@ -17,7 +17,8 @@ import pyarrow as pa
 
 from data.cover import Plan, SampleTask, Skip
 from data.sample import Sample
-from encoder.embed import EmbeddingBatch, Encoder
+from encoder.embed import EmbeddingBatch
+from encoder.protocol import AnyEncoder
 from indexer.table.embedding_table import EmbeddingTable
 from indexer.table.manifest import Imagery
 from indexer.table.schema import ModelInfo
@@ -60,7 +61,7 @@ class _Target:
 
 def embed_plan(
     plan: Plan,
-    encoder: Encoder,
+    encoder: AnyEncoder,
     path: Path,
     *,
     h3_resolution: int,

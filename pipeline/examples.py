@@ -14,9 +14,14 @@ from indexer.table.embedding_table import EmbeddingTable
 
 
 def chip_vectors(
-    table: EmbeddingTable, paths: Sequence[str | Path], *, using: str = "fused", weights: str = "nano"
+    table: EmbeddingTable,
+    paths: Sequence[str | Path],
+    *,
+    using: str = "fused",
+    weights: str = "nano",
+    code: bool = True,
 ) -> list[np.ndarray]:
-    """A vector (d,) of each GeoTIFF, of one modality or fused.
+    """A vector (d,) of each GeoTIFF, of one modality or fused; `code`: whether weights may name some.
 
     Raises:
         QueryError: the table's vectors were made with other weights, or a chip lacks the modality.
@@ -25,9 +30,9 @@ def chip_vectors(
     if not paths:
         return []
     from data.reader import read_chip
-    from encoder.embed import Encoder
+    from encoder.loading import load_encoder
 
-    encoder = Encoder(weights)
+    encoder = load_encoder(weights, code=code)
     samples = [read_chip(str(path), encoder.spec) for path in paths]
     if encoder.info.digest != table.model.digest:
         raise QueryError(

@@ -9,12 +9,13 @@ import pyarrow as pa
 
 from data.child_cells import child_cells
 from data.sample import Sample
-from encoder.embed import EmbeddingBatch, Encoder
+from encoder.embed import EmbeddingBatch
 from encoder.granularity import pool_pieces
+from encoder.protocol import AnyEncoder
 from indexer.table.schema import ModelInfo, make_rows
 
 
-def model_info(encoder: Encoder) -> ModelInfo:
+def model_info(encoder: AnyEncoder) -> ModelInfo:
     """The encoder's weights as the table writes them into its footers."""
     info = encoder.info
     return ModelInfo(info.name, info.digest, info.dimension, info.licence, info.trained, info.config)

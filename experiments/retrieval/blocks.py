@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Protocol
 
 import numpy as np
 
@@ -24,6 +25,23 @@ class Interval:
     def __str__(self) -> str:
         bounds = "one block" if np.isnan(self.low) else f"{self.low:.3f}, {self.high:.3f}"
         return f"{self.mean:.3f} [{bounds}]"
+
+
+class Measured(Protocol):
+    """A number of a table that can be resampled over blocks, and compared with another."""
+
+    @property
+    def mean(self) -> float:
+        """Of all queries."""
+        ...
+
+    def resampled(self, seed: int, resamples: int) -> np.ndarray:
+        """(resamples,) the number over blocks drawn with replacement; one seed draws the same blocks."""
+        ...
+
+    def minus(self, other: "Measured") -> "Measured":
+        """Paired difference."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -50,20 +68,31 @@ class Scores:
         """Weighted mean."""
         return float(self.values @ self.weight / self.weight.sum())
 
-    def minus(self, other: "Scores") -> "Scores":
+    def resampled(self, seed: int, resamples: int) -> np.ndarray:
+        """Weighted means over draws of whole blocks with replacement; queries keep their weights."""
+        of_blocks = block_draws(self.block, seed, resamples)
+        if of_blocks is None:
+            return np.full(resamples, np.nan)
+        draws, block = of_blocks
+        total = np.bincount(block, self.values * self.weight)
+        weight = np.bincount(block, self.weight)
+        return np.asarray((draws @ total) / (draws @ weight))
+
+    def minus(self, other: Measured) -> "Scores":
         """Paired difference, query by query."""
+        assert isinstance(other, Scores)
         assert len(self.values) == len(other.values), f"{len(self.values)} scores against {len(other.values)}"
         return Scores(self.values - other.values, self.block, self.weight)
 
 
-def bootstrap(scores: Scores, *, seed: int = 0, resamples: int = RESAMPLES) -> Interval:
+def bootstrap(scores: Measured, *, seed: int = 0, resamples: int = RESAMPLES) -> Interval:
     """Mean of `scores` and its 95 % interval over resampled blocks. NaN bounds with fewer than two blocks."""
-    return _interval(scores.mean, _resampled(scores, seed, resamples))
+    return _interval(scores.mean, scores.resampled(seed, resamples))
 
 
-def pooled(sets: Sequence[Scores], *, seed: int = 0, resamples: int = RESAMPLES) -> Interval:
+def pooled(sets: Sequence[Measured], *, seed: int = 0, resamples: int = RESAMPLES) -> Interval:
     """Mean over sets of each set's mean; blocks are resampled inside each set, and sets are kept."""
-    draws = [_resampled(scores, seed + i, resamples) for i, scores in enumerate(sets)]
+    draws = [scores.resampled(seed + i, resamples) for i, scores in enumerate(sets)]
     return _interval(float(np.mean([scores.mean for scores in sets])), np.mean(draws, axis=0))
 
 
@@ -72,16 +101,13 @@ def _interval(mean: float, draws: np.ndarray) -> Interval:
     return Interval(mean, float(low), float(high))
 
 
-def _resampled(scores: Scores, seed: int, resamples: int) -> np.ndarray:
-    """Weighted means of `resamples` draws of whole blocks with replacement; queries keep their weights."""
-    _, block = np.unique(scores.block, return_inverse=True)
-    n_blocks = int(block.max()) + 1
-    if n_blocks < 2:
-        return np.full(resamples, np.nan)
-    total = np.bincount(block, scores.values * scores.weight)
-    weight = np.bincount(block, scores.weight)
-    draws = _draws(n_blocks, seed, resamples)
-    return np.asarray((draws @ total) / (draws @ weight))
+def block_draws(block: np.ndarray, seed: int, resamples: int) -> tuple[np.ndarray, np.ndarray] | None:
+    """How often each block is drawn (resamples, blocks), and the block's number of each query (n,).
+
+    None where there are fewer than two blocks.
+    """
+    names, number = np.unique(block, return_inverse=True)
+    return (_draws(len(names), seed, resamples), number) if len(names) > 1 else None
 
 
 @lru_cache(maxsize=64)  # the rows of a table are resampled alike

@@ -19,17 +19,22 @@ def encoder_candidate(name: str, embedded: Sequence[Embedded]) -> Candidate[np.n
     )
 
 
+def untrained_candidates(embedded: Sequence[Embedded]) -> list[Candidate[np.ndarray]]:
+    """The untrained encoders as one candidate; none where nothing is known of the state before training."""
+    return [encoder_candidate("untrained encoder", embedded)] if embedded else []
+
+
 def encoder_pairs(
     ours: Embedded, untrained: Sequence[Embedded], one: str, other: str
-) -> tuple[Candidate[Pair], Candidate[Pair]]:
-    """Vectors of two sensors, by ours and by the untrained encoders."""
+) -> tuple[Candidate[Pair], ...]:
+    """Vectors of two sensors, by ours and by the untrained encoders, where there are some."""
 
     def of(name: str, embedded: Sequence[Embedded]) -> Candidate[Pair]:
         pairs = tuple((e.by_modality[one], e.by_modality[other]) for e in embedded)
         size = FLOAT16_BYTES * pairs[0][0].shape[1]
         return Candidate(_named(name, len(pairs)), pairs, size, embedded[0].ms_per_item)
 
-    return of("ours", [ours]), of("untrained encoder", untrained)
+    return (of("ours", [ours]), *((of("untrained encoder", untrained),) if untrained else ()))
 
 
 def timed(name: str, bytes_per_value: int, make: Callable[[], np.ndarray]) -> Candidate[np.ndarray]:

@@ -9,7 +9,7 @@ from data.sample import InputError
 from data.training_rules import SplitRules
 
 from . import baselines
-from .candidates import FLOAT32_BYTES, encoder_candidate, timed
+from .candidates import FLOAT32_BYTES, encoder_candidate, timed, untrained_candidates
 from .chip_sets import PatchSet, read_patches
 from .embedding import embed_by_each
 from .image_features import draw_sample, image_baselines
@@ -38,7 +38,7 @@ def chip_case(catalog: Path, encoders: Encoders, options: Options, *, cells: int
     px_per_cell = encoders.spec.px_per_cell
     candidates = (
         encoder_candidate("ours", [ours]),
-        encoder_candidate("untrained encoder", untrained),
+        *untrained_candidates(untrained),
         *image_baselines(patches.samples, px_per_cell, np.arange(len(patches)), options.seed),
         timed("lon/lat alone", FLOAT32_BYTES, lambda: baselines.position(patches.lon_deg, patches.lat_deg)),
     )

@@ -14,6 +14,7 @@ import torch
 from data.sample import Sample
 from encoder.batch import Batch, buckets, check_sample, collate, window_shape
 from encoder.config import SkySenseConfig
+from encoder.protocol import AnyEncoder
 from encoder.skysense import SkySense
 
 MAX_PADDING = 0.1  # share of a batch's date slots that may be empty
@@ -28,7 +29,9 @@ class Embedded:
     ms_per_item: float
 
 
-def embed_small(model: SkySense, samples: Sequence[Sample | None], *, batch_size: int = 64) -> Embedded:
+def embed_small(
+    model: SkySense | AnyEncoder, samples: Sequence[Sample | None], *, batch_size: int = 64
+) -> Embedded:
     """Embed samples on windows no larger than they are; None gives a NaN row.
 
     Raises:
@@ -38,13 +41,40 @@ def embed_small(model: SkySense, samples: Sequence[Sample | None], *, batch_size
 
 
 def embed_by_each(
-    models: Sequence[SkySense], samples: Sequence[Sample | None], *, batch_size: int = 64
+    models: Sequence[SkySense | AnyEncoder], samples: Sequence[Sample | None], *, batch_size: int = 64
 ) -> list[Embedded]:
     """`embed_small` of each model; models of one configuration share the batches.
 
     Raises:
         InputError: a sample is not what the models take.
     """
+    ours = [model for model in models if isinstance(model, SkySense)]
+    others = [model for model in models if not isinstance(model, SkySense)]
+    made = [_embed_foreign(model, samples, batch_size) for model in others]
+    return made + (_embed_ours(ours, samples, batch_size) if ours else [])
+
+
+def _embed_foreign(encoder: AnyEncoder, samples: Sequence[Sample | None], batch_size: int) -> Embedded:
+    """Somebody else's encoder, on windows as they are."""
+    present = np.array([i for i, sample in enumerate(samples) if sample is not None], dtype=int)
+    shown = [sample for sample in samples if sample is not None]
+    started = time.perf_counter()
+    made = [encoder.embed(shown[i : i + batch_size]) for i in range(0, len(shown), batch_size)]
+    ms = 1000 * (time.perf_counter() - started) / max(len(shown), 1)
+
+    def laid(parts: list[np.ndarray]) -> np.ndarray:
+        rows = np.full((len(samples), encoder.info.dimension), np.nan, dtype=np.float32)
+        if parts:
+            rows[present] = np.concatenate(parts)
+        return rows
+
+    alone = {name: laid([batch.by_modality[name] for batch in made]) for name in encoder.spec.px_per_cell}
+    return Embedded(laid([batch.embedding for batch in made]), alone, ms)
+
+
+def _embed_ours(
+    models: Sequence[SkySense], samples: Sequence[Sample | None], batch_size: int
+) -> list[Embedded]:
     config = models[0].config
     assert all(model.config.px_per_cell == config.px_per_cell for model in models), "models of two grids"
     fused = np.full((len(models), len(samples), config.fusion.width), np.nan, dtype=np.float32)

@@ -3,12 +3,12 @@
 All raise InputError for sets that are not what was expected, or that hold nothing to compare.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Protocol, TypeVar
 
 from .chip_case import chip_case
+from .each import Each
 from .image_case import image_case
 from .options import Encoders, Options
 from .prototype_case import prototype_rows
@@ -18,17 +18,6 @@ from .run import Judged, judge, report_of
 from .series_case import series_case
 from .series_sets import read_series
 from .vector_case import vector_case
-
-T = TypeVar("T")
-C = TypeVar("C")
-
-
-class Each(Protocol):
-    """Works on item after item, and may show how far it is."""
-
-    def __call__(self, items: Sequence[T], work: Callable[[T], C]) -> list[C]:
-        """What `work` makes of each item."""
-        ...
 
 
 def evaluate_series(paths: Sequence[Path], encoders: Encoders, options: Options, each: Each) -> Report:

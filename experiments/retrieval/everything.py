@@ -14,7 +14,9 @@ from typing import Any
 
 from data.sample import InputError
 
-from .evaluations import Each, evaluate_chips, evaluate_prototypes, evaluate_series
+from ..tasks.run import evaluate_places
+from .each import Each
+from .evaluations import evaluate_chips, evaluate_prototypes, evaluate_series
 from .options import PROTOTYPE_PROTOCOLS, Encoders, Options
 from .report import Report, plain, write_report
 from .summary import summary
@@ -48,6 +50,7 @@ def parts_of(shared: Path, options: Options) -> list[Part]:
     every = (
         Part("series", series, options, evaluate_series),
         Part("chips", catalogs, options, evaluate_chips, {"cells": 1, "per_place": 256}),
+        Part("tasks", catalogs, options, evaluate_places, {"max_train": 200, "max_test": 200}),
         Part("prototypes", large, by_rows, evaluate_prototypes, {"region_res": 3, "per_region": 100}),
     )
     found = [part for part in every if part.paths]

@@ -7,7 +7,7 @@ import numpy as np
 
 from . import baselines
 from .blocks import hold_out
-from .candidates import FLOAT32_BYTES, encoder_candidate, timed
+from .candidates import FLOAT32_BYTES, encoder_candidate, timed, untrained_candidates
 from .embedding import embed_by_each
 from .image_features import draw_sample, image_baselines
 from .image_pairs import image_pairs
@@ -40,7 +40,7 @@ def image_case(folder: Path, encoders: Encoders, options: Options) -> Case:
     px_per_cell = encoders.spec.px_per_cell
     candidates = [
         encoder_candidate("ours", [ours]),
-        encoder_candidate("untrained encoder", untrained),
+        *untrained_candidates(untrained),
         *image_baselines(found.samples, px_per_cell, fit_on, options.seed),
     ]
     if np.isfinite(found.lon_deg).all():

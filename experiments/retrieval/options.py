@@ -6,10 +6,13 @@ from typing import Any
 import numpy as np
 
 from data.sample import InputError, SampleSpec
+from encoder.checkpoint import weights_info
 from encoder.config import SkySenseConfig
 from encoder.embed import Encoder
 from encoder.initialise import initialise
+from encoder.loading import load_encoder
 from encoder.pretrain import TrainConfig, fix_positions, start_dates
+from encoder.protocol import AnyEncoder
 from encoder.skysense import SkySense
 
 from .series_sets import SensorRules
@@ -56,19 +59,25 @@ class Options:
 
 @dataclass(frozen=True)
 class Encoders:
-    """Ours, and the same architecture before any training, several times."""
+    """The encoder in question, and, of ours, the same architecture before any training, several times."""
 
-    ours: SkySense
+    ours: SkySense | AnyEncoder
     untrained: tuple[SkySense, ...]
     info: dict[str, Any]
     spec: SampleSpec
 
+    @property
+    def frozen(self) -> tuple[AnyEncoder, ...]:
+        """Ours and the untrained ones, as samples are embedded in a job."""
+        return tuple(
+            Encoder.of(m, weights_info(m, "", trained=False, licence="")) if isinstance(m, SkySense) else m
+            for m in (self.ours, *self.untrained)
+        )
+
     @classmethod
     def load(cls, options: Options) -> "Encoders":
         """Raises CheckpointError when the weights cannot be used."""
-        encoder = Encoder(options.weights, options.device)
-        config = encoder.model.config
-        untrained = (untrained_model(config, seed).to(encoder.device) for seed in options.untrained_seeds)
+        encoder = load_encoder(options.weights, options.device)
         info = encoder.info
         about = {
             "name": info.name,
@@ -76,6 +85,10 @@ class Encoders:
             "trained": info.trained,
             "dimension": info.dimension,
         }
+        if not isinstance(encoder, Encoder):
+            return cls(encoder, (), about, encoder.spec)  # nobody knows what it was before its training
+        config, seeds = encoder.model.config, options.untrained_seeds
+        untrained = (untrained_model(config, seed).to(encoder.device) for seed in seeds)
         return cls(encoder.model, tuple(untrained), about, encoder.spec)
 
 

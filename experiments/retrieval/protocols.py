@@ -76,17 +76,22 @@ def _knn_5(problem: Problem, fold: Fold, vectors: np.ndarray) -> np.ndarray:
 
 
 def knn_20(problem: Problem, fold: Fold, vectors: np.ndarray) -> np.ndarray:
+    return _decide(problem, knn_20_votes(problem, fold, vectors))
+
+
+def knn_20_votes(problem: Problem, fold: Fold, vectors: np.ndarray) -> np.ndarray:
+    """Share of the weighted votes that each class gets: (q, L)."""
     hits = by_cosine(vectors[fold.query], vectors[fold.database], 20)
     weight = np.exp((hits.similarity - hits.similarity[:, :1]) / TEMPERATURE)
     votes = np.einsum("qk,qkl->ql", weight, problem.labels[fold.database][hits.index])
-    return _decide(problem, votes / weight.sum(axis=1, keepdims=True))
+    return np.asarray(votes / weight.sum(axis=1, keepdims=True))
 
 
 def _linear(problem: Problem, fold: Fold, vectors: np.ndarray) -> np.ndarray:
     """L-BFGS logistic regression on standardised features, C chosen on held-out blocks of the database."""
     rows = thinned(fold.database, PROBE_ROWS)
     x, query = standardised(vectors, rows)[rows], standardised(vectors, rows)[fold.query]
-    held = _inner_validation(problem.block[rows])
+    held = inner_validation(problem.block[rows])
     labels = problem.labels[rows]
     if problem.is_multi_label:
         columns = [_logistic(x, labels[:, i], held, query) for i in range(labels.shape[1])]
@@ -113,7 +118,7 @@ def _logistic(x: np.ndarray, y: np.ndarray, held: np.ndarray, query: np.ndarray)
     return np.asarray(LogisticRegression(C=penalty, max_iter=300).fit(x, y).predict(query))
 
 
-def _inner_validation(block: np.ndarray) -> np.ndarray:
+def inner_validation(block: np.ndarray) -> np.ndarray:
     """True for the rows of every fourth block, blocks in order of size: an even and certain choice."""
     names, size = np.unique(block, return_counts=True)
     return np.isin(block, names[np.argsort(-size, kind="stable")][1::4])

@@ -7,10 +7,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from encoder.skysense import SkySense
-
 from . import baselines, leakage
-from .candidates import FLOAT32_BYTES, INT16_BYTES, encoder_candidate, encoder_pairs, timed
+from .candidates import (
+    FLOAT32_BYTES,
+    INT16_BYTES,
+    encoder_candidate,
+    encoder_pairs,
+    timed,
+    untrained_candidates,
+)
 from .embedding import Embedded, embed_by_each, embed_small
 from .leakage import Finding
 from .options import Encoders, Options, capped
@@ -37,7 +42,7 @@ def series_case(found: SeriesSet, encoders: Encoders, options: Options) -> Case:
     shown, problem, ours, untrained = embedded_series(found, encoders, options)
     candidates = (
         encoder_candidate("ours", [ours]),
-        encoder_candidate("untrained encoder", untrained),
+        *untrained_candidates(untrained),
         *_baselines(shown, problem, options.seed),
     )
     return Case(
@@ -45,7 +50,7 @@ def series_case(found: SeriesSet, encoders: Encoders, options: Options) -> Case:
         candidates,
         Exhibit(problem, ours.fused, partial(_draw_series, shown)),
         _pairs(shown, problem, ours, untrained),
-        _findings(shown, problem, ours, encoders.ours, options) if options.wants("leakage") else (),
+        _findings(shown, problem, ours, encoders, options) if options.wants("leakage") else (),
     )
 
 
@@ -59,7 +64,7 @@ def embedded_series(
     """
     query, database = _split(found, options)
     asked = query | database
-    samples = found.samples(encoders.ours.config.px_per_cell, options.max_dates)
+    samples = found.samples(encoders.spec.px_per_cell, options.max_dates)
     seen = np.array([sample is not None for sample in samples])
     rows = np.flatnonzero(asked & seen)
     problem = series_problem(found.take(rows), query[rows], database[rows])
@@ -130,16 +135,18 @@ def _cca(found: SeriesSet, problem: Problem, both: np.ndarray) -> Candidate[Pair
 
 
 def _findings(
-    found: SeriesSet, problem: Problem, ours: Embedded, model: SkySense, options: Options
+    found: SeriesSet, problem: Problem, ours: Embedded, encoders: Encoders, options: Options
 ) -> tuple[Finding, ...]:
     position = np.stack([problem.lon_deg, problem.lat_deg])
     place = np.unique(position, axis=1, return_inverse=True)[1]
     rows = problem.queries
-    months = _month_findings(found.take(rows), problem.block[rows], model, options)
+    months = _month_findings(found.take(rows), problem.block[rows], encoders, options)
     return (*leakage.sensor_findings(problem, ours, place, options.seed), *months)
 
 
-def _month_findings(found: SeriesSet, block: np.ndarray, model: SkySense, options: Options) -> list[Finding]:
+def _month_findings(
+    found: SeriesSet, block: np.ndarray, encoders: Encoders, options: Options
+) -> list[Finding]:
     """One random date per place: do neighbours in other blocks share its month more than at random?"""
     pixels = found.pixels
     kept = leakage.one_date(pixels.s2_valid & found.encoder_sees_s2 | pixels.s1_valid, options.seed)
@@ -151,8 +158,8 @@ def _month_findings(found: SeriesSet, block: np.ndarray, model: SkySense, option
     undated = replace(dated.pixels, day_of_year=np.zeros_like(pixels.day_of_year))
     out = []
     for name, shown in (("date given", dated), ("date withheld", replace(dated, pixels=undated))):
-        samples = shown.take(seen).samples(model.config.px_per_cell)
-        vectors = embed_small(model, samples).fused
+        samples = shown.take(seen).samples(encoders.spec.px_per_cell)
+        vectors = embed_small(encoders.ours, samples).fused
         share, base = leakage.group_excess(vectors, month[seen], block[seen], block[seen])
         out.append(Finding(f"neighbours of the query's month, single dates, {name}", share, base))
     return out

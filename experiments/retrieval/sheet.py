@@ -1,13 +1,13 @@
 """One table: every candidate's scores on one problem under one family of protocols, ours against each."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 
-from .blocks import Interval, Scores, bootstrap, pooled
+from .blocks import Interval, Measured, Scores, bootstrap, pooled
 from .problem import Problem
 from .protocols import (
     PROBES,
@@ -51,26 +51,53 @@ class Row:
     """One line of a table."""
 
     name: str
-    scores: dict[str, Scores]  # by metric
+    scores: Mapping[str, Measured]  # by metric
     bytes_per_item: float = float("nan")
     ms_per_item: float = float("nan")
+
+
+class Question(Protocol):
+    """What a table tells of the set that it is of."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def classes(self) -> tuple[str, ...]: ...
+    @property
+    def notes(self) -> tuple[str, ...]: ...
+    @property
+    def queries(self) -> np.ndarray: ...
+    @property
+    def query_block(self) -> np.ndarray: ...
+    @property
+    def database_size(self) -> int: ...
+    @property
+    def majority_share(self) -> float: ...
+    @property
+    def is_balanced(self) -> bool: ...
 
 
 @dataclass(frozen=True)
 class Sheet:
     """One table of one problem. The first row is ours."""
 
-    family: str  # "zero-shot", "probes" or "cross-modal": families are never mixed
-    problem: Problem
+    family: str  # "zero-shot", "probes", "cross-modal" or a task: families are never mixed
+    problem: Question
     rows: tuple[Row, ...]
     title: str = ""  # what tells this table from others of its family: "S1 -> S2"
+    metrics: tuple[str, ...] = ()  # that differences are given in; empty: those of the family
+
+    @property
+    def contested(self) -> tuple[str, ...]:
+        """The metrics that differences are given in; the first one is drawn."""
+        return self.metrics or CONTESTED[self.family]
 
     @property
     def headline(self) -> str:
         """The metric that is drawn."""
-        return CONTESTED[self.family][0]
+        return self.contested[0]
 
-    def gains(self, metric: str) -> dict[str, Scores]:
+    def gains(self, metric: str) -> dict[str, Measured]:
         """Ours minus each other row, query by query."""
         ours = self.rows[0].scores[metric]
         return {row.name: ours.minus(row.scores[metric]) for row in self.rows[1:] if metric in row.scores}
@@ -150,8 +177,8 @@ def contests(sheets: Sequence[Sheet], seed: int = 0) -> list[Contest]:
         kinds.setdefault((sheet.family, sheet.title), []).append(sheet)
     return [
         _contest(alike, metric, seed)
-        for (family, _), alike in kinds.items()
-        for metric in CONTESTED[family]
+        for alike in kinds.values()
+        for metric in alike[0].contested
         if all(metric in sheet.rows[0].scores for sheet in alike)
     ]
 

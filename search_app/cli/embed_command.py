@@ -16,7 +16,8 @@ from data.sample import InputError, Sample
 from data.stac import Catalog, read_catalog
 from data.task import OnContradiction
 from data.time_series import Period
-from encoder.embed import Encoder
+from encoder.loading import load_encoder
+from encoder.protocol import AnyEncoder
 from indexer.index.faiss_index import build_index
 from indexer.table.embedding_table import EmbeddingTable
 from pipeline.embed_job import SKIPPED_FILE, EmbedReport, embed_plan, finer_path
@@ -83,7 +84,7 @@ def run_embed(
     """
     resolution = h3_resolution or (CHIP_RESOLUTION if area is None else AREA_RESOLUTION)
     catalog = read_catalog(catalog_href)
-    encoder = Encoder(weights, device=device)
+    encoder = load_encoder(weights, device)
     plan = make_plan(
         catalog,
         encoder,
@@ -131,7 +132,7 @@ def _build_indexes(path: Path, granularity: int | None) -> None:
 
 def make_plan(
     catalog: Catalog,
-    encoder: Encoder,
+    encoder: AnyEncoder,
     area: shapely.Geometry | None,
     dates: Dates,
     *,
@@ -200,7 +201,7 @@ def _print_decisions(catalog: Catalog) -> None:
         say(f"[yellow]left out[/] {problem}")
 
 
-def _print_dry_run(plan: Plan, encoder: Encoder) -> None:
+def _print_dry_run(plan: Plan, encoder: AnyEncoder) -> None:
     say(str(plan.summary))
     if plan.tasks:
         rate = _trial_rate(plan, encoder)
@@ -210,7 +211,7 @@ def _print_dry_run(plan: Plan, encoder: Encoder) -> None:
         )
 
 
-def _trial_rate(plan: Plan, encoder: Encoder) -> float:
+def _trial_rate(plan: Plan, encoder: AnyEncoder) -> float:
     """Samples per second, decoding included, of a few samples spread over the plan."""
     tasks = plan.tasks[:: max(1, len(plan.tasks) // DRY_RUN_SAMPLES)][:DRY_RUN_SAMPLES]
     began = time.perf_counter()

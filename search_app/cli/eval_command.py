@@ -152,6 +152,42 @@ def prototypes(
 
 
 @eval_app.command()
+def task(
+    name: Annotated[str, typer.Argument(help="A set of docs/datasets.md, or `places` for a STAC catalog.")],
+    folder: Annotated[
+        Path, typer.Argument(help="Where it lies; of `places`, the catalog.json.", exists=True)
+    ],
+    weights: Weights = "nano",
+    device: Device = "auto",
+    split: Split = "validation",
+    seed: Seed = 0,
+    fill_band: FillBand = None,
+    allow_l1c: AllowL1C = False,
+    official: Annotated[
+        bool, typer.Option("--official", help="Keep items to fit on that lie near an asked one.")
+    ] = False,
+    max_train: Annotated[int, typer.Option(help="Tiles to fit on, at most: a seeded draw.")] = 200,
+    max_test: Annotated[int, typer.Option(help="Tiles asked, at most: a seeded draw.")] = 200,
+    share: Annotated[
+        float | None, typer.Option(help="Of each class to fit on, where the authors draw at random.")
+    ] = None,
+    steps: Annotated[int, typer.Option(help="Of the detection head.")] = 400,
+    json_file: JsonFile = None,
+    report: ReportDir = None,
+) -> None:
+    """One of the paper's seven tasks with frozen features, on a published set."""
+    from experiments.retrieval.options import Encoders
+    from experiments.tasks.question import TaskOptions
+    from experiments.tasks.run import evaluate_task, named_set
+
+    options = _options(weights, device, "all", split, seed, fill_band, allow_l1c)
+    dial = TaskOptions(official, max_train, max_test, share, steps)
+    encoders = Encoders.load(options)
+    chosen = named_set(name, folder, encoders, options)
+    _give(evaluate_task([(chosen, folder)], encoders, options, dial), json_file, report)
+
+
+@eval_app.command()
 def vectors(
     paths: Annotated[list[Path], typer.Argument(help="Parquet files: embedding, label, ...; ours first.")],
     protocol: Protocol = "all",

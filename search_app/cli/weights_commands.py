@@ -15,13 +15,15 @@ app = typer.Typer(no_args_is_help=True, help="What weights hold; official checkp
 def info(weights: WeightsOption = "nano") -> None:
     """Name, digest, size, licence and configuration of weights."""
     from encoder.embed import Encoder
+    from encoder.loading import load_encoder
 
-    encoder = Encoder(weights, device="cpu")
-    parameters = sum(p.numel() for p in encoder.model.parameters())
+    encoder = load_encoder(weights, "cpu")
+    ours = encoder.model.parameters() if isinstance(encoder, Encoder) else ()
+    parameters = f"{sum(p.numel() for p in ours):,}" if ours else "not counted"
     typer.echo(f"name        {encoder.info.name}")
     typer.echo(f"digest      {encoder.info.digest}")
     typer.echo(f"trained     {'yes' if encoder.info.trained else 'no, a seeded initialisation'}")
-    typer.echo(f"parameters  {parameters:,}, output of {encoder.info.dimension} dimensions")
+    typer.echo(f"parameters  {parameters}, output of {encoder.info.dimension} dimensions")
     typer.echo(f"licence     {encoder.info.licence}")
     typer.echo(f"takes       {encoder.spec}")
 

@@ -49,10 +49,13 @@ def test_every_part_is_made_once_and_told_on_one_page(
 ) -> None:
     monkeypatch.setattr(report, "draw_sheet", lambda sheet, into: into / "bars.png")  # slow, tested elsewhere
     monkeypatch.setattr(report, "draw_exhibit", lambda exhibit, into: [])
-    assert run(folder, tmp_path, encoders) == ["series: 2 inputs", "chips: 1 inputs", "prototypes: 1 inputs"]
+    assert run(folder, tmp_path, encoders) == [
+        f"{part} inputs" for part in ("series: 2", "chips: 1", "tasks: 1", "prototypes: 1")
+    ]
     page = (tmp_path / "README.md").read_text()
     parts = ["`skyhex eval all`", "skyhex/nano-1", "## Verdict", "| probes, kNN-20 | RCF, Gaussian |"]
     parts += ["cross-modal S1 -> S2, recall@10", "## Leakage", "patches-samples", "## Prototypes of large"]
+    parts += ["multi-modal segmentation mIoU, mIoU", "places-samples"]
     for part in parts:
         assert part in page, part
     assert page.count("\n# ") + page.startswith("# ") == 1
@@ -66,7 +69,7 @@ def test_every_part_is_made_once_and_told_on_one_page(
     (tmp_path / "README.md").unlink()
     (tmp_path / "chips" / "asked.json").unlink()  # as if stopped in the middle of this part
     again = run(folder, tmp_path, encoders)
-    assert [line.split(":")[1].split(",")[0] for line in again] == [" kept", " 1 inputs", " kept"]
+    assert [line.split(":")[1].split(",")[0] for line in again] == [" kept", " 1 inputs", " kept", " kept"]
     assert (tmp_path / "README.md").read_text() == page
 
 

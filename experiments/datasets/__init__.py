@@ -1,0 +1,1 @@
+"""Published labelled sets, read as their authors lay them out: a folder enters, scenes with truth leave."""

@@ -1,0 +1,157 @@
+"""A word names an encoder; a foreign one that breaks its promises is named, with what was expected."""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from data.sample import InputError, Sample
+from encoder.baseline import rcf_encoder, statistics_encoder
+from encoder.checkpoint import CheckpointError
+from encoder.embed import EmbeddingBatch, Encoder
+from encoder.foreign import ForeignEncoder
+from encoder.loading import load_encoder
+from encoder.protocol import AnyEncoder, TextSide
+
+from .tiny import sample
+
+SAMPLES = [sample(number, ("s2", "s1")) for number in range(3)]
+MODULE = (
+    "from encoder.baseline import rcf_encoder, statistics_encoder\nnot_one = 3\nmade = statistics_encoder()\n"
+)
+
+
+class Mine:
+    """Statistics, spoilt by `spoil`."""
+
+    def __init__(self, spoil=lambda batch: batch) -> None:
+        self.inner, self.spoil = statistics_encoder(), spoil
+        self.info, self.spec = self.inner.info, self.inner.spec
+
+    def embed(self, samples: list[Sample], dense: bool = False) -> EmbeddingBatch:
+        return self.spoil(self.inner.embed(samples, dense))
+
+
+@pytest.fixture
+def my_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "my_encoders.py").write_text(MODULE)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delitem(sys.modules, "my_encoders", raising=False)
+
+
+def test_words_that_need_no_code() -> None:
+    assert isinstance(load_encoder("nano", "cpu"), Encoder)
+    assert load_encoder("statistics").info.dimension == 60
+    assert load_encoder("rcf").info.dimension == 384
+    assert load_encoder("rcf").info.digest != load_encoder("statistics").info.digest
+
+
+@pytest.mark.usefixtures("my_module")
+def test_an_attribute_of_a_module_is_an_encoder_or_makes_one() -> None:
+    for word in ("python:my_encoders:rcf_encoder", "python:my_encoders:made"):
+        found: AnyEncoder = load_encoder(word)
+        assert found.embed(SAMPLES).embedding.shape == (3, found.info.dimension)
+
+
+@pytest.mark.usefixtures("my_module")
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("python:my_encoders", "expected python:MODULE:ATTRIBUTE"),
+        ("python:no_such_module:x", "No module named 'no_such_module'"),
+        ("python:my_encoders:no_such", "has no attribute 'no_such'"),
+        ("python:my_encoders:not_one", "a int without info, spec, embed"),
+        ("plugin:no_such", "no plugin 'no_such' is installed"),
+    ],
+)
+def test_a_word_that_names_no_encoder_says_what_was_expected(word: str, said: str) -> None:
+    with pytest.raises(CheckpointError, match=said):
+        load_encoder(word)
+
+
+@pytest.mark.parametrize("word", ["python:os:getcwd", "plugin:clay"])
+def test_a_table_or_a_page_cannot_name_code(word: str) -> None:
+    with pytest.raises(CheckpointError, match="names code"):
+        load_encoder(word, code=False)
+
+
+def test_a_plugin_is_found_by_its_entry_point(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "their_encoders.py").write_text(MODULE)
+    about = tmp_path / "their_encoders-1.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: their-encoders\nVersion: 1.0\n")
+    (about / "entry_points.txt").write_text("[skyhex.encoders]\ntheirs = their_encoders:rcf_encoder\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert load_encoder("plugin:theirs").info.name == "skyhex/rcf"
+
+
+def nan(batch: EmbeddingBatch) -> EmbeddingBatch:
+    spoilt = batch.embedding.copy()
+    spoilt[-1, 0] = np.nan
+    return replace(batch, embedding=spoilt)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (nan, "not finite or is zero for 1 of 3 samples, first number 2"),
+        (lambda b: replace(b, embedding=b.embedding[:, :50]), r"of shape \(3, 50\); expected \(3, 60\)"),
+        (lambda b: replace(b, embedding=b.embedding[:-1]), r"of shape \(2, 60\); expected \(3, 60\)"),
+        (lambda b: replace(b, embedding=b.embedding[::-1]), "expected rows in the samples' order"),
+        (lambda b: replace(b, dense=None), "no dense map: leave --granularity out"),
+    ],
+)
+def test_a_broken_promise_is_named(spoil, said: str) -> None:
+    different = [sample(0, ("s2",)), sample(1, ("s1",)), sample(2, ("s2", "s1"))]
+    with pytest.raises(InputError, match=said):
+        ForeignEncoder(Mine(spoil), "mine").embed(different, dense=True)
+
+
+def test_vectors_leave_with_norm_one_and_all_sensors_named() -> None:
+    made = ForeignEncoder(Mine(lambda b: replace(b, embedding=7 * b.embedding)), "mine").embed(SAMPLES)
+    np.testing.assert_allclose(np.linalg.norm(made.embedding, axis=1), 1, rtol=1e-6)
+    assert set(made.by_modality) == {"hr", "s2", "s1"}
+    assert np.isnan(made.by_modality["hr"]).all()
+
+
+def test_an_encoder_without_words_says_so() -> None:
+    with pytest.raises(InputError, match="has no text side"):
+        ForeignEncoder(Mine(), "mine").embed_text(["a lake"])
+    assert not isinstance(statistics_encoder(), TextSide)
+
+
+@pytest.mark.parametrize("make", [statistics_encoder, rcf_encoder])
+def test_baselines_see_a_sample_alone_as_in_a_batch(make) -> None:
+    encoder = make()
+    mixed = [sample(1, ("s2",)), sample(2, ("s2", "s1")), sample(3, ("hr",))]
+    mixed[2] = replace(mixed[2], series={"hr": replace_hr(mixed[2])})
+    whole = encoder.embed(mixed[:2], dense=True)
+    for i, one in enumerate(mixed[:2]):
+        np.testing.assert_allclose(encoder.embed([one]).embedding[0], whole.embedding[i], rtol=1e-5)
+    assert np.isnan(whole.by_modality["s1"][0]).all()
+    assert np.isfinite(whole.by_modality["s1"][1]).all()
+    assert whole.dense is not None
+    assert whole.dense.shape == (2, encoder.info.dimension, 2, 2)
+    hr = encoder.embed(mixed[2:])
+    np.testing.assert_allclose(np.linalg.norm(hr.embedding, axis=1), 1, rtol=1e-5)
+
+
+def replace_hr(one: Sample):
+    """The tiny model has 8 px a cell of aerial imagery, the default grid 32."""
+    series = one.series["hr"]
+    grown = np.kron(series.pixels, np.ones((4, 4), dtype=np.uint8))
+    return replace(series, pixels=grown, valid=np.ones((1, *grown.shape[2:]), dtype=bool))
+
+
+def test_statistics_are_statistics() -> None:
+    one = sample(5, ("s2",), dates=1)
+    vector = statistics_encoder().embed([one]).embedding[0]
+    pixels = one.series["s2"].pixels[0].reshape(10, 2, 8, 2, 8)
+    from data.modality import MODALITIES
+
+    mean, std = (np.array(v) for v in (MODALITIES["s2"].mean, MODALITIES["s2"].std))
+    want = ((pixels.mean(axis=(2, 4)).mean(axis=(1, 2))) - mean) / std
+    own = vector[12:22]  # after the aerial bands: 4 x 3
+    np.testing.assert_allclose(own / np.linalg.norm(own), want / np.linalg.norm(want), rtol=1e-4)
