@@ -3,9 +3,9 @@
     python -m benchmarks.import -o benchmarks/results/import.json
 
 The tile is made up: 64 smooth fields with parcels and noise, as unit vectors in AlphaEarth's codes, in the
-layout of its tiles (8192 x 8192 x 64 int8, blocks of 1024, zstd, rows from south to north). Reading, pooling and
-importing are timed one after another in one run, because only their ratio survives a busy machine; CPU seconds
-are those of the workers.
+layout of its tiles (8192 x 8192 x 64 int8, blocks of 1024, zstd, rows from south to north). Reading, pooling
+and importing are timed one after another in one run, because only their ratio survives a busy machine; CPU
+seconds are those of the workers.
 """  # noqa: N999 - the name of the command it measures
 
 import argparse
@@ -122,7 +122,8 @@ def measure(tile: VectorRaster, resolution: int, workers: int, folder: Path) -> 
     import_s = time.perf_counter() - began
     return Measured(
         resolution, workers, tile.extent.pixels, done.table.row_count, decode_s, decode_cpu_s, pool_s,
-        pool_cpu_s, import_s, pool_cpu_s / decode_cpu_s, import_s / decode_s, tile.extent.pixels / import_s * 60 / 1e6,
+        pool_cpu_s, import_s, pool_cpu_s / decode_cpu_s, import_s / decode_s,
+        tile.extent.pixels / import_s * 60 / 1e6,
         sum(file.bytes for file in done.table.files) / 1e6,
         resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e3,
     )  # fmt: skip
