@@ -8,13 +8,18 @@ import h3
 import numpy as np
 import pyarrow as pa
 
-from ..geo.cells import centres, parent, resolution_of
+from ..geo.cells import cell_at, cell_to_text, centres, parent, resolution_of
 from ..geo.great_circle import distance_km
 from ..geo.row_ranges import RowRanges
+from ..geo.search_area import Region
 from ..index.faiss_index import Index
 from ..table.columns import Matrix, to_matrix
 from ..table.embedding_table import EmbeddingTable
 from ..table.schema import KEY
+from .filter import Filter
+from .matching import Matching
+
+POINT_M = 0.01  # a point on a border is in both
 
 
 def rows_of_cell(
@@ -57,6 +62,33 @@ def nearest_cell(
         if away_km.size and away_km.min() < least_km:
             nearest, least_km = int(cells[away_km.argmin()]), float(away_km.min())
     return nearest, least_km
+
+
+def patch_at(table: EmbeddingTable, lon_deg: float, lat_deg: float) -> tuple[int, str] | None:
+    """Cell and sample_id of the row whose footprint holds a point; of several, that of the nearest middle.
+
+    Rows of whole cells are found without a look at footprints: their samples have the cell's name.
+    """
+    cell = cell_at(lon_deg, lat_deg, table.h3_resolution)
+    own = table.lookup(cell=cell, sample_id=cell_to_text(cell), columns=["h3_cell", "sample_id"])
+    if len(own):
+        return cell, cell_to_text(cell)
+    here = Filter(region=Region.from_point(lon_deg, lat_deg, POINT_M), footprint=True)
+    places = Matching.of(table, here).places
+    assert places is not None, "footprints are asked"
+    nearest, least_km = None, np.inf
+    for file_id, file in enumerate(table.files):
+        rows = places.rows.get(file.path, np.empty(0, np.int64))
+        if not len(rows):
+            continue
+        columns = ["h3_cell", "sample_id", "bbox"]
+        touching = table.take(np.full(len(rows), file_id), rows, columns)
+        west, south, east, north = (s.to_numpy() for s in touching["bbox"].combine_chunks().flatten())
+        away_km = distance_km(lon_deg, lat_deg, (west + east) / 2, (south + north) / 2)
+        if away_km.min() < least_km:
+            best = touching.slice(int(away_km.argmin()), 1).to_pylist()[0]
+            nearest, least_km = (best["h3_cell"], best["sample_id"]), float(away_km.min())
+    return nearest
 
 
 def surroundings(cell: int, radius_km: float) -> list[int]:

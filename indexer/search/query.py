@@ -17,7 +17,7 @@ from ..table.columns import Similarities, has_direction, key_numbers
 from ..table.embedding_table import EmbeddingTable
 from ..table.schema import KEY
 from .filter import Filter
-from .locate import nearest_cell, rows_of_cell, surroundings
+from .locate import nearest_cell, patch_at, rows_of_cell, surroundings
 
 NEARBY_KM = (
     1.0  # a place on the map stands for the nearest row this close: a chip is some hundred metres wide
@@ -38,7 +38,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class LonLat:
-    """The row of the cell at a place, or else of the nearest within NEARBY_KM."""
+    """The row whose footprint holds a place, or else the nearest within NEARBY_KM."""
 
     lon_deg: float
     lat_deg: float
@@ -163,9 +163,12 @@ def _find_cell(book: _Book, cell: int) -> _Found:
 
 def _find_place(book: _Book, place: LonLat) -> _Found:
     cell = cell_at(place.lon_deg, place.lat_deg, book.table.h3_resolution)
-    there = _latest(book, cell)
-    if there is not None:
-        return there
+    patch = patch_at(book.table, place.lon_deg, place.lat_deg)
+    if patch is not None:
+        there = _latest(book, *patch)
+        assert there is not None, patch
+        holds = f"{patch[1]} of cell {cell_to_text(patch[0])} holds the place"
+        return there if patch[0] == cell else replace(there, notes=(holds, *there.notes))
     where, around = f"{place.lon_deg} {place.lat_deg}", surroundings(cell, NEARBY_KM)
     nearest, away_km = nearest_cell(book.table, place.lon_deg, place.lat_deg, around)
     found = _latest(book, nearest) if nearest is not None and away_km <= NEARBY_KM else None
@@ -175,9 +178,12 @@ def _find_place(book: _Book, place: LonLat) -> _Found:
     return replace(found, notes=(note, *found.notes))
 
 
-def _latest(book: _Book, cell: int) -> _Found | None:
-    """The mean of a cell's rows of one period; None where the table has no such cell."""
+def _latest(book: _Book, cell: int, sample_id: str | None = None) -> _Found | None:
+    """The mean of a cell's rows of one period, or of those of one sample; None where there are none."""
     rows, matrix = rows_of_cell(book.table, book.index, cell, book.column)
+    if sample_id is not None:
+        its = np.array([name == sample_id for name in rows["sample_id"].to_pylist()], bool)
+        rows, matrix = rows.filter(pa.array(its)), matrix[its]
     if len(rows) == 0:
         return None
     name, notes = cell_to_text(cell), []

@@ -258,7 +258,8 @@ class EmbeddingTable:
             merged = merger.merge(base)
             known = base.extent is not None
             unknown = () if known else EmbeddingTable(self.storage, base).scan(extent.COLUMNS)
-            keys = base.input_keys + ((input_key,) if input_key and input_key not in base.input_keys else ())
+            others = tuple(key for key in base.input_keys if key != input_key)
+            keys = (*others, input_key) if input_key else others  # the newest last
             return base.following(
                 "upsert",
                 {"rows_added": len(fresh) - merged.rows_replaced, "rows_replaced": merged.rows_replaced},

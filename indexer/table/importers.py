@@ -1,15 +1,14 @@
 """Rows from other people's Parquet: their vectors, places and dates under our key, streamed into a table.
 
-A layout says in which columns these are; docs/embedding_table.md says what was verified of each.
+A layout says in which columns these are, `foreign.py` reads the forms in which they come;
+docs/embedding_table.md says what was verified of each.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -23,18 +22,19 @@ from ..errors import TableError
 from ..geo import cells, footprints
 from ..geo.great_circle import METRES_PER_DEGREE
 from ..progress import Progress
+from . import foreign
 from .embedding_table import EmbeddingTable
-from .schema import ModelInfo, make_rows
+from .foreign import Period
+from .schema import OPTIONAL_VECTORS, ModelInfo, make_rows, table_schema
 
 Columns = tuple[str, ...]
-Period = tuple[datetime, datetime]  # [start, end), UTC
-
 
 CHUNK_ROWS = 65_536  # decoded, and committed, at a time; fewer where they have more than CHUNK_BYTES
 CHUNK_BYTES = 1 << 26  # of float32 vectors
 FIRST_ROWS = 1_000  # among these a vector says how many dimensions there are
-LON_LAT = ("CRS84", "4326")  # ends of the identifiers of longitude and latitude on WGS 84
+SAME_PLACE_DEG = 1e-5  # about a metre: patches whose middles are nearer are one
 CORNERS = np.array([(-0.5, -0.5), (0.5, -0.5), (0.5, 0.5), (-0.5, 0.5), (-0.5, -0.5)])
+OWN = {*table_schema(1, {}).names, *OPTIONAL_VECTORS, "region_cell", "prototype", "prototype_similarity"}
 
 
 @dataclass(frozen=True)
@@ -42,14 +42,18 @@ class Layout:
     """Which columns hold what, and what is known of all rows."""
 
     vector: Columns  # one column of lists, or one column per dimension
-    geometry: Columns  # one column of WKB, or longitude and latitude in degrees
+    geometry: Columns  # one column of places or H3 cells, or longitude and latitude in degrees
     patch_m: float  # side of the square that stands for a point
     h3_resolution: int  # of a new table: the coarsest whose cells are smaller than a patch
-    id: str | None = None  # None: the last part of `source`, else the row's number in the file
-    time: str | None = None  # a date, a time, or a year; None: the period is given for the whole file
+    id: str | None = None  # None: the last part of `source`, else where the place's middle is
+    time: str | None = None  # a year, month, date or time; None: the period is given for the whole file
     source: str | None = None  # what the vector was made from
     model: str | None = None  # None: several models are published in this layout
     licence: str | None = None  # SPDX identifier
+    crs: str | None = None  # of the places, against what the file says
+    scale: float | None = None  # of quantised vectors: value = code * scale + offset
+    offset: float = 0.0
+    signed_squares: bool = False  # codes v are (v / 127.5)^2 with the sign of v, -128 is no data
 
     @property
     def columns(self) -> list[str]:
@@ -73,7 +77,7 @@ LAYOUTS: Mapping[str, Layout] = {
     ),
     "alphaearth": Layout(
         tuple(f"A{axis:02}" for axis in range(64)), ("geometry",), 10, 13,
-        time="year", model="alphaearth-foundations-v1", licence="CC-BY-4.0",
+        time="year", model="alphaearth-foundations-v1", licence="CC-BY-4.0", signed_squares=True,
     ),
 }  # fmt: skip
 
@@ -86,6 +90,7 @@ class Imported:
     rows: int  # committed
     skipped: int  # without a vector that has a direction, or without a place
     resumed: int  # found in the table already, from an import that was interrupted
+    repeated: int = 0  # patches that the table has under another name, from a tile that overlaps
 
 
 def import_file(
@@ -119,7 +124,7 @@ def import_file(
     if period is not None:
         layout = replace(layout, time=None)
     layout, period = _filled_in(layout, period, file.schema_arrow)
-    _check(path, file.schema_arrow, layout, period)
+    _check(path, file, layout, period)
     model = _model(path, file, layout)
     table = EmbeddingTable.open(into) if EmbeddingTable.exists(into) else None
     if table is not None:
@@ -128,22 +133,63 @@ def import_file(
     elif h3_resolution is None:
         h3_resolution = layout.h3_resolution
     identity = _identity(path, layout, period)
-    start = rows = skipped = resumed = 0
+    start = rows = skipped = resumed = repeated = 0
     chunk_rows = max(min(CHUNK_ROWS, CHUNK_BYTES // (4 * model.dimension)), 1)
-    for batch in file.iter_batches(chunk_rows, columns=layout.columns):
+    done = _newest_keys(table, f"import {identity}")
+    for batch in file.iter_batches(chunk_rows, columns=_read(file.schema_arrow, layout)):
         key = f"import {identity} from row {start}"
-        if table is not None and key in table.input_keys:
+        if table is not None and key in done:
             resumed += len(batch)
         else:
             made = _rows(batch, start, layout, period, model, h3_resolution)
             table = table or EmbeddingTable.create(into, model, h3_resolution=h3_resolution)
-            table = table.upsert(made, input_key=key)
-            rows, skipped = rows + len(made), skipped + len(batch) - len(made)
+            fresh = _without_repeats(table, made)
+            table = table.upsert(fresh, input_key=key)
+            rows, skipped = rows + len(fresh), skipped + len(batch) - len(made)
+            repeated += len(made) - len(fresh)
         start += len(batch)
         if progress is not None:
             progress(start, file.metadata.num_rows)
     assert table is not None, "a file with rows has a batch"
-    return Imported(table, rows, skipped, resumed)
+    return Imported(table, rows, skipped, resumed, repeated)
+
+
+def _newest_keys(table: EmbeddingTable | None, ours: str) -> frozenset[str]:
+    """What is there of this import; nothing where another came after it: the last has the last word."""
+    newest = []
+    for key in reversed(table.manifest.input_keys if table is not None else ()):
+        if not key.startswith(ours):
+            break
+        newest.append(key)
+    return frozenset(newest)
+
+
+def _read(schema: pa.Schema, layout: Layout) -> list[str]:
+    """The layout's columns, and those beside them that a table can keep."""
+    others = [name for name in schema.names if name not in OWN and name not in layout.columns]
+    return [*layout.columns, *others]
+
+
+def _without_repeats(table: EmbeddingTable, made: pa.Table) -> pa.Table:
+    """Rows whose place and period no row of another name has: tiles overlap, and name a patch anew."""
+    columns = ["h3_cell", "sample_id", "start_datetime", "end_datetime", "bbox"]
+    there = pa.Table.from_batches(
+        table.scan(columns, cells=np.unique(made["h3_cell"].to_numpy()).tolist()),
+        pa.schema([table.schema.field(name) for name in columns]),
+    )
+    known = dict(zip(_spots(there), there["sample_id"].to_pylist(), strict=True))
+    kept = np.ones(len(made), bool)
+    for row, (place, name) in enumerate(zip(_spots(made), made["sample_id"].to_pylist(), strict=True)):
+        kept[row] = known.setdefault(place, name) == name
+    return made.filter(pa.array(kept))
+
+
+def _spots(rows: pa.Table) -> list[tuple[int, ...]]:
+    """Where and when each row is: the middle of its box in steps of SAME_PLACE_DEG, and its period."""
+    west, south, east, north = (side.to_numpy() for side in rows["bbox"].combine_chunks().flatten())
+    middle = (np.stack([(west + east) / 2, (south + north) / 2]) / SAME_PLACE_DEG).round().astype(np.int64)
+    times = [rows[name].cast(pa.int64()).to_numpy() for name in ("start_datetime", "end_datetime")]
+    return list(zip(*middle.tolist(), *(time.tolist() for time in times), strict=True))
 
 
 def _open(path: Path) -> pq.ParquetFile:
@@ -154,29 +200,56 @@ def _open(path: Path) -> pq.ParquetFile:
 
 
 def _filled_in(layout: Layout, period: Period | None, schema: pa.Schema) -> tuple[Layout, Period | None]:
-    """Model, licence and period from a file's `emb` metadata (geoembeddings.org) where nobody gave them."""
+    """What `emb` says (geoembeddings.org) of model, licence, period and scale, if nobody else did."""
     said = _emb(schema)
-    model = said.get("model")
-    name = (model.get("name") or model.get("id")) if isinstance(model, dict) else None
-    licence = said.get("license")
-    layout = replace(layout, model=layout.model or name, licence=layout.licence or licence)
+    layout = replace(
+        layout, model=layout.model or _model_name(said), licence=layout.licence or said.get("license")
+    )
     start, end = said.get("start_datetime"), said.get("end_datetime")
     if layout.time is None and period is None and isinstance(start, str) and isinstance(end, str):
-        period = _period(start, "start_datetime")[0], _period(end, "end_datetime")[0]
+        period = (
+            foreign.period_of(start, "start_datetime")[0], foreign.period_of(end, "end_datetime")[0],
+        )  # fmt: skip
+    scale, offset = _quantisation(said)
+    if layout.scale is None and scale is not None:
+        layout = replace(layout, scale=scale, offset=offset)
     return layout, period
 
 
 def _emb(schema: pa.Schema) -> dict[str, Any]:
-    """A file's `emb` metadata; nothing where it is not a JSON object, for then it is something else."""
-    try:
-        said = json.loads((schema.metadata or {}).get(b"emb", b"{}"))
-    except ValueError:
+    return foreign.json_object((schema.metadata or {}).get(b"emb"))
+
+
+def _model_name(said: Mapping[str, Any]) -> str | None:
+    model = said.get("model")
+    name = (model.get("name") or model.get("id")) if isinstance(model, dict) else None
+    return str(name) if name else None
+
+
+def _versions(said: Mapping[str, Any], name: str) -> dict[str, str]:
+    """Id and version of the model of that name, as far as they are said: two versions are two models."""
+    model = said.get("model")
+    if not isinstance(model, dict) or _model_name(said) != name:
         return {}
-    return said if isinstance(said, dict) else {}
+    return {word: str(model[word]) for word in ("id", "version") if model.get(word)}
 
 
-def _check(path: Path, schema: pa.Schema, layout: Layout, period: Period | None) -> None:
+def _quantisation(said: Mapping[str, Any]) -> tuple[float | None, float]:
+    """One scale and offset of `emb` or `emb:quantization`; none where it says none."""
+    inner = said.get("embedding")
+    told = said.get("quantization") or said.get("emb:quantization")
+    told = told or (inner.get("quantization") if isinstance(inner, dict) else None)
+    if not isinstance(told, dict) or told.get("scale") is None:
+        return None, 0.0
+    scale, offset = (np.unique(np.asarray(told.get(word, 0.0), float)) for word in ("scale", "offset"))
+    if len(scale) != 1 or len(offset) != 1:
+        raise TableError("its vectors have a scale for each axis: bring them back to floating point first")
+    return float(scale[0]), float(offset[0])
+
+
+def _check(path: Path, file: pq.ParquetFile, layout: Layout, period: Period | None) -> None:
     """Columns are there and of a kind that can be read. Raises TableError."""
+    schema = file.schema_arrow
     missing = [name for name in layout.columns if name not in schema.names]
     if missing:
         raise TableError(
@@ -185,26 +258,29 @@ def _check(path: Path, schema: pa.Schema, layout: Layout, period: Period | None)
         )
     if layout.time is None and period is None:
         raise TableError(f"{path}: no column says when; give the start and the end of the period of all rows")
+    quantised = layout.scale is not None or layout.signed_squares
     for name in layout.vector:
         kind = schema.field(name).type
-        value = kind if len(layout.vector) > 1 else getattr(kind, "value_type", None)
-        if value is None or not pa.types.is_floating(value):
+        value = (
+            kind if len(layout.vector) > 1 else getattr(foreign.storage_type(kind), "value_type", pa.null())
+        )
+        if not (pa.types.is_floating(value) or (quantised and pa.types.is_integer(value))):
             raise TableError(
                 f"{path}: column {name} is {kind}, expected {'' if len(layout.vector) > 1 else 'lists of '}"
-                "floating-point numbers; bring quantised vectors back to these first"
+                "floating-point numbers; of quantised vectors, say the scale"
             )
-    place = schema.field(layout.geometry[0]).type
-    if len(layout.geometry) == 1 and not (pa.types.is_binary(place) or pa.types.is_large_binary(place)):
-        raise TableError(f"{path}: column {layout.geometry[0]} is {place}, expected geometries as WKB")
-    _check_crs(path, schema, layout)
-
-
-def _check_crs(path: Path, schema: pa.Schema, layout: Layout) -> None:
-    """Refuse coordinates that GeoParquet says are not lon/lat; without a word they are taken as such."""
-    geo = json.loads((schema.metadata or {}).get(b"geo", b"{}"))
-    crs = geo.get("columns", {}).get(layout.geometry[0], {}).get("crs")
-    if crs is not None and str(crs.get("id", {}).get("code")) not in LON_LAT:
-        raise TableError(f"{path}: its places are in {crs.get('name', crs)}, expected lon/lat (OGC:CRS84)")
+    if len(layout.geometry) == 1 and not foreign.is_place(schema.field(layout.geometry[0]).type):
+        kind = schema.field(layout.geometry[0]).type
+        raise TableError(
+            f"{path}: column {layout.geometry[0]} is {kind}, expected geometries as WKB, GeoArrow, "
+            "GeoJSON text or H3 cells"
+        )
+    crs = layout.crs or (foreign.crs_of(file, layout.geometry[0]) if len(layout.geometry) == 1 else None)
+    if not foreign.is_lon_lat(crs):
+        raise TableError(
+            f"{path}: its places are in {foreign.crs_name(crs)}, expected lon/lat (OGC:CRS84): reproject "
+            "them, or say --crs OGC:CRS84 where the file is wrong"
+        )
 
 
 def _model(path: Path, file: pq.ParquetFile, layout: Layout) -> ModelInfo:
@@ -216,14 +292,16 @@ def _model(path: Path, file: pq.ParquetFile, layout: Layout) -> ModelInfo:
         raise TableError(f"{path} has no rows")
     dimension = len(layout.vector)
     if dimension == 1:
-        first = next(file.iter_batches(FIRST_ROWS, columns=layout.vector))[0].drop_null()
-        if len(first) == 0:
+        lists = foreign.storage_of(next(file.iter_batches(FIRST_ROWS, columns=layout.vector))[0]).drop_null()
+        if len(lists) == 0:
             raise TableError(f"{path}: its first {FIRST_ROWS} rows have no vector")
-        dimension = first.value_lengths()[0].as_py()
+        dimension = lists.value_lengths()[0].as_py()
     assert layout.model is not None
     assert layout.licence is not None
-    digest = hashlib.sha256(layout.model.encode()).hexdigest()
-    return ModelInfo(layout.model, digest, dimension, layout.licence, trained=True, config={"imported": True})
+    versions = _versions(_emb(file.schema_arrow), layout.model)
+    digest = hashlib.sha256(" ".join([layout.model, *versions.values()]).encode()).hexdigest()
+    config = {"imported": True, **versions}
+    return ModelInfo(layout.model, digest, dimension, layout.licence, trained=True, config=config)
 
 
 def _identity(path: Path, layout: Layout, period: Period | None) -> str:
@@ -243,7 +321,8 @@ def _rows(
     h3_resolution: int,
 ) -> pa.Table:
     """Rows of the table; those that cannot be found or compared are left out."""
-    places, vectors = _places(batch, layout), _vectors(batch, layout, model.dimension, start)
+    places = foreign.places_of(batch, layout.geometry)
+    vectors = _vectors(batch, layout, model.dimension, start)
     norms = np.linalg.norm(vectors.astype(np.float64), axis=1)
     good = np.isfinite(norms) & (norms > 0) & ~(shapely.is_missing(places) | shapely.is_empty(places))
     kept = np.flatnonzero(good)
@@ -252,14 +331,15 @@ def _rows(
     if wrong.any():
         first = int(np.argmax(wrong))
         raise TableError(f"row {start + kept[first]}: {places[kept[first]]!s:.80} is not lon/lat degrees")
-    lon_deg, lat_deg = footprints.centroids(footprints.polygons(rings))
+    shapes = footprints.polygons(rings)
+    lon_deg, lat_deg = footprints.centroids(shapes)
     batch = batch.take(pa.array(kept))
     starts, ends = _periods(batch, layout, period)
     sources = [] if layout.source is None else batch[layout.source].to_pylist()
     unknown = np.full(len(kept), np.nan)
     return make_rows(
         h3_cell=cells.cells_at(lon_deg, lat_deg, h3_resolution),
-        sample_id=_ids(batch, layout, start + kept),
+        sample_id=_ids(batch, layout, shapes),
         start=starts,
         end=ends,
         footprint=rings,
@@ -271,32 +351,30 @@ def _rows(
         valid_fraction=unknown,
         cloud_fraction=unknown,
         source_items=[[source] for source in sources] if sources else [()] * len(kept),
+        extra=foreign.extra_of(batch, dict.fromkeys((*layout.columns, *OWN))),
     )
 
 
 def _vectors(batch: pa.RecordBatch, layout: Layout, dimension: int, start: int) -> NDArray[np.float32]:
-    """(n, d) float32; null vectors come as NaN."""
+    """(n, d) float32, as they were before they were quantised; null vectors come as NaN."""
     if len(layout.vector) > 1:
         columns = [batch[name].to_numpy(zero_copy_only=False) for name in layout.vector]
-        return np.stack(columns, axis=1).astype(np.float32)
-    lists = batch[layout.vector[0]]
-    lengths = lists.value_lengths().fill_null(dimension).to_numpy(zero_copy_only=False)
-    if (lengths != dimension).any():
-        row = int(np.argmax(lengths != dimension))
-        raise TableError(f"row {start + row} has a vector of {lengths[row]}, those before it {dimension}")
-    vectors = np.full((len(lists), dimension), np.nan, np.float32)
-    there = lists.is_valid().to_numpy(zero_copy_only=False)
-    vectors[there] = lists.drop_null().flatten().to_numpy(zero_copy_only=False).reshape(-1, dimension)
-    return vectors
-
-
-def _places(batch: pa.RecordBatch, layout: Layout) -> footprints.Geometries:
-    """Points or polygons, lon/lat: (n,)."""
-    if len(layout.geometry) == 2:
-        lon_deg, lat_deg = (batch[name].to_numpy(zero_copy_only=False) for name in layout.geometry)
-        return np.asarray(shapely.points(lon_deg, lat_deg))
-    wkb = batch[layout.geometry[0]].to_numpy(zero_copy_only=False)
-    return np.asarray(shapely.from_wkb(wkb, on_invalid="ignore"))
+        vectors = np.stack(columns, axis=1).astype(np.float32)
+    else:
+        vectors = foreign.matrix_of(batch[layout.vector[0]], dimension, start)
+    if layout.scale is not None:
+        return vectors * np.float32(layout.scale) + np.float32(layout.offset)
+    if not foreign.are_codes(vectors):
+        return vectors
+    if layout.signed_squares:
+        masked = (vectors == -128).any(axis=1)
+        vectors = np.asarray(np.square(vectors / 127.5) * np.sign(vectors), np.float32)
+        vectors[masked] = np.nan
+        return vectors
+    raise TableError(
+        f"the vectors are whole numbers from {np.nanmin(vectors):g} to {np.nanmax(vectors):g}, codes of "
+        "quantised values: say the scale and offset that bring them back (--scale, --offset)"
+    )
 
 
 def _ring(place: shapely.Geometry, patch_m: float) -> footprints.Ring:
@@ -311,38 +389,25 @@ def _ring(place: shapely.Geometry, patch_m: float) -> footprints.Ring:
     return _ring(hull if isinstance(hull, shapely.Polygon) else hull.centroid, patch_m)
 
 
-def _ids(batch: pa.RecordBatch, layout: Layout, row_numbers: NDArray[np.int64]) -> list[str]:
-    names = [f"row {number}" for number in row_numbers.tolist()]
+def _ids(batch: pa.RecordBatch, layout: Layout, shapes: footprints.Geometries) -> list[str]:
+    """Of the layout's column, else of what the vector was made from, else of the place; never the order."""
+    names = foreign.ids_by_place(shapes)
     if layout.id is not None:
-        return [str(given or name) for given, name in zip(batch[layout.id].to_pylist(), names, strict=True)]
+        given = batch[layout.id].to_pylist()
+        return [
+            name if one is None or one == "" else str(one) for one, name in zip(given, names, strict=True)
+        ]
     if layout.source is not None:
         sources = batch[layout.source].to_pylist()
-        return [PurePosixPath(given or name).stem for given, name in zip(sources, names, strict=True)]
+        return [
+            PurePosixPath(one or name).stem if one else name for one, name in zip(sources, names, strict=True)
+        ]
     return names
 
 
-def _periods(
-    batch: pa.RecordBatch, layout: Layout, period: Period | None
-) -> tuple[Sequence[datetime], Sequence[datetime]]:
+def _periods(batch: pa.RecordBatch, layout: Layout, period: Period | None) -> tuple[list[Any], list[Any]]:
     """[start, end) of each row."""
     if layout.time is None:
         assert period is not None
         return [period[0]] * len(batch), [period[1]] * len(batch)
-    periods = [_period(value, layout.time) for value in batch[layout.time].to_pylist()]
-    return [start for start, _ in periods], [end for _, end in periods]
-
-
-def _period(value: object, column: str) -> Period:
-    """A year is that year; a date, or a time on it, is that day in UTC. Raises TableError."""
-    try:
-        if isinstance(value, int) or (isinstance(value, str) and len(value) == 4):
-            return datetime(int(value), 1, 1, tzinfo=UTC), datetime(int(value) + 1, 1, 1, tzinfo=UTC)
-        moment = datetime.fromisoformat(value) if isinstance(value, str) else value
-    except ValueError as error:
-        raise TableError(f"{column} is {value!r}: expected a year, a date or a time in ISO 8601") from error
-    if isinstance(moment, datetime):
-        moment = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC).date()
-    if not isinstance(moment, date):
-        raise TableError(f"{column} is {value!r}: expected a year, a date or a time")
-    day = datetime(moment.year, moment.month, moment.day, tzinfo=UTC)
-    return day, day + timedelta(days=1)
+    return foreign.periods_of(batch[layout.time], layout.time)

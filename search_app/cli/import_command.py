@@ -35,8 +35,13 @@ def import_(
     start: Annotated[str | None, typer.Option(help="First day of all rows, 2024-01-01.", metavar="D")] = None,
     end: Annotated[str | None, typer.Option(help="Day after the last one, 2025-01-01.", metavar="D")] = None,
     vector_column: Annotated[str | None, _column("Column of vectors, or one for each axis: a,b,c.")] = None,
-    geometry_column: Annotated[str | None, _column("Column of WKB, or lon,lat in degrees.")] = None,
-    id_column: Annotated[str | None, _column("Column of stable ids.")] = None,
+    geometry_column: Annotated[
+        str | None, _column("Column of WKB, GeoArrow, GeoJSON or H3 cells, or lon,lat in degrees.")
+    ] = None,
+    crs: Annotated[
+        str | None, typer.Option(help="Parquet: of the places, against what the file says.", metavar="ID")
+    ] = None,
+    id_column: Annotated[str | None, _column("Column of stable ids; none: named by place.")] = None,
     time_column: Annotated[str | None, _column("Column of dates, times or years.")] = None,
     h3_res: Annotated[int | None, typer.Option(help="H3 resolution of a new table.")] = None,
     index: Annotated[
@@ -54,8 +59,10 @@ def import_(
     ] = 0.0,
     dataset: Annotated[str | None, typer.Option(help="TESSERA: 1.1/cambridge, where not said.")] = None,
     landmask: Annotated[str | None, typer.Option(help="TESSERA: of an array.", metavar="FILE")] = None,
-    scale: Annotated[float, typer.Option(help="--from raster: vector = code * scale + offset.")] = 1.0,
-    offset: Annotated[float, typer.Option(help="--from raster: see --scale.")] = 0.0,
+    scale: Annotated[
+        float | None, typer.Option(help="Quantised vectors: value = code * scale + offset.")
+    ] = None,
+    offset: Annotated[float, typer.Option(help="See --scale.")] = 0.0,
     nodata: Annotated[float | None, typer.Option(help="--from raster: marks pixels without data.")] = None,
     dequantise: Annotated[
         Literal["linear", "signed-square"], typer.Option(help="--from raster: how codes become vectors.")
@@ -87,7 +94,8 @@ def import_(
         assert source in ("alphaearth", "tessera", "raster")
         reading = Reading(
             source, year=year, period=period, dataset=dataset, landmask=landmask, model=model,
-            licence=licence, formula=dequantise, scale=scale, offset=offset, nodata=nodata, own_zone=own_zone,
+            licence=licence, formula=dequantise,
+            scale=1.0 if scale is None else scale, offset=offset, nodata=nodata, own_zone=own_zone,
         )  # fmt: skip
         pooling = Pooling(0, pool, min_valid, given_area(aoi, bbox))
         if not run_raster_import(
@@ -109,7 +117,11 @@ def import_(
             "time": time_column,
             "model": model,
             "licence": licence,
+            "crs": crs,
+            "scale": scale,
         }
+        if scale is not None:
+            given["offset"] = offset
         _import_vectors(names, source, given, table, period, h3_res)
     if not no_index:
         with progress_bar("index", "rows") as progress:
@@ -129,12 +141,15 @@ def _import_vectors(
     if not files:
         raise typer.BadParameter("Give the Parquet files to import.")
     layout = replace(LAYOUTS[source], **{name: value for name, value in given.items() if value is not None})
+    if layout.id == "none":
+        layout = replace(layout, id=None, source=None)
     for file in map(Path, files):
         with progress_bar(f"import {file.name}", "rows") as progress:
             done = import_file(file, layout, table, period=period, h3_resolution=h3_res, progress=progress)
         say(
             f"{file.name}: {done.rows:,} rows imported, {done.resumed:,} were there already, "
-            f"{done.skipped:,} left out for want of a vector or a place"
+            f"{done.skipped:,} left out for want of a vector or a place, "
+            f"{done.repeated:,} are there under another name"
         )
 
 

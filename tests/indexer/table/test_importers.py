@@ -201,7 +201,8 @@ def test_alphaearth_with_columns_of_ones_own(tmp_path: Path) -> None:
     table = import_file(path, layout, tmp_path / "t", h3_resolution=9).table
     rows = rows_of(table)
     assert (table.dimension, table.h3_resolution) == (64, 9)
-    assert rows["sample_id"].to_pylist() == [f"row {i}" for i in range(6)]
+    places = [f"{x:.6f} {y:.6f}" for x, y in zip(LON, LAT, strict=True)]
+    assert rows["sample_id"].to_pylist() == places, "named by place, whatever the order of the file"
     assert (rows["start_datetime"][0].as_py().year, rows["end_datetime"][0].as_py().year) == (2019, 2020)
 
 
@@ -259,7 +260,7 @@ CRS_IN_METRES = {"name": "UTM 32N", "id": {"authority": "EPSG", "code": 32632}}
         ({}, None, {"licence": None}, "does not say its licence"),
         ({}, {"geo": json.dumps({"columns": {"geometry": {"crs": CRS_IN_METRES}}})}, {}, "UTM 32N"),
         ({"geometry": [shapely.Point(5e5, 5e6).wkb] * 6}, None, {}, "is not lon/lat degrees"),
-        ({"geometry": ["POINT (1 2)"] * 6}, None, {}, "expected geometries as WKB"),
+        ({"geometry": [1.5] * 6}, None, {}, "expected geometries as WKB"),
         ({"embedding": [np.ones(5, np.int8)] * 6}, None, {}, "floating-point"),
         ({"embedding": [np.ones(5)] * 5 + [np.ones(4)]}, None, {}, "row 5 has a vector of 4"),
         ({"when": ["yesterday"] * 6}, None, {"time": "when"}, "'yesterday'"),
