@@ -18,7 +18,7 @@ from data.simulate import simulate
 from data.stac import Catalog, read_catalog
 from data.training_rules import SplitRules, far_from_footprints, far_from_points, read_grounds, refusals
 from encoder.config import SkySenseConfig
-from encoder.corpus import Corpus, PixelSamples, Source
+from encoder.training.corpus import Corpus, PixelSamples, Source
 
 from .retrieval.validation import held_out
 

@@ -12,8 +12,8 @@ import numpy as np
 from data.pixel_series import PixelSeries
 from data.sample import ImageSeries, InputError, Sample
 
+from ..batch import Batch, collate
 from .augment import AugmentConfig, two_views
-from .batch import Batch, collate
 
 H3_RESOLUTION = 12
 ANY_TIME = (

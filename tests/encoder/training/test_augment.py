@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data.sample import ImageSeries, Sample
-from encoder.augment import AugmentConfig, cropped, disturbed, two_views
-from encoder.corpus import ANY_TIME
+from encoder.training.augment import AugmentConfig, cropped, disturbed, two_views
+from encoder.training.corpus import ANY_TIME
 
 PX = {"hr": 4, "s2": 2}
 PLAIN = AugmentConfig(

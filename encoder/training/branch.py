@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from data.modality import MODALITIES
 
-from .batch import Batch
+from ..batch import Batch
+from ..skysense import SkySense, cell_validity, pool
 from .projection import Projection
-from .skysense import SkySense, cell_validity, pool
 
 HARMONICS = 3  # of the year, by which a date is asked for
 
