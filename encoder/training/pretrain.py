@@ -21,6 +21,7 @@ from ..checkpoint import CheckpointError, save_weights
 from ..config import SkySenseConfig
 from ..initialise import initialise
 from ..skysense import SkySense
+from ..vit import ViT
 from .branch import Branch
 from .corpus import Corpus, Step
 from .diagnostics import effective_rank, uniformity
@@ -274,11 +275,10 @@ class Run:
 
 def fix_positions(model: SkySense, learn: bool) -> None:
     """Unless they are learned, the ViTs' patch positions are zero for good."""
-    for name, encoder in model.encoders.items():
-        if name != "hr" and not learn:
-            position: nn.Parameter = encoder.position  # type: ignore[assignment]
-            nn.init.zeros_(position)
-            position.requires_grad_(False)
+    for encoder in model.encoders.values():
+        if isinstance(encoder, ViT) and not learn:
+            nn.init.zeros_(encoder.position)
+            encoder.position.requires_grad_(False)
 
 
 @torch.no_grad()

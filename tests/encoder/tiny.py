@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from data.sample import ImageSeries, Sample
+from data.sample import ANY_TIME, ImageSeries, Sample
 from encoder.config import FusionConfig, SkySenseConfig, SwinConfig, ViTConfig
 from encoder.training.augment import AugmentConfig
-from encoder.training.corpus import ANY_TIME, Corpus, Source
+from encoder.training.corpus import Corpus, Source
 from encoder.training.objective import ObjectiveConfig
 from encoder.training.pretrain import TrainConfig
 

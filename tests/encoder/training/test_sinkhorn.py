@@ -52,5 +52,5 @@ def test_it_is_the_one_that_prototypes_of_a_table_are_fitted_with() -> None:
     assert_rounded_alike(indexers.sinkhorn_knopp(cosines.numpy()), sinkhorn(cosines).numpy())
     theirs = indexers.updated(prototypes.numpy(), rows.numpy(), 0.9)
     ours = F.normalize(updated_prototypes(prototypes, rows, 0.9), dim=1)
-    # Shares and their sum over 40 rows are float32 there: 43 roundings of a tenth of what is 0.8 long at least.
+    # Shares and their sum over 40 rows are float32 there: 43 roundings of a tenth of what is at least 0.8.
     np.testing.assert_allclose(theirs, ours, rtol=0, atol=gamma(44))
