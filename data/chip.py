@@ -1,18 +1,15 @@
 """A lone GeoTIFF, with no catalog to describe it, as a `Scene`."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
 import numpy as np
 
 from .dialects import UNNAMED_BANDS, unnamed_bands
 from .modality import MODALITIES
 from .raster import Raster, open_raster
-from .sample import InputError
+from .sample import ANY_TIME, InputError
 from .scene import BandSource, Scene, modality_by_bands, standard_band
 from .scene_values import scene_values
-
-ANY_TIME = (datetime(1970, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
 
 
 def scene_of_raster(href: str, modality: str | None = None) -> Scene:

@@ -9,8 +9,6 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-MODALITIES = ("hr", "s2", "s1")  # order of the tokens in the fusion sequence
-
 
 @dataclass(frozen=True)
 class SwinConfig:
@@ -77,6 +75,13 @@ class GeoContextConfig:
     prototypes_per_region: int = 0
 
 
+ENCODERS: dict[str, type[SwinConfig | ViTConfig]] = {  # by modality, in order of the fusion sequence
+    "hr": SwinConfig,
+    "s2": ViTConfig,
+    "s1": ViTConfig,
+}
+
+
 @dataclass(frozen=True)
 class SkySenseConfig:
     """The whole model and the pixel grid that its samples lie on.
@@ -98,16 +103,23 @@ class SkySenseConfig:
     min_valid_fraction: float = 0.5  # of a cell's pixels, for its token to count (ours)
 
     @property
+    def encoders(self) -> dict[str, SwinConfig | ViTConfig]:
+        """The encoders that this model has, by modality, in order of the sequence."""
+        parts = {name: getattr(self, name) for name in ENCODERS}
+        return {name: part for name, part in parts.items() if part is not None}
+
+    @property
     def modalities(self) -> tuple[str, ...]:
         """The modalities that this model has an encoder for, in order of the sequence."""
-        return tuple(name for name in MODALITIES if getattr(self, name) is not None)
+        return tuple(self.encoders)
 
     @property
     def px_per_cell(self) -> dict[str, int]:
         """Pixels along one grid cell, by modality."""
-        sides = {"hr": self.hr.stride_px} if self.hr else {}
-        vits = {name: vit for name, vit in (("s2", self.s2), ("s1", self.s1)) if vit}
-        return sides | {name: vit.patch_px // self.up_scale for name, vit in vits.items()}
+        return {
+            name: part.stride_px if isinstance(part, SwinConfig) else part.patch_px // self.up_scale
+            for name, part in self.encoders.items()
+        }
 
     def to_json(self) -> str:
         """The configuration as canonical JSON, as a checkpoint stores it."""
@@ -117,8 +129,8 @@ class SkySenseConfig:
     def from_json(cls, text: str) -> "SkySenseConfig":
         """The inverse of `to_json`. Raises ValueError, TypeError or KeyError for anything else."""
         values: dict[str, Any] = json.loads(text)
-        parts = {"hr": SwinConfig, "s2": ViTConfig, "s1": ViTConfig, "fusion": FusionConfig}
-        for name, part in (parts | {"geo": GeoContextConfig}).items():
+        parts = {**ENCODERS, "fusion": FusionConfig, "geo": GeoContextConfig}
+        for name, part in parts.items():
             if values[name] is not None:
                 values[name] = part(**_tuples(values[name]))
         return cls(**_tuples(values))

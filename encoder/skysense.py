@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from .batch import Batch
 from .common_grid import UPHead
-from .config import SkySenseConfig, SwinConfig, ViTConfig
+from .config import SkySenseConfig, SwinConfig
 from .date_encoding import DateEncoding
 from .geo_context import GeoContext
 from .precision import wide
@@ -41,32 +41,32 @@ class SkySense(nn.Module):
         width = config.fusion.in_width
         self.encoders = nn.ModuleDict()
         self.heads = nn.ModuleDict()
-        if config.hr:
-            assert config.hr.out_width == width, (config.hr.out_width, width)
-            self.encoders["hr"] = SwinV2(config.hr)
-        for name, vit in (("s2", config.s2), ("s1", config.s1)):
-            if vit:
-                self.encoders[name] = ViT(vit)
-                self.heads[name] = UPHead(vit.width, width, config.up_scale)
+        for name, part in config.encoders.items():
+            if isinstance(part, SwinConfig):
+                assert part.out_width == width, (part.out_width, width)
+                self.encoders[name] = SwinV2(part)
+            else:
+                self.encoders[name] = ViT(part)
+                self.heads[name] = UPHead(part.width, width, config.up_scale)
         self.date_encoding = DateEncoding(width)
         self.fusion = TemporalFusion(config.fusion)
         self.geo = GeoContext(config.geo, config.fusion.width)
 
     def encode_hr(self, pixels: Tensor) -> Tensor:
         """High-resolution images (B, T, 3, H, W) -> F_HR (B, T, D, h, w), one cell per 32 px."""
-        return self._encode("hr", pixels, None)
+        return self.encode("hr", pixels)
 
     def encode_s2(self, pixels: Tensor, valid: Tensor | None = None) -> Tensor:
         """Sentinel-2 series (B, T, 10, H, W), valid (B, T, H, W) -> F_Ms (B, T, D, h, w)."""
-        return self._encode("s2", pixels, valid)
+        return self.encode("s2", pixels, valid)
 
     def encode_s1(self, pixels: Tensor, valid: Tensor | None = None) -> Tensor:
         """Sentinel-1 series (B, T, 2, H, W), valid (B, T, H, W) -> F_SAR (B, T, D, h, w)."""
-        return self._encode("s1", pixels, valid)
+        return self.encode("s1", pixels, valid)
 
-    def _encode(self, modality: str, pixels: Tensor, valid: Tensor | None) -> Tensor:
+    def encode(self, modality: str, pixels: Tensor, valid: Tensor | None = None) -> Tensor:
         """All dates of all samples in one call. Pixels are normalised and zero where not valid."""
-        part: SwinConfig | ViTConfig | None = getattr(self.config, modality)
+        part = self.config.encoders.get(modality)
         if part is None:
             raise ValueError(
                 f"this model has no {modality} encoder: it has {', '.join(self.config.modalities)}"
@@ -76,11 +76,11 @@ class SkySense(nn.Module):
                 f"{modality} pixels of shape {tuple(pixels.shape)}: expected (B, T, {part.in_channels}, H, W)"
             )
         images = pixels.flatten(0, 1)  # (B * T, C, H, W)
-        if modality == "hr":
-            maps = self.encoders["hr"](images)
-        else:
+        if modality in self.heads:
             flat_valid = None if valid is None else valid.flatten(0, 1)
             maps = self.heads[modality](self.encoders[modality](images, flat_valid))
+        else:
+            maps = self.encoders[modality](images)
         return torch.unflatten(maps, 0, pixels.shape[:2])
 
     def fuse(
@@ -141,7 +141,7 @@ class SkySense(nn.Module):
 
     def embed(self, batch: Batch, by_modality: bool = True) -> Embeddings:
         """Everything of a batch: fused and geo-context embeddings, one per modality, the dense map."""
-        maps = {name: self._encode(name, s.pixels, s.valid) for name, s in batch.series.items()}
+        maps = {name: self.encode(name, s.pixels, s.valid) for name, s in batch.series.items()}
         tokens = self.tokens(maps, {name: s.day_of_year for name, s in batch.series.items()})
         token_valid = {
             name: cell_validity(s.valid, self.config.px_per_cell[name], self.config.min_valid_fraction)

@@ -17,11 +17,11 @@ import numpy as np
 import torch
 
 from data.pixel_series import PixelSeries
-from encoder.augment import AugmentConfig
-from encoder.corpus import Corpus, PixelSamples, Source
-from encoder.objective import ObjectiveConfig
-from encoder.pretrain import TrainConfig, pretrain
 from encoder.skysense import SkySense
+from encoder.training.augment import AugmentConfig
+from encoder.training.corpus import Corpus, PixelSamples, Source
+from encoder.training.objective import ObjectiveConfig
+from encoder.training.pretrain import TrainConfig, pretrain
 
 from .nano import BASE, CHOSEN
 from .nano_corpus import CHIP_DATES, build_corpus, series_paths, simulated_chips

@@ -21,10 +21,10 @@ from safetensors.torch import save_file
 from data.training_rules import read_grounds
 from encoder.checkpoint import load_weights, save_weights
 from encoder.config import preset
-from encoder.objective import ObjectiveConfig
-from encoder.pretrain import BEST, Progress, TrainConfig, pretrain
 from encoder.skysense import SkySense
-from encoder.tensorboard_log import tensorboard_log
+from encoder.training.objective import ObjectiveConfig
+from encoder.training.pretrain import BEST, Progress, TrainConfig, pretrain
+from encoder.training.tensorboard_log import tensorboard_log
 
 from .nano_corpus import build_corpus, series_paths, training_places
 from .retrieval.validation import read_validation, validation_score
@@ -35,7 +35,7 @@ MODEL = replace(NANO, hr=replace(NANO.hr, pad_small_map=True))  # so that small 
 PAPER = ObjectiveConfig()
 CHOSEN = ObjectiveConfig(alpha=0.1, beta=2.0, completion=4.0, place=1.0)
 BASE = TrainConfig(MODEL, PAPER, learning_rate=7e-4, warm_up=100, save_every=100)
-VARIANTS = {"paper": BASE, "nano-1": replace(BASE, objective=CHOSEN)}
+VARIANTS = {"paper": BASE, "nano-1": replace(BASE, objective=CHOSEN, name="skyhex/nano-1")}
 
 
 def train(arguments: argparse.Namespace) -> None:

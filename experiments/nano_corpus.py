@@ -3,7 +3,6 @@
 import zlib
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +12,12 @@ from shapely.geometry.base import BaseGeometry
 from data.cover import plan_chips
 from data.pixel_series import PixelSeries, read_pixel_series
 from data.reader import read_sample
-from data.sample import ImageSeries, Sample, SampleSpec
+from data.sample import ANY_TIME, ImageSeries, Sample, SampleSpec
 from data.simulate import simulate
 from data.stac import Catalog, read_catalog
 from data.training_rules import SplitRules, far_from_footprints, far_from_points, read_grounds, refusals
 from encoder.config import SkySenseConfig
-from encoder.corpus import Corpus, PixelSamples, Source
+from encoder.training.corpus import Corpus, PixelSamples, Source
 
 from .retrieval.validation import held_out
 
@@ -37,7 +36,6 @@ CHIP_DATES = {"hr": (1, 1), "s2": (1, 4), "s1": (1, 3)}
 EVERY_DATE = {"hr": 1, "s2": 40, "s1": 30}
 SMALLEST_AERIAL_CELLS = 3
 HR_ZOOMS = (1, 2, 4)  # an aerial image is shown at its own pixel size and at these multiples of it
-BEFORE, AFTER = datetime(2015, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -188,8 +186,8 @@ def _aerial(name: str, rgb: np.ndarray, px_per_cell: int) -> Sample:
 def _placeless(name: str, grid_shape: tuple[int, int], series: Mapping[str, ImageSeries]) -> Sample:
     """A sample whose position plays no part."""
     return Sample(
-        sample_id=name, h3_cell=0, lon_deg=0.0, lat_deg=0.0, start=BEFORE, end=AFTER, footprint=(), crs="",
-        origin_m=(0.0, 0.0), grid_shape=grid_shape, series=series, valid_fraction=1.0,
+        sample_id=name, h3_cell=0, lon_deg=0.0, lat_deg=0.0, start=ANY_TIME[0], end=ANY_TIME[1],
+        footprint=(), crs="", origin_m=(0.0, 0.0), grid_shape=grid_shape, series=series, valid_fraction=1.0,
         cloud_fraction=float("nan"),
     )  # fmt: skip
 

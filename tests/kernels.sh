@@ -15,7 +15,7 @@ under() { # SETTING=VALUE... -- tests and options
 }
 
 # torch: its own kernels, oneDNN's and MKL's.
-encoder=(tests/encoder --deselect tests/encoder/test_pretrain.py::test_two_processes_walk_the_curve_of_one)
+encoder=(tests/encoder --deselect tests/encoder/training/test_pretrain.py::test_two_processes_walk_the_curve_of_one)
 under ATEN_CPU_CAPABILITY=default DNNL_MAX_CPU_ISA=SSE41 MKL_CBWR=COMPATIBLE OMP_NUM_THREADS=1 -- "${encoder[@]}"
 under ATEN_CPU_CAPABILITY=avx2 DNNL_MAX_CPU_ISA=AVX2 MKL_CBWR=AVX2 OMP_NUM_THREADS=2 -- "${encoder[@]}"
 under DNNL_MAX_CPU_ISA=AVX2 OMP_NUM_THREADS=1 -- "${encoder[@]}"

@@ -13,6 +13,7 @@ INDEXER = tuple(f"indexer/{room}" for room in ("geo", "table", "index", "prototy
 MAY_IMPORT: dict[str, tuple[str, ...]] = {  # a room a line: the rooms it may import from, and no others
     "data": (),
     "encoder": ("data",),
+    "encoder/training": ("data", "encoder"),
     "indexer": (),
     "indexer/geo": ("indexer",),
     "indexer/table": ("indexer", "indexer/geo"),
@@ -21,7 +22,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {  # a room a line: the rooms it may im
     "indexer/sql": ("indexer", "indexer/geo", "indexer/table", "indexer/prototypes"),
     "indexer/search": ("indexer", *INDEXER[:5]),
     "pipeline": ("data", "encoder", "indexer", *INDEXER),
-    "experiments": ("data", "encoder", "indexer", *INDEXER, "pipeline"),
+    "experiments": ("data", "encoder", "encoder/training", "indexer", *INDEXER, "pipeline"),
     "search_app": ("indexer", *INDEXER),
     "search_app/cli": ("data", "encoder", "indexer", *INDEXER, "pipeline", "experiments", "search_app"),
     "search_app/page": ("data", "encoder", "indexer", *INDEXER, "pipeline", "search_app"),

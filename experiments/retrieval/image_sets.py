@@ -7,7 +7,7 @@ per band and `*_labels_metadata.json`, where a Sentinel-1 patch names its Sentin
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 import h3
@@ -17,17 +17,13 @@ from PIL import Image
 from rasterio.warp import transform
 
 from data.modality import MODALITIES
-from data.sample import ImageSeries, InputError, Sample, SampleSpec
+from data.sample import ANY_TIME, ImageSeries, InputError, Sample, SampleSpec
 
 from .image_bands import band_sources, ten_bands
 from .series_sets import SensorRules
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff")
 BLOCK_RESOLUTION = 5  # H3
-PERIOD = (
-    datetime(2015, 1, 1, tzinfo=UTC),
-    datetime(2100, 1, 1, tzinfo=UTC),
-)  # dates of single images: unknown
 NOWHERE = (float("nan"), float("nan"))
 LARGEST_S2_CELLS = 16  # side of an S2 image that goes in whole, grid cells
 
@@ -225,7 +221,7 @@ def to_sample(image: LabelledImage, cells: int, spec: SampleSpec) -> Sample:
         cell,
         lon,
         lat,
-        *PERIOD,
+        *ANY_TIME,
         (),
         "OGC:CRS84",
         (0.0, 0.0),

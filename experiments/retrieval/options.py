@@ -11,9 +11,9 @@ from encoder.config import SkySenseConfig
 from encoder.embed import Encoder
 from encoder.initialise import initialise
 from encoder.loading import load_encoder
-from encoder.pretrain import TrainConfig, fix_positions, start_dates
 from encoder.protocol import AnyEncoder
 from encoder.skysense import SkySense
+from encoder.training.pretrain import TrainConfig, fix_positions, start_dates
 
 from .series_sets import SensorRules
 

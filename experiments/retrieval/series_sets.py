@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from data.modality import S1, S2, Modality
 from data.pixel_series import PixelSeries, read_pixel_series
 from data.sample import InputError, Sample
-from encoder.corpus import PixelSamples
+from encoder.training.corpus import PixelSamples
 
 from .problem import Problem, one_hot, split_fold
 

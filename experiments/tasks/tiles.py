@@ -13,10 +13,9 @@ import torch
 import torch.nn.functional as F
 
 from data.modality import MODALITIES
-from data.sample import ImageSeries, InputError, Sample, SampleSpec
+from data.sample import ANY_TIME, ImageSeries, InputError, Sample, SampleSpec
 
 from ..datasets.scene import IGNORED, Boxes, Entry, Imagery, Truth
-from ..retrieval.image_sets import PERIOD
 
 
 @dataclass(frozen=True)
@@ -191,7 +190,7 @@ def _sample(name: str, item: Placed, series: Mapping[str, ImageSeries], cells: i
     known = np.isfinite(lon) and np.isfinite(lat)
     cell = h3.str_to_int(h3.latlng_to_cell(lat if known else 0.0, lon if known else 0.0, 12))
     crs, corner, grid = "OGC:CRS84", (0.0, 0.0), (cells, cells)
-    return Sample(name, cell, lon, lat, *PERIOD, (), crs, corner, grid, series, 1.0, float("nan"))
+    return Sample(name, cell, lon, lat, *ANY_TIME, (), crs, corner, grid, series, 1.0, float("nan"))
 
 
 def _cut_truth(truth: Truth, at: tuple[int, int], side: int) -> Truth:

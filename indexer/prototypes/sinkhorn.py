@@ -19,7 +19,7 @@ def sinkhorn_knopp(cosines: Vectors, epsilon: float = EPSILON, iterations: int =
     """Balanced soft assignments S of rows to prototypes, from their cosines M: (n, p) -> (n, p).
 
     Rows of S sum to 1; columns sum to about n / p, the nearer the more iterations (Cuturi 2013; the paper's
-    S = Sinkhorn-Knopp(M)).
+    S = Sinkhorn-Knopp(M)). The same in torch, for pre-training: `encoder.training.sinkhorn.sinkhorn`.
     """
     n, p = cosines.shape
     scores = np.exp((cosines - cosines.max()) / epsilon, dtype=np.float64)

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 
 from encoder.batch import Batch
-from encoder.corpus import Corpus, Step
 from encoder.embed import Encoder
 from encoder.skysense import Embeddings
+from encoder.training.corpus import Corpus, Step
 
 from ..tolerance import rounding
 

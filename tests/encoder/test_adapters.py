@@ -17,8 +17,7 @@ import numpy as np
 import pytest
 import torch
 
-from data.sample import ImageSeries, Sample
-from encoder.corpus import ANY_TIME
+from data.sample import ANY_TIME, ImageSeries, Sample
 from encoder.foreign import ForeignEncoder
 from encoder.single_image import SingleImageEncoder
 

@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from data.sample import ImageSeries, Sample
-from encoder.augment import AugmentConfig
+from data.sample import ANY_TIME, ImageSeries, Sample
 from encoder.config import FusionConfig, SkySenseConfig, SwinConfig, ViTConfig
-from encoder.corpus import ANY_TIME, Corpus, Source
-from encoder.objective import ObjectiveConfig
-from encoder.pretrain import TrainConfig
+from encoder.training.augment import AugmentConfig
+from encoder.training.corpus import Corpus, Source
+from encoder.training.objective import ObjectiveConfig
+from encoder.training.pretrain import TrainConfig
 
 from .float64 import Corpus64
 

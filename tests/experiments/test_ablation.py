@@ -12,8 +12,8 @@ from data.pixel_series import read_pixel_series
 from data.simulate import simulate
 from data.simulate.area import DEFAULT_AREAS
 from encoder.config import preset
-from encoder.corpus import Corpus, PixelSamples, Source
-from encoder.pretrain import LAST
+from encoder.training.corpus import Corpus, PixelSamples, Source
+from encoder.training.pretrain import LAST
 from experiments import ablation, nano_corpus
 from experiments.ablation import (
     BLIND,

@@ -13,6 +13,8 @@ ITERATIONS = 3
 def sinkhorn(similarity: Tensor, mask: Tensor | None = None) -> Tensor:
     """S = Sinkhorn-Knopp(M): each row sums to one, each column to about N / P.
 
+    The same in NumPy, for the prototypes of a table: `indexer.prototypes.sinkhorn.sinkhorn_knopp`.
+
     Args:
         similarity: (..., N, P) cosines.
         mask: (..., N) bool, False for rows that do not take part; their assignment is zero.

@@ -7,9 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data.sample import ImageSeries, Sample
-from encoder.augment import AugmentConfig, cropped, disturbed, two_views
-from encoder.corpus import ANY_TIME
+from data.sample import ANY_TIME, ImageSeries, Sample
+from encoder.training.augment import AugmentConfig, cropped, disturbed, two_views
 
 PX = {"hr": 4, "s2": 2}
 PLAIN = AugmentConfig(

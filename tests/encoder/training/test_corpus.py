@@ -8,9 +8,9 @@ import torch
 
 from data.pixel_series import PixelSeries
 from data.sample import InputError
-from encoder.corpus import Corpus, PixelSamples, Source
+from encoder.training.corpus import Corpus, PixelSamples, Source
 
-from .tiny import MODEL, corpus, sample
+from ..tiny import MODEL, corpus, sample
 
 
 def series() -> PixelSeries:

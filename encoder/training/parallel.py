@@ -22,9 +22,9 @@ from torch.distributed.tensor import DTensor
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.checkpoint import checkpoint
 
-from .precision import wide
-from .swin_v2 import SwinBlock
-from .transformer import Layer
+from ..precision import wide
+from ..swin_v2 import SwinBlock
+from ..transformer import Layer
 
 Module = TypeVar("Module", bound=nn.Module)
 Kind = Literal["none", "ddp", "fsdp"]

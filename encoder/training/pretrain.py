@@ -16,17 +16,18 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from .batch import Batch
+from ..batch import Batch
+from ..checkpoint import CheckpointError, save_weights
+from ..config import SkySenseConfig
+from ..initialise import initialise
+from ..skysense import SkySense
+from ..vit import ViT
 from .branch import Branch
-from .checkpoint import CheckpointError, save_weights
-from .config import SkySenseConfig
 from .corpus import Corpus, Step
 from .diagnostics import effective_rank, uniformity
-from .initialise import initialise
 from .objective import ObjectiveConfig, Observed, objective, weighted
 from .parallel import Kind, Parallel, averaged, checkpoint_gradients, gathered, number
 from .prototype_learning import learn_prototypes, seed_prototypes
-from .skysense import SkySense
 from .teacher import Centring, follow, make_teacher, teacher_momentum
 
 LAST = "last.pt"
@@ -41,6 +42,7 @@ class TrainConfig:
 
     model: SkySenseConfig
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
+    name: str = "unnamed"  # of the weights that it makes, as tables record it; a resumed run may have another
     steps: int = 10_000
     learning_rate: float = 1e-3  # at its highest
     warm_up: int = 200  # steps
@@ -229,7 +231,7 @@ class Run:
         if score > self.best:
             self.best = score
             if self.workers.rank == 0:
-                save_weights(model, path, "skyhex/nano-1", trained=True)
+                save_weights(model, path, self.config.name, trained=True)
 
     def save(self, path: Path) -> None:
         """Writes the whole state, replacing the file at once."""
@@ -259,7 +261,7 @@ class Run:
         """The inverse of `save`. Raises CheckpointError naming what differs in the configuration."""
         state = torch.load(path, map_location="cpu", weights_only=True)
         theirs, ours = json.loads(state["config"]), json.loads(json.dumps(asdict(self.config)))
-        if changed := differences(theirs, ours):
+        if changed := differences(theirs | {"name": self.config.name}, ours):
             raise CheckpointError(
                 f"{path} was trained with another configuration: {'; '.join(changed)}."
                 " Resume with the same settings, or start in an empty folder"
@@ -273,11 +275,10 @@ class Run:
 
 def fix_positions(model: SkySense, learn: bool) -> None:
     """Unless they are learned, the ViTs' patch positions are zero for good."""
-    for name, encoder in model.encoders.items():
-        if name != "hr" and not learn:
-            position: nn.Parameter = encoder.position  # type: ignore[assignment]
-            nn.init.zeros_(position)
-            position.requires_grad_(False)
+    for encoder in model.encoders.values():
+        if isinstance(encoder, ViT) and not learn:
+            nn.init.zeros_(encoder.position)
+            encoder.position.requires_grad_(False)
 
 
 @torch.no_grad()

@@ -4,10 +4,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .geo_context import GeoContext, h3_parent
-from .losses.geo_context import updated_prototypes
-from .skysense import SkySense
+from ..geo_context import GeoContext, h3_parent
+from ..precision import wide
+from ..skysense import SkySense
+from .sinkhorn import sinkhorn
 
+MOMENTUM = 0.99  # m, ours: unpublished
 NO_PLACE = 0  # the H3 cell of a sample whose position is unknown
 
 
@@ -39,3 +41,21 @@ def learn_prototypes(geo: GeoContext, fused: Tensor, valid: Tensor, h3_cells: Te
         features = fused[here][valid[here]]  # (N_S, D)
         if len(features):
             geo.prototypes[row] = updated_prototypes(geo.prototypes[row], features)
+
+
+@torch.no_grad()
+def updated_prototypes(prototypes: Tensor, fused: Tensor, momentum: float = MOMENTUM) -> Tensor:
+    """P_r <- m P_r + (1 - m) S^T F_fus^mm with S = Sinkhorn-Knopp(cos(F_fus^mm, P_r)); no gradient.
+
+    The columns of S are scaled to sum to one (ours), so that a prototype is a mean of features whatever their
+    number. Prototypes of a table are learned likewise, in NumPy: `indexer.prototypes.sinkhorn.updated`.
+
+    Args:
+        prototypes: (N_p, D) of one region.
+        fused: (N_S, D) features of samples of that region, of the student branch.
+        momentum: m.
+    """
+    similarity = F.normalize(wide(fused), dim=-1) @ F.normalize(wide(prototypes), dim=-1).T  # M (N_S, N_p)
+    assignment = sinkhorn(similarity)
+    weights = assignment / assignment.sum(dim=0, keepdim=True).clamp(min=1e-8)
+    return torch.lerp(weights.T @ wide(fused), wide(prototypes), momentum).to(prototypes.dtype)

@@ -12,8 +12,9 @@ import pytest
 import torch
 
 from encoder.checkpoint import CheckpointError, load_weights
-from encoder.parallel import Parallel
-from encoder.pretrain import (
+from encoder.skysense import SkySense
+from encoder.training.parallel import Parallel
+from encoder.training.pretrain import (
     BEST,
     LAST,
     LOG,
@@ -24,11 +25,10 @@ from encoder.pretrain import (
     pretrain,
     start_dates,
 )
-from encoder.skysense import SkySense
 
-from .tiny import CONFIG, KNOWN_DATES, corpus
+from ..tiny import CONFIG, KNOWN_DATES, corpus
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def curve(folder: Path) -> list[float]:
@@ -92,10 +92,20 @@ def test_the_best_by_validation_is_kept(tmp_path: Path) -> None:
         seen.append(weights(model))
         return next(scores)
 
-    pretrain(CONFIG, corpus(), tmp_path, validate=validate)
+    pretrain(replace(CONFIG, name="tests/mine"), corpus(), tmp_path, validate=validate)
     best, info = load_weights(tmp_path / BEST)
     assert torch.equal(weights(best), seen[0])
-    assert info.trained
+    assert (info.name, info.trained) == ("tests/mine", True)
+
+
+def test_a_run_from_before_runs_had_names_goes_on_under_one(tmp_path: Path) -> None:
+    pretrain(CONFIG, corpus(), tmp_path, stop_at_step=1)
+    state = torch.load(tmp_path / LAST, weights_only=True)
+    config = json.loads(state["config"])
+    del config["name"]
+    torch.save(state | {"config": json.dumps(config)}, tmp_path / LAST)
+    pretrain(replace(CONFIG, name="tests/mine"), corpus(), tmp_path, stop_at_step=2)
+    assert len(curve(tmp_path)) == 2
 
 
 def test_another_configuration_is_named(tmp_path: Path) -> None:
@@ -187,7 +197,7 @@ WORKER = """
 import os
 import sys
 from pathlib import Path
-from encoder.pretrain import pretrain
+from encoder.training.pretrain import pretrain
 from tests.encoder.tiny import CONFIG, KNOWN_DATES, corpus
 import torch
 torch.set_num_threads(1)

@@ -1,8 +1,15 @@
 """Balanced assignment: rows are distributions, columns share alike, masked rows are out."""
 
+import numpy as np
 import torch
+import torch.nn.functional as F
 
-from encoder.losses.sinkhorn import ITERATIONS, TEMPERATURE, sinkhorn
+from encoder.training.prototype_learning import updated_prototypes
+from encoder.training.sinkhorn import ITERATIONS, TEMPERATURE, sinkhorn
+from indexer.prototypes import sinkhorn as indexers
+
+from ...tolerance import gamma
+from ..float64 import assert_rounded_alike
 
 
 def test_against_loops() -> None:
@@ -34,3 +41,16 @@ def test_masked_rows_take_no_part() -> None:
     assert s[1, 4:].abs().max() == 0
     torch.testing.assert_close(s[1, :4], sinkhorn(similarity[1, :4]))
     torch.testing.assert_close(s[0], sinkhorn(similarity[0]))
+
+
+def test_it_is_the_one_that_prototypes_of_a_table_are_fitted_with() -> None:
+    """Two codes, for torch and for NumPy alone: one assignment, one update of prototypes."""
+    assert (TEMPERATURE, ITERATIONS) == (indexers.EPSILON, indexers.ITERATIONS)
+    rng = np.random.default_rng(0)
+    rows, prototypes = (F.normalize(torch.from_numpy(rng.normal(size=(n, 6))), dim=1) for n in (40, 3))
+    cosines = rows @ prototypes.T
+    assert_rounded_alike(indexers.sinkhorn_knopp(cosines.numpy()), sinkhorn(cosines).numpy())
+    theirs = indexers.updated(prototypes.numpy(), rows.numpy(), 0.9)
+    ours = F.normalize(updated_prototypes(prototypes, rows, 0.9), dim=1)
+    # Shares and their sum over 40 rows are float32 there: 43 roundings of a tenth of what is at least 0.8.
+    np.testing.assert_allclose(theirs, ours, rtol=0, atol=gamma(44))

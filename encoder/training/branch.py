@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from data.modality import MODALITIES
 
-from .batch import Batch
+from ..batch import Batch
+from ..skysense import SkySense, cell_validity, pool
 from .projection import Projection
-from .skysense import SkySense, cell_validity, pool
 
 HARMONICS = 3  # of the year, by which a date is asked for
 
@@ -47,17 +47,15 @@ class Branch(nn.Module):
                 name: nn.Sequential(
                     nn.Linear(asked, hidden), nn.GELU(), nn.Linear(hidden, len(MODALITIES[name].bands))
                 )
-                for name in model.config.modalities
-                if name != "hr"
+                for name in model.heads  # of series: an aerial image has no date to ask for
             }
         )
 
     def forward(self, batch: Batch, shown: Iterable[str]) -> Seen:
         """Encodes all modalities of a batch and fuses those shown."""
-        encode = {"hr": lambda s: self.model.encode_hr(s.pixels)}
-        encode |= {"s2": lambda s: self.model.encode_s2(s.pixels, s.valid)}
-        encode |= {"s1": lambda s: self.model.encode_s1(s.pixels, s.valid)}
-        maps = {name: encode[name](s) for name, s in batch.series.items()}  # (B, T, D, h, w)
+        maps = {
+            n: self.model.encode(n, s.pixels, s.valid) for n, s in batch.series.items()
+        }  # (B, T, D, h, w)
         valid = {name: self._valid(name, batch, maps[name]) for name in maps}  # (B, T, h, w)
         days = {name: s.day_of_year for name, s in batch.series.items()}
 

@@ -3,23 +3,18 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
 import h3
 import numpy as np
 
 from data.pixel_series import PixelSeries
-from data.sample import ImageSeries, InputError, Sample
+from data.sample import ANY_TIME, ImageSeries, InputError, Sample
 
+from ..batch import Batch, collate
 from .augment import AugmentConfig, two_views
-from .batch import Batch, collate
 
 H3_RESOLUTION = 12
-ANY_TIME = (
-    datetime(2015, 1, 1, tzinfo=UTC),
-    datetime(2100, 1, 1, tzinfo=UTC),
-)  # periods play no part in training
 
 
 @dataclass(frozen=True)

@@ -8,16 +8,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .batch import Batch, SeriesBatch
+from ..batch import Batch, SeriesBatch
+from ..precision import wide
 from .branch import Branch, Seen, date_harmonics
-from .losses.alignment import alignment_loss, info_nce_loss
-from .losses.completion import completion_loss
-from .losses.fine_grained import fine_grained_loss
-from .losses.image import image_loss
-from .losses.multi_granularity import multi_granularity_loss
-from .losses.view import View
+from .losses import (
+    View,
+    alignment_loss,
+    completion_loss,
+    fine_grained_loss,
+    image_loss,
+    info_nce_loss,
+    multi_granularity_loss,
+)
 from .parallel import gathered
-from .precision import wide
 from .teacher import Centring
 
 PLACE_TEMPERATURE = 0.1  # of the place contrast

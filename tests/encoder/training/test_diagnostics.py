@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from encoder.diagnostics import effective_rank, outputs_used, uniformity
+from encoder.training.diagnostics import effective_rank, outputs_used, uniformity
 
 
 def test_effective_rank_counts_directions() -> None:

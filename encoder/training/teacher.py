@@ -9,8 +9,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from ..precision import wide
 from .diagnostics import outputs_used
-from .precision import wide
 
 Module = TypeVar("Module", bound=nn.Module)
 

@@ -3,13 +3,13 @@
 import torch
 
 from encoder.batch import collate
-from encoder.branch import HARMONICS, Branch, date_harmonics
 from encoder.initialise import initialise
-from encoder.prototype_learning import seed_prototypes
 from encoder.skysense import SkySense
+from encoder.training.branch import HARMONICS, Branch, date_harmonics
+from encoder.training.prototype_learning import seed_prototypes
 
-from .float64 import in_float64
-from .tiny import MODEL, sample
+from ..float64 import in_float64
+from ..tiny import MODEL, sample
 
 
 def branch() -> Branch:

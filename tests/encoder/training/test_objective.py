@@ -7,11 +7,11 @@ import torch
 import torch.nn.functional as F
 
 from encoder.batch import Batch, SeriesBatch, collate
-from encoder.branch import Branch, Seen, date_harmonics
 from encoder.initialise import initialise
-from encoder.losses.alignment import info_nce_loss
-from encoder.losses.multi_granularity import multi_granularity_loss
-from encoder.objective import (
+from encoder.skysense import SkySense
+from encoder.training.branch import Branch, Seen, date_harmonics
+from encoder.training.losses import info_nce_loss, multi_granularity_loss
+from encoder.training.objective import (
     PLACE_TEMPERATURE,
     ObjectiveConfig,
     band_values,
@@ -19,11 +19,10 @@ from encoder.objective import (
     views,
     weighted,
 )
-from encoder.skysense import SkySense
-from encoder.teacher import Centring, make_teacher
+from encoder.training.teacher import Centring, make_teacher
 
-from .float64 import in_float64
-from .tiny import MODEL, sample
+from ..float64 import in_float64
+from ..tiny import MODEL, sample
 
 ALL = ObjectiveConfig(alpha=1.0, beta=1.0, completion=1.0, place=1.0)
 

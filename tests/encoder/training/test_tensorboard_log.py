@@ -6,8 +6,8 @@ from types import ModuleType
 
 import pytest
 
-from encoder.pretrain import Progress
-from encoder.tensorboard_log import tensorboard_log
+from encoder.training.pretrain import Progress
+from encoder.training.tensorboard_log import tensorboard_log
 
 
 def test_each_value_is_a_point_of_its_curve(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

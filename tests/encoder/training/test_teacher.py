@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from encoder.teacher import Centring, follow, make_teacher, teacher_momentum
+from encoder.training.teacher import Centring, follow, make_teacher, teacher_momentum
 
 
 def test_the_teacher_is_a_running_mean_of_the_student() -> None:

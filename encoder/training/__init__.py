@@ -1,0 +1,1 @@
+"""Pre-training: samples enter, weights leave. Embedding needs nothing of it."""
