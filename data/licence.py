@@ -9,10 +9,9 @@ NAMED_ROLES = {"licensor", "producer"}
 
 def licence_of(item: pystac.Item) -> str:
     """The item's `license`, that of its collection where it is at hand, its licence link, or `NOT_TOLD`."""
+    above = [link.target for link in item.links if link.rel in ("collection", "parent")]
     said = [item.properties.get("license")]
-    collection = item.get_single_link("collection")
-    if collection is not None and isinstance(collection.target, pystac.Collection):
-        said.append(collection.target.license)
+    said += [target.license for target in above if isinstance(target, pystac.Collection)]
     said += [f"other ({link.href})" for link in item.links if link.rel == "license"]
     return next((str(text) for text in said if text), NOT_TOLD)
 

@@ -138,8 +138,9 @@ class Manifest:
         """JSON with its own digest, a line a file; cells in hexadecimal, as JSON readers round 64 bits."""
         document: dict[str, Any] = {"format": FORMAT, "schema_version": schema_version(self.extra)}
         document |= {"row_count": self.row_count, **asdict(replace(self, files=()))}
-        if not self.extra:
-            del document["extra"]
+        for name in ("extra", "imagery"):
+            if not document[name]:
+                del document[name]
         document["files"] = [
             vars(file) | {"min_h3": f"{file.min_h3:x}", "max_h3": f"{file.max_h3:x}"} for file in self.files
         ]
