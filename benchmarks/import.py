@@ -121,12 +121,21 @@ def measure(tile: VectorRaster, resolution: int, workers: int, folder: Path) -> 
     done = import_rasters(plan_rasters([tile], pooling), pooling, table, workers=workers)
     import_s = time.perf_counter() - began
     return Measured(
-        resolution, workers, tile.extent.pixels, done.table.row_count, decode_s, decode_cpu_s, pool_s,
-        pool_cpu_s, import_s, pool_cpu_s / decode_cpu_s, import_s / decode_s,
-        tile.extent.pixels / import_s * 60 / 1e6,
-        sum(file.bytes for file in done.table.files) / 1e6,
-        resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e3,
-    )  # fmt: skip
+        resolution=resolution,
+        workers=workers,
+        pixels=tile.extent.pixels,
+        rows=done.table.row_count,
+        decode_s=decode_s,
+        decode_cpu_s=decode_cpu_s,
+        pool_s=pool_s,
+        pool_cpu_s=pool_cpu_s,
+        import_s=import_s,
+        pool_to_decode=pool_cpu_s / decode_cpu_s,
+        import_to_decode=import_s / decode_s,
+        million_pixels_per_minute=tile.extent.pixels / import_s * 60 / 1e6,
+        table_mb=sum(file.bytes for file in done.table.files) / 1e6,
+        worker_mb=resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e3,
+    )
 
 
 def _timed(
