@@ -13,6 +13,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import ArrayLike
 
+    from data.products.sources import Layout
     from data.sample import Sample
     from encoder.embed import EmbeddingBatch
     from encoder.protocol import AnyEncoder
@@ -54,7 +56,18 @@ _LAZY = {
     "read_chip": "data.reader",
     "read_prototypes": "indexer.prototypes.regional",
 }
-__all__ = ["changes", "embed", "open_table", "outliers", "search", "search_many", "sql", *_LAZY]
+__all__ = [
+    "changes",
+    "embed",
+    "heat",
+    "import_rasters",
+    "open_table",
+    "outliers",
+    "search",
+    "search_many",
+    "sql",
+    *_LAZY,
+]
 
 
 def open_table(path: str | Path = "skyhex-data", snapshot: int | None = None) -> EmbeddingTable:
@@ -238,6 +251,90 @@ def outliers(
         TableError: no prototypes were fitted.
     """
     return _import("indexer.search.outliers").outliers(_opened(table), k, _filter_of(filter, conditions))
+
+
+def import_rasters(
+    table: str | Path,
+    files: str | Path | Sequence[str | Path] = (),
+    layout: Layout = "alphaearth",
+    *,
+    index: str | None = None,
+    bbox: tuple[float, float, float, float] | None = None,
+    within: str | Path | None = None,
+    h3_res: int | None = None,
+    pool: Literal["mean", "mean+std"] = "mean",
+    min_valid: float = 0.0,
+    workers: int | None = 0,
+    **reading: Any,
+) -> EmbeddingTable:
+    """Pool published rasters of vectors per H3 cell into a table, made if missing: docs/products.md.
+
+    Args:
+        table: where it lies.
+        files: tiles, folders of them, or stores.
+        layout: "alphaearth", "tessera" or "raster".
+        index: a list of tiles instead of files, together with an area.
+        bbox, within: the area, as a box W, S, E, N or as polygons; cells whose centre lies in it are made.
+        h3_res: of a new table; by default the finest whose cells hold 16 pixels.
+        pool: "mean+std" keeps standard deviations, too.
+        min_valid: least share of a cell's pixels that have data.
+        workers: processes that read; None: one a core. More than 0 needs a script with a main guard.
+        reading: `year`, `dataset`, `landmask`, and of layout "raster" `model`, `licence`, `formula`, `scale`,
+            `offset`, `nodata`, `period`, `own_zone`.
+
+    Raises:
+        InputError: nothing that can be read; what of several files cannot be is left out, with a warning.
+        TableError: the table holds another model, licence or resolution.
+    """
+    job, sources = _import("pipeline.import_rasters"), _import("data.products.sources")
+    area = _import("pipeline.area").given_area(within, bbox)
+    hrefs = [str(one) for one in ([files] if isinstance(files, str | Path) else files)]
+    rasters, skipped = sources.open_rasters(hrefs, sources.Reading(layout, **reading), index=index, area=area)
+    resolution = job.fitting_resolution(rasters[0], table, h3_res) if rasters else 0
+    pooling = job.Pooling(resolution, pool, min_valid, area)
+    plan = job.plan_rasters(rasters, pooling, skipped)
+    done = job.import_rasters(plan, pooling, table, workers=workers)
+    for skip in done.skipped:
+        warnings.warn(f"left out {skip.sample_id}: {skip.reason}", stacklevel=2)
+    made: EmbeddingTable = done.table
+    return made
+
+
+def heat(
+    table: EmbeddingTable | str | Path,
+    files: str | Path | Sequence[str | Path],
+    out: str | Path,
+    *,
+    cell: CellWord | Sequence[CellWord] | None = None,
+    lonlat: LonLatWord | Sequence[LonLatWord] | None = None,
+    vector: ArrayLike | None = None,
+    **reading: Any,
+) -> Path:
+    """Write the cosine of every pixel of rasters to what is given, as a COG; its path.
+
+    Args:
+        table: of pooled pixels of the same product.
+        files: its rasters, of one grid.
+        out: the file to write.
+        cell, lonlat, vector: what to be like, as in `search`.
+        reading: as in `import_rasters`.
+
+    Raises:
+        InputError: a raster that cannot be read, or of another product.
+        QueryError: nothing to be like, or an unknown cell.
+    """
+    opened, job = _opened(table), _import("pipeline.heat")
+    like = _import("indexer.search.words").examples_of(cell=cell, lonlat=lonlat, vector=vector)
+    query = _import("indexer.search.query").Query(tuple(like))
+    how = _import("data.products.sources").Reading(job.layout_of(opened), **reading) if reading else None
+    job.heat(
+        opened,
+        query,
+        [str(one) for one in ([files] if isinstance(files, str | Path) else files)],
+        Path(out),
+        how,
+    )
+    return Path(out)
 
 
 def sql(table: EmbeddingTable | str | Path, query: str) -> Any:

@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
+from itertools import product
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -35,6 +36,7 @@ from .machine import describe
 
 PACKAGES = ("numpy", "rasterio", "h3ronpy", "pyarrow")
 BLOCK = 1024
+DISTINCT = 3  # blocks that are made; a row of eight ends on another than it began
 PARCEL_PX = 24  # side of what grows the same, about
 NOISE = 0.12  # of a value, beside fields of standard deviation 1
 
@@ -60,11 +62,11 @@ class Measured:
 
 
 def make_tile(folder: Path, side: int = 8192, seed: int = 0) -> Path:
-    """A tile of the layout, written block by block."""
+    """A tile of the layout, written block by block; DISTINCT blocks, over and over."""
     path = folder / "annual" / "2024" / "32N" / "xbench-0000000000-0000000000.tiff"
     path.parent.mkdir(parents=True)
     rng = np.random.default_rng(seed)
-    coarse = rng.normal(size=(DIMENSION, side // 128 + 2, side // 128 + 2)).astype(np.float32)
+    coarse = rng.normal(size=(DIMENSION, DISTINCT * BLOCK // 128 + 2, BLOCK // 128 + 2)).astype(np.float32)
     noise = NOISE * rng.standard_normal((DIMENSION, BLOCK, BLOCK), dtype=np.float32)
     kinds = rng.normal(size=(8, DIMENSION)).astype(np.float32)  # what grows on parcels
     profile = {
@@ -73,11 +75,10 @@ def make_tile(folder: Path, side: int = 8192, seed: int = 0) -> Path:
         "blockxsize": BLOCK, "blockysize": BLOCK, "compress": "zstd", "predictor": 2, "interleave": "band",
         "BIGTIFF": "YES", "NUM_THREADS": "ALL_CPUS",
     }  # fmt: skip
+    blocks = [_block(coarse, np.roll(noise, 97 * n, 1), kinds, n * BLOCK, 0) for n in range(DISTINCT)]
     with rasterio.open(path, "w", **profile) as file:
-        for row in range(0, side, BLOCK):
-            for col in range(0, side, BLOCK):
-                codes = _block(coarse, np.roll(noise, (row // 7, col // 5), (1, 2)), kinds, row, col)
-                file.write(codes, window=RasterWindow(col, row, BLOCK, BLOCK))
+        for n, (row, col) in enumerate(product(range(0, side, BLOCK), repeat=2)):
+            file.write(blocks[n % DISTINCT], window=RasterWindow(col, row, BLOCK, BLOCK))
     return path
 
 
@@ -121,12 +122,21 @@ def measure(tile: VectorRaster, resolution: int, workers: int, folder: Path) -> 
     done = import_rasters(plan_rasters([tile], pooling), pooling, table, workers=workers)
     import_s = time.perf_counter() - began
     return Measured(
-        resolution, workers, tile.extent.pixels, done.table.row_count, decode_s, decode_cpu_s, pool_s,
-        pool_cpu_s, import_s, pool_cpu_s / decode_cpu_s, import_s / decode_s,
-        tile.extent.pixels / import_s * 60 / 1e6,
-        sum(file.bytes for file in done.table.files) / 1e6,
-        resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e3,
-    )  # fmt: skip
+        resolution=resolution,
+        workers=workers,
+        pixels=tile.extent.pixels,
+        rows=done.table.row_count,
+        decode_s=decode_s,
+        decode_cpu_s=decode_cpu_s,
+        pool_s=pool_s,
+        pool_cpu_s=pool_cpu_s,
+        import_s=import_s,
+        pool_to_decode=pool_cpu_s / decode_cpu_s,
+        import_to_decode=import_s / decode_s,
+        million_pixels_per_minute=tile.extent.pixels / import_s * 60 / 1e6,
+        table_mb=sum(file.bytes for file in done.table.files) / 1e6,
+        worker_mb=resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e3,
+    )
 
 
 def _timed(

@@ -7,6 +7,7 @@ its content and how it was pooled. A cell across two pieces gets its rest when t
 from __future__ import annotations
 
 import hashlib
+import os
 import time
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
@@ -34,6 +35,7 @@ from indexer.table.schema import ModelInfo
 
 from .raster_rows import Pool, combine, model_info, rows_of
 
+FIELD_PIXELS = 16  # in an average cell of a new table, at least: resolution 11 at 10 m
 FEW_PIXELS = 4.0  # in an average cell: fewer are worth a warning
 SPAWNED_PX = 1 << 20  # fewer are read sooner than a process starts
 READ_AHEAD = 2  # pooled pieces that wait for their commit, beyond one a worker
@@ -138,7 +140,7 @@ def import_rasters(
     pooling: Pooling,
     into: str | Path,
     *,
-    workers: int = 1,
+    workers: int | None = None,
     progress: Progress | None = None,
 ) -> RasterImport:
     """Pool every piece that the table does not hold yet, and commit it.
@@ -147,7 +149,7 @@ def import_rasters(
     and of the rows of one piece.
 
     Args:
-        workers: processes that read and pool; 0 does it in this one.
+        workers: processes that read and pool, one a core by default; 0 does it in this one.
 
     Raises:
         InputError: nothing to read, or a worker died.
@@ -163,7 +165,7 @@ def import_rasters(
     together = partial(combine, model=model)
     skipped, began = list(plan.skipped), time.perf_counter()
     rows, read, done = 0, 0, plan.pixels - sum(piece.window.pixels for piece in todo)
-    for piece, made in _pooled(todo, pooling, model, workers):
+    for piece, made in _pooled(todo, pooling, model, _cores() if workers is None else workers):
         if isinstance(made, Skip):
             skipped.append(made)
         else:
@@ -188,6 +190,15 @@ def open_or_create(path: str | Path, model: ModelInfo, h3_resolution: int) -> Em
             f"these vectors are {model.licence}, the table {path} says {table.model.licence}: make another"
         )
     return table
+
+
+def fitting_resolution(raster: VectorRaster, into: str | Path, asked: int | None = None) -> int:
+    """The resolution asked for, else the table's, else the finest whose cells hold FIELD_PIXELS."""
+    if asked is not None:
+        return asked
+    if EmbeddingTable.exists(into):
+        return EmbeddingTable.open(into).h3_resolution
+    return max((r for r in range(16) if pixels_per_cell(raster, r) >= FIELD_PIXELS), default=0)
 
 
 def piece_key(piece: Piece, pooling: Pooling) -> str:
@@ -229,6 +240,10 @@ def _pooled(
         ) from error
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _packed_rows(piece: Piece, pooling: Pooling, model: ModelInfo) -> bytes | Skip | None:

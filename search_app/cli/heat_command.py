@@ -39,14 +39,12 @@ def heat(
     ] = "linear",
 ) -> None:
     """Write the cosine of every pixel to a cell of the table, as a COG at the raster's own resolution."""
-    from data.products.heat import write_heat
-    from data.products.sources import Reading, open_rasters
-    from data.sample import InputError
+    from data.products.sources import Reading
     from indexer.search.batch import read_queries
-    from indexer.search.filter import Filter
-    from indexer.search.query import Cell, Query, resolve
+    from indexer.search.query import Cell, Query
     from indexer.table.embedding_table import EmbeddingTable
-    from pipeline.raster_rows import model_info
+    from pipeline.heat import heat as heat_of_table
+    from pipeline.heat import layout_of
 
     if (cell is None) == (hits is None):
         raise typer.BadParameter("Give --cell CELL or --hits FILE: one of the two.")
@@ -56,26 +54,12 @@ def heat(
     else:
         assert hits is not None
         query = Query(tuple(one for each in read_queries(hits).queries for one in each.positives))
-    found = resolve(opened, query, Filter())
-    product = str(opened.model.config.get("product", ""))
-    layout: Layout = source or ("tessera" if product == "tessera" else
-                                "alphaearth" if product.startswith("alphaearth") else "raster")  # fmt: skip
     reading = Reading(
-        layout, year=year, dataset=dataset, landmask=landmask, model=product or opened.model.name,
-        licence=opened.model.licence, formula=dequantise, scale=scale, offset=offset, nodata=nodata,
+        source or layout_of(opened), year=year, dataset=dataset, landmask=landmask, formula=dequantise,
+        scale=scale, offset=offset, nodata=nodata,
     )  # fmt: skip
-    rasters, skipped = open_rasters([*raster, *(more or [])], reading)
-    if skipped:
-        raise InputError(f"{skipped[0].sample_id}: {skipped[0].reason}")
-    for one in rasters:
-        pools = [model_info(one.product, one.dimension, pool) for pool in ("mean", "mean+std")]
-        if opened.model.digest not in {info.digest for info in pools}:
-            raise InputError(
-                f"{one.href} holds {one.product.model}, the table {opened.model.name}: not to be compared"
-            )
-    vector = found.vectors[0][: rasters[0].dimension]  # of a table of means and deviations, the means
     with progress_bar("heat", "pixels") as progress:
-        height, width = write_heat(rasters, vector, out, progress)
-    for note in found.notes:
+        size, notes = heat_of_table(opened, query, [*raster, *(more or [])], out, reading, progress)
+    for note in notes:
         say(f"[yellow]note[/] {note}")
-    say(f"{out}: {height:,} x {width:,} pixels, cosine to the query, NaN where there is no data")
+    say(f"{out}: {size[0]:,} x {size[1]:,} pixels, cosine to the query, NaN where there is no data")

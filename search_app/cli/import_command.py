@@ -86,9 +86,9 @@ def import_(
     names = files or []
     if source in ("tessera", "raster") or (source == "alphaearth" and not _are_parquet(names)):
         from data.products.sources import Reading
+        from pipeline.area import given_area
         from pipeline.import_rasters import Pooling
 
-        from .area import given_area
         from .raster_import import run_raster_import
 
         assert source in ("alphaearth", "tessera", "raster")

@@ -1,29 +1,25 @@
 """The raster side of `skyhex import`: plan, dry run, job, report."""
 
-import os
 from dataclasses import replace
 from pathlib import Path
 
 import h3
 
-from data.products.pooling import pixels_per_cell
 from data.products.sources import Reading, open_rasters
-from data.products.vector_raster import VectorRaster
 from data.sample import InputError
 from data.site import Skip
-from indexer.table.embedding_table import EmbeddingTable
 from pipeline.import_rasters import (
     Pooling,
     RasterImport,
     RasterPlan,
     expected_rows,
+    fitting_resolution,
     import_rasters,
     plan_rasters,
 )
 
 from .progress import progress_bar, say
 
-FIELD_PIXELS = 16  # a new table has the finest cells that hold as many pixels: resolution 11 at 10 m
 SHOWN = 12  # skipped rasters, each in a line
 
 
@@ -48,7 +44,7 @@ def run_raster_import(
     if not rasters:
         _print_skipped(skipped)
         raise InputError(f"None of {len(skipped)} rasters can be used: {skipped[0].reason}")
-    pooling = replace(pooling, h3_resolution=_resolution(rasters[0], table, h3_resolution))
+    pooling = replace(pooling, h3_resolution=fitting_resolution(rasters[0], table, h3_resolution))
     plan = plan_rasters(rasters, pooling, skipped)
     _print_plan(plan, pooling)
     if dry_run:
@@ -56,28 +52,13 @@ def run_raster_import(
         say("nothing was written")
         return False
     with progress_bar("import", "pixels") as progress:
-        done = import_rasters(
-            plan, pooling, table, workers=_workers() if workers is None else workers, progress=progress
-        )
+        done = import_rasters(plan, pooling, table, workers=workers, progress=progress)
     _print_done(done, plan, table)
     if done.table.row_count == 0:
         raise InputError(
             f"No cell of {table} has a vector: every pixel is without data, or nothing could be read."
         )
     return True
-
-
-def _resolution(raster: VectorRaster, table: Path, asked: int | None) -> int:
-    if asked is not None:
-        return asked
-    if EmbeddingTable.exists(table):
-        return EmbeddingTable.open(table).h3_resolution
-    fitting = [r for r in range(16) if pixels_per_cell(raster, r) >= FIELD_PIXELS]
-    return max(fitting, default=0)
-
-
-def _workers() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _print_plan(plan: RasterPlan, pooling: Pooling) -> None:
