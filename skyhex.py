@@ -99,10 +99,12 @@ def search(
     lonlat: LonLatWord | Sequence[LonLatWord] | None = None,
     chip: str | Path | Sequence[str | Path] | None = None,
     vector: ArrayLike | None = None,
+    text: str | Sequence[str] | None = None,
     not_cell: CellWord | Sequence[CellWord] | None = None,
     not_lonlat: LonLatWord | Sequence[LonLatWord] | None = None,
     not_chip: str | Path | Sequence[str | Path] | None = None,
     not_vector: ArrayLike | None = None,
+    not_text: str | Sequence[str] | None = None,
     using: str = "fused",
     against: str = "fused",
     match: Literal["mean", "any"] = "mean",
@@ -128,7 +130,8 @@ def search(
         lonlat: a place, (lon, lat) in degrees.
         chip: a GeoTIFF; it is embedded with `weights`, which must be the table's.
         vector: of the table's model, (d,), or several as (m, d).
-        not_cell, not_lonlat, not_chip, not_vector: what not to look like.
+        text: words, of a table whose encoder knows some; embedded with `weights`, too.
+        not_cell, not_lonlat, not_chip, not_vector, not_text: what not to look like.
         using, against: the examples' and the rows' vectors: "fused", "geo", "hr", "s2" or "s1".
         match: like the "mean" of the examples, or like "any" one of them.
         query: a whole `Query`, instead of all the words above.
@@ -136,7 +139,7 @@ def search(
         include_query: whether rows that the query was made from may be found.
         per_parent, parent_res: at most so many rows below one cell of a resolution (5).
         relevance: results unlike each other, from 1 (as they come) to 0 (novelty alone).
-        weights: name or file of the encoder's weights, for chips.
+        weights: name or file of the encoder's weights, for chips and texts.
         filter: a whole `Filter`, instead of conditions.
         conditions: where, when and which rows; all that are given must hold.
             bbox: west, south, east, north in degrees; west > east crosses the antimeridian.
@@ -156,8 +159,15 @@ def search(
     """
     opened, words = _opened(table), _import("indexer.search.words")
     like, unlike = (
-        (*words.examples_of(cell=c, lonlat=p, vector=v), *_chips(opened, files, using, weights))
-        for c, p, v, files in ((cell, lonlat, vector, chip), (not_cell, not_lonlat, not_vector, not_chip))
+        (
+            *words.examples_of(cell=c, lonlat=p, vector=v),
+            *_chips(opened, files, using, weights),
+            *_texts(opened, said, weights),
+        )
+        for c, p, v, files, said in (
+            (cell, lonlat, vector, chip, text),
+            (not_cell, not_lonlat, not_vector, not_chip, not_text),
+        )
     )
     if (query is None and not like) or (query is not None and (like or unlike)):
         raise _import("indexer.errors").QueryError(
@@ -358,6 +368,15 @@ def _chips(
         return []
     paths, embed_chips = [chip] if isinstance(chip, str | Path) else chip, _import("pipeline.examples")
     vectors = embed_chips.chip_vectors(table, paths, using=using, weights=weights)
+    return list(_import("indexer.search.words").examples_of(vector=vectors))
+
+
+def _texts(table: EmbeddingTable, text: str | Sequence[str] | None, weights: str) -> list[Example]:
+    """Examples that are what words say."""
+    if text is None:
+        return []
+    texts = [text] if isinstance(text, str) else list(text)
+    vectors = _import("pipeline.examples").text_vectors(table, texts, weights=weights)
     return list(_import("indexer.search.words").examples_of(vector=vectors))
 
 

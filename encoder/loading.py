@@ -1,6 +1,7 @@
 """From the word after `--weights` to an encoder.
 
-FILE or the name of a size: ours. `statistics`, `rcf`: without weights. `plugin:NAME`: an entry point of the
+FILE or the name of a size: ours. `statistics`, `rcf`: without weights. `clip:FILE`: a CLIP checkpoint of
+yours. `plugin:NAME`: an entry point of the
 group `skyhex.encoders` of an installed package. `python:MODULE:ATTRIBUTE`: an encoder of your own, or what
 makes one. Code is named by whoever starts a command, or in Python: never by a table, a link or a served
 request, which call this with `code=False`.
@@ -14,12 +15,13 @@ from typing import Any
 
 from .baseline import BASELINES
 from .checkpoint import CheckpointError
+from .clip import ClipEncoder
 from .embed import Encoder
 from .foreign import ForeignEncoder
 from .protocol import AnyEncoder
 
 GROUP = "skyhex.encoders"
-PLUGIN, PYTHON = "plugin:", "python:"
+PLUGIN, PYTHON, CLIP = "plugin:", "python:", "clip:"
 
 
 def load_encoder(
@@ -39,6 +41,8 @@ def load_encoder(
     """
     if weights in BASELINES:
         return BASELINES[weights]()
+    if weights.startswith(CLIP):
+        return ForeignEncoder(ClipEncoder(Path(weights.removeprefix(CLIP))), weights)
     if weights.startswith((PLUGIN, PYTHON)):
         if not code:
             raise CheckpointError(

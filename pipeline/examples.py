@@ -34,11 +34,7 @@ def chip_vectors(
 
     encoder = load_encoder(weights, code=code)
     samples = [read_chip(str(path), encoder.spec) for path in paths]
-    if encoder.info.digest != table.model.digest:
-        raise QueryError(
-            f"The table was made with {table.model}, the chip would be embedded with {encoder.info.name} "
-            f"({encoder.info.digest[:12]}): name the table's weights with --weights FILE"
-        )
+    _require_model(table, encoder.info.name, encoder.info.digest, "the chip")
     batch, column = encoder.embed(samples), column_of(using)
     by_column = {f"embedding_{name}": vectors for name, vectors in batch.by_modality.items()}
     vectors = {"embedding": batch.embedding, "embedding_geo": batch.embedding_geo, **by_column}.get(column)
@@ -49,6 +45,35 @@ def chip_vectors(
         raise QueryError(f"{without[0]} gives no {column}: it lacks what that is made from")
     assert vectors is not None
     return list(vectors)
+
+
+def text_vectors(
+    table: EmbeddingTable, texts: Sequence[str], *, weights: str = "nano", code: bool = True
+) -> list[np.ndarray]:
+    """A vector (d,) of each text, by an encoder that knows words.
+
+    Raises:
+        QueryError: the table's vectors were made with other weights.
+        InputError: the encoder has no text side.
+    """
+    if not texts:
+        return []
+    from encoder.loading import load_encoder
+    from encoder.protocol import TextSide
+
+    encoder = load_encoder(weights, code=code)
+    _require_model(table, encoder.info.name, encoder.info.digest, "the text")
+    if not isinstance(encoder, TextSide):
+        raise QueryError(f"{encoder.info.name} knows no words: search by chip, cell or place instead")
+    return list(encoder.embed_text(texts))
+
+
+def _require_model(table: EmbeddingTable, name: str, digest: str, what: str) -> None:
+    if digest != table.model.digest:
+        raise QueryError(
+            f"The table was made with {table.model}, {what} would be embedded with {name} "
+            f"({digest[:12]}): name the table's weights with --weights FILE"
+        )
 
 
 def read_vector(path: Path) -> np.ndarray:

@@ -33,10 +33,12 @@ def search(
     lonlat: words.LonLatOption = None,
     chip: words.ChipOption = None,
     vector: words.VectorOption = None,
+    text: words.TextOption = None,
     not_cell: words.NotCellOption = None,
     not_lonlat: words.NotLonLatOption = None,
     not_chip: words.NotChipOption = None,
     not_vector: words.NotVectorOption = None,
+    not_text: words.NotTextOption = None,
     match: words.MatchOption = "mean",
     negative_weight: words.NegativeWeightOption = 0.5,
     using: words.UsingOption = "fused",
@@ -62,8 +64,8 @@ def search(
 
     from .search_words import Examples
 
-    like = Examples(cell, lonlat, chip, vector)
-    unlike = Examples(not_cell, not_lonlat, not_chip, not_vector)
+    like = Examples(cell, lonlat, chip, vector, text)
+    unlike = Examples(not_cell, not_lonlat, not_chip, not_vector, not_text)
     diversity = diversity_of(per_parent=per_parent, parent_res=parent_res, relevance=relevance)
     _check_one_or_many(queries, bool(like), bool(unlike or diversity))
     opened = EmbeddingTable.open(table, snapshot)

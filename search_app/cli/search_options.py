@@ -23,10 +23,12 @@ CellOption = Annotated[Names, option(LIKE, "A cell. Repeat any of these for seve
 LonLatOption = Annotated[Names, option(LIKE, "A place in degrees.", "LON LAT")]
 ChipOption = Annotated[Paths, option(LIKE, "A GeoTIFF.", "TIF")]
 VectorOption = Annotated[Paths, option(LIKE, "A vector: .npy, or .json list.", "FILE")]
+TextOption = Annotated[Names, option(LIKE, "Words, of a table whose encoder knows some.", "TEXT")]
 NotCellOption = Annotated[Names, option(LIKE, "A cell not to look like.", "ID")]
 NotLonLatOption = Annotated[Names, option(LIKE, "A place not to look like.", "LON LAT")]
 NotChipOption = Annotated[Paths, option(LIKE, "A GeoTIFF not to look like.", "TIF")]
 NotVectorOption = Annotated[Paths, option(LIKE, "A vector not to look like.", "FILE")]
+NotTextOption = Annotated[Names, option(LIKE, "Words for what it should not be.", "TEXT")]
 QueriesOption = Annotated[
     Path | None,
     option(LIKE, "Many, one a row of a Parquet, CSV or JSONL: cell, or lon and lat, or vector.", "FILE"),

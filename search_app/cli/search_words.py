@@ -8,7 +8,7 @@ from indexer.errors import QueryError
 from indexer.search.query import Example
 from indexer.search.words import examples_of
 from indexer.table.embedding_table import EmbeddingTable
-from pipeline.examples import chip_vectors, read_vector
+from pipeline.examples import chip_vectors, read_vector, text_vectors
 
 
 @dataclass(frozen=True)
@@ -19,18 +19,20 @@ class Examples:
     lonlats: Sequence[str] | None = None  # "LON,LAT"
     chips: Sequence[Path] | None = None
     vectors: Sequence[Path] | None = None
+    texts: Sequence[str] | None = None
 
     def __bool__(self) -> bool:
-        return any((self.cells, self.lonlats, self.chips, self.vectors))
+        return any((self.cells, self.lonlats, self.chips, self.vectors, self.texts))
 
     def read(self, table: EmbeddingTable, using: str, weights: str) -> tuple[Example, ...]:
-        """The examples; chips go through the encoder.
+        """The examples; chips and texts go through the encoder.
 
         Raises:
             QueryError: a name, a place or a file that cannot be read; a table of another model.
             InputError: a chip that cannot be embedded.
         """
         vectors = chip_vectors(table, self.chips or (), using=using, weights=weights)
+        vectors += text_vectors(table, self.texts or (), weights=weights)
         vectors += [read_vector(path).reshape(-1) for path in self.vectors or ()]
         return (
             *examples_of(cell=self.cells, lonlat=[lonlat(text) for text in self.lonlats or ()] or None),
