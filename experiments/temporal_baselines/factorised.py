@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from encoder.config import FusionConfig, SkySenseConfig, ViTConfig
 from encoder.initialise import initialise
-from encoder.pretrain import start_dates
 from encoder.skysense import SkySense, cell_validity
+from encoder.training.pretrain import start_dates
 
 
 class Factorised(nn.Module):
