@@ -15,6 +15,7 @@ from encoder.foreign import ForeignEncoder
 from encoder.loading import load_encoder
 from encoder.protocol import AnyEncoder, TextSide
 
+from ..tolerance import scaling_error
 from .tiny import sample
 
 SAMPLES = [sample(number, ("s2", "s1")) for number in range(3)]
@@ -111,7 +112,8 @@ def test_a_broken_promise_is_named(spoil, said: str) -> None:
 
 def test_vectors_leave_with_norm_one_and_all_sensors_named() -> None:
     made = ForeignEncoder(Mine(lambda b: replace(b, embedding=7 * b.embedding)), "mine").embed(SAMPLES)
-    np.testing.assert_allclose(np.linalg.norm(made.embedding, axis=1), 1, rtol=1e-6)
+    length = np.linalg.norm(made.embedding.astype(float), axis=1)
+    np.testing.assert_allclose(length, 1, rtol=scaling_error(made.embedding.shape[1]))
     assert set(made.by_modality) == {"hr", "s2", "s1"}
     assert np.isnan(made.by_modality["hr"]).all()
 
@@ -135,7 +137,8 @@ def test_baselines_see_a_sample_alone_as_in_a_batch(make) -> None:
     assert whole.dense is not None
     assert whole.dense.shape == (2, encoder.info.dimension, 2, 2)
     hr = encoder.embed(mixed[2:])
-    np.testing.assert_allclose(np.linalg.norm(hr.embedding, axis=1), 1, rtol=1e-5)
+    length = np.linalg.norm(hr.embedding.astype(float), axis=1)
+    np.testing.assert_allclose(length, 1, rtol=scaling_error(hr.embedding.shape[1]))
 
 
 def replace_hr(one: Sample):
