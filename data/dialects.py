@@ -69,6 +69,12 @@ DIALECTS: tuple[Dialect, ...] = (
         others=(*_COMMON, "visual*", "overview"), mask=_SCL,
     ),
     Dialect(
+        "ESA EOPF Zarr", ("sentinel-2-l2a",), "s2",
+        "EOPF-Sample-Service/eopf-stac, constants of its Sentinel-2 items", "2026-11", seen=False,
+        marks=("SR_10m", "SR_20m"), others=(*_COMMON, "sr_*", "tci*", "product*", "zipped*"),
+        mask=Mask("scl_*m", "scl"),
+    ),
+    Dialect(
         "Copernicus Data Space, STAC 1.1", ("sentinel-2-l2a", "sentinel-2-l1c"), "s2",
         "opendatacube/odc-stac tests, S2C_MSIL2A_20250330T100051_N0511_R122_T33UWP_20250330T145914",
         "2026-11", marks=("B02_10m", "B02_20m"), others=(*_COMMON, "tci*"), mask=Mask("scl_*m", "scl"),

@@ -17,6 +17,7 @@ from rasterio.errors import RasterioError
 from rasterio.warp import reproject, transform_bounds
 from rasterio.windows import Window as PixelWindow
 
+from .eopf import ZarrBand, is_zarr
 from .grid import PixelGrid, Window, parse_crs, project
 from .sample import InputError
 
@@ -66,7 +67,7 @@ def _open(href: str, stamp: tuple[int, int], process: int, thread: int) -> Raste
     """GDAL handles belong to one thread of one process, and to the file as it was: hence the key."""
     try:
         with rasterio.Env(**(_REMOTE_OPTIONS if href.startswith(_REMOTE) else {})):
-            dataset = rasterio.open(href)
+            dataset = ZarrBand(href) if is_zarr(href) else rasterio.open(href)
     except RasterioError as error:
         raise InputError(f"{href} is not a raster that can be read: {error}") from error
     _check_georeference(href, dataset)

@@ -19,6 +19,7 @@ import pystac
 from pystac.utils import str_to_datetime
 
 from .dialects import Dialect, dialect_of, matches, spelled_in_name
+from .eopf import is_zarr
 from .grid import PixelGrid
 from .item_grid import item_grid
 from .licence import attribution_of, licence_of
@@ -265,7 +266,8 @@ def _text(value: object) -> str:
 
 def _is_raster(asset: pystac.Asset) -> bool:
     media = asset.media_type or ""
-    return "tiff" in media or "jp2" in media or urlparse(asset.href).path.lower().endswith(RASTER_SUFFIXES)
+    is_known = any(word in media for word in ("tiff", "jp2", "zarr")) or is_zarr(asset.href)
+    return is_known or urlparse(asset.href).path.lower().endswith(RASTER_SUFFIXES)
 
 
 def _rank(key: str, asset: pystac.Asset) -> tuple[float, bool]:
