@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
-# Guess: two writers of different pixels do not conflict in Icechunk; and if they do, "use ours" keeps ours and leaves theirs elsewhere.
-# Surprise: the chunk is what conflicts, and what is kept. With BasicConflictSolver(UseOurs) the commit goes through, and the pixel that the other
-# writer had already committed is what it was before that: the chunk was read before and is written whole. UseTheirs drops
-# ours. No message. Pixels in different chunks are both kept, without any solver's help.
+# Guess: two writers of different pixels do not conflict in Icechunk; and if they do, "use ours" keeps ours and leaves
+# theirs elsewhere.
+# Surprise: the chunk is what conflicts, and what is kept. With BasicConflictSolver(UseOurs) the commit goes through,
+# and the pixel that the other writer had already committed is what it was before that: the chunk was read before and
+# is written whole. UseTheirs drops ours. No message. Pixels in different chunks are both kept, without any solver's
+# help.
 set -euo pipefail
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/env"

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Guess: rows cut off a Zarr array by resize are gone, and rows added later begin as the fill value.
-# Surprise: only whole chunks go. Of a chunk that is cut through, the rest stays stored, and growing the array brings it back: a time series cut to
-# take wrong dates away and then made longer for new ones shows some of the wrong ones again, as data, until each is written over.
-# Which ones depends on the chunks alone. Zarr 2 and Zarr 3 stores alike.
+# Surprise: only whole chunks go. Of a chunk that is cut through, the rest stays stored, and growing the array brings
+# it back: a time series cut to take wrong dates away and then made longer for new ones shows some of the wrong ones
+# again, as data, until each is written over. Which ones depends on the chunks alone. Zarr 2 and Zarr 3 stores alike.
 set -euo pipefail
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/env"
