@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
-# Guess: GeoParquet 1.1 has two encodings of geometry, WKB and GeoArrow's; DuckDB 2.0, with geometry built in, reads both as GEOMETRY.
-# Surprise: WKB alone. What geopandas wrote with geometry_encoding="geoarrow" is STRUCT(x DOUBLE, y DOUBLE) to it, of the same points as an Arrow table
-# it is DOUBLE[2]; no function and no cast makes a geometry of either. And copied by DuckDB the file loses its `geo`
-# metadata: geopandas then refuses it. What DuckDB hands to pandas is WKB as bytearray, not a geometry.
+# Guess: GeoParquet 1.1 has two encodings of geometry, WKB and GeoArrow's; DuckDB 2.0, with geometry built in, reads
+# both as GEOMETRY.
+# Surprise: WKB alone. What geopandas wrote with geometry_encoding="geoarrow" is STRUCT(x DOUBLE, y DOUBLE) to it, of
+# the same points as an Arrow table it is DOUBLE[2]; no function and no cast makes a geometry of either. And copied by
+# DuckDB the file loses its `geo` metadata: geopandas then refuses it. What DuckDB hands to pandas is WKB as
+# bytearray, not a geometry.
 set -euo pipefail
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/env"
@@ -31,7 +33,8 @@ for encoding in ("WKB", "geoarrow"):
     except ValueError as error:
         back = str(error).strip()[:40]
     seen[encoding].append(back)
-    print(f"{encoding:8} from Parquet {seen[encoding][0]}, from Arrow {seen[encoding][1]}, as text {seen[encoding][2]}, cast {seen[encoding][3]}; geopandas reads DuckDB's copy: {back}")
+    kind, arrow_kind, text, cast, _ = seen[encoding]
+    print(f"{encoding:8} from Parquet {kind}, from Arrow {arrow_kind}, as text {text}, cast {cast}; geopandas of DuckDB's copy: {back}")
 frame = duckdb.sql("FROM 'WKB.parquet'").df()
 print("to pandas:", type(frame.geometry[0]).__name__)
 assert seen["WKB"][0] == seen["WKB"][1] == "GEOMETRY('OGC:CRS84')" and seen["WKB"][2:] == ["POINT (7 46)", True, 2]

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Guess: a vector of zeros (a cell without data) has similarity 0 or NULL in DuckDB and stays out of the best rows.
-# Surprise: array_cosine_similarity gives NaN, and DuckDB ranks NaN above every number: ORDER BY similarity DESC LIMIT k and
-# max_by put the empty cells first, while ORDER BY distance LIMIT k and min_by put them last. The same question asked as
-# similarity or as distance has other answers. A threshold lets them in too: NaN > 0.9 is true.
+# Surprise: array_cosine_similarity gives NaN, and DuckDB ranks NaN above every number: ORDER BY similarity DESC LIMIT
+# k and max_by put the empty cells first, while ORDER BY distance LIMIT k and min_by put them last. The same question
+# asked as similarity or as distance has other answers. A threshold lets them in too: NaN > 0.9 is true.
 set -euo pipefail
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/env"

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Guess: PCA to all of its dimensions is a rotation, so an index "PCA32,Flat" of 32 numbers finds what "Flat" finds.
-# Surprise: true for L2. FAISS's PCA also takes the mean off rows and queries, which changes inner products: of unit vectors
-# that have a direction in common (learned embeddings mostly do) fewer than half of the ten most similar are found, though no number
-# was dropped. OPQ and random rotations keep the mean and find all. No message.
+# Surprise: true for L2. FAISS's PCA also takes the mean off rows and queries, which changes inner products: of unit
+# vectors that have a direction in common fewer than half of the ten most similar are found, though no number was
+# dropped. OPQ and random rotations keep the mean and find all. No message.
 set -euo pipefail
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/env"

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Guess: places written to FlatGeobuf come back in the order in which they were written, as from GeoPackage and GeoParquet.
-# Surprise: they come back in the order of the spatial index (a Hilbert curve), which is on by default: an array of embeddings
-# beside the file now belongs to other places, with right length and no error. The ids of the features are renumbered too, so
-# the index of the frame does not tell. Only SPATIAL_INDEX="NO" keeps the order.
+# Guess: places written to FlatGeobuf come back in the order in which they were written, as from GeoPackage and
+# GeoParquet.
+# Surprise: they come back in the order of the spatial index (a Hilbert curve), which is on by default: an array of
+# embeddings beside the file now belongs to other places, with right length and no error. The ids of the features are
+# renumbered too, so the index of the frame does not tell. Only SPATIAL_INDEX="NO" keeps the order.
 set -euo pipefail
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/env"

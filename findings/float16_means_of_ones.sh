@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Guess: numpy's nanmean of half floats is its mean where nothing is NaN, and xarray's mean is numpy's.
-# Surprise: only np.mean sums halves in float32. np.nanmean sums them in float16, where a sum of rows stops growing at 2048
-# and a sum along one axis ends in inf: the mean of 70,000 rows of ones is 0.029, that of a million 0.002, np.average with
-# weights of one says 0 and np.nanstd 0.17. xarray, which skips NaN by default, is np.nanmean here. So the mean embedding of
-# a large area shrinks, and it turns as well: each dimension stops on its own. pandas gives 1.
+# Surprise: only np.mean sums halves in float32. np.nanmean sums them in float16, where a sum over rows stops growing
+# at 2048 and that of one column ends in inf: the mean of 70,000 rows of ones is 0.029, that of a million 0.002,
+# np.average with weights of one says 0 and np.nanstd 0.17. xarray, which skips NaN by default, is np.nanmean here. So
+# the mean embedding of a large area shrinks, and it turns as well, since each dimension stops on its own. pandas
+# gives 1.
 set -euo pipefail
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/env"

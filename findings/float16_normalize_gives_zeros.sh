@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Guess: half-precision vectors whose values all fit are normalised right, or an overflow shows as inf or NaN.
-# Surprise: scikit-learn's normalize takes the square sum in float16. It overflows at length 256 (64 values of 32), and
-# dividing by that inf gives a row of zeros: valid looking, without a warning. Below length 0.0002 the square sum is 0 and the
-# row stays as it was. cosine_similarity of the same rows is right, since it widens them first. np.linalg.norm says inf
-# and 0. Vectors as a model gives them, not yet of length 1, are often that long.
+# Surprise: scikit-learn's normalize takes the square sum in float16. It overflows at length 256 (64 values of 32),
+# and dividing by that inf gives a row of zeros: valid looking, without a warning. Below length 0.0002 the square sum
+# is 0 and the row stays as it was. cosine_similarity of the same rows is right, since it widens them first.
+# np.linalg.norm says inf and 0.
 set -euo pipefail
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/env"

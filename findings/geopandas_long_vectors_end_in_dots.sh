@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Guess: a column of numpy vectors written to a GeoPackage, FlatGeobuf or GeoJSON is refused, or kept as text or list with all numbers.
-# Surprise: it is kept as numpy prints it. Up to 1,000 numbers that is all of them; from 1,001 on it is the first three, "..." and
-# the last three, without a warning: embeddings of 1,024 numbers and more are gone. Lists of Python floats and
-# use_arrow=True keep every number, and so does GeoParquet.
+# Guess: a column of numpy vectors written to a GeoPackage, FlatGeobuf or GeoJSON is refused, or kept as text or list
+# with all numbers.
+# Surprise: it is kept as numpy prints it. Up to 1,000 numbers that is all of them; from 1,001 on it is the first
+# three, "..." and the last three, without a warning: embeddings of 1,024 numbers and more are gone. Lists of Python
+# floats and use_arrow=True keep every number, and so does GeoParquet.
 set -euo pipefail
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/env"

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Guess: H3 ids as nullable integers (Int64) survive a GeoPackage, FlatGeobuf or GeoJSON file, the missing one too.
-# Surprise: one missing id makes geopandas read the whole column as float64, and then none of the other ids is right: each is rounded to
-# a multiple of 128 and is no cell any more. Without the missing one all are exact. use_arrow=True does not help; and there uint64 ids
-# come back as float64 with no null at all, whose integers are off by one. GeoParquet keeps everything.
+# Surprise: one missing id makes geopandas read the whole column as float64, and then none of the other ids is right:
+# each is rounded to a multiple of 128 and is no cell any more. Without the missing one all are exact. use_arrow=True
+# does not help; and there uint64 ids come back as float64 with no null at all, whose integers are off by one.
+# GeoParquet keeps everything.
 set -euo pipefail
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/env"

@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
-# Guess: a box in longitude and latitude, west to east as GeoJSON writes it, has the H3 cells whose centres lie in it, however wide.
-# Surprise: from 180 degrees on it is turned inside out: a box from 100 W to 100 E gives the cells of the other side (h3-py and h3ronpy alike),
-# and one around the globe none, without an error. Narrower ones are right, but polygon_to_cells fails on some near the pole
-# ("H3FailedError") where polygon_to_cells_experimental succeeds. Two halves give all. The other way about, cells_to_geo of
-# the 122 cells that cover the globe gives a shape that holds a third of it.
+# Guess: a box in longitude and latitude, west to east as GeoJSON writes it, has the H3 cells whose centres lie in it,
+# however wide.
+# Surprise: from 180 degrees on it is turned inside out: a box from 100 W to 100 E gives the cells of the other side
+# (h3-py and h3ronpy alike), and one around the globe none, without an error. Narrower ones are right, but
+# polygon_to_cells fails on some near the pole ("H3FailedError") where polygon_to_cells_experimental succeeds. Two
+# halves give all. The other way about, cells_to_geo of the 122 cells that cover the globe gives a shape that holds a
+# third of it.
 set -euo pipefail
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/env"

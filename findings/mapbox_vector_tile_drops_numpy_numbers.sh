@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Guess: mapbox-vector-tile writes the properties of a feature as they are, or refuses what a tile cannot hold.
-# Surprise: it leaves out what it does not know, without a word: numpy's float32 and int64 (a similarity, a year), lists, dictionaries and
-# None. numpy's float64 stays, since it is a Python float, so the same code keeps or loses its scores by the type that the search gave.
-# A map styled by such a property draws every hexagon alike.
+# Surprise: it leaves out what it does not know, without a word: numpy's float32 and int64 (a similarity, a year),
+# lists, dictionaries and None. numpy's float64 stays, since it is a Python float, so the same code keeps or loses its
+# scores by the type that the search gave. A map styled by such a property draws every hexagon alike.
 set -euo pipefail
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/env"

@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
-# Guess: the tile at the upper left corner of a tile is that tile, in morecantile as in mercantile, from which it grew.
-# Surprise: in morecantile it is often a neighbour: of 2,000 tiles of the web grid nearly a third come back one to the left or above, because
-# bounds and tile round differently; mercantile has none. Beyond 180 degrees they part as well: mercantile clamps to the
-# last tile, morecantile goes on around the world. At the pole mercantile refuses and morecantile gives the first row.
+# Guess: the tile at the upper left corner of a tile is that tile, in morecantile as in mercantile, from which it
+# grew.
+# Surprise: in morecantile it is often a neighbour: of 2,000 tiles of the web grid nearly a third come back one to the
+# left or above, because bounds and tile round differently; mercantile has none. Beyond 180 degrees they part as well:
+# mercantile clamps to the last tile, morecantile goes on around the world. At the pole mercantile refuses and
+# morecantile gives the first row.
 set -euo pipefail
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/env"

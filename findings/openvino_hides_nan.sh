@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
-# Guess: a NaN pixel (no data) that reaches a network makes its embedding NaN, in ONNX Runtime and in OpenVINO, so that it is seen.
-# Surprise: OpenVINO's Relu and Clip turn NaN into 0 and its ReduceMax leaves it out: the embedding is finite and looks like
-# any other. ONNX Runtime keeps it in Relu and Clip, but its ReduceMax depends on where it stands: NaN if it comes first, the largest
-# number if it comes later. TopK ranks it first in the one and last in the other. And a model saved by OpenVINO is not the one
-# that was loaded: weights are stored as float16 by default, one of 100,000 becomes 65,504.
+# Guess: a NaN pixel (no data) that reaches a network makes its embedding NaN, in ONNX Runtime and in OpenVINO, so
+# that it is seen.
+# Surprise: OpenVINO's Relu and Clip turn NaN into 0 and its ReduceMax leaves it out: the embedding is finite and
+# looks like any other. ONNX Runtime keeps it in Relu and Clip, but its ReduceMax depends on where it stands: NaN if
+# it comes first, the largest number if it comes later. TopK ranks it first in the one and last in the other. And a
+# model saved by OpenVINO is not the one that was loaded: weights are stored as float16 by default, one of 100,000
+# becomes 65,504.
 set -euo pipefail
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/env"

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Guess: planetary_computer.sign gives an address that can be read now, also for one that was signed yesterday.
-# Surprise: an address that carries a signature is handed back as it is, however long ago that ended: a catalogue of signed addresses that was saved
-# (a table of items, a notebook, a retry) answers 403 for ever, and signing it again changes nothing. Neither does sign_url nor signing
-# the whole item. What helps is to cut off everything from the question mark, then sign. Needs no network: nothing is asked.
+# Surprise: an address that carries a signature is handed back as it is, however long ago that ended. So a list of
+# signed addresses that was saved (a table of items, a notebook) stays ended, whatever is signed again; what helps is
+# to cut off everything from the question mark, then sign. Needs no network: where a token would be asked for, the
+# script stops the call.
 set -euo pipefail
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/env"

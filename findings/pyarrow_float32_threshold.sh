@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Guess: "cloud fraction <= 0.3" finds the same rows of a float32 column in pyarrow as in DuckDB, Polars and pandas.
-# Surprise: pyarrow widens the column to double and holds it against the double 0.3, which float32's 0.3 exceeds by 1e-8: rows at the
-# threshold itself are lost, and "= 0.1" finds none. DuckDB, Polars, pandas and numpy round the 0.3 to float32 first and find them. It
-# goes for filters of data sets and of read_table, and so for pandas' read_parquet(filters=…), which disagrees with the same
-# condition on the frame. A float32 scalar in the filter agrees with all.
+# Surprise: pyarrow widens the column to double and holds it against the double 0.3, which float32's 0.3 exceeds by
+# 1e-8: rows at the threshold itself are lost, and "= 0.1" finds none. DuckDB, Polars, pandas and numpy round the 0.3
+# to float32 first and find them. It goes for filters of data sets and of read_table, and so for pandas'
+# read_parquet(filters=…), which disagrees with the same condition on the frame. A float32 scalar in the filter agrees
+# with all.
 set -euo pipefail
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/env"

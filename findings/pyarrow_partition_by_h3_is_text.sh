@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Guess: a data set partitioned by an H3 parent (cell=599405652782088191/) is read back with that column as the integer it was.
-# Surprise: pyarrow takes partition values for int32 or text, and no H3 id fits int32: the column is a string (a dictionary of strings from
-# read_table, a category in pandas), and a filter by the number raises that no kernel matches. The same folder read by DuckDB and
-# Polars gives a signed 64-bit integer, so the two readings do not join either. Small numbers
-# (a UTM zone) are int32 in pyarrow and can be filtered. A schema for the partition helps.
+# Guess: a data set partitioned by an H3 parent (cell=599405652782088191/) is read back with that column as the
+# integer it was.
+# Surprise: pyarrow takes partition values for int32 or text, and no H3 id fits int32: the column is a string (a
+# dictionary of strings from read_table, a category in pandas), and a filter by the number raises that no kernel
+# matches. The same folder read by DuckDB and Polars gives a signed 64-bit integer, so the two readings do not join
+# either. Small numbers (a UTM zone) are int32 in pyarrow and can be filtered. A schema for the partition helps.
 set -euo pipefail
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/env"

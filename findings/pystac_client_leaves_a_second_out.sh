@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Guess: pystac-client, asked for one month after the other, asks for every moment; and "eo:cloud_cover<10" asks for less than the number 10.
-# Surprise: a month ends at its last whole second, so a scene of 23:59:59.5 (items carry milliseconds) is in no month: consecutive
-# days, months and years all leave that second out. And in a query written as text the 10 is sent as the text "10", which a
-# service may compare letter by letter ("9" > "10"); {"eo:cloud_cover": {"lt": 10}} and a CQL2 filter send the number.
-# Nothing is asked of any service here: the parameters are read before they are sent.
+# Guess: pystac-client, asked for one month after the other, asks for every moment; and "eo:cloud_cover<10" asks for
+# less than the number 10.
+# Surprise: a month ends at its last whole second, so a scene of 23:59:59.5 (items carry milliseconds) is in no month:
+# consecutive days, months and years all leave that second out. And in a query written as text the 10 is sent as the
+# text "10", which the service is left to understand; {"eo:cloud_cover": {"lt": 10}} sends the number. No service is
+# asked here: the parameters are read before they are sent.
 set -euo pipefail
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/env"

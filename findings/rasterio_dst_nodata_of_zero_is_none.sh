@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Guess: reproject(..., src_nodata=255, dst_nodata=0) writes 0 where the source is nodata.
-# Surprise: a destination nodata of 0 counts as not given: those pixels come out as 255 (or NaN, or -9999: whatever the source
-# has), any other value works. A mosaic that is then masked by 0 keeps them as data, reflectances of 255 or -9999.
-# WarpedVRT with nodata=0 does write 0.
+# Surprise: a destination nodata of 0 counts as not given: those pixels come out as 255 (or NaN, or -9999: whatever
+# the source has), any other value works. A mosaic that is then masked by 0 keeps them as data, reflectances of 255 or
+# -9999. WarpedVRT with nodata=0 does write 0.
 set -euo pipefail
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/env"

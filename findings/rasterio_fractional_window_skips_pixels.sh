@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
-# Guess: a window with fractions of a pixel (windows.from_bounds gives them) is read with whole pixels, each once, or shifted.
-# Surprise: rasterio rounds the shape of the result and lets GDAL resample the fractional window into it. At nearest, a window
-# 3.4 pixels wide comes back as pixels 0, 2, 3: one in the middle is left out; one 3.6 wide as 1, 1, 2, 3: one stands twice. No warning, and
-# window_transform gives the fractional corner with the file's pixel size, which the values do not have any more.
+# Guess: a window with fractions of a pixel (windows.from_bounds gives them) is read with whole pixels, each once, or
+# shifted.
+# Surprise: rasterio rounds the shape of the result and lets GDAL resample the fractional window into it. At nearest,
+# a window 3.4 pixels wide comes back as pixels 0, 2, 3: one in the middle is left out; one 3.6 wide as 1, 1, 2, 3:
+# one stands twice. No warning, and window_transform gives the fractional corner with the file's pixel size, which the
+# values do not have any more.
 set -euo pipefail
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/env"

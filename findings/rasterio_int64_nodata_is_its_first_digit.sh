@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Guess: 64-bit rasters (H3 ids, counts) keep their nodata value, or a value that cannot be kept is refused.
-# Surprise: of a large nodata value only its first digit is stored: 2**64-1 becomes 1, an H3 id 6, -2**63 becomes -9, without
-# a warning. The mask then marks the wrong pixels: nothing that was left out, and every pixel that counts 1. Up to 15
-# digits all is well, and so it is in int32.
+# Surprise: of a large nodata value only its first digit is stored: 2**64-1 becomes 1, an H3 id 6, -2**63 becomes -9,
+# without a warning. The mask then marks the wrong pixels: nothing that was left out, and every pixel that counts 1.
+# Up to 15 digits all is well, and so it is in int32.
 set -euo pipefail
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/env"

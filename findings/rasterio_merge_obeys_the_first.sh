@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Guess: rasterio.merge puts rasters where they lie, resampling if need be, in a type that holds them all.
-# Surprise: the first raster decides. Its grid: one that lies 4 m off is moved by 4 m, one of 20 m pixels is spread by nearest, without a word. Its
-# type: a float of 300.7 after a uint8 comes out as 44, and method="sum" of two uint16 of 40,000 as 14,464. In another order the
-# same files give another mosaic. And where none has a nodata value the gap between them reads 0.
+# Surprise: the first raster decides. Its grid: one that lies 4 m off is moved by 4 m, one of 20 m pixels is spread by
+# nearest, without a word. Its type: a float of 300.7 after a uint8 comes out as 44, and method="sum" of two uint16 of
+# 40,000 as 14,464. In another order the same files give another mosaic. And where none has a nodata value the gap
+# between them reads 0.
 set -euo pipefail
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/env"

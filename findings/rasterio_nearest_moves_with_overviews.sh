@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
-# Guess: a nearest read at half size takes the same pixels whether or not the file has overviews that were built by nearest.
-# Surprise: without overviews GDAL takes the second pixel of each pair (as a warp does), the overview holds the first. Adding
-# overviews moves every small reading by one pixel of the file at half size, two at a quarter; a time series of which
-# some files have overviews jitters. And resampling asked for counts only from the overview on: average of it is its first pixel.
+# Guess: a nearest read at half size takes the same pixels whether or not the file has overviews that were built by
+# nearest.
+# Surprise: without overviews GDAL takes the second pixel of each pair (as a warp does), the overview holds the first.
+# Adding overviews moves every small reading by one pixel of the file at half size, two at a quarter; a time series of
+# which some files have overviews jitters. And `average` at half size then is the overview as it is: the first pixels
+# again.
 set -euo pipefail
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/env"

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Guess: rasterize writes an integer id into an integer raster as it is, and shapes gives back what a float64 raster holds.
-# Surprise: rasterize accepts uint64 and int64 but passes each value through a double: an H3 id comes out one too large,
-# which is no cell. shapes refuses 64-bit integers, takes float64 without a word and passes it through float32: ids are
-# off by up to 34 billion, and two neighbouring cells become one region.
+# Guess: rasterize writes an integer id into an integer raster as it is, and shapes gives back what a float64 raster
+# holds.
+# Surprise: rasterize accepts uint64 and int64 but passes each value through a double: an H3 id comes out one too
+# large, which is no cell. shapes refuses 64-bit integers, takes float64 without a word and passes it through float32:
+# ids are off by up to 34 billion, and two numbers that are 1,000 apart become one region.
 set -euo pipefail
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/env"

@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
-# Guess: after coarsen(x=4, y=4).mean() the rio accessor knows that pixels are 40 m now, as the file that it writes does.
-# Surprise: two answers. to_raster writes 40 m and the right bounds, but .rio.resolution(), .bounds() and .transform() of the same
-# array still say 10 m around the new centres: 170 m instead of 200 m, 15 m off each side. reproject and pad_box believe
-# them: a reprojection to its own CRS shrinks the picture to 170 m. Slicing with a step is alike; odc-geo reads coordinates.
+# Guess: after coarsen(x=4, y=4).mean() the rio accessor knows that pixels are 40 m now, as the file that it writes
+# does.
+# Surprise: two answers. to_raster writes 40 m and the right bounds, but .rio.resolution(), .bounds() and .transform()
+# of the same array still say 10 m around the new centres: 170 m instead of 200 m, 15 m off each side. reproject and
+# pad_box believe them: a reprojection to its own CRS shrinks the picture to 170 m. Slicing with a step is alike;
+# odc-geo reads coordinates.
 set -euo pipefail
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/env"
@@ -19,7 +21,9 @@ coarse.rio.to_raster("b.tif")
 written = rioxarray.open_rasterio("b.tif")
 turned = coarse.rio.reproject("EPSG:32632")
 seen = {}
-for name, array in (("in memory", coarse), ("after recalc", None), ("written and read", written), ("reprojected to its own CRS", turned), ("every fourth", fine[:, ::4, ::4])):
+arrays = {"in memory": coarse, "after recalc": None, "written and read": written, "reprojected to its own CRS": turned,
+          "every fourth": fine[:, ::4, ::4]}
+for name, array in arrays.items():
     recalc = array is None
     array = coarse if recalc else array
     seen[name] = array.rio.resolution(recalc=recalc)[0], array.rio.bounds(recalc=recalc)

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Guess: top_k_accuracy_score with k=1 is the accuracy of the class that has the highest score, that is of predict.
-# Surprise: they break ties from opposite ends: argmax (and predict) takes the first class, top_k_accuracy_score the last. Votes of five neighbours
-# tie often, so the same classifier has two accuracies, and what the score says depends on the order of class names. Where
-# all classes tie, top 1 counts the last class right every time, and average precision says 0.2 where the area under the same
-# precision-recall curve says 0.6.
+# Surprise: they break ties from opposite ends: argmax (and predict) takes the first class, top_k_accuracy_score the
+# last. Votes of five neighbours tie often, so the same classifier has two accuracies, and what the score says depends
+# on the order of class names. Where all classes tie, top 1 counts the last class right every time, and average
+# precision says 0.2 where the area under the same precision-recall curve says 0.6.
 set -euo pipefail
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/env"
@@ -24,7 +24,8 @@ def both(names):
     return accuracy_score(labels[900:], model.predict(x[900:])), top_k_accuracy_score(labels[900:], votes, k=1, labels=model.classes_), ties
 first, second, ties = both(range(10))
 again, other, _ = both(range(9, -1, -1))
-print(f"digits, votes of five: ties {ties:.3f}; accuracy of predict {first:.4f}, top_k_accuracy_score(k=1) {second:.4f}; class names the other way round {again:.4f}, {other:.4f}")
+print(f"digits, votes of five: ties {ties:.3f}; accuracy of predict {first:.4f}, top_k_accuracy_score(k=1) {second:.4f}; "
+      f"class names the other way round {again:.4f}, {other:.4f}")
 truth = np.arange(5).repeat(4)
 alike = [float(top_k_accuracy_score(truth[truth == c], np.full((4, 5), 0.2), k=1, labels=np.arange(5))) for c in range(5)]
 print("all scores alike: top 1 by class", alike, "argmax says class", int(np.full(5, 0.2).argmax()))

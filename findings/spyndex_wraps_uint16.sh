@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Guess: spyndex, made to take arrays of any library, computes NDVI of Sentinel-2's uint16 numbers as of any numbers.
-# Surprise: it evaluates the formula in the arrays' own type. Where red exceeds near infrared the difference wraps around below zero:
-# NDVI of water becomes 24 instead of -0.11. With numpy, xarray and pandas alike, without a warning. NDVI of land is right, so a check on a
-# green field passes; sums above 65,535 wrap too (bright cloud or snow). Float bands are right.
+# Surprise: it evaluates the formula in the arrays' own type. Where red exceeds near infrared the difference wraps
+# around below zero: NDVI of water becomes 24 instead of -0.11. With numpy, xarray and pandas alike, without a
+# warning. NDVI of land is right, so a check on a green field passes; sums above 65,535 wrap too (bright cloud or
+# snow). Float bands are right.
 set -euo pipefail
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/env"

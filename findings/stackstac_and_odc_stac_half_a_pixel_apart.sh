@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Guess: stackstac and odc-stac, given the same item and the same grid, put the same pixel at the same coordinates.
-# Surprise: stackstac names pixels by their top left corner by default, odc-stac by their centre. Their difference is empty, 0 by 0
-# pixels, without an error. sel(method="nearest") reads another pixel than the one that holds the place in 70 % of places, and
-# rioxarray, which takes coordinates for centres, moves the raster half a pixel up and left. xy_coords="center" cures it.
+# Surprise: stackstac names pixels by their top left corner by default, odc-stac by their centre. Their difference is
+# empty, 0 by 0 pixels, without an error. sel(method="nearest") reads another pixel than the one that holds the place
+# in 70 % of places, and rioxarray, which takes coordinates for centres, moves the raster half a pixel up and left.
+# xy_coords="center" cures it.
 set -euo pipefail
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/env"
@@ -26,7 +27,8 @@ truth = pixels[((5100000 - north) // 10).astype(int), ((east - 600000) // 10).as
 def look(name, band):
     at = band.sel(x=xr.DataArray(east, dims="p"), y=xr.DataArray(north, dims="p"), method="nearest").values
     right, apart = float((at == truth).mean()), (band.drop_vars(["time", "band"], errors="ignore") - odc_band.drop_vars("time")).shape
-    print(f"{name:22} first x {band.x.values[0]:.0f}, y {band.y.values[0]:.0f}; nearest reads the pixel that holds the place {right:.3f}; rio.bounds {band.rio.bounds()}; minus odc-stac: {apart}")
+    print(f"{name:22} first x {band.x.values[0]:.0f}, y {band.y.values[0]:.0f}; nearest reads the pixel that holds the place {right:.3f}; "
+          f"rio.bounds {band.rio.bounds()}; minus odc-stac: {apart}")
     return right, apart, band.rio.bounds()
 corner = look("stackstac", stackstac.stack([item], **how).isel(time=0, band=0).compute())
 centre = look("stackstac, center", stackstac.stack([item], xy_coords="center", **how).isel(time=0, band=0).compute())

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Guess: st.cache_data runs a function again whenever a table or array that it is given differs in any value.
-# Surprise: of a DataFrame of 50,000 rows or more it looks at 10,000 rows drawn by a fixed seed, of an array of 500,000 numbers or more at
-# 100,000: after one row was changed (a label set, a vector embedded anew) the old answer comes back. A smaller one is looked at
-# whole. Of a Polars frame of any size it looks at the first and the last ten rows: hashes of all rows are made, then printed by
-# Arrow, which leaves out the middle.
+# Surprise: of a DataFrame of 50,000 rows or more it looks at 10,000 rows drawn by a fixed seed, of an array of
+# 500,000 numbers or more at 100,000: after one row was changed (a label set, a vector embedded anew) the old answer
+# comes back. A smaller one is looked at whole. Of a Polars frame of any size it looks at the first and the last ten
+# rows: hashes of all rows are made, then printed by Arrow, which leaves out the middle.
 set -euo pipefail
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/env"

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Guess: torch's functional.normalize and cosine_similarity guard against length 0, so a token of zeros stays zeros, in any precision.
-# Surprise: in float16 both give NaN. Their guard, eps 1e-12 and 1e-8, is itself rounded to 0 in float16, and 0 / 0 is left; float32 and
-# bfloat16 give 0, and so does layer_norm, whose 1e-5 survives. topk then puts the NaN first: the cell most like any other is
-# the empty one. eps=1e-6 helps.
+# Guess: torch's functional.normalize and cosine_similarity guard against length 0, so a token of zeros stays zeros,
+# in any precision.
+# Surprise: in float16 both give NaN. Their guard, eps 1e-12 and 1e-8, is itself rounded to 0 in float16, and 0 / 0 is
+# left; float32 and bfloat16 give 0, and so does layer_norm, whose 1e-5 survives. topk then puts the NaN first: the
+# cell most like any other is the empty one. eps=1e-6 helps.
 set -euo pipefail
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/env"

@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
-# Guess: every library knows the widened UTM zones of Norway and Svalbard, in which Sentinel-2 images of those places lie.
-# Surprise: utm, mgrs and sentinelhub do; pyproj's query_utm_crs_info, geopandas' estimate_utm_crs and odc-geo do not: for Bergen they
-# say EPSG:32631 and the image T32VKN is in 32632. Cells embedded at Bergen on one grid and imagery on the other are turned by
-# five degrees. Two places either side of the antimeridian are worse: estimate_utm_crs says zone 30, in Greenwich's meridian.
+# Guess: every library knows the widened UTM zones of Norway and Svalbard, in which Sentinel-2 images of those places
+# lie.
+# Surprise: utm, mgrs and sentinelhub do; pyproj's query_utm_crs_info, geopandas' estimate_utm_crs and odc-geo do not:
+# for Bergen they say EPSG:32631 and the image T32VKN is in 32632. Cells embedded at Bergen on one grid and imagery on
+# the other are turned by five degrees. Two places either side of the antimeridian are worse: estimate_utm_crs says
+# zone 30, beside Greenwich.
 set -euo pipefail
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/env"

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Guess: appending a scene to a Zarr time series converts its date to the units of the store, or refuses.
-# Surprise: where the store counts seconds and the new scene has milliseconds (as Sentinel-2's have), xarray writes the new date
-# in milliseconds into the array that says seconds: 2024-06-11 is read back as 2051-10-18, with one warning at writing. A store
-# that began with one scene counts days, and cannot be opened any more after the second, unless the time of day is the same.
-# Giving the units in the first write (encoding={"time": {"units": "microseconds since …"}}) keeps it right.
+# Surprise: where the store counts seconds and the new scene has milliseconds (as Sentinel-2's have), xarray writes
+# the new date in milliseconds into the array that says seconds: 2024-06-11 is read back as 2051-10-18, with one
+# warning at writing. A store that began with one scene counts days, and cannot be opened any more after the second,
+# unless the time of day is the same. Giving the units in the first write (encoding={"time": {"units": "microseconds
+# since …"}}) keeps it right.
 set -euo pipefail
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/env"

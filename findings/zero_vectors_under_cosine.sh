@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Guess: under cosine a vector of zeros (a cell without data) counts as like nothing, similarity 0, in every library.
-# Surprise: four ways. lancedb leaves such rows out of the answer: 400 asked for of 400 rows, 398 come back, and a query of zeros finds no
-# row at all. usearch finds them, first, at distance 0, if the query is zeros. scipy's cdist makes them NaN, and argmin of that
-# takes the row of zeros for the nearest. hnswlib, qdrant (in memory) and scikit-learn put them at similarity 0, in mid rank.
+# Surprise: four ways. lancedb leaves such rows out of the answer: 400 asked for of 400 rows, 398 come back, and a
+# query of zeros finds no row at all. usearch finds them, first, at distance 0, if the query is zeros. scipy's cdist
+# makes them NaN, and argmin of that takes the row of zeros for the nearest. hnswlib, qdrant (in memory) and
+# scikit-learn put them at similarity 0, in mid rank.
 set -euo pipefail
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/env"

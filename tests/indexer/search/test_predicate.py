@@ -9,7 +9,7 @@ from indexer.errors import QueryError
 from indexer.search.predicate import matching_rows
 from indexer.table.embedding_table import EmbeddingTable
 
-from ..random_rows import random_cells
+from ..random_rows import MODEL, random_cells, random_rows
 from ..small_tables import place_rows, place_table
 
 
@@ -38,6 +38,15 @@ def test_rows_of_each_part_of_each_snapshot(table: EmbeddingTable) -> None:
     for most in (0.3, 0.7, 0.3, 2.0, -1.0):
         for snapshot in (table, older):
             assert found(snapshot, f"cloud_fraction < {most}") == expected(snapshot, most)
+
+
+def test_a_threshold_holds_the_rows_that_lie_on_it(tmp_path: Path) -> None:
+    table = EmbeddingTable.create(tmp_path, MODEL, h3_resolution=9, partition_resolution=0)
+    table = table.upsert(random_rows(3, cloud_fraction=[0.1, 0.3, 0.5]))  # float32, which 0.3 is not
+    (rows,) = found(table, "cloud_fraction <= 0.3").values()
+    assert set(table.take([0] * len(rows), rows, ["sample_id"])["sample_id"].to_pylist()) == {"s0", "s1"}
+    (rows,) = found(table, "cloud_fraction = 0.1").values()
+    assert table.take([0], rows, ["sample_id"])["sample_id"].to_pylist() == ["s0"]
 
 
 def test_a_draw_is_drawn_again(table: EmbeddingTable) -> None:
