@@ -1,4 +1,4 @@
-"""Columns of rows as NumPy arrays: vectors as a float16 matrix, keys as numbers."""
+"""Columns of rows as NumPy arrays: vectors as a matrix and their cosines, keys as numbers."""
 
 from __future__ import annotations
 
@@ -9,15 +9,19 @@ from numpy.typing import NDArray
 from ..geo.cells import Cells
 from ..geo.row_ranges import Mask
 
-Matrix = NDArray[np.float16]
+Matrix = NDArray[np.float16] | NDArray[np.float32]  # (n, d), as a table stores them
 Similarities = NDArray[np.float32]
+Cosines = NDArray[np.float64]
+Norms = NDArray[np.float32]
 Microseconds = NDArray[np.int64]  # since 1970-01-01, UTC
 
 KEY_NUMBERS = ("h3_cell", "start_datetime", "end_datetime")  # what of the key a filter looks at
+DECIMALS = 7  # of a cosine: rows that are equal in them are equally similar, and stand in order of key
+ROWS_AT_ONCE = 8_192  # taken to float64
 
 
 def to_matrix(column: pa.Array | pa.ChunkedArray) -> Matrix:
-    """A vector column as (n, d) float16; rows that are null come as NaN."""
+    """A vector column as (n, d), of its own precision; rows that are null come as NaN."""
     array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
     d = array.type.list_size
     values = array.values.slice(array.offset * d, len(array) * d)  # `flatten` would leave out null rows
@@ -28,10 +32,39 @@ def to_matrix(column: pa.Array | pa.ChunkedArray) -> Matrix:
     return np.asarray(matrix)
 
 
+def inverse_norms(matrix: Matrix) -> Norms:
+    """1 / L2 norm of vectors (n, d): (n,), 0 where a vector is null, zero or has no finite length."""
+    norms = np.empty(len(matrix))
+    for first in range(0, len(matrix), ROWS_AT_ONCE):
+        some = matrix[first : first + ROWS_AT_ONCE].astype(np.float32)
+        norms[first : first + ROWS_AT_ONCE] = np.sqrt(np.einsum("nd,nd->n", some, some, dtype=np.float64))
+    directed = np.isfinite(norms) & (norms > 0)
+    return np.divide(1, norms, out=np.zeros_like(norms), where=directed).astype(np.float32)
+
+
 def has_direction(matrix: Matrix) -> Mask:
     """Which vectors (n, d) are neither null, zero nor without a finite length: (n,)."""
-    squares = np.square(matrix, dtype=np.float32).sum(axis=1)
-    return np.asarray(np.isfinite(squares) & (squares > 0))
+    return inverse_norms(matrix) > 0
+
+
+def unit(vectors: NDArray[np.floating]) -> Cosines:
+    """Vectors (..., d) divided by their norms, NaN where one has no direction."""
+    exact = vectors.astype(np.float64)
+    with np.errstate(invalid="ignore"):
+        exact /= np.sqrt(np.einsum("...d,...d->...", exact, exact))[..., None]
+    return exact
+
+
+def cosines(matrix: Matrix, query: NDArray[np.floating]) -> Cosines:
+    """Of vectors (n, d) with a query (d,), rounded to DECIMALS: (n,), NaN where one has no direction."""
+    wanted, found = unit(query), np.empty(len(matrix))
+    for first in range(0, len(matrix), ROWS_AT_ONCE):
+        exact = matrix[first : first + ROWS_AT_ONCE].astype(np.float64)
+        with np.errstate(invalid="ignore"):
+            found[first : first + ROWS_AT_ONCE] = (exact @ wanted) / np.sqrt(
+                np.einsum("nd,nd->n", exact, exact)
+            )
+    return found.round(DECIMALS)
 
 
 def key_numbers(rows: pa.Table | pa.RecordBatch) -> tuple[Cells, Microseconds, Microseconds]:
