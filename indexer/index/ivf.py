@@ -30,7 +30,7 @@ GRAPH_NUMBERS = 2_048 * 128  # of all centroids: for so many a graph finds the n
 BUILD_EFFORT = 400  # of the graph; at FAISS's 40 no way led to some centroids, for 2 in 10,000 queries
 SEARCH_EFFORT = 2  # a list; at FAISS's 16 for any number a sixth of the nearest 64 lists was missed
 ONE_BY_ONE = 10  # FAISS's way for a query at a time, measured to be the fastest for one and for many
-SCALE = np.float32(1024)  # of what is coded: FAISS misjudges rows within 3.5e-4 of their centroid
+SHRUNK = np.float32(0.99)  # centroids: FAISS misjudges rows less than 3.5e-4 from theirs, and so none is
 SHORTEST_LIST = 64  # rows a list holds on average, at least
 
 
@@ -60,7 +60,7 @@ class Ivf:
         parameters = _parameters(probes, None if rows.count == self.rows else rows, effort)
         with _one_thread() if len(queries) == 1 else nullcontext():
             estimates, named = self.index.search(queries.astype(np.float32), count, params=parameters)
-        return named, estimates / SCALE
+        return named, estimates
 
     @cached_property
     def _has_graph(self) -> bool:
@@ -97,9 +97,9 @@ def train(matrix: Matrix, progress: Progress | None = None) -> Ivf:
     sample = _decoded(matrix[np.linspace(0, n - 1, sample_rows).astype(np.int64)])
     with _fitted_on_gpus(in_lists):
         index.train(sample)
-    _scale_centroids(in_lists.quantizer)
+    _shrink_centroids(in_lists.quantizer)
     for start in range(0, n, CHUNK_ROWS):
-        index.add(SCALE * _decoded(matrix[start : start + CHUNK_ROWS]))
+        index.add(_decoded(matrix[start : start + CHUNK_ROWS]))
         if progress is not None:
             progress(min(start + CHUNK_ROWS, n), n)
     return Ivf(index, n, lists)
@@ -137,14 +137,12 @@ def read(path: Path, sha256: str, rows: int, dimension: int) -> Ivf:
     return Ivf(index, rows, inner.nlist)
 
 
-def _scale_centroids(quantizer: Any) -> None:
-    """To the length of the rows that are coded; their order by inner product stays."""
-    centroids = faiss.downcast_index(quantizer)
-    flat: Any = (
-        faiss.downcast_index(centroids.storage) if isinstance(centroids, faiss.IndexHNSW) else centroids
-    )
+def _shrink_centroids(quantizer: Any) -> None:
+    """Away from the rows, which have norm 1; their order by inner product stays."""
+    centroids: Any = faiss.downcast_index(quantizer)
+    flat: Any = faiss.downcast_index(centroids.storage) if hasattr(centroids, "storage") else centroids
     numbers = faiss.rev_swig_ptr(flat.get_xb(), flat.ntotal * flat.d)
-    numbers *= SCALE
+    numbers *= SHRUNK
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from functools import cached_property
 import numpy as np
 
 from ..geo.row_ranges import Mask, RowRanges, Rows
-from ..table.columns import DECIMALS, Cosines, Matrix, Norms, Similarities, cosines, inverse_norms, unit
+from ..table.columns import DECIMALS, Cosines, Matrix, Norms, Similarities, cosines, inverse_norms
 from . import scan
 from .mapped import CheckedArray
 from .scan import Block
@@ -23,6 +23,7 @@ from .scan import Block
 FEWEST_TOGETHER = 4  # queries, and rows: for fewer, one after the other is as fast
 MOST_QUERIES = 256  # at a time
 MOST_TOGETHER = 1_000  # hits: sorting more out costs more than scanning
+FEW = 24  # rows: for no more, all cosines are taken at once
 MARGIN = 6  # rows named beyond those asked for, besides a quarter of these
 HALF_A_STEP = 0.5 * 10.0**-DECIMALS  # what rounding moves a cosine by, at most
 
@@ -46,7 +47,7 @@ class NormRange:
 class Vectors:
     """One vector column of a segment."""
 
-    matrix: CheckedArray  # (n, d) float16 or float32
+    matrix: CheckedArray  # (n, d) float16
     inverse_norms: CheckedArray  # (n,) float32, 0 where a row has no direction
     norm_range: NormRange
 
@@ -67,10 +68,10 @@ class Vectors:
         return None if self.count == len(self.matrix) else self.inverse_norms.whole() > 0
 
     def nearest(self, rows: RowRanges, query: Cosines, k: int) -> tuple[Cosines, Rows]:
-        """The k rows of a set most like a query (d,): cosines and rows, (min(k, count),), best first.
+        """The k rows of a set most like a query (d,) of norm 1: cosines and rows, (min(k, count),) each.
 
-        Cosines are rounded to DECIMALS; of equal ones the first row comes first. Rows without a direction are
-        never returned. One thread, one pass over the memory of those rows, or two.
+        Best first. Cosines are rounded to DECIMALS; of equal ones the first row comes first. Rows without a
+        direction are never returned. One thread, one pass over the memory of those rows, or two.
 
         Raises:
             DamagedIndexError: the files are not what was written.
@@ -100,9 +101,11 @@ class Vectors:
         self, blocks: Callable[[], Iterable[Block]], count: int, query: Cosines, k: int
     ) -> tuple[Cosines, Rows]:
         k = min(k, count)
-        if k == 0:
-            return np.empty(0), np.empty(0, np.int64)
-        scaled = unit(query).astype(np.float32)
+        if count <= FEW:
+            everything = np.concatenate([np.empty(0, np.int64), *(rows for _, rows in blocks())])
+            similarity, found = self._in_order(everything, query)
+            return similarity[:k], found[:k]
+        scaled = query.astype(np.float32)
         products, named = scan.largest(blocks(), scaled, min(_with_margin(k), count))
         similarity, found = self._in_order(named, query)
         all_named = len(named) == count or named.min() < 0
@@ -114,7 +117,7 @@ class Vectors:
     def _best_of_many(self, rows: RowRanges, queries: Cosines, k: int) -> Iterator[tuple[Cosines, Rows]]:
         k = min(k, rows.count)
         count = min(_with_margin(k), rows.count)
-        similar, named = self._largest_of_many(scan.blocks(self.matrix.unchecked, rows), unit(queries), count)
+        similar, named = self._largest_of_many(scan.blocks(self.matrix.unchecked, rows), queries, count)
         for query, limit, mine in zip(queries, similar.min(axis=1).tolist(), named, strict=True):
             similarity, found = self._in_order(mine, query)
             sure = count == rows.count or mine.min() < 0 or self._surely(similarity, k, limit)
@@ -128,7 +131,7 @@ class Vectors:
         best_rows = np.full((len(queries), k), -1)
         wanted = queries.astype(np.float32)
         for block, block_rows in blocks:
-            similarity = wanted @ block.astype(np.float32, copy=False).T
+            similarity = wanted @ block.astype(np.float32).T
             similarity *= self.inverse_norms.unchecked[block_rows]
             similarity[np.isnan(similarity)] = -np.inf
             both = np.concatenate([best, similarity], axis=1)

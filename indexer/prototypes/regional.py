@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from ..errors import QueryError, TableError
 from ..geo.cells import Cells, cell_ranges, cell_to_text
 from ..progress import Progress
-from ..table.columns import Similarities, cosines, to_matrix
+from ..table.columns import Similarities, cosines, to_matrix, unit
 from ..table.embedding_table import EmbeddingTable
 from ..table.ranked import best_first, ranked
 from ..table.storage import explained
@@ -94,7 +94,7 @@ class Prototypes:
         """
         if k < 1:
             raise QueryError(f"k = {k}: expected 1 or more")
-        similarity = cosines(self.vectors, self.vector(region, prototype))
+        similarity = cosines(self.vectors, unit(self.vector(region, prototype)))
         elsewhere = np.flatnonzero(self.region_cell != np.uint64(region))
         best = elsewhere[np.argsort(-similarity[elsewhere], kind="stable")][:k]
         return pa.table(

@@ -1,4 +1,4 @@
-"""Columns of rows as NumPy arrays: vectors as a matrix and their cosines, keys as numbers."""
+"""Columns of rows as NumPy arrays: vectors as a float16 matrix and their cosines, keys as numbers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from ..geo.cells import Cells
 from ..geo.row_ranges import Mask
 
-Matrix = NDArray[np.float16] | NDArray[np.float32]  # (n, d), as a table stores them
+Matrix = NDArray[np.float16]
 Similarities = NDArray[np.float32]
 Cosines = NDArray[np.float64]
 Norms = NDArray[np.float32]
@@ -21,7 +21,7 @@ ROWS_AT_ONCE = 8_192  # taken to float64
 
 
 def to_matrix(column: pa.Array | pa.ChunkedArray) -> Matrix:
-    """A vector column as (n, d), of its own precision; rows that are null come as NaN."""
+    """A vector column as (n, d) float16; rows that are null come as NaN."""
     array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
     d = array.type.list_size
     values = array.values.slice(array.offset * d, len(array) * d)  # `flatten` would leave out null rows
@@ -55,16 +55,18 @@ def unit(vectors: NDArray[np.floating]) -> Cosines:
     return exact
 
 
-def cosines(matrix: Matrix, query: NDArray[np.floating]) -> Cosines:
-    """Of vectors (n, d) with a query (d,), rounded to DECIMALS: (n,), NaN where one has no direction."""
-    wanted, found = unit(query), np.empty(len(matrix))
-    for first in range(0, len(matrix), ROWS_AT_ONCE):
-        exact = matrix[first : first + ROWS_AT_ONCE].astype(np.float64)
-        with np.errstate(invalid="ignore"):
-            found[first : first + ROWS_AT_ONCE] = (exact @ wanted) / np.sqrt(
-                np.einsum("nd,nd->n", exact, exact)
-            )
-    return found.round(DECIMALS)
+def cosines(matrix: Matrix | Similarities, query: Cosines) -> Cosines:
+    """Of vectors (n, d) with a query (d,) of norm 1, rounded to DECIMALS: (n,).
+
+    NaN where a vector has no direction.
+    """
+    if len(matrix) > ROWS_AT_ONCE:
+        pieces = range(0, len(matrix), ROWS_AT_ONCE)
+        return np.concatenate([cosines(matrix[first : first + ROWS_AT_ONCE], query) for first in pieces])
+    exact = matrix.astype(np.float64)
+    products, squares = exact @ query, np.einsum("nd,nd->n", exact, exact)
+    with np.errstate(invalid="ignore"):
+        return np.asarray((products / np.sqrt(squares)).round(DECIMALS))
 
 
 def key_numbers(rows: pa.Table | pa.RecordBatch) -> tuple[Cells, Microseconds, Microseconds]:
