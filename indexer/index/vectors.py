@@ -144,10 +144,12 @@ class Vectors:
 
     def _in_order(self, named: Rows, query: Cosines) -> tuple[Cosines, Rows]:
         """Of rows that a scan named (-1 is none) cosines and rows in order; those without a direction go."""
-        named = named[named >= 0]
+        if len(named) and named.min() < 0:
+            named = named[named >= 0]
         similarity = cosines(self.matrix.unchecked[named], query)
         order = np.lexsort((named, -similarity))
-        order = order[: len(order) - np.count_nonzero(np.isnan(similarity))]  # they are the last
+        if len(order) and np.isnan(similarity[order[-1]]):  # they are the last
+            order = order[: len(order) - np.count_nonzero(np.isnan(similarity))]
         return similarity[order], named[order]
 
     def _surely(self, similarity: Cosines, k: int, most_similar: float) -> bool:
