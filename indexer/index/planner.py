@@ -5,28 +5,29 @@ Nothing here is guessed: what `recall.py` measured when the inverted file was bu
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from ..geo.row_ranges import RowRanges, Rows
-from ..table.columns import Similarities
+from ..table.columns import Cosines, Similarities
 from .ivf import Ivf
 from .vectors import Vectors
 
 SCATTERED = 4  # rows in a run, on average: a filter of shorter runs is of the random kind
 K = 10  # of each measurement
 LARGEST_K = 1_000  # beyond this, exact: an inverted file finds few of many
-WIDER = 4  # times as many lists, where a plan's hold too few rows that match
+WIDER = 4  # times as many lists or candidates, where a plan's hold too few rows that match, or a crowd
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Both are 0 for an exact scan."""
+    """All are 0 for an exact scan."""
 
     probes: int = 0  # lists looked into
     candidates: int = 0  # the best rows by their codes, compared exactly
+    least_slack: float = 0  # of an answer, see `Refined`: below it the candidates are a crowd
 
     def __str__(self) -> str:
         if self.probes == 0:
@@ -36,7 +37,7 @@ class Plan:
     def scaled(self, k: int) -> Plan:
         """The plan for another k than K."""
         more = max(1.0, (k / K) ** 0.5)
-        return Plan(int(self.probes * more), self.candidates * max(k, K) // K)
+        return replace(self, probes=int(self.probes * more), candidates=self.candidates * max(k, K) // K)
 
 
 EXACT = Plan()
@@ -97,24 +98,63 @@ def choose(measured: Measured | None, rows: RowRanges, row_count: int, k: int) -
 
 
 def run(
-    plan: Plan, vectors: Vectors, inverted: Ivf | None, rows: RowRanges, queries: Similarities, k: int
-) -> list[tuple[Similarities, Rows]]:
+    plan: Plan, vectors: Vectors, inverted: Ivf | None, rows: RowRanges, queries: Cosines, k: int
+) -> list[tuple[Cosines, Rows]]:
     """Carry a plan out for queries (q, d), on all threads where that pays.
 
-    A region far from a query has few rows in the lists near it: where they hold fewer than the candidates,
-    WIDER times as many are looked into, and if that is not enough, all rows are compared.
+    Thousands of equal or nearly equal rows (sea, desert) crowd better ones out of the candidates. Then the
+    k-th cosine is hardly above the last candidate's estimate. Such a query is asked again with WIDER times as
+    many candidates, and if they are a crowd, too, all rows are compared.
 
     Returns:
-        For each query similarities and rows, (min(k, rows.count),), best first, whatever the plan.
+        For each query cosines and rows, (min(k, rows.count),), best first, whatever the plan.
     """
     if plan.probes == 0 or inverted is None:
         return vectors.nearest_many(rows, queries, k)
-    candidates = max(plan.candidates, k)
-    found = inverted.candidates(queries, rows, candidates, plan.probes)
-    few = np.flatnonzero(found[:, -1] < 0)
+    refined = refine(plan, vectors, inverted, rows, queries, k)
+    answers = [(one.similarity, one.rows) for one in refined]
+    crowded = [i for i, one in enumerate(refined) if one.slack < plan.least_slack]
+    if crowded:
+        wider = replace(plan, candidates=WIDER * plan.candidates)
+        for i, one in zip(crowded, refine(wider, vectors, inverted, rows, queries[crowded], k), strict=True):
+            clear = one.slack >= plan.least_slack
+            answers[i] = (one.similarity, one.rows) if clear else vectors.nearest(rows, queries[i], k)
+    return answers
+
+
+@dataclass(frozen=True)
+class Refined:
+    """The best candidates of a query, by their cosines."""
+
+    similarity: Cosines  # (k,)
+    rows: Rows  # (k,)
+    slack: float  # how much the k-th cosine is above the last candidate's estimate; rows beyond it are unseen
+
+
+def refine(
+    plan: Plan, vectors: Vectors, inverted: Ivf, rows: RowRanges, queries: Cosines, k: int
+) -> list[Refined]:
+    """Name candidates for queries (q, d) by codes, and order them by their cosines.
+
+    A region far from a query has few rows in the lists near it: where they hold fewer than the candidates,
+    WIDER times as many are looked into, and if that is not enough, all rows are compared.
+    """
+    count = max(plan.candidates, k)
+    named, estimates = inverted.candidates(queries, rows, count, plan.probes)
+    few = np.flatnonzero(named[:, -1] < 0)
     if len(few):
-        found[few] = inverted.candidates(queries[few], rows, candidates, WIDER * plan.probes)
-    return [
-        vectors.nearest_of(some, query, k) if some[-1] >= 0 else vectors.nearest(rows, query, k)
-        for some, query in zip(found, queries, strict=True)
-    ]
+        named[few], estimates[few] = inverted.candidates(queries[few], rows, count, WIDER * plan.probes)
+    return [_refined(vectors, rows, *one, k) for one in zip(queries, named, estimates, strict=True)]
+
+
+def _refined(
+    vectors: Vectors, rows: RowRanges, query: Cosines, named: Rows, estimates: Similarities, k: int
+) -> Refined:
+    if named[-1] < 0:
+        return Refined(*vectors.nearest(rows, query, k), np.inf)
+    similarity, found = vectors.nearest_of(named, query, k)
+    if len(named) == rows.count:
+        return Refined(similarity, found, np.inf)
+    if estimates[-1] == estimates[-min(max(k, K), len(named))]:  # cut within rows that share a code
+        return Refined(similarity, found, -np.inf)
+    return Refined(similarity, found, float(similarity[-1] - estimates[-1]))

@@ -80,7 +80,7 @@ class Segment:
     def having(self, column: str, rows: RowRanges) -> RowRanges:
         """Of some rows those with a vector in a column."""
         valid = self.vectors[column].valid
-        return rows if valid is None else rows.keep(at(valid.whole(), rows))
+        return rows if valid is None else rows.keep(at(valid, rows))
 
     def places(self, rows: Rows) -> tuple[list[str], Rows]:
         """Where rows (k,) are in the table: paths of their parts, and rows in these."""

@@ -2,7 +2,7 @@
 
     <segment>/segment.json   parts, arrays with checksums, recall measured; its SHA-256 names the directory
               h3_cell.bin  start_us.bin  end_us.bin
-              <column>.bin  <column>.valid.bin  <column>.faiss
+              <column>.bin  <column>.inverse_norm.bin  <column>.faiss
 
 The directory is written aside and renamed, so it is there whole or not at all, and is never changed after.
 """
@@ -23,7 +23,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from ..progress import Progress
-from ..table.columns import has_direction, key_numbers, to_matrix
+from ..table.columns import inverse_norms, key_numbers, to_matrix
 from ..table.embedding_table import EmbeddingTable
 from ..table.manifest import PartFile
 from . import ivf
@@ -31,9 +31,9 @@ from .mapped import ArrayFile, ArrayWriter, CheckedArray, DamagedIndexError
 from .planner import Measured
 from .recall import measure
 from .segment import Keys, Part, Segment, scan_part
-from .vectors import Vectors
+from .vectors import NormRange, Vectors
 
-FORMAT = "skyhex-segment-3"
+FORMAT = "skyhex-segment-4"
 DESCRIPTION = "segment.json"
 KEY_FILES = ("h3_cell.bin", "start_us.bin", "end_us.bin")
 EXACT_ROWS = 100_000  # below this many rows a segment has no inverted file
@@ -71,7 +71,7 @@ class SegmentFiles:
         keys = self.segment.keys
         arrays: list[CheckedArray | None] = [keys.cells, keys.start_us, keys.end_us]
         for column, vectors in self.segment.vectors.items():
-            arrays += [vectors.matrix, vectors.valid]
+            arrays += [vectors.matrix, vectors.inverse_norms]
             self.inverted(column)
         for array in arrays:
             if array is not None:
@@ -111,8 +111,8 @@ def _opened(folder: Path, description: Mapping[str, Any]) -> SegmentFiles:
         file["name"]: CheckedArray.open(folder, ArrayFile.from_json(file)) for file in description["arrays"]
     }
     vectors = {
-        name: Vectors(arrays[f"{name}.bin"], arrays.get(f"{name}.valid.bin"))
-        for name in description["columns"]
+        name: Vectors(arrays[f"{name}.bin"], arrays[f"{name}.inverse_norm.bin"], NormRange(**norms))
+        for name, norms in description["columns"].items()
     }
     parts = tuple(Part(path, rows) for path, rows in description["parts"])
     return SegmentFiles(
@@ -128,10 +128,11 @@ def write_segment(
     try:
         columns = ("embedding", *table.optional_columns)
         arrays = _write_arrays(scratch, table, files, columns, progress)
-        inverted = {name: _write_inverted(scratch, name, arrays, progress) for name in columns}
+        vectors = {name: _vectors(scratch, arrays, name) for name in columns}
+        inverted = {name: _write_inverted(scratch, name, vectors[name], progress) for name in columns}
         description = {
             "format": FORMAT,
-            "columns": columns,
+            "columns": {name: asdict(vectors[name].norm_range) for name in columns},
             "parts": [(file.path, file.rows) for file in files],
             "arrays": [asdict(array) for array in arrays.values()],
             "inverted": {name: values for name, values in inverted.items() if values is not None},
@@ -168,11 +169,7 @@ def _write_arrays(
             done += len(batch)
             if progress is not None:
                 progress(done, total)
-    written = {name: writer.close() for name, writer in writers.items()}
-    for name in columns:
-        if CheckedArray.open(folder, written[f"{name}.valid.bin"]).whole().all():
-            (folder / written.pop(f"{name}.valid.bin").name).unlink()
-    return written
+    return {name: writer.close() for name, writer in writers.items()}
 
 
 def _arrays(batch: pa.RecordBatch, columns: Sequence[str]) -> dict[str, NDArray[Any]]:
@@ -180,16 +177,22 @@ def _arrays(batch: pa.RecordBatch, columns: Sequence[str]) -> dict[str, NDArray[
     arrays: dict[str, NDArray[Any]] = dict(zip(KEY_FILES, key_numbers(batch), strict=True))
     for name in columns:
         matrix = to_matrix(batch[name])
-        arrays |= {f"{name}.bin": matrix, f"{name}.valid.bin": has_direction(matrix)}
+        arrays |= {f"{name}.bin": matrix, f"{name}.inverse_norm.bin": inverse_norms(matrix)}
     return arrays
 
 
+def _vectors(folder: Path, arrays: Mapping[str, ArrayFile], column: str) -> Vectors:
+    """A column that was just written."""
+    matrix, inverse = (
+        CheckedArray.open(folder, arrays[f"{column}.{name}"]) for name in ("bin", "inverse_norm.bin")
+    )
+    return Vectors(matrix, inverse, NormRange.of(inverse.whole()))
+
+
 def _write_inverted(
-    folder: Path, column: str, arrays: Mapping[str, ArrayFile], progress: Progress | None
+    folder: Path, column: str, vectors: Vectors, progress: Progress | None
 ) -> dict[str, Any] | None:
     """Train, score and write the inverted file of a column; none where an exact scan is always better."""
-    opened = {name: CheckedArray.open(folder, file) for name, file in arrays.items()}
-    vectors = Vectors(opened[f"{column}.bin"], opened.get(f"{column}.valid.bin"))
     if vectors.count < EXACT_ROWS:
         return None
     built = ivf.train(vectors.matrix.whole(), progress)

@@ -1,28 +1,46 @@
-"""Vectors in rows, compared exactly: a float16 matrix, in memory or mapped from a file, scanned by FAISS.
+"""Vectors in rows, compared exactly: a matrix, in memory or mapped from a file.
 
-Similarity is the inner product. A table's vectors have norm 1, so it is the cosine.
+Similarity is the cosine. Rounding moves the norm of a stored row by up to 2**-11, more than what tells near
+rows of a close cloud apart, so a product is not yet a cosine. A scan names some more rows than are asked for,
+by products in float32; their cosines are taken in float64. Where a row that was not named may still be among
+the best, a second scan names all that may.
 """
 
 from __future__ import annotations
 
-import itertools
-import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
 
-import faiss
 import numpy as np
 
-from ..geo.row_ranges import RowRanges, Rows
-from ..table.columns import Matrix, Similarities, has_direction
+from ..geo.row_ranges import Mask, RowRanges, Rows
+from ..table.columns import DECIMALS, Cosines, Matrix, Norms, Similarities, cosines, inverse_norms
+from . import scan
 from .mapped import CheckedArray
+from .scan import Block
 
-PIECE_ROWS = 8_192  # scanned at a time
 FEWEST_TOGETHER = 4  # queries, and rows: for fewer, one after the other is as fast
 MOST_QUERIES = 256  # at a time
 MOST_TOGETHER = 1_000  # hits: sorting more out costs more than scanning
-GATHERED_BYTES = 1 << 19  # gathered at a time: they stay in the processor's cache until they are scanned
+FEW = 24  # rows: for no more, all cosines are taken at once
+MARGIN = 6  # rows named beyond those asked for, besides a quarter of these
+HALF_A_STEP = 0.5 * 10.0**-DECIMALS  # what rounding moves a cosine by, at most
+
+
+@dataclass(frozen=True)
+class NormRange:
+    """What is known of the norms of some rows without reading them."""
+
+    count: int  # rows with a direction
+    least: float  # 1 / norm, of these
+    greatest: float
+
+    @staticmethod
+    def of(inverse: Norms) -> NormRange:
+        """Of inverse norms (n,)."""
+        some = inverse[inverse > 0]
+        return NormRange(len(some), float(some.min()), float(some.max())) if len(some) else NormRange(0, 1, 1)
 
 
 @dataclass(frozen=True)
@@ -30,141 +48,132 @@ class Vectors:
     """One vector column of a segment."""
 
     matrix: CheckedArray  # (n, d) float16
-    valid: CheckedArray | None = None  # (n,) bool, False where a row has no such vector; None: all have one
+    inverse_norms: CheckedArray  # (n,) float32, 0 where a row has no direction
+    norm_range: NormRange
 
     @staticmethod
     def of(matrix: Matrix) -> Vectors:
         """Vectors (n, d) in memory."""
-        valid = has_direction(matrix)
-        return Vectors(CheckedArray(matrix), None if valid.all() else CheckedArray(valid))
+        inverse = inverse_norms(matrix)
+        return Vectors(CheckedArray(matrix), CheckedArray(inverse), NormRange.of(inverse))
 
     @property
     def count(self) -> int:
         """Rows that have such a vector."""
-        return len(self.matrix) if self.valid is None else int(np.count_nonzero(self.valid.whole()))
+        return self.norm_range.count
 
-    def nearest(self, rows: RowRanges, query: Similarities, k: int) -> tuple[Similarities, Rows]:
-        """See `nearest`. Raises `DamagedIndexError`."""
-        self.matrix.check(rows.starts, rows.stops)
-        return nearest(self.matrix.unchecked, rows, query, k)
+    @cached_property
+    def valid(self) -> Mask | None:
+        """Which rows have such a vector, (n,); None: all have one. Raises `DamagedIndexError`."""
+        return None if self.count == len(self.matrix) else self.inverse_norms.whole() > 0
 
-    def nearest_many(self, rows: RowRanges, queries: Similarities, k: int) -> list[tuple[Similarities, Rows]]:
-        """See `nearest_many`. Raises `DamagedIndexError`."""
-        self.matrix.check(rows.starts, rows.stops)
-        return nearest_many(self.matrix.unchecked, rows, queries, k)
+    def nearest(self, rows: RowRanges, query: Cosines, k: int) -> tuple[Cosines, Rows]:
+        """The k rows of a set most like a query (d,) of norm 1: cosines and rows, (min(k, count),) each.
 
-    def nearest_of(self, rows: Rows, query: Similarities, k: int) -> tuple[Similarities, Rows]:
-        """See `nearest_of`. Raises `DamagedIndexError`."""
-        self.matrix.check(rows, rows + 1)
-        return nearest_of(self.matrix.unchecked, rows, query, k)
+        Best first. Cosines are rounded to DECIMALS; of equal ones the first row comes first. Rows without a
+        direction are never returned. One thread, one pass over the memory of those rows, or two.
 
+        Raises:
+            DamagedIndexError: the files are not what was written.
+        """
+        self._check(rows.starts, rows.stops)
+        return self._best(lambda: scan.blocks(self.matrix.unchecked, rows), rows.count, query, k)
 
-def nearest(matrix: Matrix, rows: RowRanges, query: Similarities, k: int) -> tuple[Similarities, Rows]:
-    """The k rows of a set most like a query (d,): similarities and rows, (min(k, count),), best first.
+    def nearest_of(self, rows: Rows, query: Cosines, k: int) -> tuple[Cosines, Rows]:
+        """`nearest` among distinct rows (m,), in any order."""
+        self._check(rows, rows + 1)
+        ascending = np.sort(rows)
+        return self._best(lambda: scan.gathered(self.matrix.unchecked, ascending), len(rows), query, k)
 
-    One thread, one pass over the memory of those rows. Rows that are not finite are never returned.
-    """
-    return _best(_blocks(matrix, rows), query, min(k, rows.count))
+    def nearest_many(self, rows: RowRanges, queries: Cosines, k: int) -> list[tuple[Cosines, Rows]]:
+        """`nearest` for each query (q, d): one pass and a product of matrices, on all threads."""
+        if min(len(queries), rows.count) < FEWEST_TOGETHER or k > MOST_TOGETHER:
+            return [self.nearest(rows, query, k) for query in queries]
+        self._check(rows.starts, rows.stops)
+        parts = (queries[first : first + MOST_QUERIES] for first in range(0, len(queries), MOST_QUERIES))
+        return [answer for part in parts for answer in self._best_of_many(rows, part, k)]
 
+    def _check(self, starts: Rows, stops: Rows) -> None:
+        self.matrix.check(starts, stops)
+        self.inverse_norms.check(starts, stops)
 
-def nearest_many(
-    matrix: Matrix, rows: RowRanges, queries: Similarities, k: int
-) -> list[tuple[Similarities, Rows]]:
-    """`nearest` for each query (q, d): one pass and a product of matrices, on all threads."""
-    k = min(k, rows.count)
-    if min(len(queries), rows.count) < FEWEST_TOGETHER or k > MOST_TOGETHER:
-        return [nearest(matrix, rows, query, k) for query in queries]
-    parts = (queries[first : first + MOST_QUERIES] for first in range(0, len(queries), MOST_QUERIES))
-    return [answer for part in parts for answer in _best_of_many(_blocks(matrix, rows), part, k)]
+    def _best(
+        self, blocks: Callable[[], Iterable[Block]], count: int, query: Cosines, k: int
+    ) -> tuple[Cosines, Rows]:
+        k = min(k, count)
+        if count <= FEW:
+            everything = np.concatenate([np.empty(0, np.int64), *(rows for _, rows in blocks())])
+            similarity, found = self._in_order(everything, query)
+            return similarity[:k], found[:k]
+        scaled = query.astype(np.float32)
+        products, named = scan.largest(blocks(), scaled, min(_with_margin(k), count))
+        similarity, found = self._in_order(named, query)
+        all_named = len(named) == count or named.min() < 0
+        if not (all_named or self._surely(similarity, k, self._most_similar(float(products.min())))):
+            least = similarity[k - 1] if len(similarity) >= k else -np.inf
+            similarity, found = self._in_order(self._reaching(blocks(), scaled, least), query)
+        return similarity[:k], found[:k]
 
+    def _best_of_many(self, rows: RowRanges, queries: Cosines, k: int) -> Iterator[tuple[Cosines, Rows]]:
+        k = min(k, rows.count)
+        count = min(_with_margin(k), rows.count)
+        similar, named = self._largest_of_many(scan.blocks(self.matrix.unchecked, rows), queries, count)
+        for query, limit, mine in zip(queries, similar.min(axis=1).tolist(), named, strict=True):
+            similarity, found = self._in_order(mine, query)
+            sure = count == rows.count or mine.min() < 0 or self._surely(similarity, k, limit)
+            yield (similarity[:k], found[:k]) if sure else self.nearest(rows, query, k)
 
-def _best_of_many(
-    blocks: Iterable[tuple[Matrix, Rows]], queries: Similarities, k: int
-) -> list[tuple[Similarities, Rows]]:
-    best = np.full((len(queries), k), -np.inf, np.float32)
-    best_rows = np.full((len(queries), k), -1)
-    for block, block_rows in blocks:
-        similarity = queries @ block.astype(np.float32).T
-        similarity[np.isnan(similarity)] = -np.inf
-        both = np.concatenate([best, similarity], axis=1)
-        top = np.argpartition(both, -k, axis=1)[:, -k:]
-        best = np.take_along_axis(both, top, axis=1)
-        rows = np.r_[np.full(k, -1), block_rows][top]
-        best_rows = np.where(top < k, np.take_along_axis(best_rows, np.minimum(top, k - 1), axis=1), rows)
-    best_rows[np.isneginf(best)] = -1
-    return [_in_order(*found) for found in zip(best, best_rows, strict=True)]
-
-
-def nearest_of(matrix: Matrix, rows: Rows, query: Similarities, k: int) -> tuple[Similarities, Rows]:
-    """`nearest` among distinct rows (m,), in any order."""
-    return _best(_gathered(matrix, np.sort(rows)), query, min(k, len(rows)))
-
-
-def _best(blocks: Iterable[tuple[Matrix, Rows]], query: Similarities, k: int) -> tuple[Similarities, Rows]:
-    """The k best rows of blocks, each with its row numbers."""
-    best, best_rows = np.empty(k, np.float32), np.empty(k, np.int64)  # a heap that all blocks share
-    if k == 0:
+    def _largest_of_many(
+        self, blocks: Iterable[Block], queries: Cosines, k: int
+    ) -> tuple[Similarities, Rows]:
+        """Cosines in float32, and rows, -1 where there are fewer: (q, k) each, in any order."""
+        best = np.full((len(queries), k), -np.inf, np.float32)
+        best_rows = np.full((len(queries), k), -1)
+        wanted = queries.astype(np.float32)
+        for block, block_rows in blocks:
+            similarity = wanted @ block.astype(np.float32).T
+            similarity *= self.inverse_norms.unchecked[block_rows]
+            similarity[np.isnan(similarity)] = -np.inf
+            both = np.concatenate([best, similarity], axis=1)
+            top = np.argpartition(both, -k, axis=1)[:, -k:]
+            best = np.take_along_axis(both, top, axis=1)
+            rows = np.r_[np.full(k, -1), block_rows][top]
+            best_rows = np.where(top < k, np.take_along_axis(best_rows, np.minimum(top, k - 1), axis=1), rows)
+        best_rows[np.isneginf(best)] = -1
         return best, best_rows
-    best.fill(-np.inf)
-    best_rows.fill(-1)
-    scanner = _scanners.of(len(query))
-    contiguous_query = np.ascontiguousarray(query, np.float32)
-    scanner.set_query(faiss.swig_ptr(contiguous_query))
-    heap = faiss.swig_ptr(best), faiss.swig_ptr(best_rows)
-    for block, block_rows in blocks:
-        assert block.shape[1:] == query.shape, (block.shape, query.shape)
-        codes = block.view(np.uint8).reshape(-1)
-        scanner.scan_codes(len(block), faiss.swig_ptr(codes), faiss.swig_ptr(block_rows), *heap, k)
-    return _in_order(best, best_rows)
+
+    def _in_order(self, named: Rows, query: Cosines) -> tuple[Cosines, Rows]:
+        """Of rows that a scan named (-1 is none) cosines and rows in order; those without a direction go."""
+        if len(named) and named.min() < 0:
+            named = named[named >= 0]
+        similarity = cosines(self.matrix.unchecked[named], query)
+        order = np.lexsort((named, -similarity))
+        if len(order) and np.isnan(similarity[order[-1]]):  # they are the last
+            order = order[: len(order) - np.count_nonzero(np.isnan(similarity))]
+        return similarity[order], named[order]
+
+    def _surely(self, similarity: Cosines, k: int, most_similar: float) -> bool:
+        """Whether no row that was not named is among the k best, as none is more similar than this."""
+        return len(similarity) >= k and most_similar + self._error < similarity[k - 1] - HALF_A_STEP
+
+    def _most_similar(self, product: float) -> float:
+        """The greatest cosine that a row with such a product has."""
+        return product * (self.norm_range.greatest if product > 0 else self.norm_range.least)
+
+    def _reaching(self, blocks: Iterable[Block], query: Similarities, least: float) -> Rows:
+        """The rows that may have at least such a cosine."""
+        floor = float(least) - HALF_A_STEP - self._error
+        product = floor / (self.norm_range.greatest if floor > 0 else self.norm_range.least)
+        found = [np.empty(0, np.int64)]
+        for products, rows in scan.above(blocks, query, np.nextafter(product, -np.inf)):
+            found.append(rows[products * self.inverse_norms.unchecked[rows] >= floor])
+        return np.concatenate(found)
+
+    @property
+    def _error(self) -> float:
+        """Of a cosine in float32: one rounding for each term of the sum, and a few for the norms."""
+        return float(self.matrix.unchecked.shape[1] + 8) * 2.0**-24
 
 
-def _in_order(best: Similarities, best_rows: Rows) -> tuple[Similarities, Rows]:
-    """The most alike first; of equal ones the first row."""
-    order = np.lexsort((best_rows, -best))
-    if best_rows[order[-1]] < 0:  # rows that are not finite were not taken
-        order = order[best_rows[order] >= 0]
-    return best[order], best_rows[order]
-
-
-class _Scanners(threading.local):
-    """FAISS's float16 scanner of a dimension, one a thread: it holds the query, and Python cannot free it."""
-
-    def __init__(self) -> None:
-        self._kept: dict[int, Any] = {}
-
-    def of(self, dimension: int) -> Any:
-        if dimension not in self._kept:
-            quantizer = faiss.ScalarQuantizer(dimension, faiss.ScalarQuantizer.QT_fp16)
-            coarse = faiss.IndexFlatIP(dimension)  # asked for by the signature, not used
-            scanner = quantizer.select_InvertedListScanner(  # type: ignore[attr-defined]
-                faiss.METRIC_INNER_PRODUCT, coarse, False, None, False
-            )
-            self._kept[dimension] = (scanner, quantizer, coarse)
-        return self._kept[dimension][0]
-
-
-_scanners = _Scanners()
-
-
-def _blocks(matrix: Matrix, rows: RowRanges) -> Iterator[tuple[Matrix, Rows]]:
-    """Rows as pieces of memory, each with its row numbers."""
-    if len(rows.starts) == 1:
-        return _pieces(matrix, rows)
-    long, scattered = rows.pieces
-    return itertools.chain(_pieces(matrix, long), _gathered(matrix, scattered))
-
-
-def _pieces(matrix: Matrix, rows: RowRanges) -> Iterator[tuple[Matrix, Rows]]:
-    """The ranges as they lie in memory."""
-    for start, stop in zip(rows.starts.tolist(), rows.stops.tolist(), strict=True):
-        for first in range(start, stop, PIECE_ROWS):
-            last = min(first + PIECE_ROWS, stop)
-            yield matrix[first:last], np.arange(first, last)
-
-
-def _gathered(matrix: Matrix, rows: Rows) -> Iterator[tuple[Matrix, Rows]]:
-    """Scattered rows, copied together, with their numbers."""
-    step = max(GATHERED_BYTES // (2 * matrix.shape[1]), 1)
-    for first in range(0, len(rows), step):
-        some = rows[first : first + step]
-        yield matrix[some], some
+def _with_margin(k: int) -> int:
+    return k + k // 4 + MARGIN

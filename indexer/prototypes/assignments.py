@@ -22,7 +22,7 @@ from ..geo.cells import Cells
 from ..geo.row_ranges import RowRanges
 from ..recent import Recent
 from ..table import parts, sidecars
-from ..table.columns import Similarities
+from ..table.columns import DECIMALS, Similarities, unit
 from ..table.embedding_table import EmbeddingTable
 from ..table.manifest import SidecarFile
 from ..table.schema import KEY, TIMESTAMP
@@ -65,10 +65,10 @@ def write_assignments(
             if region not in prototypes:
                 continue
             vectors, rows = directed(piece)
-            cosines = vectors @ prototypes[region].T  # (n, p)
+            cosines = (vectors @ unit(prototypes[region]).T).round(DECIMALS)  # (n, p)
             best = cosines.argmax(axis=1).astype(np.int32)
             n_rows[region] += np.bincount(best, minlength=len(prototypes[region]))
-            similarity = np.clip(cosines[np.arange(len(best)), best], -1, 1)
+            similarity = cosines[np.arange(len(best)), best].astype(np.float32)
             columns = [rows[name] for name in KEY]
             columns += [np.full(len(best), region, np.uint64), best, similarity]
             waiting.append(pa.RecordBatch.from_arrays(list(map(pa.array, columns)), schema=SCHEMA))

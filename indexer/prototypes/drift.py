@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
+from ..table.columns import DECIMALS, Cosines, Similarities, unit
 from ..table.embedding_table import EmbeddingTable
 from ..table.manifest import read_manifest, snapshot_numbers
 from .assignments import KIND
@@ -19,7 +20,7 @@ def drift(before: Prototypes, after: Prototypes) -> pa.Table:
         to the earlier one most like it, 1 if none moved; the region that moved most first.
     """
     regions = np.intersect1d(before.regions, after.regions)
-    nearest = [(after.of_region(r) @ before.of_region(r).T).max(axis=1) for r in regions.tolist()]
+    nearest = [_nearest(after.of_region(r), before.of_region(r)) for r in regions.tolist()]
     rows = pa.table(
         {
             "region_cell": regions,
@@ -29,6 +30,11 @@ def drift(before: Prototypes, after: Prototypes) -> pa.Table:
         }
     )
     return rows.sort_by([("mean_cosine", "ascending"), ("region_cell", "ascending")])
+
+
+def _nearest(later: Similarities, earlier: Similarities) -> Cosines:
+    """The cosine of each later prototype (p, d) to the earlier one most like it: (p,)."""
+    return np.asarray((unit(later) @ unit(earlier).T).max(axis=1).round(DECIMALS))
 
 
 def drift_of(older: EmbeddingTable, newer: EmbeddingTable) -> pa.Table:

@@ -11,7 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from ..geo.cells import parents
-from ..table.columns import Similarities, has_direction, to_matrix
+from ..table.columns import Cosines, Similarities, has_direction, to_matrix, unit
 from ..table.embedding_table import EmbeddingTable
 from ..table.schema import KEY
 
@@ -43,7 +43,7 @@ def region_samples(table: EmbeddingTable, resolution: int, seed: int) -> Iterato
     for region, pieces in groupby(region_pieces(table, resolution), key=itemgetter(0)):
         sample = _Sample(region, seed)
         for _, batch in pieces:
-            sample.add(directed(batch)[0])
+            sample.add(directed(batch)[0].astype(np.float32))
         yield region, sample.vectors
 
 
@@ -75,10 +75,10 @@ class _Sample:
         self._draws, self._vectors, self._rows = [draws[kept]], [vectors[kept]], len(kept)
 
 
-def directed(batch: pa.RecordBatch) -> tuple[Similarities, pa.RecordBatch]:
-    """Vectors that have a direction, as float32, and their rows."""
+def directed(batch: pa.RecordBatch) -> tuple[Cosines, pa.RecordBatch]:
+    """Vectors that have a direction, of norm 1, and their rows."""
     matrix = to_matrix(batch["embedding"])
     some = has_direction(matrix)
     if some.all():
-        return matrix.astype(np.float32), batch
-    return matrix[some].astype(np.float32), batch.filter(pa.array(some))
+        return unit(matrix), batch
+    return unit(matrix[some]), batch.filter(pa.array(some))

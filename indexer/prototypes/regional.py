@@ -25,9 +25,9 @@ from numpy.typing import NDArray
 from ..errors import QueryError, TableError
 from ..geo.cells import Cells, cell_ranges, cell_to_text
 from ..progress import Progress
-from ..table.columns import Similarities, to_matrix
+from ..table.columns import Similarities, cosines, to_matrix, unit
 from ..table.embedding_table import EmbeddingTable
-from ..table.ranked import ranked
+from ..table.ranked import best_first, ranked
 from ..table.storage import explained
 from . import sinkhorn
 from .assignments import ASSIGNMENTS, KIND, read_assignments, write_assignments
@@ -94,7 +94,7 @@ class Prototypes:
         """
         if k < 1:
             raise QueryError(f"k = {k}: expected 1 or more")
-        similarity = self.vectors @ self.vector(region, prototype)
+        similarity = cosines(self.vectors, unit(self.vector(region, prototype)))
         elsewhere = np.flatnonzero(self.region_cell != np.uint64(region))
         best = elsewhere[np.argsort(-similarity[elsewhere], kind="stable")][:k]
         return pa.table(
@@ -189,7 +189,7 @@ def cells_of_prototype(table: EmbeddingTable, region: int, prototype: int, k: in
     read_prototypes(table).vector(region, prototype)
     rows = read_assignments(table, cell_ranges([region], table.h3_resolution))
     rows = rows.filter(pc.field("prototype") == prototype)
-    return ranked(rows.sort_by([("prototype_similarity", "descending")]).slice(0, k))
+    return ranked(best_first(rows, "prototype_similarity", "descending", k))
 
 
 def outdated(table: EmbeddingTable) -> str | None:

@@ -145,7 +145,7 @@ def _place(lon_deg: Any, lat_deg: Any, row: int, path: Path) -> LonLat:
 def _vector(values: Any, row: int, path: Path) -> Vector:
     """Of a list of numbers, or JSON text of one."""
     try:
-        return Vector(np.asarray(json.loads(values) if isinstance(values, str) else values, np.float32))
+        return Vector(np.asarray(json.loads(values) if isinstance(values, str) else values, np.float64))
     except (ValueError, TypeError) as error:
         raise QueryError(f"{path}: row {row} is no vector ({error}), expected a list of numbers") from error
 

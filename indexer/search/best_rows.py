@@ -15,7 +15,7 @@ from ..index.faiss_index import Index
 from ..index.planner import EXACT, choose, run
 from ..index.segment import Segment, read_segments
 from ..index.segment_files import SegmentFiles
-from ..table.columns import Matrix, Similarities
+from ..table.columns import Cosines, Matrix
 from ..table.embedding_table import EmbeddingTable
 from .filter import Filter
 from .matching import Matching
@@ -25,11 +25,11 @@ from .matching import Matching
 class Best:
     """Rows with their similarity and where they are in the table, best first."""
 
-    similarity: Similarities  # (k,)
+    similarity: Cosines  # (k,) rounded, see `columns.cosines`
     cells: Cells  # (k,)
     file_ids: Rows  # (k,) positions in table.files
     rows_in_file: Rows  # (k,)
-    vectors: Matrix  # (k, d) float16
+    vectors: Matrix  # (k, d) as they are stored
 
     def __len__(self) -> int:
         return len(self.similarity)
@@ -69,7 +69,7 @@ def best_rows(
     table: EmbeddingTable,
     index: Index | None,
     column: str,
-    queries: Sequence[Similarities],
+    queries: Sequence[Cosines],
     filter: Filter,
     k: int,
 ) -> list[Answer]:
@@ -98,7 +98,7 @@ def best_rows(
 
 
 def _placed(
-    segment: Segment, column: str, file_ids: Mapping[str, int], similarity: Similarities, rows: Rows
+    segment: Segment, column: str, file_ids: Mapping[str, int], similarity: Cosines, rows: Rows
 ) -> Best:
     """Rows of a segment, as rows of the table."""
     segment.keys.cells.check(rows, rows + 1)
@@ -110,9 +110,7 @@ def _placed(
 
 def _nothing(dimension: int) -> Best:
     none = np.empty(0, np.int64)
-    return Best(
-        np.empty(0, np.float32), none.astype(np.uint64), none, none, np.empty((0, dimension), np.float16)
-    )
+    return Best(np.empty(0), none.astype(np.uint64), none, none, np.empty((0, dimension), np.float16))
 
 
 def _segments(
@@ -127,8 +125,8 @@ def _segments(
 
 
 def _by_query(
-    answers: Sequence[tuple[Similarities, Rows]], queries: Sequence[Similarities], k: int
-) -> Iterator[tuple[Similarities, Rows]]:
+    answers: Sequence[tuple[Cosines, Rows]], queries: Sequence[Cosines], k: int
+) -> Iterator[tuple[Cosines, Rows]]:
     """The k best of a query's vectors (m, d): a row counts for the one that it is most like."""
     ends = np.cumsum([0, *map(len, queries)]).tolist()
     for start, stop in pairwise(ends):

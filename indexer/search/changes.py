@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ..errors import QueryError
 from ..geo.row_ranges import Mask, Rows
 from ..index.segment import Keys
-from ..table.columns import has_direction, key_numbers, to_matrix
+from ..table.columns import DECIMALS, has_direction, key_numbers, to_matrix, unit
 from ..table.embedding_table import EmbeddingTable
 from ..table.ranked import best_first, check_k, ranked
 from ..table.schema import KEY
@@ -95,14 +95,14 @@ def _changed(rows: pa.Table, sides: Sequence[Mask], column: str) -> pa.Table:
     first, second = (_latest(place, usable & side) for side in sides)
     both = (first >= 0) & (second >= 0) & (first != second)
     first, second = first[both], second[both]
-    cosine = np.einsum("nd,nd->n", matrix[first].astype(np.float32), matrix[second].astype(np.float32))
+    cosine = np.einsum("nd,nd->n", unit(matrix[first]), unit(matrix[second])).round(DECIMALS)
     dates = {
         f"{when}_{name}": rows[name].take(pa.array(at))
         for when, at in (("before", first), ("after", second))
         for name in KEY[2:]
     }
     place_columns = {name: rows[name].take(pa.array(second)) for name in KEY[:2]}
-    return pa.table({"change": np.clip(1 - cosine, 0, 2)} | place_columns | dates)
+    return pa.table({"change": (1 - cosine).round(DECIMALS)} | place_columns | dates)
 
 
 def _latest(place: NDArray[np.int64], usable: Mask) -> Rows:

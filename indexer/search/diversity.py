@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..errors import QueryError
 from ..geo.cells import Cells, parents, resolution_of
 from ..geo.row_ranges import Rows
-from ..table.columns import Similarities
+from ..table.columns import DECIMALS, Cosines
 
 
 @dataclass(frozen=True)
@@ -41,22 +40,20 @@ def spread(cells: Cells, per_parent: int, resolution: int) -> Rows:
     return np.sort(order[rank < per_parent])
 
 
-def marginal_relevance(
-    vectors: Similarities, similarity: NDArray[np.float32], relevance: float, k: int
-) -> Rows:
-    """Positions of k of the rows (n, d), chosen one by one by maximal marginal relevance.
+def marginal_relevance(vectors: Cosines, similarity: Cosines, relevance: float, k: int) -> Rows:
+    """Positions of k of the rows (n, d) of norm 1, chosen one by one by maximal marginal relevance.
 
     Each is the greatest of relevance * similarity - (1 - relevance) * (its cosine to the most alike that is
     already chosen) (Carbonell and Goldstein, SIGIR 1998).
     """
     chosen: list[int] = []
-    closest = np.zeros(len(vectors), np.float32)
+    closest = np.zeros(len(vectors))
     open_ = np.ones(len(vectors), bool)
     for _ in range(min(k, len(vectors))):
         score = np.where(open_, relevance * similarity - (1 - relevance) * closest, -np.inf)
         best = int(score.argmax())
         open_[best] = False
-        cosines = vectors @ vectors[best]
+        cosines = (vectors @ vectors[best]).round(DECIMALS)
         closest = np.maximum(closest, cosines) if chosen else cosines
         chosen.append(best)
     return np.array(chosen, np.int64)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ..errors import QueryError
 from ..geo.cells import cell_at, cell_to_text, centres, parent, parse_cell, resolution_of
 from ..index.faiss_index import Index
-from ..table.columns import Similarities, has_direction, key_numbers
+from ..table.columns import Cosines, has_direction, key_numbers
 from ..table.embedding_table import EmbeddingTable
 from ..table.schema import KEY
 from .filter import Filter
@@ -76,7 +76,7 @@ class Query:
 class Resolved:
     """A query as numbers."""
 
-    vectors: Similarities  # (m, d) float32 of norm 1; a row's similarity is its greatest to any of them
+    vectors: Cosines  # (m, d) float64 of norm 1; a row's similarity is its greatest to any of them
     own_rows: frozenset[tuple[object, ...]]  # keys of the rows that were examples
     notes: tuple[str, ...]
 
@@ -85,7 +85,7 @@ class Resolved:
 class _Found:
     """One example as numbers."""
 
-    vector: Similarities  # (d,) norm 1
+    vector: Cosines  # (d,) norm 1
     own_rows: frozenset[tuple[object, ...]] = frozenset()
     notes: tuple[str, ...] = ()
 
@@ -200,7 +200,7 @@ def _latest(book: _Book, cell: int, sample_id: str | None = None) -> _Found | No
         notes.append(f"cell {name} has several periods: {start:%Y-%m-%d} to {end:%Y-%m-%d} is compared")
     if of_period.sum() > 1:
         notes.append(f"cell {name} has {of_period.sum()} samples: their mean is compared")
-    vector = _unit(matrix[of_period].astype(np.float32).mean(axis=0), f"the mean of cell {name}")
+    vector = _unit(matrix[of_period].astype(np.float64).mean(axis=0), f"the mean of cell {name}")
     return _Found(vector, frozenset(keys_of(rows.filter(pa.array(of_period)))), tuple(notes))
 
 
@@ -213,8 +213,8 @@ def _unknown(table: EmbeddingTable, cell: int) -> str:
     return f"the table has no cell {cell_to_text(cell)}: the nearest is {name}, {away_km:.3g} km away"
 
 
-def _checked(book: _Book, values: NDArray[np.floating]) -> Similarities:
-    vector, dimension = np.asarray(values, np.float32).reshape(-1), _dimension(book.table, book.column)
+def _checked(book: _Book, values: NDArray[np.floating]) -> Cosines:
+    vector, dimension = np.asarray(values, np.float64).reshape(-1), _dimension(book.table, book.column)
     if vector.shape != (dimension,):
         raise QueryError(
             f"the query vector has {vector.size} dimensions, {book.column} of this table has {dimension}"
@@ -222,11 +222,11 @@ def _checked(book: _Book, values: NDArray[np.floating]) -> Similarities:
     return _unit(vector, "the query vector")
 
 
-def _unit(vector: Similarities, what: str) -> Similarities:
-    norm = np.linalg.norm(vector.astype(np.float64))
+def _unit(vector: Cosines, what: str) -> Cosines:
+    norm = np.linalg.norm(vector)
     if not (np.isfinite(norm) and norm > 1e-6):
         raise QueryError(f"{what} is zero or not finite, so it has no direction to compare")
-    return np.asarray(vector / norm, np.float32)
+    return np.asarray(vector / norm)
 
 
 def keys_of(rows: pa.Table) -> list[tuple[object, ...]]:

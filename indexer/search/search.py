@@ -13,6 +13,7 @@ from ..index.faiss_index import Index, open_index
 from ..index.mapped import DamagedIndexError
 from ..prototypes.assignments import assigned
 from ..prototypes.regional import outdated
+from ..table.columns import unit
 from ..table.embedding_table import EmbeddingTable
 from ..table.ranked import check_k, ranked
 from ..table.schema import COUNTS, KEY
@@ -182,8 +183,8 @@ def _find_diverse(find: Callable[[int], Answer], k: int, diversity: Diversity) -
             break
         pool *= POOL
     if diversity.relevance is not None:
-        vectors = best.vectors.astype(np.float32)
-        best = best.at(marginal_relevance(vectors, best.similarity, diversity.relevance, k))
+        chosen = marginal_relevance(unit(best.vectors), best.similarity, diversity.relevance, k)
+        best = best.at(chosen)
     return replace(answer, best=best.at(np.arange(min(k, len(best)))))
 
 
@@ -212,7 +213,6 @@ def _fetch(table: EmbeddingTable, found: Sequence[Best], columns: Sequence[str])
         np.concatenate([getattr(best, name) for best in found])
         for name in ("file_ids", "rows_in_file", "similarity")
     )
-    similarity = np.clip(similarity, -1, 1)  # rounding to float16 may go a little beyond
     rows = table.take(file_ids, rows_in_file, columns).add_column(0, "similarity", pa.array(similarity))
     rows = ranked(rows, np.concatenate([np.arange(1, len(best) + 1) for best in found]))
     return assigned(table, rows)

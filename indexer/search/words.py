@@ -44,7 +44,7 @@ def examples_of(
     places = np.atleast_2d(np.empty((0, 2)) if lonlat is None else np.asarray(lonlat, np.float64))
     if places.shape[1:] != (2,):
         raise QueryError(f"lonlat came as {lonlat!r}: expected (lon, lat) in degrees, or several of them")
-    vectors = np.atleast_2d(np.empty((0, 1)) if vector is None else np.asarray(vector, np.float32))
+    vectors = np.atleast_2d(np.empty((0, 1)) if vector is None else np.asarray(vector, np.float64))
     return (
         *(Cell.parse(one) for one in cells),
         *(LonLat(lon, lat) for lon, lat in places.tolist()),

@@ -13,6 +13,7 @@ from ..geo.geojson import cell_on_globe, cut_at_antimeridian
 from ..geo.great_circle import EARTH_RADIUS_KM
 from ..prototypes.assignments import ASSIGNMENTS, KIND, SCHEMA
 from ..prototypes.regional import PROTOTYPES
+from ..table.columns import DECIMALS
 from ..table.embedding_table import EmbeddingTable
 from ..table.schema import KEY
 
@@ -49,7 +50,11 @@ CREATE MACRO _haversine(lon1, lat1, lon2, lat2) AS
 CREATE MACRO _at_most_one(x) AS CASE WHEN x > 1 THEN 1 ELSE x END;
 CREATE MACRO h3_distance(a, b) AS
     2 * {radius_km} * asin(sqrt(_at_most_one(_haversine(h3_lon(a), h3_lat(a), h3_lon(b), h3_lat(b)))));
-CREATE MACRO similarity(a, b) AS list_inner_product(a, b);
+CREATE MACRO _cosine(a, b) AS
+    list_cosine_similarity(coalesce(a, b)::DOUBLE[], coalesce(b, a)::DOUBLE[]);
+CREATE MACRO similarity(a, b) AS
+    CASE WHEN a IS NOT NULL AND b IS NOT NULL
+         THEN nullif(round(_cosine(a, b), {decimals}), 'NaN'::DOUBLE) END;
 """
 
 VIEWS = """
@@ -71,8 +76,8 @@ CREATE MACRO similar_to(cell) AS TABLE
     SELECT e.*, similarity(e.embedding, vector_of(cell)) AS similarity
     FROM embeddings e WHERE e.h3_cell <> h3_id(cell);
 CREATE MACRO nearest(cell, k) AS TABLE
-    SELECT * FROM similar_to(cell) WHERE isfinite(similarity)
-    ORDER BY similarity DESC, h3_cell, sample_id LIMIT k;
+    SELECT * FROM similar_to(cell) WHERE similarity IS NOT NULL
+    ORDER BY similarity DESC, {key} LIMIT k;
 """
 
 
@@ -81,7 +86,12 @@ def add_views(connection: duckdb.DuckDBPyConnection, table: EmbeddingTable) -> l
     resolution, partition = table.h3_resolution, table.manifest.partition_resolution
     _add_functions(connection)
     connection.execute(
-        SCALAR_MACROS.format(sixes=cells.LAST_DIGITS, resolution=resolution, radius_km=EARTH_RADIUS_KM)
+        SCALAR_MACROS.format(
+            sixes=cells.LAST_DIGITS,
+            resolution=resolution,
+            radius_km=EARTH_RADIUS_KM,
+            decimals=DECIMALS,
+        )
     )
     part_paths = [str(table.path / file.path) for file in table.files]
     _add_parquet(connection, "_parts", part_paths, _plain(table.schema).append(_partition_field(partition)))

@@ -1,4 +1,4 @@
-"""Columns of rows as NumPy arrays: vectors as a float16 matrix, keys as numbers."""
+"""Columns of rows as NumPy arrays: vectors as a float16 matrix and their cosines, keys as numbers."""
 
 from __future__ import annotations
 
@@ -11,9 +11,13 @@ from ..geo.row_ranges import Mask
 
 Matrix = NDArray[np.float16]
 Similarities = NDArray[np.float32]
+Cosines = NDArray[np.float64]
+Norms = NDArray[np.float32]
 Microseconds = NDArray[np.int64]  # since 1970-01-01, UTC
 
 KEY_NUMBERS = ("h3_cell", "start_datetime", "end_datetime")  # what of the key a filter looks at
+DECIMALS = 7  # of a cosine: rows that are equal in them are equally similar, and stand in order of key
+ROWS_AT_ONCE = 8_192  # taken to float64
 
 
 def to_matrix(column: pa.Array | pa.ChunkedArray) -> Matrix:
@@ -28,10 +32,41 @@ def to_matrix(column: pa.Array | pa.ChunkedArray) -> Matrix:
     return np.asarray(matrix)
 
 
+def inverse_norms(matrix: Matrix) -> Norms:
+    """1 / L2 norm of vectors (n, d): (n,), 0 where a vector is null, zero or has no finite length."""
+    norms = np.empty(len(matrix))
+    for first in range(0, len(matrix), ROWS_AT_ONCE):
+        some = matrix[first : first + ROWS_AT_ONCE].astype(np.float32)
+        norms[first : first + ROWS_AT_ONCE] = np.sqrt(np.einsum("nd,nd->n", some, some, dtype=np.float64))
+    directed = np.isfinite(norms) & (norms > 0)
+    return np.divide(1, norms, out=np.zeros_like(norms), where=directed).astype(np.float32)
+
+
 def has_direction(matrix: Matrix) -> Mask:
     """Which vectors (n, d) are neither null, zero nor without a finite length: (n,)."""
-    squares = np.square(matrix, dtype=np.float32).sum(axis=1)
-    return np.asarray(np.isfinite(squares) & (squares > 0))
+    return inverse_norms(matrix) > 0
+
+
+def unit(vectors: NDArray[np.floating]) -> Cosines:
+    """Vectors (..., d) divided by their norms, NaN where one has no direction."""
+    exact = vectors.astype(np.float64)
+    with np.errstate(invalid="ignore"):
+        exact /= np.sqrt(np.einsum("...d,...d->...", exact, exact))[..., None]
+    return exact
+
+
+def cosines(matrix: Matrix | Similarities, query: Cosines) -> Cosines:
+    """Of vectors (n, d) with a query (d,) of norm 1, rounded to DECIMALS: (n,).
+
+    NaN where a vector has no direction.
+    """
+    if len(matrix) > ROWS_AT_ONCE:
+        pieces = range(0, len(matrix), ROWS_AT_ONCE)
+        return np.concatenate([cosines(matrix[first : first + ROWS_AT_ONCE], query) for first in pieces])
+    exact = matrix.astype(np.float64)
+    products, squares = exact @ query, np.einsum("nd,nd->n", exact, exact)
+    with np.errstate(invalid="ignore"):
+        return np.asarray((products / np.sqrt(squares)).round(DECIMALS))
 
 
 def key_numbers(rows: pa.Table | pa.RecordBatch) -> tuple[Cells, Microseconds, Microseconds]:

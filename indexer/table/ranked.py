@@ -20,9 +20,10 @@ def ranked(rows: pa.Table, rank: ArrayLike | None = None) -> pa.Table:
     return rows.add_column(0, "rank", pa.array(ranks))
 
 
-def best_first(rows: pa.Table, by: str, order: str, k: int) -> pa.Table:
-    """The k first rows by a column, "ascending" or "descending"; equal ones in order of cell and sample."""
-    return rows.sort_by([(by, order), *((name, "ascending") for name in KEY[:2])]).slice(0, k)
+def best_first(rows: pa.Table, by: str, order: str, k: int | None) -> pa.Table:
+    """The k first rows by a column, "ascending" or "descending", or all; equal ones in order of key."""
+    key = [(name, "ascending") for name in KEY if name in rows.column_names]
+    return rows.sort_by([(by, order), *key]).slice(0, k)
 
 
 def check_k(k: int) -> None:

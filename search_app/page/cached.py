@@ -13,7 +13,7 @@ from indexer.prototypes.assignments import assigned
 from indexer.prototypes.regional import Prototypes, read_prototypes
 from indexer.search.filter import Filter
 from indexer.search.matching import Matching
-from indexer.table.columns import key_numbers, to_matrix
+from indexer.table.columns import key_numbers, to_matrix, unit
 from indexer.table.embedding_table import EmbeddingTable
 from indexer.table.schema import KEY
 
@@ -21,7 +21,7 @@ from .kinds import group
 from .map_cells import Area, find_areas
 
 MAX_VECTOR_BYTES = 512 << 20  # of vectors kept to colour every cell: 2 million rows of 128
-BLOCK_ROWS = 65_536
+BLOCK_ROWS = 8_192
 
 
 def table_key(table: EmbeddingTable) -> tuple[str, int]:
@@ -99,9 +99,9 @@ def read_areas(table: EmbeddingTable) -> list[Area]:
 
 
 def similarities(vectors: np.ndarray, queries: np.ndarray) -> np.ndarray:
-    """The best cosine (n,) float32 of unit vectors (n, d) float16 with unit queries (m, d)."""
+    """The best cosine (n,) float32 of stored vectors (n, d) with unit queries (m, d)."""
     found = np.empty(len(vectors), np.float32)
     for first in range(0, len(vectors), BLOCK_ROWS):
-        block = vectors[first : first + BLOCK_ROWS].astype(np.float32)
+        block = unit(vectors[first : first + BLOCK_ROWS])
         found[first : first + BLOCK_ROWS] = (block @ queries.T).max(axis=1)
     return found

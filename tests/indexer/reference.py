@@ -109,7 +109,7 @@ class Reference:
     def similarity(self, wanted: list[np.ndarray], column: str) -> dict[Key, float]:
         """Of each row that has the vector, to the one of `wanted` that it is most like."""
         return {
-            key: min(1.0, max(float(unit(vector) @ row[column]) for vector in wanted))
+            key: min(1.0, max(float(unit(vector) @ unit(row[column])) for vector in wanted))
             for key, row in self.rows.items()
             if column in row
         }

@@ -58,8 +58,9 @@ def lon_lat(rows: pa.Table) -> tuple[np.ndarray, np.ndarray]:
 
 
 def similarities(rows: pa.Table, query: np.ndarray, column: str = "embedding") -> np.ndarray:
-    """Cosines (n,), at most 1 though a stored vector may be longer; NaN where the row has no such vector."""
-    return np.clip(to_matrix(rows[column]).astype(np.float64) @ (query / np.linalg.norm(query)), -1, 1)
+    """Cosines (n,), NaN where the row has no such vector."""
+    matrix = to_matrix(rows[column]).astype(np.float64)
+    return np.asarray(matrix @ (query / np.linalg.norm(query)) / np.linalg.norm(matrix, axis=1))
 
 
 def keys(rows: pa.Table) -> list[tuple[object, ...]]:

@@ -16,7 +16,7 @@ from indexer.index.faiss_index import build_index, describe_index, index_info, o
 from indexer.index.ivf import Ivf
 from indexer.index.mapped import DamagedIndexError
 from indexer.index.planner import Measured, Plan, Point, choose
-from indexer.index.vectors import Vectors, nearest
+from indexer.index.vectors import Vectors
 from indexer.search.filter import Filter, Region
 from indexer.search.query import Query, Vector
 from indexer.search.search import search
@@ -234,8 +234,8 @@ def test_centroids_fitted_on_a_gpu_serve_as_well(clustered: np.ndarray) -> None:
 
 def check_all_lists_hold_the_nearest(trained: Ivf, matrix: np.ndarray) -> None:
     rows, query = RowRanges.all_of(len(matrix)), matrix[500].astype(np.float32)
-    found = trained.candidates(query[None], rows, 60, trained.lists)[0]
-    assert np.isin(nearest(matrix, rows, query, 10)[1], found).all()
+    found = trained.candidates(query[None], rows, 60, trained.lists)[0][0]
+    assert np.isin(Vectors.of(matrix).nearest(rows, query, 10)[1], found).all()
 
 
 def recall_of(clustered: np.ndarray, inverted: Ivf, plan: Plan, rows: RowRanges, k: int = 10) -> float:
@@ -244,7 +244,7 @@ def recall_of(clustered: np.ndarray, inverted: Ivf, plan: Plan, rows: RowRanges,
     for row in range(500, ROWS, 6007):
         query = clustered[row].astype(np.float32)
         ((_, found),) = planner.run(plan, held, inverted, rows, query[None], k)
-        exact = nearest(clustered, rows, query, k)[1]
+        exact = held.nearest(rows, query, k)[1]
         assert len(found) == len(exact) == min(k, rows.count)
         assert np.isin(found, rows.rows()).all()
         shares.append(np.isin(exact, found).mean())
@@ -307,7 +307,9 @@ def test_a_region_far_from_a_query_is_searched_wider_and_then_exactly(
     asked: list[tuple[int, int]] = []
     candidates = Ivf.candidates
 
-    def spy(self: Ivf, queries: np.ndarray, rows: RowRanges, count: int, probes: int) -> np.ndarray:
+    def spy(
+        self: Ivf, queries: np.ndarray, rows: RowRanges, count: int, probes: int
+    ) -> tuple[np.ndarray, np.ndarray]:
         asked.append((len(queries), probes))
         return candidates(self, queries, rows, count, probes)
 
@@ -319,11 +321,11 @@ def test_a_region_far_from_a_query_is_searched_wider_and_then_exactly(
     held = Vectors.of(clustered)
     ((_, found),) = planner.run(Plan(4, 60), held, inverted, near, query[None], 10)
     assert asked == [(1, 4)]
-    assert np.isin(nearest(clustered, near, query, 10)[1], found).mean() >= 0.9
+    assert np.isin(held.nearest(near, query, 10)[1], found).mean() >= 0.9
     asked.clear()
     ((_, found),) = planner.run(Plan(4, 60), held, inverted, far, query[None], 10)
     assert asked == [(1, 4), (1, 4 * planner.WIDER)]
-    assert np.array_equal(found, nearest(clustered, far, query, 10)[1]), "no list near the query has any"
+    assert np.array_equal(found, held.nearest(far, query, 10)[1]), "no list near the query has any"
     asked.clear()
     planner.run(Plan(4, 60), held, inverted, near, np.stack([query, -query]), 10)
     assert asked == [(2, 4), (1, 4 * planner.WIDER)], "only for the query that found too few"

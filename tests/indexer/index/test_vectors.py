@@ -6,17 +6,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from indexer.geo.row_ranges import RowRanges
-from indexer.index import vectors
-from indexer.index.vectors import Vectors, nearest, nearest_many
-from indexer.table.columns import has_direction
+from indexer.index import scan
+from indexer.index.vectors import Vectors
+from indexer.table.columns import has_direction, unit
 
-from ...tolerance import gamma
+TOLERANCE = 0.51e-7  # rounded to seven decimals
 
 
-def dot_error(matrix: np.ndarray, query: np.ndarray) -> float:
-    """How far a float32 dot product of a row and the query is off, at most."""
-    longest = np.linalg.norm(matrix.astype(float), axis=1).max() * np.linalg.norm(query.astype(float))
-    return gamma(len(query)) * longest
+def true_cosines(matrix: np.ndarray, query: np.ndarray) -> np.ndarray:
+    """By the definition, in float64."""
+    rows, wanted = matrix.astype(np.float64), query.astype(np.float64)
+    return np.asarray(rows @ wanted / (np.linalg.norm(rows, axis=1) * np.linalg.norm(wanted)))
 
 
 @given(
@@ -27,16 +27,15 @@ def dot_error(matrix: np.ndarray, query: np.ndarray) -> float:
 def test_nearest_is_the_brute_force_answer(n: int, d: int, k: int, seed: int, kind: str) -> None:
     rng = np.random.default_rng(seed)
     matrix = rng.normal(size=(n, d)).astype(np.float16)
-    query = rng.normal(size=d).astype(np.float32)
+    query = unit(rng.normal(size=d))
     masks = {"all": np.ones(n, bool), "few": rng.random(n) < 0.05, "none": np.zeros(n, bool)}
     mask = masks.get(kind, np.arange(n) % 700 < 500)
-    similarity, rows = nearest(matrix, RowRanges.of_rows(np.flatnonzero(mask)), query, k)
-    exact = matrix.astype(np.float64) @ query
+    similarity, rows = Vectors.of(matrix).nearest(RowRanges.of_rows(np.flatnonzero(mask)), query, k)
+    exact = true_cosines(matrix, query)
     assert len(rows) == min(k, mask.sum()) == len(set(rows.tolist()))
     assert mask[rows].all()
-    atol = dot_error(matrix, query)
-    np.testing.assert_allclose(similarity, np.sort(exact[mask])[::-1][:k], rtol=0, atol=atol)
-    np.testing.assert_allclose(similarity, exact[rows], rtol=0, atol=atol)
+    np.testing.assert_allclose(similarity, np.sort(exact[mask])[::-1][:k], rtol=0, atol=TOLERANCE)
+    np.testing.assert_allclose(similarity, exact[rows], rtol=0, atol=TOLERANCE)
 
 
 @given(
@@ -47,32 +46,31 @@ def test_nearest_is_the_brute_force_answer(n: int, d: int, k: int, seed: int, ki
 def test_many_queries_at_once_are_as_one_by_one(n: int, d: int, k: int, q: int, kind: str) -> None:
     rng = np.random.default_rng(n)
     matrix = rng.normal(size=(n, d)).astype(np.float16)
-    queries = rng.normal(size=(q, d)).astype(np.float32)
+    queries = unit(rng.normal(size=(q, d)))
     masks = {"all": np.ones(n, bool), "few": rng.random(n) < 0.05, "none": np.zeros(n, bool)}
     rows = RowRanges.of_rows(np.flatnonzero(masks.get(kind, np.arange(n) % 700 < 500)))
-    together = nearest_many(matrix, rows, queries, k)
+    together = Vectors.of(matrix).nearest_many(rows, queries, k)
     assert len(together) == q
     for query, (similarity, found) in zip(queries, together, strict=True):
-        alone, _ = nearest(matrix, rows, query, k)
-        atol = 2 * dot_error(matrix, query)
-        np.testing.assert_allclose(similarity, alone, rtol=0, atol=atol)
+        alone, _ = Vectors.of(matrix).nearest(rows, query, k)
+        np.testing.assert_allclose(similarity, alone, rtol=0, atol=2 * TOLERANCE)
         assert len(set(found.tolist())) == len(found)
         assert np.isin(found, rows.rows()).all()
-        np.testing.assert_allclose(similarity, matrix[found].astype(np.float32) @ query, rtol=0, atol=atol)
+        np.testing.assert_allclose(similarity, true_cosines(matrix, query)[found], rtol=0, atol=TOLERANCE)
 
 
 def test_duplicates_all_come_back_in_order_of_row() -> None:
     matrix = np.tile(np.eye(4, dtype=np.float16)[0], (500, 1))
-    similarity, rows = nearest(matrix, RowRanges.all_of(500), np.eye(4, dtype=np.float32)[0], 500)
+    similarity, rows = Vectors.of(matrix).nearest(RowRanges.all_of(500), np.eye(4)[0], 500)
     assert rows.tolist() == list(range(500))
     assert (similarity == 1).all()
 
 
 def test_gathered_blocks_are_all_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(vectors, "GATHERED_BYTES", 7 * 5 * 2)
+    monkeypatch.setattr(scan, "GATHERED_BYTES", 7 * 5 * 2)
     matrix = np.random.default_rng(0).normal(size=(100, 5)).astype(np.float16)
     odd = np.arange(1, 100, 2)
-    _, rows = nearest(matrix, RowRanges.of_rows(odd), matrix[51].astype(np.float32), 50)
+    _, rows = Vectors.of(matrix).nearest(RowRanges.of_rows(odd), unit(matrix[51]), 50)
     assert sorted(rows.tolist()) == odd.tolist()
 
 
@@ -82,4 +80,7 @@ def test_vectors_without_a_direction_are_known() -> None:
     assert has_direction(matrix).tolist() == [True, False, False, False, True]
     held = Vectors.of(matrix)
     assert held.count == 2
+    assert held.valid is not None
+    assert held.valid.tolist() == [True, False, False, False, True]
     assert Vectors.of(matrix[:1]).valid is None
+    assert Vectors.of(matrix[1:4]).nearest(RowRanges.all_of(3), unit(np.ones(3)), 3)[1].tolist() == []

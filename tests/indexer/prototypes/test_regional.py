@@ -14,10 +14,9 @@ from indexer.prototypes import assignments, region_rows
 from indexer.prototypes.assignments import read_assignments
 from indexer.prototypes.regional import cells_of_prototype, fit_prototypes, read_prototypes
 from indexer.table import parts
-from indexer.table.columns import to_matrix
+from indexer.table.columns import to_matrix, unit
 from indexer.table.embedding_table import EmbeddingTable
 
-from ...tolerance import cosine_error, scaling_error
 from ..random_rows import MODEL, random_cells, random_rows
 from ..small_tables import keys, place_rows, place_table, whole
 
@@ -51,8 +50,7 @@ def test_each_region_has_its_own_and_at_least_ten_rows_each(table: EmbeddingTabl
     assert found.n_rows.min() >= 10
     for region in found.regions.tolist():
         assert len(found.of_region(region)) <= min(6, sizes[region] // 10)
-    length = np.linalg.norm(found.vectors.astype(float), axis=1)
-    np.testing.assert_allclose(length, 1, rtol=scaling_error(8))
+    np.testing.assert_allclose(np.linalg.norm(found.vectors, axis=1), 1, rtol=1e-5)
 
 
 def test_a_row_is_assigned_to_the_nearest_of_its_own_region(table: EmbeddingTable) -> None:
@@ -62,9 +60,9 @@ def test_a_row_is_assigned_to_the_nearest_of_its_own_region(table: EmbeddingTabl
     assert len(given) == found.n_rows.sum()
     for key, row in zip(keys(given), given.to_pylist(), strict=True):
         assert row["region_cell"] == cells.parent(row["h3_cell"], RESOLUTION)
-        cosines = found.of_region(row["region_cell"]) @ vector_of[key]
-        assert cosines[row["prototype"]] >= cosines.max() - cosine_error(8)
-        assert row["prototype_similarity"] == pytest.approx(min(1, cosines.max()), abs=cosine_error(8))
+        cosines = found.of_region(row["region_cell"]) @ unit(vector_of[key])
+        assert row["prototype"] == cosines.argmax()
+        assert row["prototype_similarity"] == pytest.approx(cosines.max(), abs=1e-6)
 
 
 def test_rows_of_small_regions_have_none(table: EmbeddingTable) -> None:
@@ -88,9 +86,7 @@ def test_the_same_prototype_elsewhere(table: EmbeddingTable) -> None:
     region = int(found.regions[0])
     like = found.like(region, 0, k=4)
     others = found.vectors[found.region_cell != region] @ found.of_region(region)[0]
-    np.testing.assert_allclose(
-        like["similarity"].to_numpy(), np.sort(others)[::-1][:4], rtol=0, atol=cosine_error(8)
-    )
+    np.testing.assert_allclose(like["similarity"].to_numpy(), np.sort(others)[::-1][:4], rtol=1e-6)
     assert region not in like["region_cell"].to_pylist()
     with pytest.raises(QueryError, match="expected 0 to"):
         found.like(region, 99)
@@ -133,7 +129,7 @@ def test_the_seed_decides_whatever_other_regions_there_are(table: EmbeddingTable
     )
     fit_prototypes(alone, region_resolution=RESOLUTION, per_region=6, seed=1)
     again = read_prototypes(EmbeddingTable.open(tmp_path))
-    np.testing.assert_array_equal(again.vectors, found.of_region(region))  # the same sums in one order
+    np.testing.assert_allclose(again.vectors, found.of_region(region), rtol=1e-5, atol=1e-6)
 
 
 def test_a_region_larger_than_the_sample_is_fitted_on_a_sample(

@@ -22,7 +22,7 @@ from indexer.table.embedding_table import EmbeddingTable
 
 from ...tolerance import cosine_error
 from ..random_rows import MODEL
-from ..reference import PREDICATES, Key, Reference, varied_table
+from ..reference import PREDICATES, Key, Reference, unit, varied_table
 from ..small_tables import keys, lon_lat, place_table, whole
 
 
@@ -43,7 +43,9 @@ def test_changes_are_those_of_a_plain_loop(
     ):  # fmt: skip
         if np.isfinite(vector).all():
             vectors.setdefault((cell, name), {})[start.year] = vector
-    expected = {place: 1 - v[2022] @ v[2024] for place, v in vectors.items() if 2022 in v and 2024 in v}
+    expected = {
+        place: 1 - unit(v[2022]) @ unit(v[2024]) for place, v in vectors.items() if 2022 in v and 2024 in v
+    }
     scan = EmbeddingTable.scan
     monkeypatch.setattr(EmbeddingTable, "scan", lambda self, columns: scan(self, columns, batch_rows=7))
     found = changes(table, year(2022), year(2024), 1000, column=column)
@@ -153,7 +155,7 @@ def test_changes_hold_their_conditions(
         if all(sides):
             old, new = (max(side, key=lambda key: key[2:]) for side in sides)
             if old != new:
-                expected[place] = 1 - sides[0][old] @ sides[1][new]
+                expected[place] = 1 - unit(sides[0][old]) @ unit(sides[1][new])
     periods = (period_of(first), period_of(second))
     found = changes(table, *periods, k, filter=filter_of(**words), column=column)
     got = [*zip(found["h3_cell"].to_pylist(), found["sample_id"].to_pylist(), strict=True)]

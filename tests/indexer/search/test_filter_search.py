@@ -24,7 +24,7 @@ from indexer.table.schema import make_rows
 
 from ...tolerance import cosine_error
 from ..random_rows import MODEL, columns_for, random_cells
-from ..small_tables import keys
+from ..small_tables import keys, similarities
 
 N = 240
 QUARTERS = [datetime(2023, 1 + 3 * quarter, 1, tzinfo=UTC) for quarter in range(4)]
@@ -177,9 +177,7 @@ def test_a_search_returns_the_best_of_what_all_conditions_hold(
         asked |= arguments
         mask &= holds(lon, lat, rows)
     hits = search(table, Query((Vector(vector),)), k, Filter(**asked))
-    similarity = np.stack(rows["embedding"].to_numpy(zero_copy_only=False)) @ (
-        vector / np.linalg.norm(vector)
-    )
+    similarity = similarities(rows, np.asarray(vector))
     found = keys(hits.rows)
     assert len(found) == len(set(found)) == min(k, mask.sum())
     assert set(found) <= set(itertools.compress(keys(rows), mask.tolist()))

@@ -161,6 +161,7 @@ def test_a_region_prunes_files_and_row_groups(table: EmbeddingTable) -> None:
 def test_nearest_is_exact_and_leaves_the_cell_itself_out(table: EmbeddingTable) -> None:
     rows = run_sql(table, "SELECT h3_cell, embedding FROM embeddings ORDER BY h3_cell")
     vectors = np.stack(rows["embedding"].to_numpy(zero_copy_only=False))
+    vectors = vectors / np.linalg.norm(vectors.astype(np.float64), axis=1, keepdims=True)
     similarity = vectors @ vectors[7]
     order = [i for i in np.argsort(-similarity, kind="stable") if i != 7][:5]
     found = run_sql(table, f"SELECT h3_cell, similarity FROM nearest({rows['h3_cell'][7]}, 5)")

@@ -13,6 +13,7 @@ import pytest
 from indexer.geo import cells
 from indexer.geo.great_circle import distance_km
 from indexer.sql.run import run_sql
+from indexer.table.columns import to_matrix
 from indexer.table.embedding_table import EmbeddingTable
 from indexer.table.schema import KEY, make_rows
 
@@ -39,7 +40,11 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> EmbeddingTable:
             "start": [datetime(year, 1, 1, tzinfo=UTC)] * n,
             "end": [datetime(year + 1, 1, 1, tzinfo=UTC)] * n,
         }
-        one_modality = {"embedding_s1": columns["embedding"][::-1], "embedding_s2": columns["embedding"]}
+        without_s1, without_s2 = np.arange(n) % 3 == 0, (np.arange(n) >= 5) & (np.arange(n) < 9)
+        one_modality = {
+            "embedding_s1": np.where(without_s1[:, None], np.nan, columns["embedding"][::-1]),
+            "embedding_s2": np.where(without_s2[:, None], np.nan, columns["embedding"]),
+        }
         table = table.upsert(make_rows(**columns | one_modality))
     return with_prototypes(table)
 
@@ -89,7 +94,8 @@ def answer_to(table: EmbeddingTable, number: int) -> list[dict[str, object]]:
 
 def test_some_answers_against_numpy(table: EmbeddingTable) -> None:
     rows = pa.Table.from_batches(table.scan(), table.schema)
-    vectors = np.stack(rows["embedding"].to_numpy(zero_copy_only=False)).astype(np.float32)
+    vectors = np.stack(rows["embedding"].to_numpy(zero_copy_only=False)).astype(np.float64)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     cell, year = rows["h3_cell"].to_numpy(), np.array([t.year for t in rows["start_datetime"].to_pylist()])
     query = vectors[(cell == cells.parse_cell("891f9c46523ffff")) & (year == 2024)][0]
     others = cell != cells.parse_cell("891f9c46523ffff")
@@ -108,6 +114,12 @@ def test_some_answers_against_numpy(table: EmbeddingTable) -> None:
         rtol=0,
         atol=cosine_error(vectors.shape[1]),
     )
+
+    s1, s2 = (to_matrix(rows[f"embedding_{name}"]).astype(np.float64) for name in ("s1", "s2"))
+    agreement = (s1 * s2).sum(axis=1) / np.linalg.norm(s1, axis=1) / np.linalg.norm(s2, axis=1)
+    assert np.isnan(agreement).sum() > 200, "rows without a sensor"
+    least = np.sort(agreement)[:10]  # NaN comes last
+    np.testing.assert_allclose([row["agreement"] for row in answer_to(table, 11)], least, atol=1e-6)
 
     (content,) = answer_to(table, 1)
     assert (content["rows"], content["cells"]) == (len(cell), len(np.unique(cell)))
