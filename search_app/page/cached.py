@@ -18,7 +18,7 @@ from indexer.table.embedding_table import EmbeddingTable
 from indexer.table.schema import KEY
 
 from .kinds import group
-from .map_cells import Area, find_areas
+from .map_cells import Area, MapCells, find_areas, group_by_cell
 
 MAX_VECTOR_BYTES = 512 << 20  # of vectors kept to colour every cell: 2 million rows of 128
 BLOCK_ROWS = 65_536
@@ -90,6 +90,12 @@ def read_vectors(table: EmbeddingTable) -> np.ndarray | None:
         return None
     blocks = [to_matrix(batch["embedding"]) for batch in table.scan(["embedding"])]
     return np.concatenate(blocks) if blocks else np.zeros((0, table.dimension), np.float16)
+
+
+@st.cache_resource(max_entries=4, show_spinner=False, hash_funcs=BY_SNAPSHOT)
+def read_cells(table: EmbeddingTable) -> MapCells:
+    """Each cell of the table once."""
+    return group_by_cell(read_keys(table).cells)
 
 
 @st.cache_data(max_entries=4, show_spinner=False, hash_funcs=BY_SNAPSHOT)

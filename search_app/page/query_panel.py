@@ -1,8 +1,10 @@
 """What is looked for: words that people type, the query and filter they mean, the sidebar for them."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, time
+from functools import reduce
+from operator import and_
 
 import numpy as np
 import streamlit as st
@@ -14,6 +16,7 @@ from indexer.search.filter import Filter, Region
 from indexer.search.query import Cell, LonLat, Query, Vector
 
 from .session import change, current
+from .shapes import is_shape, outside, region_of
 from .url_state import COLOURS, MAX_K, View, parse_bbox, write_bbox
 
 PROTOTYPE = "prototype:"
@@ -43,17 +46,28 @@ def place_label(place: str) -> str:
     if place.startswith(PROTOTYPE):
         region, _, number = place.removeprefix(PROTOTYPE).partition("/")
         return f"prototype {number} of {region.rstrip('f')}"
+    if is_shape(place):
+        return "cells in a shape"
     return place.replace(",", ", ")
 
 
-def part_of(place: str, prototypes: Prototypes | None) -> Cell | LonLat | Vector:
+def part_of(
+    place: str, prototypes: Prototypes | None, mean_within: Callable[[Region], np.ndarray]
+) -> Cell | LonLat | Vector:
     """A place, as the URL keeps it, as part of a query.
+
+    Args:
+        place: a cell, `lon,lat`, a prototype or a shape.
+        prototypes: those of the table.
+        mean_within: the mean vector (d,) of the table's rows in a region.
 
     Raises:
         QueryError: it cannot be read, or names a prototype that the table does not have.
     """
     if place.startswith(PROTOTYPE):
         return Vector(prototype_vector(prototypes, place.removeprefix(PROTOTYPE)))
+    if is_shape(place):
+        return Vector(mean_within(region_of(place)))
     if "," in place:
         lon, lat = parse_place(place).split(",")
         return LonLat(float(lon), float(lat))
@@ -72,18 +86,36 @@ def prototype_vector(prototypes: Prototypes | None, name: str) -> np.ndarray:
     return vector
 
 
-def to_query(view: View, prototypes: Prototypes | None) -> Query | None:
-    """What the view looks for; None when it looks for nothing. Raises `QueryError`."""
-    if not view.like:
+def to_query(
+    view: View, prototypes: Prototypes | None, mean_within: Callable[[Region], np.ndarray]
+) -> Query | None:
+    """What the view looks for, or alone what it keeps away from; None when neither. Raises `QueryError`."""
+    if not (view.like or view.unlike):
         return None
-    likes, unlikes = ([part_of(place, prototypes) for place in places] for places in (view.like, view.unlike))
-    return Query(positives=tuple(likes), negatives=tuple(unlikes))
+    likes, unlikes = (
+        tuple(part_of(place, prototypes, mean_within) for place in places)
+        for places in (view.like, view.unlike)
+    )
+    return Query(positives=likes, negatives=unlikes) if likes else Query(positives=unlikes)
 
 
 def to_filter(view: View) -> Filter:
     """Where and when the view looks. Raises `QueryError`."""
+    regions = [Region.from_bbox(*view.bbox)] if view.bbox else []
+    regions += [region_of(view.within)] if view.within else []
+    return _filter(view, regions)
+
+
+def to_search_filter(view: View) -> Filter:
+    """The same without the shapes that are examples: what looks like them is wanted elsewhere."""
+    asked = to_filter(view)
+    examples = [outside(place) for place in (*view.like, *view.unlike) if is_shape(place)]
+    return _filter(view, [*([asked.region] if asked.region else []), *examples])
+
+
+def _filter(view: View, regions: Sequence[Region]) -> Filter:
     return Filter(
-        region=Region.from_bbox(*view.bbox) if view.bbox else None,
+        region=reduce(and_, regions) if regions else None,
         start=_midnight(view.start),
         end=_midnight(view.end),
     )
@@ -133,7 +165,7 @@ def draw_options(has_prototypes: bool) -> None:
 def draw_filters() -> None:
     """Box and dates."""
     view = current()
-    active = [view.bbox, view.start, view.end]
+    active = [view.bbox, view.within or None, view.start, view.end]
     count = sum(part is not None for part in active)
     with st.expander("Filters" + (f" · {count} on" if count else ""), icon=":material/filter_alt:"):
         if _BOX_ERROR not in st.session_state:
@@ -177,7 +209,7 @@ def _take_dates() -> None:
 
 def _clear_filters() -> None:
     st.session_state.pop(_BOX_ERROR, None)
-    change(bbox=None, start=None, end=None)
+    change(bbox=None, within="", start=None, end=None)
 
 
 def _drop(name: str, place: str) -> None:

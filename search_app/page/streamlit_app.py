@@ -1,6 +1,7 @@
 """The page: a table of embeddings as a map, its prototypes, and SQL. Layout alone; the parts do the work.
 
-Run by `skyhex app`, or by hand: SKYHEX_TABLE=DIR streamlit run search_app/page/streamlit_app.py
+Served by serve.py, which `skyhex app` starts, or by hand:
+SKYHEX_TABLE=DIR streamlit run search_app/page/serve.py
 """
 
 import os
@@ -11,10 +12,11 @@ import streamlit as st
 from indexer.errors import QueryError, TableError
 from indexer.table.embedding_table import EmbeddingTable
 from search_app.page import query_panel
+from search_app.page.history import listen_to_history
 from search_app.page.map_panel import look_again
 from search_app.page.prototype_panel import draw_prototypes
 from search_app.page.search_panel import draw_search
-from search_app.page.session import change, current, keep_in_url
+from search_app.page.session import change, current, go_to, keep_in_url
 from search_app.page.sql_panel import draw_sql
 
 TABS = {"map": "Map", "prototypes": "Prototypes", "sql": "SQL"}
@@ -59,3 +61,4 @@ for tab, draw in zip(tabs, (draw_search, draw_prototypes, draw_sql), strict=True
             except (QueryError, TableError) as error:
                 st.error(f"{error}", icon=":material/error:")
 keep_in_url()
+listen_to_history(go_to)

@@ -14,8 +14,6 @@ from indexer.search.search import search
 from indexer.table.embedding_table import EmbeddingTable
 from search_app.page import cached
 from search_app.page.cached import read_areas, read_keys, read_kinds, read_vectors, similarities
-from search_app.page.search_panel import find, map_cells
-from search_app.page.url_state import View
 
 from ...tolerance import cosine_error
 from ..make_table import CELLS, small_table
@@ -81,16 +79,3 @@ def test_one_disk_is_one_area(table: EmbeddingTable) -> None:
     [area] = read_areas(table)
     assert area.rows == len(CELLS)
     assert h3.get_resolution(area.key) == 3
-
-
-def test_of_a_table_too_large_to_compare_the_results_alone_are_coloured(
-    table: EmbeddingTable, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(cached, "MAX_VECTOR_BYTES", 100)
-    found = find(table, View(like=(h3.int_to_str(CELLS[0]),), k=4))
-    assert found is not None
-    cells = map_cells(table, found, Filter())
-    coloured = {cell: value for cell, value in zip(cells.cell, cells.value, strict=True) if value == value}
-    assert coloured == dict(
-        zip(found.rows["h3_cell"].to_pylist(), found.rows["similarity"].to_pylist(), strict=True)
-    )
