@@ -15,6 +15,7 @@ from indexer.prototypes.regional import Prototypes
 from indexer.search.filter import Filter, Region
 from indexer.search.query import Cell, LonLat, Query, Vector
 
+from .plain import plain
 from .session import change, current
 from .shapes import is_shape, outside, region_of
 from .url_state import COLOURS, MAX_K, View, parse_bbox, write_bbox
@@ -137,10 +138,10 @@ def draw_query(on_place: Callable[[], None]) -> None:
         "A click on a hexagon does the same.",
     )
     if _PLACE_ERROR in st.session_state:
-        st.error(st.session_state[_PLACE_ERROR], icon=":material/error:")
+        st.error(plain(st.session_state[_PLACE_ERROR]), icon=":material/error:")
     for sign, name, places in (("+", "like", view.like), ("−", "unlike", view.unlike)):
         for place in places:
-            label = f"{sign} {place_label(place)}"
+            label = plain(f"{sign} {place_label(place)}")
             st.button(
                 label, icon=":material/close:", icon_position="right", on_click=_drop, args=(name, place),
                 key=f"drop {name} {place}", help=f"Drop this place from the search ({name})", width="stretch",
@@ -172,7 +173,7 @@ def draw_filters() -> None:
             st.session_state[_BOX] = write_bbox(view.bbox) if view.bbox else ""
         st.text_input("Box in degrees", key=_BOX, placeholder="west south east north", on_change=_take_box)
         if _BOX_ERROR in st.session_state:
-            st.error(st.session_state[_BOX_ERROR], icon=":material/error:")
+            st.error(plain(st.session_state[_BOX_ERROR]), icon=":material/error:")
         st.session_state["start"], st.session_state["end"] = view.start, view.end
         first, last = st.columns(2)
         first.date_input("From", key="start", format="YYYY-MM-DD", on_change=_take_dates, value=None)

@@ -17,6 +17,7 @@ from .finding import Found, find
 from .kinds import letters
 from .map_component import Marks
 from .map_panel import draw_map, look_at_chosen
+from .plain import plain
 from .prototype_panel import typical_rows
 from .results import (
     PICTURE_PX,
@@ -42,7 +43,7 @@ def draw_search(table: EmbeddingTable) -> None:
     try:
         found = find(table, view.question)
     except QueryError as error:
-        st.error(f"{error}.", icon=":material/error:")
+        st.error(plain(f"{error}."), icon=":material/error:")
     left, right = st.columns([11, 9], gap="medium")
     with right:
         chosen = _draw_found(table, found) if found else None
@@ -116,7 +117,7 @@ def _draw_found(table: EmbeddingTable, found: Found) -> int | None:
         draw_downloads(found.rows.drop_columns("geometry"), "results")
     if chosen is not None:
         _draw_chosen(table, found.rows.slice(chosen, 1))
-    st.caption(" · ".join((found.plan, *found.notes)))
+    st.caption(plain(" · ".join((found.plan, *found.notes))))
     return chosen
 
 
@@ -130,7 +131,7 @@ def _draw_examples(table: EmbeddingTable, examples: pa.Table, unlike: Sequence[s
         picture, text = st.columns([1, 3], vertical_alignment="center", wrap=False)
         with picture:
             draw_pictures(table, example, only_first=True)
-        name = "" if row["sample_id"] == cell else f"**{row['sample_id']}** "
+        name = "" if row["sample_id"] == cell else f"**{plain(row['sample_id'])}** "
         lon, lat = (round(float(degree[0]), 4) for degree in centres([row["h3_cell"]]))
         sign = ":orange-badge[less like]" if cell in unlike else ":primary-badge[like]"
         place = f"{degrees(lat, 'NS')} {degrees(lon, 'EW')}"

@@ -11,6 +11,7 @@ from urllib.parse import parse_qs
 
 import streamlit as st
 
+from .plain import plain
 from .url_state import View, read_view
 
 _KEY = "view"
@@ -71,7 +72,7 @@ def _read(params: Mapping[str, Sequence[str]]) -> None:
     st.session_state[_KEY], problems = read_view(params)
     st.session_state[_URL] = {name: [*values] for name, values in params.items()}
     for problem in problems:
-        st.toast(problem, icon=":material/link_off:", duration="long")
+        st.toast(plain(problem), icon=":material/link_off:", duration="long")
 
 
 def _past() -> list[View]:

@@ -13,6 +13,7 @@ import { element } from "./dom";
 import { choose, serves, type Drawn } from "./drawn";
 import { drawBackground, paintGround, startGround, ticks, type Ink } from "./ground";
 import { corners, parse, resolutionOf } from "./h3";
+import { Hands, type Held, type Place } from "./hands";
 import { countInside } from "./inside";
 import { cellLayers, markLayers, shapeLayers, type Stroke } from "./layers";
 import { Legend, count } from "./legend";
@@ -23,7 +24,6 @@ import { address, fetchCodes, fetchKinds, fetchPacked } from "./server";
 import { keepSettings, readSettings } from "./settings";
 import { closed, Drawing, readShape, written, type Point, type Shape, type Tool } from "./tools";
 
-const CLICK_PX = 6; // a press that moves less is a click, however long it lasts
 const HINT = "Click a hexagon to look at it. Shift-click asks for more like it, alt-click for less.";
 
 export class SkyMap {
@@ -42,6 +42,7 @@ export class SkyMap {
   private readonly resized: ResizeObserver;
   private map?: MapLibre;
   private overlay?: MapboxOverlay;
+  private hands?: Hands;
   private drawing?: Drawing;
   private cells: Cells | null = null;
   private answer: Answer | null = null;
@@ -105,7 +106,7 @@ export class SkyMap {
     this.overlay = new MapboxOverlay({ interleaved: true, layers: [] });
     this.map.addControl(this.overlay);
     this.drawing = new Drawing(this.map, () => this.redraw(), (shape) => this.shaped(shape));
-    this.listen(this.map);
+    this.hands = this.listen(this.map);
     lookAt(this.map, this.scene.home, false);
     drawBackground(this.map, this.settings);
     await this.fetchAnswer();
@@ -242,42 +243,18 @@ export class SkyMap {
 
   // What a person does.
 
-  private listen(map: MapLibre): void {
+  private listen(map: MapLibre): Hands {
     map.on("move", () => this.moved());
     map.on("moveend", () => this.moved());
-    const surface = map.getCanvasContainer();
-    let pressed: { x: number; y: number; id: number } | null = null;
-    surface.addEventListener("pointerdown", (event) => {
-      if (event.button !== 0 || !event.isPrimary) return void (pressed = null);
-      const at = this.place(event);
-      pressed = { ...at, id: event.pointerId };
-      this.stage.focus({ preventScroll: true });
-      if (this.drawing?.active) this.drawing.press(at.x, at.y);
+    return new Hands(this.stage, map.getCanvasContainer(), {
+      drawing: () => Boolean(this.drawing?.active),
+      press: ({ x, y }) => this.drawing?.press(x, y),
+      move: ({ x, y }) => this.drawing?.move(x, y),
+      release: () => this.drawing?.release(),
+      click: ({ x, y }, held) => this.click(x, y, held),
+      hover: (at) => this.hover(at),
+      key: (name) => this.key(name),
     });
-    addEventListener("pointermove", this.pointerMoved);
-    surface.addEventListener("pointerleave", () => this.hover(null));
-    addEventListener("pointerup", (this.pointerUp = (event: PointerEvent) => {
-      if (!pressed || event.pointerId !== pressed.id) return;
-      const at = this.place(event);
-      const still = Math.hypot(at.x - pressed.x, at.y - pressed.y) < CLICK_PX;
-      pressed = null;
-      if (this.drawing?.active) this.drawing.release();
-      else if (still) this.click(at.x, at.y, event);
-    }));
-    this.stage.addEventListener("keydown", (event) => this.key(event));
-  }
-
-  private pointerUp: (event: PointerEvent) => void = () => undefined;
-  private pointerMoved = (event: PointerEvent): void => {
-    if (!this.map) return;
-    const at = this.place(event);
-    if (this.drawing?.active) this.drawing.move(at.x, at.y);
-    else if (event.composedPath().includes(this.map.getCanvasContainer())) this.hover(at);
-  };
-
-  private place(event: PointerEvent): { x: number; y: number } {
-    const box = this.stage.getBoundingClientRect();
-    return { x: event.clientX - box.left, y: event.clientY - box.top };
   }
 
   private moved(): void {
@@ -288,11 +265,12 @@ export class SkyMap {
     this.redraw();
   }
 
-  private click(x: number, y: number, { shiftKey, altKey }: { shiftKey: boolean; altKey: boolean }): void {
+  private click(x: number, y: number, { shiftKey, altKey }: Held): void {
     if (!this.map || !this.cells || !this.drawn) return;
     const found = pick(this.map, this.cells, this.drawn, x, y);
     if (!found) return this.card.close();
     const look = this.lookOf(found);
+    this.card.root.classList.toggle("left", x > this.stage.clientWidth / 2);
     if (shiftKey && this.scene.asks) return this.ask("add", look.cell);
     if (altKey && this.scene.asks) return this.ask("unlike", look.cell);
     this.look(look);
@@ -342,7 +320,7 @@ export class SkyMap {
     this.stage.dataset.busy = "";
   }
 
-  private hover(at: { x: number; y: number } | null): void {
+  private hover(at: Place | null): void {
     const { map, cells, drawn } = this;
     if (!map || !cells || !drawn) return;
     const found = at && pick(map, cells, drawn, at.x, at.y);
@@ -394,16 +372,13 @@ export class SkyMap {
     this.redraw();
   }
 
-  private key(event: KeyboardEvent): void {
-    if (event.ctrlKey || event.metaKey || !this.map || event.composedPath()[0] !== this.stage) return;
-    const act = this.keys()[event.key.toLowerCase()];
-    if (!act) return;
-    event.preventDefault();
-    act();
+  private key(name: string): boolean {
+    const act = this.map && this.keys(this.map)[name];
+    act?.();
+    return Boolean(act);
   }
 
-  private keys(): Record<string, () => void> {
-    const map = this.map as MapLibre;
+  private keys(map: MapLibre): Record<string, () => void> {
     const [x, y] = [this.stage.clientWidth / 2, map.getContainer().clientHeight / 2];
     const pan = (dx: number, dy: number) => () => map.panBy([dx, dy], { duration: 0 });
     const asked = (does: Ask["does"]) => () => this.looked && this.scene.asks && this.ask(does, this.looked.cell);
@@ -463,8 +438,7 @@ export class SkyMap {
     this.gone = true;
     this.fetching.abort();
     this.resized.disconnect();
-    removeEventListener("pointermove", this.pointerMoved);
-    removeEventListener("pointerup", this.pointerUp);
+    this.hands?.remove();
     this.card.close();
     this.map?.remove();
     this.root.remove();
