@@ -19,6 +19,7 @@ from ..table.columns import Matrix, Similarities, has_direction
 from .mapped import CheckedArray
 
 PIECE_ROWS = 8_192  # scanned at a time
+RANGE_ROWS = 1 << 17  # the same where every similarity is kept
 FEWEST_TOGETHER = 4  # queries, and rows: for fewer, one after the other is as fast
 MOST_QUERIES = 256  # at a time
 MOST_TOGETHER = 1_000  # hits: sorting more out costs more than scanning
@@ -124,6 +125,29 @@ def _in_order(best: Similarities, best_rows: Rows) -> tuple[Similarities, Rows]:
     if best_rows[order[-1]] < 0:  # rows that are not finite were not taken
         order = order[best_rows[order] >= 0]
     return best[order], best_rows[order]
+
+
+def similarity_of_each(matrix: Matrix, query: Similarities) -> Similarities:
+    """The similarity (n,) of every row to a query (d,), in order; NaN where a row is not finite.
+
+    One thread, one pass over the memory.
+    """
+    found = np.full(len(matrix), np.nan, np.float32)
+    scanner = _scanners.of(len(query))
+    contiguous_query = np.ascontiguousarray(query, np.float32)
+    scanner.set_query(faiss.swig_ptr(contiguous_query))
+    for first in range(0, len(matrix), RANGE_ROWS):
+        block = np.ascontiguousarray(matrix[first : first + RANGE_ROWS])
+        rows = np.arange(first, first + len(block))
+        taken = faiss.RangeSearchResult(1)
+        partial = faiss.RangeSearchPartialResult(taken)
+        into, codes = partial.new_result(0), block.view(np.uint8).reshape(-1)
+        scanner.scan_codes_range(len(block), faiss.swig_ptr(codes), faiss.swig_ptr(rows), -np.inf, into)
+        count = into.nres
+        partial.finalize()
+        labels = faiss.rev_swig_ptr(taken.labels, count)
+        found[labels] = faiss.rev_swig_ptr(taken.distances, count)
+    return found
 
 
 class _Scanners(threading.local):

@@ -48,7 +48,7 @@ def codes_of(table: EmbeddingTable, question: View) -> bytes:
     if found is None:
         value[kept] = 0
     elif vectors is not None:
-        value[kept] = similarities(vectors[kept], found.vectors)
+        value = np.where(kept, similarities(vectors, found.vectors), np.nan)
     else:  # too many rows to compare them all here
         first = np.searchsorted(keys.cells, found.rows["h3_cell"].to_numpy())
         np.fmax.at(value, first, found.rows["similarity"].to_numpy())

@@ -83,3 +83,16 @@ def test_vectors_without_a_direction_are_known() -> None:
     held = Vectors.of(matrix)
     assert held.count == 2
     assert Vectors.of(matrix[:1]).valid is None
+
+
+def test_each_row_has_its_similarity_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vectors, "RANGE_ROWS", 7)  # several passes
+    rng = np.random.default_rng(0)
+    matrix, query = rng.normal(size=(30, 16)).astype(np.float16), rng.normal(size=16).astype(np.float32)
+    matrix[11] = np.nan
+    found = vectors.similarity_of_each(matrix, query)
+    known = np.arange(30) != 11
+    exact = matrix[known].astype(np.float64) @ query
+    assert np.isnan(found[11])
+    np.testing.assert_allclose(found[known], exact, rtol=0, atol=dot_error(matrix[known], query))
+    assert vectors.similarity_of_each(matrix[:0], query).shape == (0,)
