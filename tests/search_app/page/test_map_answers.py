@@ -22,9 +22,11 @@ from search_app.page import cached
 from search_app.page.map_bytes import code_similarity
 from search_app.page.map_routes import PREFIX, routes
 
+from ...tolerance import cosine_error
 from ..make_table import CELLS, small_table
 
 CELL = h3.int_to_str(CELLS[7])
+CODE_ERROR = 0.5 / 32_767 + cosine_error(16)  # half a step of a code, and two ways to one cosine
 
 
 @pytest.fixture
@@ -51,7 +53,7 @@ def test_similarities_are_those_of_the_search_at_two_bytes_a_cell(table: Embeddi
     assert answer.nbytes == 2 * len(CELLS)
     rows = search(table, Query((Cell(CELLS[7]),)), k=99, include_query=True).rows
     expected = dict(zip(rows["h3_cell"].to_pylist(), rows["similarity"].to_pylist(), strict=True))
-    assert code_similarity(answer) == pytest.approx([expected[cell] for cell in CELLS], abs=2e-3)
+    assert code_similarity(answer) == pytest.approx([expected[cell] for cell in CELLS], abs=CODE_ERROR)
     assert answer[7] == answer.max()
 
 
@@ -69,7 +71,7 @@ NAMES = [h3.int_to_str(cell) for cell in CELLS]
 
 def test_alone_what_is_not_wanted_turns_the_order_round(table: EmbeddingTable) -> None:
     liked, unliked = codes(ask(table, "similarity", like=CELL)), codes(ask(table, "similarity", unlike=CELL))
-    assert code_similarity(unliked) == pytest.approx(-code_similarity(liked), abs=2e-3)
+    assert code_similarity(unliked) == pytest.approx(-code_similarity(liked), abs=2 * CODE_ERROR)
 
 
 def test_of_a_table_too_large_to_compare_the_results_alone_have_similarities(
