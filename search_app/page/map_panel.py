@@ -26,7 +26,7 @@ MAX_PILLS = 6
 WIDTH_PX, HEIGHT_PX = 580, 560  # of the map, about
 DEGREE_M = 111_320
 SMALLEST_HEXAGON_PX = 3.0  # across; smaller ones are looked at area by area
-_LOOKS, _SEEN, _MAP, _AREA, _FOLLOW = "looks", "seen", "map", "area", "follow"
+_LOOKS, _EXTENT, _SEEN, _MAP, _AREA, _FOLLOW = "looks", "extent", "seen", "map", "area", "follow"
 
 
 def focus_cells(key: str, areas: Sequence[Area]) -> Cells:
@@ -80,6 +80,12 @@ def look_again() -> None:
     st.session_state[_LOOKS] = st.session_state.get(_LOOKS, 0) + 1
 
 
+def look_at(extent: Extent | None) -> None:
+    """Move the map to an extent; None, to what it is to show."""
+    st.session_state[_EXTENT] = extent
+    look_again()
+
+
 def draw_map(
     table: EmbeddingTable, areas: Sequence[Area], marks: Marks, kind_labels: Sequence[str], searched: bool
 ) -> None:
@@ -92,7 +98,7 @@ def draw_map(
         change(area=focus)
     if focus != st.session_state.setdefault(_SEEN, focus):
         st.session_state[_SEEN] = focus
-        look_again()
+        look_at(None)
     _draw_areas(areas, focus, marks.results)
     scene = Scene(
         snapshot=table.snapshot,
@@ -100,7 +106,7 @@ def draw_map(
         question=question_address(view),
         searched=searched,
         marks=marks,
-        home=extent_of(cells.within(focus_cells(focus, areas))),
+        home=st.session_state.get(_EXTENT) or extent_of(cells.within(focus_cells(focus, areas))),
         look=st.session_state.get(_LOOKS, 0),
         colour=view.colour,
         kinds=kind_labels,
@@ -167,7 +173,7 @@ def _draw_areas(areas: Sequence[Area], focus: str, results: Sequence[str]) -> No
 
 def _jump() -> None:
     change(area=st.session_state[_AREA])
-    look_again()
+    look_at(None)
 
 
 def _area_label(area: Area, found: int) -> str:

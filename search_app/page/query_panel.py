@@ -1,6 +1,5 @@
 """What is looked for: words that people type, the query and filter they mean, the sidebar for them."""
 
-import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, time
 from functools import reduce
@@ -10,36 +9,22 @@ import numpy as np
 import streamlit as st
 
 from indexer.errors import QueryError
-from indexer.geo.cells import cell_to_text, parse_cell
+from indexer.geo.cells import Cells, parse_cell
 from indexer.prototypes.regional import Prototypes
 from indexer.search.filter import Filter, Region
 from indexer.search.query import Cell, LonLat, Query, Vector
 
+from .background import Extent
+from .coordinates import parse_lonlat
+from .gazetteer import CREDIT
 from .plain import plain
 from .session import change, current
 from .shapes import is_shape, outside, region_of
+from .typed_place import read_typed
 from .url_state import COLOURS, MAX_K, View, parse_bbox, write_bbox
 
 PROTOTYPE = "prototype:"
-_PLACE, _PLACE_ERROR, _BOX, _BOX_ERROR = "place", "place error", "box", "box error"
-
-
-def parse_place(text: str) -> str:
-    """A typed place in the form that the URL keeps: a cell's hex id, or `lon,lat` in degrees.
-
-    Raises:
-        QueryError: neither.
-    """
-    words = re.split(r"[,;\s]+", text.strip())
-    if len(words) != 2:
-        return cell_to_text(parse_cell(text))
-    try:
-        lon, lat = float(words[0]), float(words[1])
-    except ValueError:
-        raise QueryError(f"{text!r} is not a longitude and a latitude, such as 9.96, 52.09") from None
-    if not (abs(lon) <= 180 and abs(lat) <= 90):
-        raise QueryError(f"{text!r}: longitude comes first, -180 to 180, then latitude, -90 to 90")
-    return f"{lon:g},{lat:g}"
+_PLACE, _PLACE_ERROR, _PLACE_NOTE, _BOX, _BOX_ERROR = "place", "place error", "place note", "box", "box error"
 
 
 def place_label(place: str) -> str:
@@ -69,9 +54,9 @@ def part_of(
         return Vector(prototype_vector(prototypes, place.removeprefix(PROTOTYPE)))
     if is_shape(place):
         return Vector(mean_within(region_of(place)))
-    if "," in place:
-        lon, lat = parse_place(place).split(",")
-        return LonLat(float(lon), float(lat))
+    lonlat = parse_lonlat(place)
+    if lonlat:
+        return LonLat(lonlat.lon_deg, lonlat.lat_deg)
     return Cell(parse_cell(place))
 
 
@@ -122,21 +107,28 @@ def _filter(view: View, regions: Sequence[Region]) -> Filter:
     )
 
 
-def draw_query(on_place: Callable[[], None]) -> None:
-    """A box for a place, and a button to drop each that is looked for; `on_place` runs after a new one."""
+def draw_query(cells: Cells, on_place: Callable[[Extent | None], None]) -> None:
+    """A box for a place, and a button to drop each that is looked for.
+
+    Args:
+        cells: the table's (n,), in order.
+        on_place: runs after a new place, with what is to be seen where it is a town.
+    """
     view = current()
     if _PLACE_ERROR not in st.session_state:
         st.session_state[_PLACE] = ""
     st.text_input(
         "Look for places like",
         key=_PLACE,
-        placeholder="cell id, or lon, lat",
+        placeholder="town, lon, lat or cell",
         icon=":material/search:",
         on_change=_take_place,
-        args=(on_place,),
-        help="An H3 cell such as 891f1d4801bffff, or a longitude and a latitude such as 9.96, 52.09. "
-        "A click on a hexagon does the same.",
+        args=(cells, on_place),
+        help="An H3 cell such as 891f1d4801bffff, or a place in any usual writing, such as 9.96, 52.09 or "
+        f"52°05′24″N 9°57′36″E: it is looked for. A town such as Bern, CH is shown on the map. {CREDIT}",
     )
+    if st.session_state.get(_PLACE_NOTE):
+        st.caption(plain(st.session_state[_PLACE_NOTE]))
     if _PLACE_ERROR in st.session_state:
         st.error(plain(st.session_state[_PLACE_ERROR]), icon=":material/error:")
     for sign, name, places in (("+", "like", view.like), ("−", "unlike", view.unlike)):
@@ -182,17 +174,23 @@ def draw_filters() -> None:
             st.button("Clear filters", on_click=_clear_filters, width="stretch", type="tertiary")
 
 
-def _take_place(on_place: Callable[[], None]) -> None:
+def _take_place(cells: Cells, on_place: Callable[[Extent | None], None]) -> None:
     text = st.session_state[_PLACE]
     st.session_state.pop(_PLACE_ERROR, None)
+    st.session_state.pop(_PLACE_NOTE, None)
     if not text.strip():
         return
     try:
-        change(like=(parse_place(text),), unlike=(), tab="map", area="")
+        typed = read_typed(text, cells)
     except QueryError as error:
         st.session_state[_PLACE_ERROR] = f"{error}."
         return
-    on_place()
+    st.session_state[_PLACE_NOTE] = typed.note
+    if typed.place:
+        change(like=(typed.place,), unlike=(), tab="map", area="")
+    else:
+        change(tab="map")
+    on_place(typed.extent)
 
 
 def _take_box() -> None:

@@ -12,8 +12,9 @@ import streamlit as st
 from indexer.errors import QueryError, TableError
 from indexer.table.embedding_table import EmbeddingTable
 from search_app.page import query_panel
+from search_app.page.cached import read_cells
 from search_app.page.history import listen_to_history
-from search_app.page.map_panel import look_again
+from search_app.page.map_panel import look_at
 from search_app.page.plain import plain
 from search_app.page.prototype_panel import draw_prototypes
 from search_app.page.search_panel import draw_search
@@ -43,7 +44,7 @@ with st.sidebar:
             st.badge("untrained", color="orange", icon=":material/warning:")
         if table.simulated:
             st.badge("simulated", color="orange", icon=":material/science:")
-    query_panel.draw_query(on_place=look_again)
+    query_panel.draw_query(read_cells(table).cell, on_place=look_at)
     query_panel.draw_options(has_prototypes=table.sidecar("prototypes") is not None)
     query_panel.draw_filters()
 

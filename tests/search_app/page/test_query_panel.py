@@ -3,7 +3,6 @@
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-import h3
 import numpy as np
 import pytest
 
@@ -14,7 +13,6 @@ from indexer.search.filter import Region
 from indexer.search.query import Cell, LonLat, Vector
 from indexer.table.embedding_table import EmbeddingTable
 from search_app.page.query_panel import (
-    parse_place,
     part_of,
     place_label,
     to_filter,
@@ -25,33 +23,6 @@ from search_app.page.shapes import WITHIN
 from search_app.page.url_state import View
 
 from ..make_table import CELLS, small_table
-
-
-@pytest.mark.parametrize(
-    ("typed", "kept"),
-    [
-        (" 891F1D4801BFFFF ", "891f1d4801bffff"),
-        ("9.96, 52.09", "9.96,52.09"),
-        ("-120.5 37", "-120.5,37"),
-        (str(h3.str_to_int("891f1d4801bffff")), "891f1d4801bffff"),
-    ],
-)
-def test_a_typed_place_is_kept_in_one_form(typed: str, kept: str) -> None:
-    assert parse_place(typed) == kept
-
-
-@pytest.mark.parametrize(
-    ("typed", "says"),
-    [
-        ("somewhere", "not an H3 cell"),
-        ("north, south", "longitude and a latitude"),
-        ("52.09, 109.96", "longitude comes first"),
-        ("1 2 3", "not an H3 cell"),
-    ],
-)
-def test_what_is_no_place_is_explained(typed: str, says: str) -> None:
-    with pytest.raises(QueryError, match=says):
-        parse_place(typed)
 
 
 def test_places_become_parts_of_a_query(tmp_path: Path) -> None:
