@@ -19,14 +19,16 @@ from indexer.table.embedding_table import EmbeddingTable
 from indexer.table.schema import COUNTS, KEY
 
 from ..output import Format, encode
+from .background import Extent
 from .cached import BY_SNAPSHOT, read_cells, read_keys, read_kinds, read_vectors, similarities
 from .finding import find
+from .footprints import footprint_km2, pack_footprints
 from .kinds import kind_name
 from .map_bytes import areas_km2, code_similarity, kind_codes, pack_cells, similarity_codes
 from .query_panel import to_filter
 from .quicklook import modalities
 from .results import PICTURE_PX, dates_used, period, picture, quicklook_folder, rows_by_key, subjects
-from .url_state import View, read_view
+from .url_state import View, parse_bbox, read_view
 
 BYTES = "application/octet-stream"
 # The bytes never leave this machine: to compress them would cost more than to send them.
@@ -57,7 +59,18 @@ def codes_of(table: EmbeddingTable, question: View) -> bytes:
 
 def send_cells(request: Request, table: EmbeddingTable) -> Response:
     """See `pack_cells`."""
-    return Response(pack_cells(read_cells(table)), media_type=BYTES, headers=AS_IT_IS)
+    cells = read_cells(table)
+    content = pack_cells(cells, footprint_km2(table, cells) if len(cells.cell) else 0.0)
+    return Response(content, media_type=BYTES, headers=AS_IT_IS)
+
+
+def send_footprints(request: Request, table: EmbeddingTable) -> Response:
+    """See `pack_footprints`."""
+    try:
+        extent = Extent(*parse_bbox(request.query_params.get("bbox", "")))
+    except ValueError as error:
+        raise QueryError(f"bbox: {error}") from None
+    return Response(pack_footprints(table, read_cells(table), extent), media_type=BYTES, headers=AS_IT_IS)
 
 
 def send_similarity(request: Request, table: EmbeddingTable) -> Response:
@@ -178,6 +191,7 @@ def _whole(name: str, text: str) -> int:
 ANSWERS = {
     "cells": send_cells,
     "similarity": send_similarity,
+    "footprints": send_footprints,
     "kinds": send_kinds,
     "card": send_card,
     "picture": send_picture,

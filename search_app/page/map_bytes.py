@@ -40,13 +40,17 @@ def pack(meta: dict[str, Any], **arrays: np.ndarray) -> bytes:
     return b"".join((struct.pack("<I", len(header)), header, *blocks))
 
 
-def pack_cells(cells: MapCells) -> bytes:
-    """What stays while questions change: ids, true areas, and rows where any cell has several."""
+def pack_cells(cells: MapCells, footprint_km2: float = 0.0) -> bytes:
+    """What stays while questions change: ids, true areas, and rows where any cell has several.
+
+    `footprint_km2` tells how large footprints are where they are to be drawn.
+    """
     arrays: dict[str, np.ndarray] = {"cell": cells.cell, "area_km2": areas_km2(cells.cell).astype(np.float32)}
     if (cells.rows > 1).any():
         arrays["rows"] = np.minimum(cells.rows, 65_535).astype(np.uint16)
     resolution = resolution_of(int(cells.cell[0])) if len(cells.cell) else 0
-    return pack({"resolution": resolution, "scattered": cells.scattered}, **arrays)
+    meta = {"resolution": resolution, "scattered": cells.scattered, "footprint_km2": footprint_km2}
+    return pack(meta, **arrays)
 
 
 def areas_km2(cells: Cells) -> np.ndarray:

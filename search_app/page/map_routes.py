@@ -18,7 +18,7 @@ from .background import LAND
 
 PREFIX = "/skyhex"
 CODE = Path(__file__).parent / "map" / "dist"
-ANSWERED = ("cells", "similarity", "kinds", "card", "picture", "export")
+ANSWERED = ("cells", "similarity", "footprints", "kinds", "card", "picture", "export")
 
 
 def routes() -> list[BaseRoute]:
@@ -42,10 +42,8 @@ def _answer(name: str) -> Callable[[Request], Response]:
     def handle(request: Request) -> Response:
         from .map_answers import ANSWERS  # once the page is served: its caches belong to that
 
-        root, snapshot = (
-            os.environ.get("SKYHEX_TABLE", "skyhex-data"),
-            request.query_params.get("snapshot", ""),
-        )
+        root = os.environ.get("SKYHEX_TABLE", "skyhex-data")
+        snapshot = request.query_params.get("snapshot", "")
         if not snapshot.isdecimal():
             return _refusal("the address names no snapshot")
         try:

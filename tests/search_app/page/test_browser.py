@@ -23,6 +23,7 @@ ARGUMENTS = [
     "--enable-unsafe-swiftshader",
     "--disable-background-networking",
 ]
+HOSTILE = "<img src=x onerror=\"document.title=1\"> ![x](https://example.org/x.png)"
 WAIT_MS = 60_000
 pytestmark = [
     pytest.mark.browser,
@@ -33,7 +34,9 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The app on a small table."""
-    server, url = start(small_table(tmp_path_factory.mktemp("browser") / "table").path)
+    server, url = start(
+        small_table(tmp_path_factory.mktemp("browser") / "table", sample_ids={CELLS[7]: HOSTILE}).path
+    )
     yield url
     stop(server)
 
@@ -271,6 +274,18 @@ def test_a_link_reproduces_the_view_and_a_reload_keeps_it(page: sync_api.Page, u
         assert page.get_by_text("Filters · 1 on").is_visible()
         shown.wait(like=[D])
         page.reload()
+
+
+def test_a_hostile_name_is_text(page: sync_api.Page, url: str) -> None:
+    cell = h3.int_to_str(CELLS[7])
+    shown = Map(page, f"{url}/?like={cell}")
+    shown.wait(like=[cell])
+    shown.click(CELLS[7])
+    assert shown.card() == cell
+    assert page.locator(".card dd").first.inner_text() == HOSTILE
+    assert page.get_by_text(HOSTILE).count() == 2  # in the card, and beside the example's picture
+    assert page.locator("img[src='x']").count() == 0
+    assert page.title() == "skyhex"
 
 
 def test_a_phone_shows_map_and_card(browser: sync_api.Browser, url: str) -> None:

@@ -134,6 +134,7 @@ def test_kinds_are_those_of_one_region_or_one_prototype(table: EmbeddingTable) -
         ("similarity", {"like": "nonsense"}, "not an H3 cell"),
         ("similarity", {"bbox": "1,2"}, "four numbers"),
         ("similarity", {"like": "within:50 50,51 50,51 51"}, "holds no row"),
+        ("footprints", {}, "four numbers"),
         ("card", {}, "not an H3 cell"),
         ("card", {"cell": h3.latlng_to_cell(0, 0, 9)}, "has no cell"),
         ("picture", {"cell": CELL, "row": 5}, "row"),

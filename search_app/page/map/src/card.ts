@@ -3,16 +3,11 @@
 import { element, icon } from "./dom";
 import { degrees } from "./ground";
 import { count } from "./legend";
+import type { Look } from "./look";
 import { fetchCard, fetchPicture, type Card, type CardLine } from "./server";
 import type { Scene } from "./scene";
 
 const CLOSE = "M6 6l12 12M18 6L6 18";
-
-export interface Look {
-  cell: string; // what is looked at: a cell, or the best in an ancestor that is drawn in its place
-  similarity: number | null;
-  ancestor?: { id: string; cells: number; above: number }; // that stands for several cells
-}
 
 export interface CardActs {
   like(cell: string): void;

@@ -5,7 +5,7 @@
  * is the list of where each ancestor's cells begin, and what is in view is found by going down the levels.
  */
 
-import { compare, cellAt, centre, edgeKm, parentOf, text, type Id } from "./h3";
+import { ancestry, cellAt, centre, compare, edgeKm, text, type Id } from "./h3";
 import type { Extent } from "./scene";
 import type { Packed } from "./server";
 
@@ -26,6 +26,7 @@ export class Cells {
   readonly resolution: number;
   readonly scattered: boolean; // cells lie apart, as chips do
   readonly areaKm2: Float32Array;
+  readonly footprintKm2: number; // of a row, where larger than its hexagon; else 0
   readonly rows?: Uint16Array; // where any cell has several
   readonly levels: Level[]; // by resolution
 
@@ -34,6 +35,7 @@ export class Cells {
     this.count = halves.length / 2;
     this.resolution = meta.resolution as number;
     this.scattered = meta.scattered as boolean;
+    this.footprintKm2 = meta.footprint_km2 as number;
     this.areaKm2 = arrays.area_km2 as Float32Array;
     this.rows = arrays.rows as Uint16Array | undefined;
     this.levels = levelsOf(halves, this.resolution);
@@ -89,29 +91,38 @@ export class Cells {
 
 function levelsOf(halves: Uint32Array, resolution: number): Level[] {
   const count = halves.length / 2;
-  const levels: Level[] = [];
-  for (let r = 0; r <= resolution; r++) {
-    const first: number[] = [];
-    const high: number[] = [];
-    const low: number[] = [];
-    let last: Id = { high: -1, low: -1 };
-    for (let i = 0; i < count; i++) {
-      const up = parentOf(halves[2 * i + 1], halves[2 * i], r);
-      if (up.high === last.high && up.low === last.low) continue;
-      first.push(i);
-      high.push(up.high);
-      low.push(up.low);
-      last = up;
-    }
-    levels.push({
-      resolution: r,
-      first: Uint32Array.from([...first, count]),
-      high: Uint32Array.from(high),
-      low: Uint32Array.from(low),
-      lonLat: new Float64Array(2 * first.length).fill(NaN),
-    });
+  const high = Uint32Array.from({ length: count }, (_, i) => halves[2 * i + 1]);
+  const low = Uint32Array.from({ length: count }, (_, i) => halves[2 * i]);
+  return Array.from({ length: resolution + 1 }, (_, r) => levelOf(high, low, r));
+}
+
+/** The ancestors of cells at a resolution, each once. */
+function levelOf(high: Uint32Array, low: Uint32Array, resolution: number): Level {
+  const { ofHigh, ofLow, sevens } = ancestry(resolution);
+  const [first, upHigh, upLow] = [0, 0, 0].map(() => new Uint32Array(high.length));
+  let nodes = 0;
+  for (let i = 0; i < high.length; i++) {
+    const h = ((high[i] & ofHigh) | sevens) >>> 0;
+    const l = (low[i] | ofLow) >>> 0;
+    if (nodes && h === upHigh[nodes - 1] && l === upLow[nodes - 1]) continue;
+    first[nodes] = i;
+    upHigh[nodes] = h;
+    upLow[nodes++] = l;
   }
-  return levels;
+  return {
+    resolution,
+    first: withEnd(first, nodes, high.length),
+    high: upHigh.slice(0, nodes),
+    low: upLow.slice(0, nodes),
+    lonLat: new Float64Array(2 * nodes).fill(NaN),
+  };
+}
+
+function withEnd(first: Uint32Array, nodes: number, end: number): Uint32Array {
+  const ended = new Uint32Array(nodes + 1);
+  ended.set(first.subarray(0, nodes));
+  ended[nodes] = end;
+  return ended;
 }
 
 /** Whether a disc meets an extent, in any copy of the world. */

@@ -4,10 +4,10 @@ import type { Cells, Level } from "./cells";
 import { corners, edgeKm, near } from "./h3";
 import type { Extent } from "./scene";
 
-const LEAST_PX = 5; // across a hexagon; smaller ones are drawn as their ancestors
+const LEAST_PX = 6; // across a hexagon; smaller ones are drawn as their ancestors
 const MOST_NODES = 40_000; // outlines drawn at once
 const MOST_DOTS = 50_000; // cells that lie apart, drawn as dots
-const MARGIN = 0.3; // of the view, drawn beyond its edges so that it may be moved a little
+const MARGIN = 0.2; // of the view, drawn beyond its edges so that it may be moved a little
 const COVERAGE = 0.96; // of the hexagon: a thin gap tells neighbours apart
 
 export interface View {

@@ -23,12 +23,14 @@ export function resolutionOf(id: string): number {
   return (parse(id).high >>> RESOLUTION_SHIFT) & 0xf;
 }
 
-/** The ancestor at a resolution: its number there, and sevens for every digit below. */
-export function parentOf(high: number, low: number, resolution: number): Id {
+/** What makes an id its ancestor's: the resolution set, sevens for every digit below. */
+export function ancestry(resolution: number): { ofHigh: number; sevens: number; ofLow: number } {
   const below = (DIGITS - resolution) * DIGIT_BITS;
-  const kept = (high & ~(0xf << RESOLUTION_SHIFT)) | (resolution << RESOLUTION_SHIFT);
-  if (below >= 32) return { high: (kept | (2 ** (below - 32) - 1)) >>> 0, low: 0xffffffff };
-  return { high: kept >>> 0, low: (low | (2 ** below - 1)) >>> 0 };
+  return {
+    ofHigh: ~(0xf << RESOLUTION_SHIFT), // kept of the high half
+    sevens: (resolution << RESOLUTION_SHIFT) | (below > 32 ? 2 ** (below - 32) - 1 : 0), // added to it
+    ofLow: below >= 32 ? 0xffffffff : 2 ** below - 1, // added to the low half
+  };
 }
 
 /** Order of two ids as numbers. */

@@ -19,7 +19,7 @@ export function countInside(cells: Cells, answer: Answer | null, shape: Shape): 
 }
 
 /** Whether a ring holds a point: a line to the east crosses it an odd number of times. */
-function holds(ring: Point[], lon: number, lat: number): boolean {
+export function holds(ring: Point[], lon: number, lat: number): boolean {
   let inside = false;
   for (let i = 0, j = ring.length - 1; i < ring.length; j = i++) {
     const [[ax, ay], [bx, by]] = [ring[i], ring[j]];

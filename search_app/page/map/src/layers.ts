@@ -1,10 +1,11 @@
 /** The layers of deck.gl: cells, dots where they lie apart, and what is pointed out. */
 
 import type { Layer } from "@deck.gl/core";
-import { PathLayer, ScatterplotLayer, SolidPolygonLayer, TextLayer } from "@deck.gl/layers";
+import { PathLayer, PolygonLayer, ScatterplotLayer, SolidPolygonLayer, TextLayer } from "@deck.gl/layers";
 import type { Cells } from "./cells";
 import { CHOSEN, LIKE, RESULT, UNLIKE, type Rgb } from "./colour";
 import type { Drawn } from "./drawn";
+import type { Footprint } from "./footprints";
 import { centre, corners, parse } from "./h3";
 import type { Marks } from "./scene";
 
@@ -16,7 +17,13 @@ const FONT = "system-ui, sans-serif";
 /** The colour of each node that is drawn, four bytes each. */
 export type Colours = Uint8Array;
 
-export function cellLayers(cells: Cells, drawn: Drawn, colours: Colours, version: number): Layer[] {
+export function cellLayers(
+  cells: Cells,
+  drawn: Drawn,
+  colours: Colours,
+  version: number,
+  footprints: Footprint[],
+): Layer[] {
   const { starts, positions, triangles } = drawn.outlines;
   const colour = (_: unknown, { index }: { index: number }) => colourAt(colours, index);
   const hexagons = new SolidPolygonLayer({
@@ -34,7 +41,23 @@ export function cellLayers(cells: Cells, drawn: Drawn, colours: Colours, version
     getFillColor: colour as never,
     updateTriggers: { getFillColor: version },
   });
+  if (footprints.length) return [footprintLayer(drawn, colours, version, footprints), hexagons];
   return drawn.dots ? [hexagons, dotLayer(cells, drawn, colours, version)] : [hexagons];
+}
+
+/** Footprints in the colours of their cells, which lie in them. */
+function footprintLayer(drawn: Drawn, colours: Colours, version: number, footprints: Footprint[]): Layer {
+  const place = new Map(drawn.nodes.map((node, i) => [node, i]));
+  const colour = ({ node }: Footprint) => colourAt(colours, place.get(node) ?? 0);
+  return new PolygonLayer<Footprint>({
+    id: "footprints",
+    data: footprints.filter(({ node }) => place.has(node)),
+    getPolygon: (d) => d.ring,
+    getFillColor: colour,
+    getLineColor: [255, 255, 255, 200],
+    lineWidthMinPixels: 1,
+    updateTriggers: { getFillColor: version },
+  });
 }
 
 /** A dot where a hexagon would be too small to see, the best on top. */

@@ -52,6 +52,11 @@ export async function fetchCodes(scene: Scene, signal: AbortSignal): Promise<Uin
   return new Uint16Array(await (await sound(answer)).arrayBuffer());
 }
 
+/** Outer rings of the rows in a box, and the cells that they are of. */
+export async function fetchFootprints(scene: Scene, bbox: string): Promise<Packed> {
+  return unpack(await bytes(address("footprints", { snapshot: scene.snapshot, bbox })));
+}
+
 /** One byte a cell. */
 export async function fetchKinds(scene: Scene): Promise<Uint8Array> {
   return new Uint8Array(await bytes(address("kinds", { snapshot: scene.snapshot, prototype: scene.prototype })));
@@ -105,6 +110,8 @@ function view(buffer: ArrayBuffer, first: number, { type, count }: Place) {
   switch (type) {
     case "uint64": // as low and high halves
       return new Uint32Array(buffer, first, 2 * count);
+    case "uint32":
+      return new Uint32Array(buffer, first, count);
     case "float32":
       return new Float32Array(buffer, first, count);
     case "float64":

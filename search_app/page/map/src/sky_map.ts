@@ -2,21 +2,24 @@
 
 import { MapboxOverlay } from "@deck.gl/mapbox";
 import type { Map as MapLibre } from "maplibre-gl";
-import { Answer, similarityOf } from "./answer";
+import { Answer } from "./answer";
 import { Asks, type Send } from "./asks";
 import { lookAt, viewOf } from "./camera";
-import { CardPanel, type Look } from "./card";
+import { CardPanel } from "./card";
 import { Cells } from "./cells";
-import { Chrome, TOOLS } from "./chrome";
+import { Chrome } from "./chrome";
 import { inkOn, RESULT, type Rgb } from "./colour";
 import { element } from "./dom";
 import { choose, serves, type Drawn } from "./drawn";
+import { Footprints } from "./footprints";
 import { drawBackground, paintGround, startGround, ticks, type Ink } from "./ground";
 import { corners, parse, resolutionOf } from "./h3";
 import { Hands, type Held, type Place } from "./hands";
 import { countInside } from "./inside";
 import { cellLayers, markLayers, shapeLayers, type Stroke } from "./layers";
+import { HELP, keyActs } from "./keys";
 import { Legend, count } from "./legend";
+import { lines, lookOf, type Known, type Look } from "./look";
 import { paintAmounts, paintKinds, paintPlain } from "./paint";
 import { pick, type Node } from "./pick";
 import type { Ask, Scene } from "./scene";
@@ -40,6 +43,7 @@ export class SkyMap {
   private readonly legend: Legend;
   private readonly chrome: Chrome;
   private readonly resized: ResizeObserver;
+  private readonly footprints = new Footprints(() => this.redraw());
   private map?: MapLibre;
   private overlay?: MapboxOverlay;
   private hands?: Hands;
@@ -198,11 +202,12 @@ export class SkyMap {
       this.colours = new Uint8Array();
       this.version++;
     }
+    this.footprints.follow(scene, cells, this.drawn, view);
     if (this.colours.length !== 4 * this.drawn.nodes.length) this.colours = this.paint(cells, this.drawn);
     const hovered = this.hovered ? cells.id(this.hovered.level, this.hovered.node) : "";
     overlay.setProps({
       layers: [
-        ...cellLayers(cells, this.drawn, this.colours, this.version),
+        ...cellLayers(cells, this.drawn, this.colours, this.version, this.footprints.shown),
         ...shapeLayers(this.strokes(), this.ink),
         ...markLayers(scene.marks, this.looked?.ancestor?.id ?? this.looked?.cell ?? "", hovered, this.ink),
       ],
@@ -267,27 +272,26 @@ export class SkyMap {
 
   private click(x: number, y: number, { shiftKey, altKey }: Held): void {
     if (!this.map || !this.cells || !this.drawn) return;
-    const found = pick(this.map, this.cells, this.drawn, x, y);
+    const found = this.nodeAt(x, y);
     if (!found) return this.card.close();
-    const look = this.lookOf(found);
+    const look = lookOf(this.known(this.cells), found);
     this.card.root.classList.toggle("left", x > this.stage.clientWidth / 2);
     if (shiftKey && this.scene.asks) return this.ask("add", look.cell);
     if (altKey && this.scene.asks) return this.ask("unlike", look.cell);
     this.look(look);
   }
 
-  private lookOf({ level, node }: Node): Look {
-    const { cells, answer } = this;
-    if (!cells) throw new Error("no cells yet");
-    const begin = level.first[node];
-    const below = answer?.within(level, node, this.threshold) ?? { best: begin, cells: level.first[node + 1] - begin, above: 0 };
-    const code = answer?.searched ? answer.codes[below.best] : 0;
-    const coarse = level.resolution < cells.resolution;
-    return {
-      cell: cells.id(cells.base, below.best),
-      similarity: code ? similarityOf(code) : null,
-      ancestor: coarse ? { id: cells.id(level, node), cells: below.cells, above: below.above } : undefined,
-    };
+  private nodeAt(x: number, y: number): Node | null {
+    const { map, cells, drawn } = this;
+    if (!map || !cells || !drawn) return null;
+    const { lng, lat } = map.unproject([x, y]);
+    const footprint = this.footprints.at(lng, lat);
+    return footprint >= 0 ? { level: cells.base, node: footprint } : pick(map, cells, drawn, x, y);
+  }
+
+  private known(cells: Cells): Known {
+    const { answer, threshold, kinds, scene } = this;
+    return { cells, answer, threshold, kinds, kindLabels: scene.kinds };
   }
 
   private look(look: Look): void {
@@ -305,7 +309,7 @@ export class SkyMap {
     const id = parse(ancestor?.id ?? cell);
     const level = this.cells.levels[resolutionOf(ancestor?.id ?? cell)];
     const node = level ? this.cells.find(level, id) : -1;
-    if (node >= 0) this.look(this.lookOf({ level, node }));
+    if (node >= 0) this.look(lookOf(this.known(this.cells), { level, node }));
   }
 
   private forgetLook(): void {
@@ -321,29 +325,16 @@ export class SkyMap {
   }
 
   private hover(at: Place | null): void {
-    const { map, cells, drawn } = this;
-    if (!map || !cells || !drawn) return;
-    const found = at && pick(map, cells, drawn, at.x, at.y);
+    const { cells } = this;
+    if (!cells) return;
+    const found = at && this.nodeAt(at.x, at.y);
     const changed = found?.node !== this.hovered?.node || found?.level !== this.hovered?.level;
     this.hovered = found;
     this.tip.hidden = !found;
     if (found && at) this.tip.style.translate = `${at.x + 14}px ${at.y + 14}px`;
     if (!changed) return;
-    if (found) this.tip.replaceChildren(...this.tipLines(found).map((line) => element("div", {}, line)));
+    if (found) this.tip.replaceChildren(...lines(this.known(cells), found).map((line) => element("div", {}, line)));
     this.redraw();
-  }
-
-  private tipLines(found: Node): string[] {
-    const { cells, kinds, scene } = this;
-    if (!cells) return [];
-    const look = this.lookOf(found);
-    const lines = [look.ancestor ? `${count(look.ancestor.cells)} cells` : look.cell];
-    if (look.similarity !== null) lines.push(`${look.ancestor ? "best " : ""}similarity ${look.similarity.toFixed(3)}`);
-    if (look.ancestor && look.similarity !== null) lines.push(`${count(look.ancestor.above)} above the threshold`);
-    if (!look.ancestor && kinds && kinds[found.node] !== 255) lines.push(scene.kinds[kinds[found.node]] ?? "");
-    const rows = look.ancestor ? 1 : (cells.rows?.[found.node] ?? 1);
-    if (rows > 1) lines.push(`${rows} rows`);
-    return lines.filter(Boolean);
   }
 
   private take(tool: Tool): void {
@@ -373,32 +364,21 @@ export class SkyMap {
   }
 
   private key(name: string): boolean {
-    const act = this.map && this.keys(this.map)[name];
+    const { map, scene } = this;
+    if (!map) return false;
+    const [x, y] = [this.stage.clientWidth / 2, map.getContainer().clientHeight / 2];
+    const acts = {
+      enter: () => (this.drawing?.active ? this.drawing.corner(x, y) : this.click(x, y, { shiftKey: false, altKey: false })),
+      ask: (does: Ask["does"]) => this.looked && this.ask(does, this.looked.cell),
+      undo: () => scene.canUndo && this.asks.ask("undo"),
+      home: () => lookAt(map, scene.home, true),
+      escape: () => this.escape(),
+      help: () => void (this.said.textContent = HELP),
+      take: (tool: Tool) => this.take(tool),
+    };
+    const act = keyActs(map, acts, scene.asks)[name];
     act?.();
     return Boolean(act);
-  }
-
-  private keys(map: MapLibre): Record<string, () => void> {
-    const [x, y] = [this.stage.clientWidth / 2, map.getContainer().clientHeight / 2];
-    const pan = (dx: number, dy: number) => () => map.panBy([dx, dy], { duration: 0 });
-    const asked = (does: Ask["does"]) => () => this.looked && this.scene.asks && this.ask(does, this.looked.cell);
-    return {
-      arrowleft: pan(-60, 0),
-      arrowright: pan(60, 0),
-      arrowup: pan(0, -60),
-      arrowdown: pan(0, 60),
-      "+": () => map.zoomTo(map.getZoom() + 1, { duration: 0 }),
-      "-": () => map.zoomTo(map.getZoom() - 1, { duration: 0 }),
-      h: () => lookAt(map, this.scene.home, true),
-      enter: () => (this.drawing?.active ? this.drawing.corner(x, y) : this.click(x, y, { shiftKey: false, altKey: false })),
-      l: asked("like"),
-      a: asked("add"),
-      n: asked("unlike"),
-      u: () => this.scene.asks && this.scene.canUndo && this.asks.ask("undo"),
-      escape: () => this.escape(),
-      "?": () => (this.said.textContent = KEYS),
-      ...(this.scene.asks ? Object.fromEntries(TOOLS.map(({ tool, key }) => [key, () => this.take(tool)])) : {}),
-    };
   }
 
   private escape(): void {
@@ -444,7 +424,3 @@ export class SkyMap {
     this.root.remove();
   }
 }
-
-const KEYS =
-  "Arrows move, plus and minus zoom, H sees it all. Enter looks at the middle; then L like this, A add, N not like this. " +
-  "S lasso, B box, P polygon, R brush; Enter sets corners at the middle. U undoes, Escape closes.";
