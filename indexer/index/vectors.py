@@ -140,7 +140,7 @@ def similarity_of_each(matrix: Matrix, query: Similarities) -> Similarities:
         block = np.ascontiguousarray(matrix[first : first + RANGE_ROWS])
         rows = np.arange(first, first + len(block))
         taken = faiss.RangeSearchResult(1)
-        partial = faiss.RangeSearchPartialResult(taken)
+        partial = faiss.RangeSearchPartialResult(taken)  # type: ignore[attr-defined]
         into, codes = partial.new_result(0), block.view(np.uint8).reshape(-1)
         scanner.scan_codes_range(len(block), faiss.swig_ptr(codes), faiss.swig_ptr(rows), -np.inf, into)
         count = into.nres

@@ -12,11 +12,11 @@ from indexer.geo.cells import (
     cell_at,
     cell_to_text,
     centres,
-    distance_km,
     parents,
     parse_cell,
     resolution_of,
 )
+from indexer.geo.great_circle import distance_km
 
 from .background import Extent, degrees
 from .coordinates import LonLatText, parse_lonlat

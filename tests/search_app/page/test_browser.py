@@ -23,7 +23,7 @@ ARGUMENTS = [
     "--enable-unsafe-swiftshader",
     "--disable-background-networking",
 ]
-HOSTILE = "<img src=x onerror=\"document.title=1\"> ![x](https://example.org/x.png)"
+HOSTILE = '<img src=x onerror="document.title=1"> ![x](https://example.org/x.png)'
 WAIT_MS = 60_000
 pytestmark = [
     pytest.mark.browser,
