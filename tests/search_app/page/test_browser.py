@@ -187,6 +187,10 @@ def test_asking_adding_undoing_and_going_back(page: sync_api.Page, url: str) -> 
     shown.click(CELLS[33], "Shift")
     shown.click(CELLS[40], "Shift")  # before the page has taken the one before
     shown.wait(like=[A, B, C])
+    shown.click(CELLS[5])
+    assert shown.card() == D
+    page.keyboard.press("n")  # a key after a click means what was clicked
+    shown.wait(like=[A, B, C], unlike=[D])
 
 
 def test_a_lasso_is_an_example_and_a_limit(page: sync_api.Page, url: str) -> None:

@@ -32,6 +32,7 @@ export async function startGround(container: HTMLElement, ink: Ink): Promise<Map
     fadeDuration: 0,
     canvasContextAttributes: { preserveDrawingBuffer: false },
   });
+  map.getCanvas().tabIndex = -1; // the stage around it takes the keys
   map.touchZoomRotate.disableRotation();
 
   map.on("moveend", () => drawGraticule(map));

@@ -68,7 +68,9 @@ export class Hands {
   }
 
   private key(event: KeyboardEvent): void {
-    if (event.ctrlKey || event.metaKey || event.altKey || event.composedPath()[0] !== this.stage) return;
+    const on = event.composedPath()[0] as Node; // a button or a field on the map keeps its own keys
+    const ours = on === this.stage || this.surface.contains(on);
+    if (event.ctrlKey || event.metaKey || event.altKey || !ours) return;
     if (this.acts.key(event.key.toLowerCase())) event.preventDefault();
   }
 

@@ -3,6 +3,8 @@
 import type { Scene } from "./scene";
 
 const REFUSED = 422;
+// A browser holds a request back while one of the same address that was given up is still in its cache.
+const stoppable = (signal: AbortSignal): RequestInit => ({ signal, cache: "no-store" });
 
 export interface Packed {
   meta: Record<string, unknown>;
@@ -47,7 +49,7 @@ export async function fetchPacked(scene: Scene): Promise<Packed> {
 /** Two bytes a cell, in the order of the cells; null where the question has no answer, which the page explains. */
 export async function fetchCodes(scene: Scene, signal: AbortSignal): Promise<Uint16Array | null> {
   const url = address("similarity", { snapshot: scene.snapshot }, scene.question);
-  const answer = await fetch(url, { signal });
+  const answer = await fetch(url, stoppable(signal));
   if (answer.status === REFUSED) return null;
   return new Uint16Array(await (await sound(answer)).arrayBuffer());
 }
@@ -89,7 +91,7 @@ async function bytes(url: string, signal?: AbortSignal): Promise<ArrayBuffer> {
 }
 
 async function checked(url: string, signal?: AbortSignal): Promise<Response> {
-  return sound(await fetch(url, { signal }));
+  return sound(await fetch(url, signal && stoppable(signal)));
 }
 
 async function sound(answer: Response): Promise<Response> {
