@@ -1,4 +1,7 @@
-"""Footprints of rows as the map draws them: where they are larger than the hexagon of their cell."""
+"""Footprints of rows as the map draws them: where cells lie apart and footprints are larger than hexagons.
+
+Side by side they would hide each other.
+"""
 
 import numpy as np
 import shapely
@@ -18,7 +21,9 @@ DEGREE_KM = 111.32
 
 
 def footprint_km2(table: EmbeddingTable, cells: MapCells) -> float:
-    """How large footprints are, by a sample of them; 0 where they are not larger than hexagons."""
+    """How large footprints are, by a sample of them; 0 where they are not drawn."""
+    if not cells.scattered:
+        return 0.0
     some = cells.cell[np.linspace(0, len(cells.cell) - 1, min(SAMPLED, len(cells.cell))).astype(int)]
     shapes = np.concatenate([_shapes(batch) for batch in table.scan(["geometry"], cells=some.tolist())])
     lat = shapely.get_y(shapely.centroid(shapes))

@@ -13,6 +13,7 @@ from search_app.page import footprints
 from search_app.page.background import Extent
 from search_app.page.cached import read_cells
 from search_app.page.footprints import footprint_km2, pack_footprints
+from search_app.page.map_bytes import areas_km2
 
 from ..make_table import MODEL, small_table
 from .test_map_bytes import unpack
@@ -48,12 +49,16 @@ def chips(tmp_path: Path) -> EmbeddingTable:
     return EmbeddingTable.create(tmp_path / "chips", MODEL, h3_resolution=12).upsert(rows)
 
 
-def test_chips_are_larger_than_cells_and_hexagons_are_not(chips: EmbeddingTable, tmp_path: Path) -> None:
+def test_chips_are_drawn_where_larger_than_their_cells(
+    chips: EmbeddingTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     side_km = 2 * HALF_DEG * 111.32
     expected = side_km**2 * np.cos(np.radians(47))
     assert footprint_km2(chips, read_cells(chips)) == pytest.approx(expected, rel=1e-6)
-    hexagons = small_table(tmp_path / "hexagons")
-    assert footprint_km2(hexagons, read_cells(hexagons)) == 0
+    beside = small_table(tmp_path / "beside")  # each other, where footprints would hide each other
+    assert footprint_km2(beside, read_cells(beside)) == 0
+    monkeypatch.setattr(footprints, "LARGER", expected / areas_km2(read_cells(chips).cell).max() * 1.01)
+    assert footprint_km2(chips, read_cells(chips)) == 0
 
 
 def test_rings_come_with_their_cells(chips: EmbeddingTable) -> None:
