@@ -3,8 +3,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 export OMP_WAIT_POLICY ?= PASSIVE
 TABLE ?= ./skyhex-data
+MAP := search_app/page/map
 
-.PHONY: install demo app test test-kernels check clean
+.PHONY: install demo app test test-kernels check map map-check clean
 
 install: .venv/installed
 
@@ -34,5 +35,14 @@ test: check                ## everything, coverage printed
 test-kernels: .venv/installed-dev  ## what computes, on the kernels of lesser processors
 	bash tests/kernels.sh $(BIN)/python
 
+map: $(MAP)/node_modules   ## the map's bundle from its TypeScript; needs node, which no user does
+	cd $(MAP) && npm run --silent build
+
+map-check: $(MAP)/node_modules ## that the bundle is what its source makes
+	cd $(MAP) && npx tsc --noEmit && node build.mjs "$(CURDIR)/build/map" && diff -rq dist "$(CURDIR)/build/map"
+
+$(MAP)/node_modules: $(MAP)/package-lock.json
+	cd $(MAP) && npm ci --silent && touch node_modules
+
 clean:
-	rm -rf .venv skyhex-data
+	rm -rf .venv skyhex-data build $(MAP)/node_modules

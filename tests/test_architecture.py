@@ -104,7 +104,7 @@ def test_the_faces_are_found_by_no_one() -> None:
 
 @pytest.mark.parametrize("package", PACKAGES)
 def test_imports_inside_a_package_are_relative(package: str) -> None:
-    scripts = {"streamlit_app.py"}  # Streamlit runs it by path, outside any package
+    scripts = {"serve.py", "streamlit_app.py"}  # Streamlit runs them by path, outside any package
     for path in files_of(package):
         absolute = {
             (node.module or "").split(".")[0]

@@ -93,6 +93,19 @@ class Vectors:
         parts = (queries[first : first + MOST_QUERIES] for first in range(0, len(queries), MOST_QUERIES))
         return [answer for part in parts for answer in self._best_of_many(rows, part, k)]
 
+    def similarity_of_each(self, query: Cosines) -> Similarities:
+        """The cosine (n,) of every row with a query (d,) of norm 1; NaN where a row has no direction.
+
+        One thread, one pass over the memory. Raises `DamagedIndexError`.
+        """
+        found = np.full(len(self.matrix), np.nan, np.float32)
+        inverse = self.inverse_norms.whole()
+        pieces = scan.blocks(self.matrix.whole(), RowRanges.all_of(len(found)))
+        for products, rows in scan.above(pieces, query.astype(np.float32), -np.inf):
+            found[rows] = products * inverse[rows]
+        found[inverse == 0] = np.nan
+        return found
+
     def _check(self, starts: Rows, stops: Rows) -> None:
         self.matrix.check(starts, stops)
         self.inverse_norms.check(starts, stops)

@@ -18,7 +18,7 @@ from indexer.errors import TableError
 HOST = "127.0.0.1"
 FIRST_PORT = 8501
 START_SECONDS = 60.0
-SCRIPT = Path(__file__).parents[1] / "page" / "streamlit_app.py"
+SCRIPT = Path(__file__).parents[1] / "page" / "serve.py"
 # Given as flags, so that no configuration of the user's opens the app to others or reports its use.
 FLAGS = {
     "server.address": HOST,
@@ -61,7 +61,7 @@ def start(
     table_path: str | Path, port: int | None = None, headless: bool = True
 ) -> tuple[subprocess.Popen[bytes], str]:
     """A running server and its URL; for who wants to stop it themselves, such as a test."""
-    if importlib.util.find_spec("streamlit") is None or importlib.util.find_spec("pydeck") is None:
+    if importlib.util.find_spec("streamlit") is None:
         raise LaunchError('Streamlit is not installed: run pip install -e ".[cpu,app]"')
     if "://" not in str(table_path) and not Path(table_path).is_dir():
         raise TableError(f"There is no table at {table_path}: make one with `skyhex embed` or `skyhex demo`")

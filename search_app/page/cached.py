@@ -1,6 +1,8 @@
 """What stays the same for one snapshot of a table, kept between the reruns of the page."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -8,20 +10,22 @@ import pyarrow as pa
 import streamlit as st
 
 from indexer.geo.cells import Cells
+from indexer.index.faiss_index import open_index
+from indexer.index.mapped import DamagedIndexError
 from indexer.index.segment import Keys
+from indexer.index.vectors import Vectors
 from indexer.prototypes.assignments import assigned
 from indexer.prototypes.regional import Prototypes, read_prototypes
 from indexer.search.filter import Filter
 from indexer.search.matching import Matching
-from indexer.table.columns import key_numbers, to_matrix, unit
+from indexer.table.columns import key_numbers, to_matrix
 from indexer.table.embedding_table import EmbeddingTable
 from indexer.table.schema import KEY
 
 from .kinds import group
-from .map_cells import Area, find_areas
+from .map_cells import Area, MapCells, find_areas, group_by_cell
 
 MAX_VECTOR_BYTES = 512 << 20  # of vectors kept to colour every cell: 2 million rows of 128
-BLOCK_ROWS = 8_192
 
 
 def table_key(table: EmbeddingTable) -> tuple[str, int]:
@@ -65,13 +69,19 @@ class Kinds:
 @st.cache_resource(max_entries=4, show_spinner="Reading the table's cells", hash_funcs=BY_SNAPSHOT)
 def read_keys(table: EmbeddingTable) -> RowKeys:
     """Keys and assignments of all rows."""
-    schema = pa.schema([table.schema.field(name) for name in KEY])
-    rows = assigned(table, pa.Table.from_batches(table.scan(KEY), schema)).combine_chunks()
-    region, prototype = np.zeros(len(rows), np.uint64), np.full(len(rows), -1, np.int64)
-    if "prototype" in rows.column_names:
-        region = rows["region_cell"].fill_null(0).to_numpy()
-        prototype = rows["prototype"].fill_null(-1).to_numpy().astype(np.int64)
+    if table.sidecar("prototypes") is None:
+        rows = _read(table, [name for name in KEY if name != "sample_id"])
+        return RowKeys(*key_numbers(rows), np.zeros(len(rows), np.uint64), np.full(len(rows), -1, np.int64))
+    rows = assigned(table, _read(table, KEY)).combine_chunks()
+    region = rows["region_cell"].fill_null(0).to_numpy()
+    prototype = rows["prototype"].fill_null(-1).to_numpy().astype(np.int64)
     return RowKeys(*key_numbers(rows), region, prototype)
+
+
+def _read(table: EmbeddingTable, columns: Sequence[str]) -> pa.Table:
+    """Some columns of all rows."""
+    schema = pa.schema([table.schema.field(name) for name in columns])
+    return pa.Table.from_batches(table.scan(columns), schema).combine_chunks()
 
 
 @st.cache_resource(max_entries=4, show_spinner=False, hash_funcs=BY_SNAPSHOT)
@@ -84,12 +94,41 @@ def read_kinds(table: EmbeddingTable) -> Kinds | None:
 
 
 @st.cache_resource(max_entries=2, show_spinner="Reading the table's vectors", hash_funcs=BY_SNAPSHOT)
-def read_vectors(table: EmbeddingTable) -> np.ndarray | None:
-    """All fused vectors (n, d) float16 in order of cell, or None where they are too many to keep."""
+def read_vectors(table: EmbeddingTable) -> Vectors | None:
+    """All fused vectors (n, d) in order of cell, or None where they are too many to keep.
+
+    They are the index's own where it holds the snapshot in one piece: mapped from its file, in no memory of
+    the page.
+    """
+    indexed = _vectors_of_index(table)
+    if indexed is not None:
+        return indexed
     if table.row_count * table.dimension * 2 > MAX_VECTOR_BYTES:
         return None
     blocks = [to_matrix(batch["embedding"]) for batch in table.scan(["embedding"])]
-    return np.concatenate(blocks) if blocks else np.zeros((0, table.dimension), np.float16)
+    return Vectors.of(np.concatenate([np.zeros((0, table.dimension), np.float16), *blocks]))
+
+
+def _vectors_of_index(table: EmbeddingTable) -> Vectors | None:
+    """The index's vectors (n, d), or None where it has other rows than the snapshot, or is damaged."""
+    index, _ = open_index(table)
+    if index is None or index.missing or len(index.segments) != 1:
+        return None
+    segment = index.segments[0].segment
+    if len(segment) != table.row_count:
+        return None
+    try:
+        vectors = segment.vectors["embedding"]
+        vectors.matrix.whole(), vectors.inverse_norms.whole()  # checked here, once
+        return vectors if np.array_equal(segment.keys.cells.whole(), read_keys(table).cells) else None
+    except DamagedIndexError:
+        return None
+
+
+@st.cache_resource(max_entries=4, show_spinner=False, hash_funcs=BY_SNAPSHOT)
+def read_cells(table: EmbeddingTable) -> MapCells:
+    """Each cell of the table once."""
+    return group_by_cell(read_keys(table).cells)
 
 
 @st.cache_data(max_entries=4, show_spinner=False, hash_funcs=BY_SNAPSHOT)
@@ -98,10 +137,6 @@ def read_areas(table: EmbeddingTable) -> list[Area]:
     return find_areas(read_keys(table).cells)
 
 
-def similarities(vectors: np.ndarray, queries: np.ndarray) -> np.ndarray:
-    """The best cosine (n,) float32 of stored vectors (n, d) with unit queries (m, d)."""
-    found = np.empty(len(vectors), np.float32)
-    for first in range(0, len(vectors), BLOCK_ROWS):
-        block = unit(vectors[first : first + BLOCK_ROWS])
-        found[first : first + BLOCK_ROWS] = (block @ queries.T).max(axis=1)
-    return found
+def similarities(vectors: Vectors, queries: np.ndarray) -> np.ndarray:
+    """The best cosine (n,) float32 of stored vectors with unit queries (m, d)."""
+    return reduce(np.fmax, (vectors.similarity_of_each(query) for query in queries))

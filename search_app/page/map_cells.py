@@ -1,7 +1,7 @@
-"""From rows of a table to the cells that a map shows: few enough to draw, each with one value."""
+"""From rows of a table to its cells, each with one value, and to the areas in which they lie."""
 
 from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import h3
 import numpy as np
@@ -10,19 +10,17 @@ from indexer.geo.cells import Cells, cells_to_text, centres, parents, resolution
 
 from .background import Extent
 
-MAX_DRAWN = 20_000  # cells a browser draws and redraws without stutter
 SIBLINGS = 2.0  # cells per parent below which they lie apart; side by side there are up to 7
 AREA_RESOLUTION = 3  # cells about 120 km across; areas with an empty one between them are apart
 
 
 @dataclass(frozen=True)
 class MapCells:
-    """One entry per cell, in order of cell."""
+    """Each cell of a table once, in order of cell, and where its rows begin."""
 
-    cell: Cells  # (n,) uint64 of one resolution
-    rows: np.ndarray  # (n,) int64, rows of the table in the cell
-    value: np.ndarray  # (n,) float32, the best similarity of its rows; NaN = none
-    kind: np.ndarray  # (n,) int64, group of its commonest prototype; -1 = none
+    cell: Cells  # (m,) uint64 of one resolution
+    first: np.ndarray  # (m,) int64, the first of each cell's rows
+    rows: np.ndarray  # (m,) int64, how many they are
 
     @property
     def scattered(self) -> bool:
@@ -32,12 +30,24 @@ class MapCells:
             return False
         return len(self.cell) < SIBLINGS * len(np.unique(parents(self.cell, resolution - 1)))
 
-    def within(self, focus: Cells) -> "MapCells":
-        """The cells that descend from `focus`, (m,) cells of one coarser resolution."""
+    def within(self, focus: Cells) -> Cells:
+        """The cells that descend from `focus`, (k,) of one coarser resolution; all where it is empty."""
         if not len(self.cell) or not len(focus):
-            return self
-        inside = np.isin(parents(self.cell, resolution_of(int(focus[0]))), focus)
-        return replace(self, **{name: column[inside] for name, column in vars(self).items()})
+            return self.cell
+        return self.cell[np.isin(parents(self.cell, resolution_of(int(focus[0]))), focus)]
+
+    def best(self, value: np.ndarray) -> np.ndarray:
+        """The greatest value (m,) of each cell's rows (n,); NaN where none has one."""
+        return np.fmax.reduceat(value, self.first) if len(self.cell) else value
+
+    def commonest(self, kind: np.ndarray) -> np.ndarray:
+        """The commonest kind (m,) of each cell's rows (n,) counted from 0; -1 where none has one."""
+        cell = np.repeat(np.arange(len(self.cell)), self.rows)
+        known = kind >= 0
+        width = int(kind.max(initial=0)) + 1
+        votes = np.bincount(cell[known] * width + kind[known], minlength=len(self.cell) * width)
+        votes = votes.reshape(-1, width)
+        return np.where(votes.any(axis=1), votes.argmax(axis=1), -1)
 
 
 @dataclass(frozen=True)
@@ -55,32 +65,10 @@ class Area:
         return cells_to_text(self.cells[:1])[0]
 
 
-def group_by_cell(cell: Cells, value: np.ndarray, kind: np.ndarray) -> MapCells:
-    """Rows (n,) in order of cell to one entry per cell: best value, commonest kind, count."""
-    if not len(cell):
-        return MapCells(cell, np.zeros(0, np.int64), value, kind)
-    first = np.flatnonzero(np.r_[True, cell[1:] != cell[:-1]])
-    rows = np.diff(np.r_[first, len(cell)])
-    best = np.fmax.reduceat(value, first)
-    return MapCells(cell[first], rows, best, _commonest(kind, first, rows))
-
-
-def coarsen(cells: MapCells, max_drawn: int = MAX_DRAWN) -> MapCells:
-    """The same cells, or their ancestors at the finest resolution that has at most `max_drawn` of them."""
-    if len(cells.cell) <= max_drawn:
-        return cells
-    for resolution in range(resolution_of(int(cells.cell[0])) - 1, -1, -1):
-        up = parents(cells.cell, resolution)
-        first = np.flatnonzero(np.r_[True, up[1:] != up[:-1]])
-        if len(first) <= max_drawn or resolution == 0:
-            counts = np.diff(np.r_[first, len(up)])
-            return MapCells(
-                up[first],
-                np.add.reduceat(cells.rows, first),
-                np.fmax.reduceat(cells.value, first),
-                _commonest(cells.kind, first, counts),
-            )
-    return cells
+def group_by_cell(cell: Cells) -> MapCells:
+    """The cells of rows (n,) in order of cell."""
+    first = np.flatnonzero(np.r_[True, cell[1:] != cell[:-1]][: len(cell)])
+    return MapCells(cell[first], first, np.diff(np.r_[first, len(cell)]))
 
 
 def find_areas(cell: Cells) -> list[Area]:
@@ -127,12 +115,3 @@ def _take_connected(rows_of: dict[str, int]) -> dict[str, int]:
                 taken[neighbour] = rows_of.pop(neighbour)
                 waiting.append(neighbour)
     return taken
-
-
-def _commonest(kind: np.ndarray, first: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """The commonest kind (m,) of each run of (n,) entries; -1 only where a run has nothing else."""
-    run = np.repeat(np.arange(len(first)), counts)
-    known = kind >= 0
-    width = int(kind.max(initial=0)) + 1
-    votes = np.bincount(run[known] * width + kind[known], minlength=len(first) * width).reshape(-1, width)
-    return np.where(votes.any(axis=1), votes.argmax(axis=1), -1)

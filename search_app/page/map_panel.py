@@ -1,28 +1,32 @@
-"""The map with what belongs to it: where it looks, what a click means, its legend."""
+"""The map with what belongs to it: where it looks, what a click means."""
 
 from collections import Counter
 from collections.abc import Sequence
 from functools import partial
-from math import log
+from math import cos, radians
+from urllib.parse import urlencode
 
 import h3
 import numpy as np
 import streamlit as st
 
-from indexer.geo.cells import Cells, centres, resolution_of
+from indexer.geo.cells import Cells, resolution_of
+from indexer.table.embedding_table import EmbeddingTable
 
 from .background import Extent, degrees
-from .colours import amount_colours, amount_legend, kind_colours, kind_legend, stretch_limits
-from .hexagon_map import HEIGHT_PX, Marks, build_map, clicked_cell, fit, metres_per_px
-from .map_cells import MAX_DRAWN, Area, MapCells, coarsen, extent_of
-from .session import change, current
+from .cached import read_cells
+from .map_cells import Area, MapCells, extent_of
+from .map_component import Ask, Marks, Scene, mount_map
+from .session import can_undo, change, current, undo
+from .shapes import WITHIN, is_shape
+from .url_state import View
 
 ALL = "all"
 MAX_PILLS = 6
-DRAWN_LEVELS = int(log(MAX_DRAWN, 7))  # how much coarser a cell may be and hold no more cells than are drawn
-MARGIN_DEG = 1e-4  # so that rounding leaves no cell out
+WIDTH_PX, HEIGHT_PX = 580, 560  # of the map, about
+DEGREE_M = 111_320
 SMALLEST_HEXAGON_PX = 3.0  # across; smaller ones are looked at area by area
-_CLICKS, _LOOKS, _MAP, _AREA, _FOLLOW = "clicks", "looks", "map", "area", "follow"
+_LOOKS, _EXTENT, _SEEN, _MAP, _AREA, _FOLLOW = "looks", "extent", "seen", "map", "area", "follow"
 
 
 def focus_cells(key: str, areas: Sequence[Area]) -> Cells:
@@ -40,7 +44,7 @@ def choose_focus(wanted: str, areas: Sequence[Area], cells: MapCells, query: str
     What the link wants, if the table has it; else everything, where cells are scattered; else the query's
     area; else everything, where its hexagons would be seen; else the largest area.
     """
-    if wanted == ALL or (len(focus := focus_cells(wanted, areas)) and len(cells.within(focus).cell)):
+    if wanted == ALL or (len(focus := focus_cells(wanted, areas)) and len(cells.within(focus))):
         return wanted
     if len(areas) < 2 or cells.scattered:
         return ALL
@@ -48,8 +52,14 @@ def choose_focus(wanted: str, areas: Sequence[Area], cells: MapCells, query: str
     if asked:
         return asked.key
     edge_m = h3.average_hexagon_edge_length(resolution_of(int(cells.cell[0])), "m")
-    across_px = 2 * edge_m / metres_per_px(fit(extent_of(cells.cell)))
-    return ALL if across_px >= SMALLEST_HEXAGON_PX else areas[0].key
+    return ALL if 2 * edge_m / metres_per_px(extent_of(cells.cell)) >= SMALLEST_HEXAGON_PX else areas[0].key
+
+
+def metres_per_px(extent: Extent) -> float:
+    """Ground covered by a pixel of a map that shows the whole extent."""
+    lat_deg = (extent.south + extent.north) / 2
+    width_m = (extent.east - extent.west) * DEGREE_M * cos(radians(lat_deg))
+    return max(width_m / WIDTH_PX, (extent.north - extent.south) * DEGREE_M / HEIGHT_PX, 1e-3)
 
 
 def area_of(cell: str, areas: Sequence[Area]) -> Area | None:
@@ -70,73 +80,76 @@ def look_again() -> None:
     st.session_state[_LOOKS] = st.session_state.get(_LOOKS, 0) + 1
 
 
-def draw_map(cells: MapCells, areas: Sequence[Area], marks: Marks, kind_labels: Sequence[str]) -> None:
-    """The map of cells (all of the table's, at its own resolution), coloured as the view says."""
-    view = current()
+def look_at(extent: Extent | None) -> None:
+    """Move the map to an extent; None, to what it is to show."""
+    st.session_state[_EXTENT] = extent
+    look_again()
+
+
+def draw_map(
+    table: EmbeddingTable, areas: Sequence[Area], marks: Marks, kind_labels: Sequence[str], searched: bool
+) -> None:
+    """The map of all cells, coloured as the view says."""
+    view, cells = current(), read_cells(table)
     follow = marks.chosen and st.session_state.pop(_FOLLOW, False) and view.area != ALL
-    focus = choose_focus("" if follow else view.area, areas, cells, marks.chosen or next(marks.places, ""))
+    asked = marks.chosen or next(iter((*marks.like, *marks.results)), "")
+    focus = choose_focus("" if follow else view.area, areas, cells, asked)
     if focus != view.area:
         change(area=focus)
+    if focus != st.session_state.setdefault(_SEEN, focus):
+        st.session_state[_SEEN] = focus
+        look_at(None)
     _draw_areas(areas, focus, marks.results)
-    inside = cells.within(focus_cells(focus, areas))
-    drawn = coarsen(cells if len(cells.cell) <= MAX_DRAWN else inside)
-    rgb = _draw_legend(drawn, view.colour, kind_labels)
-    extent = extent_of(inside.cell)
-    deck = build_map(
-        drawn,
-        rgb,
-        _notes(drawn, kind_labels),
-        marks,
-        fit(extent, st.session_state.get(_LOOKS, 0)),
-        extent,
-        layer=str(st.session_state.get(_CLICKS, 0)),
+    scene = Scene(
+        snapshot=table.snapshot,
+        rows=table.row_count,
+        question=question_address(view),
+        searched=searched,
+        marks=marks,
+        home=st.session_state.get(_EXTENT) or extent_of(cells.within(focus_cells(focus, areas))),
+        look=st.session_state.get(_LOOKS, 0),
+        colour=view.colour,
+        kinds=kind_labels,
+        canUndo=can_undo(),
+        outlines=outlines(view),
     )
-    st.pydeck_chart(
-        deck,
-        key=_MAP,
-        height=HEIGHT_PX,
-        on_select=partial(_take_click, resolution_of(int(cells.cell[0]))),
-        selection_mode="single-object",
-        alt="Hexagon map of the table",
-    )
-    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-        st.caption(_scale_note(drawn, cells))
-        if focus != ALL:
-            st.button(
-                "Search only here", icon=":material/crop_free:", type="tertiary", on_click=_search_only_in,
-                args=(extent,), help="Makes this area the box of the filters",
-            )  # fmt: skip
+    mount_map(scene, _MAP, take)
+    st.caption(_scale_note(cells))
 
 
-def _search_only_in(extent: Extent) -> None:
-    west, south, east, north = extent
-    east = east - 360 if east > 180 else east
-    change(bbox=(west - MARGIN_DEG, south - MARGIN_DEG, east + MARGIN_DEG, north + MARGIN_DEG))
+def question_address(view: View) -> str:
+    """What the view asks, as the query of an address; empty where it leaves all cells as they are."""
+    asks = view.like or view.unlike or view.bbox or view.within or view.start or view.end
+    return urlencode(view.question.to_params(), doseq=True) if asks else ""
 
 
-def _same_resolution(drawn: MapCells, cells: MapCells) -> bool:
-    return resolution_of(int(drawn.cell[0])) == resolution_of(int(cells.cell[0]))
+def outlines(view: View) -> list[str]:
+    """The shapes that the question is about."""
+    places = (*view.like, *view.unlike, *([view.within] if view.within else []))
+    return [place.removeprefix(WITHIN) for place in places if place == view.within or is_shape(place)]
 
 
-def _take_click(resolution: int) -> None:
-    """A click on a cell of the table: look for places like it. On one that stands for many: zoom in.
+def take(ask: Ask) -> None:
+    """What a person did on the map becomes the next question."""
+    view = current()
+    if ask.does == "undo":
+        undo()
+    elif ask.does == "only":
+        change(within=ask.place.removeprefix(WITHIN))
+    elif ask.does == "like":
+        change(like=(ask.place,), unlike=())
+    elif ask.does == "add":
+        change(like=_with(view.like, ask.place), unlike=_without(view.unlike, ask.place))
+    elif ask.does == "unlike":
+        change(like=_without(view.like, ask.place), unlike=_with(view.unlike, ask.place))
 
-    A click beside the hexagons asks nothing.
-    """
-    cell = clicked_cell(st.session_state[_MAP].selection)
-    if not cell:
-        return
-    st.session_state[_CLICKS] = st.session_state.get(_CLICKS, 0) + 1  # a new layer forgets the click
-    if h3.get_resolution(cell) == resolution:
-        change(like=(cell,), unlike=())
-    else:
-        change(area=zoom_target(cell, resolution))
+
+def _with(places: tuple[str, ...], place: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*places, place)))
 
 
-def zoom_target(cell: str, resolution: int) -> str:
-    """What a click on a coarse cell zooms to: as much around it as can be drawn cell by cell."""
-    coarse: str = h3.cell_to_parent(cell, min(h3.get_resolution(cell), max(0, resolution - DRAWN_LEVELS)))
-    return coarse
+def _without(places: tuple[str, ...], place: str) -> tuple[str, ...]:
+    return tuple(other for other in places if other != place)
 
 
 def _draw_areas(areas: Sequence[Area], focus: str, results: Sequence[str]) -> None:
@@ -160,7 +173,7 @@ def _draw_areas(areas: Sequence[Area], focus: str, results: Sequence[str]) -> No
 
 def _jump() -> None:
     change(area=st.session_state[_AREA])
-    look_again()
+    look_at(None)
 
 
 def _area_label(area: Area, found: int) -> str:
@@ -168,49 +181,12 @@ def _area_label(area: Area, found: int) -> str:
     return f"{place} · {found} found" if found else f"{place} · {area.rows:,} rows"
 
 
-def _draw_legend(drawn: MapCells, colour: str, kind_labels: Sequence[str]) -> np.ndarray:
-    """The legend; returns the colours (n, 3) that it explains."""
-    searched = not np.isnan(drawn.value).all()
-    if kind_labels and (colour == "prototype" or not searched):
-        st.html(kind_legend(list(kind_labels), "Prototypes"))
-        return kind_colours(drawn.kind)
-    if not searched:
-        st.html('<div class="legend"><span>Click a hexagon to colour the map by likeness to it.</span></div>')
-    else:
-        st.html(amount_legend("Similarity", *stretch_limits(drawn.value)))
-    return amount_colours(drawn.value, *stretch_limits(drawn.value))
-
-
-def _notes(drawn: MapCells, kind_labels: Sequence[str]) -> list[str]:
-    """The text (n,) of each cell's tooltip."""
-    columns = zip(
-        *(degree.tolist() for degree in centres(drawn.cell)),
-        drawn.rows.tolist(),
-        drawn.value.tolist(),
-        drawn.kind.tolist(),
-        strict=True,
-    )
-    notes = []
-    for lon, lat, rows, value, kind in columns:
-        lines = [f"{abs(lat):.4f}° {'NS'[lat < 0]} {abs(lon):.4f}° {'EW'[lon < 0]}"]
-        lines += [f"similarity {value:.3f}"] if value == value else []
-        lines += [f"{kind_labels[kind]}"] if kind >= 0 else []
-        lines += [f"{rows:,} rows"] if rows > 1 else []
-        notes.append("\n".join(lines))
-    return notes
-
-
-def _scale_note(drawn: MapCells, cells: MapCells) -> str:
-    """How large a hexagon is, and what it stands for."""
-    resolution = resolution_of(int(drawn.cell[0]))
+def _scale_note(cells: MapCells) -> str:
+    """How large a cell is, and what is drawn where it is too small to see."""
+    resolution = resolution_of(int(cells.cell[0]))
     edge_m = h3.average_hexagon_edge_length(resolution, "m")
     across = f"{float(f'{2 * edge_m:.2g}'):,.0f} m" if edge_m < 500 else f"{2 * edge_m / 1000:,.0f} km"
-    size = f"A hexagon is about {across} across (H3 resolution {resolution})."
-    if drawn.scattered:
+    size = f"A cell is about {across} across (H3 resolution {resolution})."
+    if cells.scattered:
         return f"{size} Dots mark those too small to see."
-    if _same_resolution(drawn, cells):
-        return size
-    return (
-        f"{len(cells.cell):,} cells are shown as {len(drawn.cell):,} coarser ones, by the best in each. "
-        f"{size} Click one to zoom in to its cells."
-    )
+    return f"{size} From afar, larger hexagons show the best cell in each."

@@ -14,15 +14,14 @@ from indexer.table.schema import COUNTS, KEY
 
 from .background import degrees
 from .cached import BY_SNAPSHOT, Kinds, RowKeys, read_keys, read_kinds
-from .colours import css, kind_colours
-from .hexagon_map import Marks, build_map, fit
-from .kinds import kind_name
-from .map_cells import coarsen, extent_of, group_by_cell, middle
+from .colours import kind_css
+from .kinds import kind_name, letters
+from .map_cells import extent_of, middle
+from .map_component import Marks, Scene, mount_map
 from .query_panel import PROTOTYPE
 from .results import picture, quicklook_folder, rows_by_key, subjects
 from .session import change, current
 
-MAP_HEIGHT_PX = 420
 TYPICAL = 6  # pictures of a prototype
 ALIKE = 5  # prototypes of other regions
 _REGION = "prototype region"
@@ -127,13 +126,8 @@ def _draw_map(table: EmbeddingTable, kinds: Kinds, region: int, number: int | No
     """The region's cells by kind, or those of one prototype alone."""
     keys = read_keys(table)
     mine = keys.region == np.uint64(region)
-    kind = kinds.of_rows(keys)[mine]
-    if number is not None:
-        kind = np.where(keys.prototype[mine] == number, kind, -1)
-    cells = coarsen(group_by_cell(keys.cells[mine], np.full(mine.sum(), np.nan, np.float32), kind))
-    extent = extent_of(cells.cell)
-    notes = ["" if kind < 0 else f"kind {kind_name(kind)}" for kind in cells.kind.tolist()]
-    name = "All prototypes, by kind" if number is None else f"Prototype {number} · {(kind >= 0).sum():,} rows"
+    rows = mine if number is None else mine & (keys.prototype == number)
+    name = "All prototypes, by kind" if number is None else f"Prototype {number} · {rows.sum():,} rows"
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.markdown(f"##### {name}")
         if number is not None:
@@ -141,16 +135,20 @@ def _draw_map(table: EmbeddingTable, kinds: Kinds, region: int, number: int | No
                 "Search like this prototype", type="primary", icon=":material/search:", on_click=_search_like,
                 args=(region, number),
             )  # fmt: skip
-    deck = build_map(
-        cells,
-        kind_colours(cells.kind),
-        notes,
-        Marks(),
-        fit(extent, height_px=MAP_HEIGHT_PX),
-        extent,
-        layer="prototypes",
+    scene = Scene(
+        snapshot=table.snapshot,
+        rows=table.row_count,
+        question="",
+        searched=False,
+        marks=Marks(),
+        home=extent_of(keys.cells[mine]),
+        look=region % 2**31,
+        colour="prototype",
+        prototype=cell_to_text(region) if number is None else f"{cell_to_text(region)}/{number}",
+        kinds=letters(kinds.kind, kinds.prototypes.n_rows),
+        asks=False,
     )
-    st.pydeck_chart(deck, key="prototype map", height=MAP_HEIGHT_PX, alt="Map of the region's prototypes")
+    mount_map(scene, "prototype map", lambda ask: None)
 
 
 def _draw_typical(table: EmbeddingTable, region: int, number: int) -> None:
@@ -193,4 +191,4 @@ def _region_label(keys: RowKeys, region: int) -> str:
 
 
 def _kind_style(name: str) -> str:
-    return f"color: {css(kind_colours(np.array([ord(name[-1]) - ord('A')]))[0])}"
+    return f"color: {kind_css(ord(name[-1]) - ord('A'))}"

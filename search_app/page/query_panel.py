@@ -1,41 +1,30 @@
 """What is looked for: words that people type, the query and filter they mean, the sidebar for them."""
 
-import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, time
+from functools import reduce
+from operator import and_
 
 import numpy as np
 import streamlit as st
 
 from indexer.errors import QueryError
-from indexer.geo.cells import cell_to_text, parse_cell
+from indexer.geo.cells import Cells, parse_cell
 from indexer.prototypes.regional import Prototypes
 from indexer.search.filter import Filter, Region
 from indexer.search.query import Cell, LonLat, Query, Vector
 
+from .background import Extent
+from .coordinates import parse_lonlat
+from .gazetteer import CREDIT
+from .plain import plain
 from .session import change, current
+from .shapes import is_shape, outside, region_of
+from .typed_place import read_typed
 from .url_state import COLOURS, MAX_K, View, parse_bbox, write_bbox
 
 PROTOTYPE = "prototype:"
-_PLACE, _PLACE_ERROR, _BOX, _BOX_ERROR = "place", "place error", "box", "box error"
-
-
-def parse_place(text: str) -> str:
-    """A typed place in the form that the URL keeps: a cell's hex id, or `lon,lat` in degrees.
-
-    Raises:
-        QueryError: neither.
-    """
-    words = re.split(r"[,;\s]+", text.strip())
-    if len(words) != 2:
-        return cell_to_text(parse_cell(text))
-    try:
-        lon, lat = float(words[0]), float(words[1])
-    except ValueError:
-        raise QueryError(f"{text!r} is not a longitude and a latitude, such as 9.96, 52.09") from None
-    if not (abs(lon) <= 180 and abs(lat) <= 90):
-        raise QueryError(f"{text!r}: longitude comes first, -180 to 180, then latitude, -90 to 90")
-    return f"{lon:g},{lat:g}"
+_PLACE, _PLACE_ERROR, _PLACE_NOTE, _BOX, _BOX_ERROR = "place", "place error", "place note", "box", "box error"
 
 
 def place_label(place: str) -> str:
@@ -43,20 +32,31 @@ def place_label(place: str) -> str:
     if place.startswith(PROTOTYPE):
         region, _, number = place.removeprefix(PROTOTYPE).partition("/")
         return f"prototype {number} of {region.rstrip('f')}"
+    if is_shape(place):
+        return "cells in a shape"
     return place.replace(",", ", ")
 
 
-def part_of(place: str, prototypes: Prototypes | None) -> Cell | LonLat | Vector:
+def part_of(
+    place: str, prototypes: Prototypes | None, mean_within: Callable[[Region], np.ndarray]
+) -> Cell | LonLat | Vector:
     """A place, as the URL keeps it, as part of a query.
+
+    Args:
+        place: a cell, `lon,lat`, a prototype or a shape.
+        prototypes: those of the table.
+        mean_within: the mean vector (d,) of the table's rows in a region.
 
     Raises:
         QueryError: it cannot be read, or names a prototype that the table does not have.
     """
     if place.startswith(PROTOTYPE):
         return Vector(prototype_vector(prototypes, place.removeprefix(PROTOTYPE)))
-    if "," in place:
-        lon, lat = parse_place(place).split(",")
-        return LonLat(float(lon), float(lat))
+    if is_shape(place):
+        return Vector(mean_within(region_of(place)))
+    lonlat = parse_lonlat(place)
+    if lonlat:
+        return LonLat(lonlat.lon_deg, lonlat.lat_deg)
     return Cell(parse_cell(place))
 
 
@@ -72,43 +72,68 @@ def prototype_vector(prototypes: Prototypes | None, name: str) -> np.ndarray:
     return vector
 
 
-def to_query(view: View, prototypes: Prototypes | None) -> Query | None:
-    """What the view looks for; None when it looks for nothing. Raises `QueryError`."""
-    if not view.like:
+def to_query(
+    view: View, prototypes: Prototypes | None, mean_within: Callable[[Region], np.ndarray]
+) -> Query | None:
+    """What the view looks for, or alone what it keeps away from; None when neither. Raises `QueryError`."""
+    if not (view.like or view.unlike):
         return None
-    likes, unlikes = ([part_of(place, prototypes) for place in places] for places in (view.like, view.unlike))
-    return Query(positives=tuple(likes), negatives=tuple(unlikes))
+    likes, unlikes = (
+        tuple(part_of(place, prototypes, mean_within) for place in places)
+        for places in (view.like, view.unlike)
+    )
+    return Query(positives=likes, negatives=unlikes) if likes else Query(positives=unlikes)
 
 
 def to_filter(view: View) -> Filter:
     """Where and when the view looks. Raises `QueryError`."""
+    regions = [Region.from_bbox(*view.bbox)] if view.bbox else []
+    regions += [region_of(view.within)] if view.within else []
+    return _filter(view, regions)
+
+
+def to_search_filter(view: View) -> Filter:
+    """The same without the shapes that are examples: what looks like them is wanted elsewhere."""
+    asked = to_filter(view)
+    examples = [outside(place) for place in (*view.like, *view.unlike) if is_shape(place)]
+    return _filter(view, [*([asked.region] if asked.region else []), *examples])
+
+
+def _filter(view: View, regions: Sequence[Region]) -> Filter:
     return Filter(
-        region=Region.from_bbox(*view.bbox) if view.bbox else None,
+        region=reduce(and_, regions) if regions else None,
         start=_midnight(view.start),
         end=_midnight(view.end),
     )
 
 
-def draw_query(on_place: Callable[[], None]) -> None:
-    """A box for a place, and a button to drop each that is looked for; `on_place` runs after a new one."""
+def draw_query(cells: Cells, on_place: Callable[[Extent | None], None]) -> None:
+    """A box for a place, and a button to drop each that is looked for.
+
+    Args:
+        cells: the table's (n,), in order.
+        on_place: runs after a new place, with what is to be seen where it is a town.
+    """
     view = current()
     if _PLACE_ERROR not in st.session_state:
         st.session_state[_PLACE] = ""
     st.text_input(
         "Look for places like",
         key=_PLACE,
-        placeholder="cell id, or lon, lat",
+        placeholder="town, lon, lat or cell",
         icon=":material/search:",
         on_change=_take_place,
-        args=(on_place,),
-        help="An H3 cell such as 891f1d4801bffff, or a longitude and a latitude such as 9.96, 52.09. "
-        "A click on a hexagon does the same.",
+        args=(cells, on_place),
+        help="An H3 cell such as 891f1d4801bffff, or a place in any usual writing, such as 9.96, 52.09 or "
+        f"52°05′24″N 9°57′36″E: it is looked for. A town such as Bern, CH is shown on the map. {CREDIT}",
     )
+    if st.session_state.get(_PLACE_NOTE):
+        st.caption(plain(st.session_state[_PLACE_NOTE]))
     if _PLACE_ERROR in st.session_state:
-        st.error(st.session_state[_PLACE_ERROR], icon=":material/error:")
+        st.error(plain(st.session_state[_PLACE_ERROR]), icon=":material/error:")
     for sign, name, places in (("+", "like", view.like), ("−", "unlike", view.unlike)):
         for place in places:
-            label = f"{sign} {place_label(place)}"
+            label = plain(f"{sign} {place_label(place)}")
             st.button(
                 label, icon=":material/close:", icon_position="right", on_click=_drop, args=(name, place),
                 key=f"drop {name} {place}", help=f"Drop this place from the search ({name})", width="stretch",
@@ -133,14 +158,14 @@ def draw_options(has_prototypes: bool) -> None:
 def draw_filters() -> None:
     """Box and dates."""
     view = current()
-    active = [view.bbox, view.start, view.end]
+    active = [view.bbox, view.within or None, view.start, view.end]
     count = sum(part is not None for part in active)
     with st.expander("Filters" + (f" · {count} on" if count else ""), icon=":material/filter_alt:"):
         if _BOX_ERROR not in st.session_state:
             st.session_state[_BOX] = write_bbox(view.bbox) if view.bbox else ""
         st.text_input("Box in degrees", key=_BOX, placeholder="west south east north", on_change=_take_box)
         if _BOX_ERROR in st.session_state:
-            st.error(st.session_state[_BOX_ERROR], icon=":material/error:")
+            st.error(plain(st.session_state[_BOX_ERROR]), icon=":material/error:")
         st.session_state["start"], st.session_state["end"] = view.start, view.end
         first, last = st.columns(2)
         first.date_input("From", key="start", format="YYYY-MM-DD", on_change=_take_dates, value=None)
@@ -149,17 +174,23 @@ def draw_filters() -> None:
             st.button("Clear filters", on_click=_clear_filters, width="stretch", type="tertiary")
 
 
-def _take_place(on_place: Callable[[], None]) -> None:
+def _take_place(cells: Cells, on_place: Callable[[Extent | None], None]) -> None:
     text = st.session_state[_PLACE]
     st.session_state.pop(_PLACE_ERROR, None)
+    st.session_state.pop(_PLACE_NOTE, None)
     if not text.strip():
         return
     try:
-        change(like=(parse_place(text),), unlike=(), tab="map", area="")
+        typed = read_typed(text, cells)
     except QueryError as error:
         st.session_state[_PLACE_ERROR] = f"{error}."
         return
-    on_place()
+    st.session_state[_PLACE_NOTE] = typed.note
+    if typed.place:
+        change(like=(typed.place,), unlike=(), tab="map", area="")
+    else:
+        change(tab="map")
+    on_place(typed.extent)
 
 
 def _take_box() -> None:
@@ -177,7 +208,7 @@ def _take_dates() -> None:
 
 def _clear_filters() -> None:
     st.session_state.pop(_BOX_ERROR, None)
-    change(bbox=None, start=None, end=None)
+    change(bbox=None, within="", start=None, end=None)
 
 
 def _drop(name: str, place: str) -> None:

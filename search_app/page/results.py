@@ -17,6 +17,7 @@ from indexer.table.embedding_table import EmbeddingTable
 from indexer.table.schema import KEY
 
 from ..output import Format, encode
+from .plain import plain
 from .quicklook import TITLES, Quicklook, Subject, modalities, quicklook
 
 FOLDER = ".quicklooks"
@@ -154,7 +155,7 @@ def draw_pictures(table: EmbeddingTable, row: pa.Table, only_first: bool = False
     columns = st.columns(1 if only_first else len(TITLES), wrap=False)
     for column, name in zip(columns, names, strict=False):
         shown = picture(subject, folder, name, PICTURE_PX)
-        column.image(shown.png, caption=shown.caption, width="stretch")
+        column.image(shown.png, caption=plain(shown.caption), width="stretch")
 
 
 def draw_downloads(rows: pa.Table, name: str) -> None:

@@ -1,7 +1,6 @@
 """The map tab: the search, the map coloured by it, what was found."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -9,19 +8,17 @@ import streamlit as st
 
 from indexer.errors import QueryError
 from indexer.geo.cells import cells_to_text, centres
-from indexer.search.filter import Filter
-from indexer.search.search import COLUMNS, search
 from indexer.table.embedding_table import EmbeddingTable
 from indexer.table.schema import COUNTS, KEY
 
 from .background import degrees
-from .cached import BY_SNAPSHOT, read_areas, read_keys, read_kinds, read_vectors, similarities
-from .hexagon_map import Marks
+from .cached import BY_SNAPSHOT, read_areas, read_keys, read_kinds
+from .finding import Found, find
 from .kinds import letters
-from .map_cells import MapCells, group_by_cell
+from .map_component import Marks
 from .map_panel import draw_map, look_at_chosen
+from .plain import plain
 from .prototype_panel import typical_rows
-from .query_panel import to_filter, to_query
 from .results import (
     PICTURE_PX,
     draw_downloads,
@@ -30,7 +27,6 @@ from .results import (
     period,
     picture,
     quicklook_folder,
-    rows_by_key,
     subjects,
 )
 from .session import change, current
@@ -40,44 +36,14 @@ SHOWN_EXAMPLES = 3
 STARTING_POINTS = 6
 
 
-@dataclass(frozen=True)
-class Found:
-    """The answer to a view's question."""
-
-    rows: pa.Table  # of the hits, with footprints
-    plan: str
-    notes: tuple[str, ...]
-    examples: pa.Table  # rows that the query was made from
-    vectors: np.ndarray  # (m, d) float32, what was compared
-
-
-@st.cache_data(max_entries=32, ttl=60, show_spinner="Searching", hash_funcs=BY_SNAPSHOT)
-def find(table: EmbeddingTable, question: View) -> Found | None:
-    """Search for what the view looks for; None when it looks for nothing. Raises `QueryError`."""
-    kinds = read_kinds(table)
-    query, filter = to_query(question, kinds.prototypes if kinds else None), to_filter(question)
-    if query is None:
-        return None
-    hits = search(table, query, k=question.k, filter=filter, columns=(*COLUMNS, "geometry"))
-    assert hits.query is not None
-    columns = [*KEY, *COUNTS, "geometry", "source_items"]
-    examples = rows_by_key(table, sorted(hits.query.own_rows), columns)
-    return Found(hits.rows, hits.plan, hits.notes, examples, hits.query.vectors)
-
-
-def question_of(view: View) -> View:
-    """The part of a view that decides what is found."""
-    return View(like=view.like, unlike=view.unlike, k=view.k, bbox=view.bbox, start=view.start, end=view.end)
-
-
 def draw_search(table: EmbeddingTable) -> None:
     """The whole tab."""
     view = current()
-    found, filter = None, Filter()
+    found = None
     try:
-        found, filter = find(table, question_of(view)), to_filter(view)
+        found = find(table, view.question)
     except QueryError as error:
-        st.error(f"{error}.", icon=":material/error:")
+        st.error(plain(f"{error}."), icon=":material/error:")
     left, right = st.columns([11, 9], gap="medium")
     with right:
         chosen = _draw_found(table, found) if found else None
@@ -86,21 +52,7 @@ def draw_search(table: EmbeddingTable) -> None:
     with left:
         kinds = read_kinds(table)
         labels = letters(kinds.kind, kinds.prototypes.n_rows) if kinds else []
-        draw_map(map_cells(table, found, filter), read_areas(table), _marks(view, found, chosen), labels)
-
-
-def map_cells(table: EmbeddingTable, found: Found | None, filter: Filter) -> MapCells:
-    """All cells, with the best similarity and the commonest kind of their rows that the filter keeps."""
-    keys, kinds, vectors = read_keys(table), read_kinds(table), read_vectors(table)
-    kept = keys.matching(table, filter)
-    value = np.full(len(kept), np.nan, np.float32)
-    if found is not None and vectors is not None:
-        value[kept] = similarities(vectors[kept], found.vectors)
-    elif found is not None:  # too many rows to compare them all here
-        first = np.searchsorted(keys.cells, found.rows["h3_cell"].to_numpy())
-        np.fmax.at(value, first, found.rows["similarity"].to_numpy())
-    kind = np.where(kept, kinds.of_rows(keys), -1) if kinds else np.full(len(kept), -1)
-    return group_by_cell(keys.cells, value, kind)
+        draw_map(table, read_areas(table), _marks(view, found, chosen), labels, found is not None)
 
 
 def _marks(view: View, found: Found | None, chosen: int | None) -> Marks:
@@ -110,7 +62,7 @@ def _marks(view: View, found: Found | None, chosen: int | None) -> Marks:
     results = cells_to_text(found.rows["h3_cell"].to_numpy())
     examples = dict.fromkeys(cells_to_text(found.examples["h3_cell"].to_numpy()))
     return Marks(
-        query=[cell for cell in examples if cell not in unlike],
+        like=[cell for cell in examples if cell not in unlike],
         unlike=unlike,
         results=results,
         chosen=results[chosen] if chosen is not None else "",
@@ -159,13 +111,13 @@ def _draw_found(table: EmbeddingTable, found: Found) -> int | None:
         st.info("Nothing matches the filters. Widen the box or the dates.", icon=":material/filter_alt_off:")
         return None
     st.markdown(f"##### {found.rows.num_rows} most similar")
-    chosen = draw_results(table, found.rows, str(hash(question_of(current()))), look_at_chosen)
+    chosen = draw_results(table, found.rows, str(hash(current().question)), look_at_chosen)
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.caption("Tick a row to look closer and to search from it.")
         draw_downloads(found.rows.drop_columns("geometry"), "results")
     if chosen is not None:
         _draw_chosen(table, found.rows.slice(chosen, 1))
-    st.caption(" · ".join((found.plan, *found.notes)))
+    st.caption(plain(" · ".join((found.plan, *found.notes))))
     return chosen
 
 
@@ -179,7 +131,7 @@ def _draw_examples(table: EmbeddingTable, examples: pa.Table, unlike: Sequence[s
         picture, text = st.columns([1, 3], vertical_alignment="center", wrap=False)
         with picture:
             draw_pictures(table, example, only_first=True)
-        name = "" if row["sample_id"] == cell else f"**{row['sample_id']}** "
+        name = "" if row["sample_id"] == cell else f"**{plain(row['sample_id'])}** "
         lon, lat = (round(float(degree[0]), 4) for degree in centres([row["h3_cell"]]))
         sign = ":orange-badge[less like]" if cell in unlike else ":primary-badge[like]"
         place = f"{degrees(lat, 'NS')} {degrees(lon, 'EW')}"

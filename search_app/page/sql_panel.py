@@ -10,6 +10,7 @@ from indexer.table.embedding_table import EmbeddingTable
 
 from ..output import records
 from .cached import BY_SNAPSHOT
+from .plain import plain
 from .results import draw_downloads
 from .session import change, current
 
@@ -66,7 +67,7 @@ def _draw_answer(table: EmbeddingTable, query: str) -> None:
     try:
         rows = answer(table, query)
     except QueryError as error:
-        st.error(str(error), icon=":material/error:")
+        st.error(plain(error), icon=":material/error:")
         return
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         shown = "" if rows.num_rows <= SHOWN_ROWS else f", the first {SHOWN_ROWS:,} shown"

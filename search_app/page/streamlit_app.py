@@ -1,6 +1,7 @@
 """The page: a table of embeddings as a map, its prototypes, and SQL. Layout alone; the parts do the work.
 
-Run by `skyhex app`, or by hand: SKYHEX_TABLE=DIR streamlit run search_app/page/streamlit_app.py
+Served by serve.py, which `skyhex app` starts, or by hand:
+SKYHEX_TABLE=DIR streamlit run search_app/page/serve.py
 """
 
 import os
@@ -11,10 +12,13 @@ import streamlit as st
 from indexer.errors import QueryError, TableError
 from indexer.table.embedding_table import EmbeddingTable
 from search_app.page import query_panel
-from search_app.page.map_panel import look_again
+from search_app.page.cached import read_cells
+from search_app.page.history import listen_to_history
+from search_app.page.map_panel import look_at
+from search_app.page.plain import plain
 from search_app.page.prototype_panel import draw_prototypes
 from search_app.page.search_panel import draw_search
-from search_app.page.session import change, current, keep_in_url
+from search_app.page.session import change, current, go_to, keep_in_url
 from search_app.page.sql_panel import draw_sql
 
 TABS = {"map": "Map", "prototypes": "Prototypes", "sql": "SQL"}
@@ -26,21 +30,21 @@ st.html(HERE / "page.css")
 try:
     table = EmbeddingTable.open(os.environ.get("SKYHEX_TABLE", "skyhex-data"))
 except TableError as error:
-    st.error(str(error), icon=":material/error:")
+    st.error(plain(error), icon=":material/error:")
     st.stop()
 view = current()
 
 with st.sidebar:
-    st.markdown(f"## skyhex\n{Path(table.storage.root).name or table.storage.root}")
+    st.markdown(f"## skyhex\n{plain(Path(table.storage.root).name or table.storage.root)}")
     with st.container(horizontal=True, gap="xsmall"):
         st.badge(f"{table.row_count:,} rows", color="gray")
         st.badge(f"snapshot {table.snapshot}", color="gray")
-        st.badge(table.model.name, color="gray", help=str(table.model))
+        st.badge(plain(table.model.name), color="gray", help=plain(table.model))
         if not table.model.trained:
             st.badge("untrained", color="orange", icon=":material/warning:")
         if table.simulated:
             st.badge("simulated", color="orange", icon=":material/science:")
-    query_panel.draw_query(on_place=look_again)
+    query_panel.draw_query(read_cells(table).cell, on_place=look_at)
     query_panel.draw_options(has_prototypes=table.sidecar("prototypes") is not None)
     query_panel.draw_filters()
 
@@ -57,5 +61,6 @@ for tab, draw in zip(tabs, (draw_search, draw_prototypes, draw_sql), strict=True
             try:
                 draw(table)
             except (QueryError, TableError) as error:
-                st.error(f"{error}", icon=":material/error:")
+                st.error(plain(error), icon=":material/error:")
 keep_in_url()
+listen_to_history(go_to)

@@ -1,12 +1,13 @@
 """The state of the page as URL parameters, so that a link reproduces the view and a reload keeps it."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import date
 from typing import Any
 
 TABS = ("map", "prototypes", "sql")
 COLOURS = ("similarity", "prototype")
+QUESTION = ("like", "unlike", "k", "bbox", "within", "start", "end")
 MAX_K = 500  # more results than this belong in a download, not on a page
 
 
@@ -14,13 +15,15 @@ MAX_K = 500  # more results than this belong in a download, not on a page
 class View:
     """Everything that decides what the page shows.
 
-    A query is written as a place: a cell's hex id, `lon,lat` in degrees, or `prototype:REGION/NUMBER`.
+    A query is written as a place: a cell's hex id, `lon,lat` in degrees, `prototype:REGION/NUMBER`, or a
+    shape on the map as `within:LON LAT,LON LAT,...`.
     """
 
     like: tuple[str, ...] = ()  # places to look for
     unlike: tuple[str, ...] = ()  # places to keep away from
     k: int = 20  # results
     bbox: tuple[float, float, float, float] | None = None  # west, south, east, north in degrees
+    within: str = ""  # a shape on the map, `LON LAT,LON LAT,...`
     start: date | None = None  # rows whose period meets [start, end)
     end: date | None = None
     colour: str = "similarity"  # one of COLOURS
@@ -28,6 +31,11 @@ class View:
     area: str = ""  # hex id of the coarse cell that is looked at; empty = where the query or most rows are
     prototype: str = ""  # REGION or REGION/NUMBER looked at in the prototypes tab
     sql: str = ""  # the statement last run in the SQL tab
+
+    @property
+    def question(self) -> "View":
+        """The part that decides what is found."""
+        return replace(View(), **{name: getattr(self, name) for name in QUESTION})
 
     def to_params(self) -> dict[str, str | list[str]]:
         """URL parameters of everything that differs from the default."""
@@ -106,6 +114,7 @@ _PARSERS: dict[str, Callable[[Sequence[str]], Any]] = {
     "unlike": tuple,
     "k": _parse_k,
     "bbox": lambda values: parse_bbox(values[-1]),
+    "within": _last,
     "start": _date,
     "end": _date,
     "colour": _one_of(COLOURS),

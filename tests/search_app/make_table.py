@@ -1,5 +1,6 @@
 """A small seeded table for tests of the faces."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,15 +14,16 @@ MODEL = ModelInfo("skyhex/test", "0" * 64, 16, "Apache-2.0", trained=False, conf
 CELLS = sorted(h3.str_to_int(c) for c in h3.grid_disk(h3.latlng_to_cell(47.0, 10.0, 9), 4))
 
 
-def small_table(path: Path, seed: int = 0) -> EmbeddingTable:
-    """A table of one row per cell of a disk around 10 E 47 N."""
+def small_table(path: Path, seed: int = 0, sample_ids: Mapping[int, str] | None = None) -> EmbeddingTable:
+    """A table of one row per cell of a disk around 10 E 47 N; `sample_ids` of cells that have a name."""
+    names = {cell: h3.int_to_str(cell) for cell in CELLS} | dict(sample_ids or {})
     rng = np.random.default_rng(seed)
     vectors = rng.normal(size=(len(CELLS), 16)).astype(np.float32)
     year = (datetime(2021, 1, 1, tzinfo=UTC), datetime(2022, 1, 1, tzinfo=UTC))
     n = len(CELLS)
     rows = make_rows(
         h3_cell=np.array(CELLS, np.uint64),
-        sample_id=[h3.int_to_str(cell) for cell in CELLS],
+        sample_id=[names[cell] for cell in CELLS],
         start=[year[0]] * n,
         end=[year[1]] * n,
         footprint=[hexagon_ring(cell) for cell in CELLS],

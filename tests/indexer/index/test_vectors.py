@@ -10,6 +10,8 @@ from indexer.index import scan
 from indexer.index.vectors import Vectors
 from indexer.table.columns import has_direction, unit
 
+from ...tolerance import cosine_error
+
 TOLERANCE = 0.51e-7  # rounded to seven decimals
 
 
@@ -84,3 +86,18 @@ def test_vectors_without_a_direction_are_known() -> None:
     assert held.valid.tolist() == [True, False, False, False, True]
     assert Vectors.of(matrix[:1]).valid is None
     assert Vectors.of(matrix[1:4]).nearest(RowRanges.all_of(3), unit(np.ones(3)), 3)[1].tolist() == []
+
+
+def test_each_row_has_its_similarity_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scan, "PIECE_ROWS", 7)  # several passes
+    rng = np.random.default_rng(0)
+    matrix, query = rng.normal(size=(30, 16)).astype(np.float16), rng.normal(size=16)
+    query /= np.linalg.norm(query)
+    matrix[11], matrix[12] = np.nan, 0
+    found = Vectors.of(matrix).similarity_of_each(query)
+    known = ~np.isin(np.arange(30), (11, 12))
+    stored = matrix[known].astype(np.float64)
+    exact = stored / np.linalg.norm(stored, axis=1, keepdims=True) @ query
+    assert np.isnan(found[[11, 12]]).all()
+    np.testing.assert_allclose(found[known], exact, rtol=0, atol=2 * cosine_error(16))
+    assert Vectors.of(matrix[:0]).similarity_of_each(query).shape == (0,)

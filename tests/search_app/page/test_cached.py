@@ -7,15 +7,15 @@ import h3
 import numpy as np
 import pytest
 
+from indexer.index.faiss_index import build_index
 from indexer.prototypes.regional import cells_of_prototype, fit_prototypes
 from indexer.search.filter import Filter, Region
 from indexer.search.query import Cell, Query, resolve
 from indexer.search.search import search
+from indexer.table.columns import to_matrix
 from indexer.table.embedding_table import EmbeddingTable
 from search_app.page import cached
 from search_app.page.cached import read_areas, read_keys, read_kinds, read_vectors, similarities
-from search_app.page.search_panel import find, map_cells
-from search_app.page.url_state import View
 
 from ...tolerance import cosine_error
 from ..make_table import CELLS, small_table
@@ -38,13 +38,37 @@ def test_similarities_are_those_of_the_search(table: EmbeddingTable) -> None:
     )
 
 
-def test_blocks_do_not_change_similarities(table: EmbeddingTable, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_best_of_several_queries_is_taken(table: EmbeddingTable) -> None:
     vectors = read_vectors(table)
     assert vectors is not None
-    queries = vectors[:2].astype(np.float32)
-    whole = similarities(vectors, queries)
-    monkeypatch.setattr(cached, "BLOCK_ROWS", 7)
-    assert np.allclose(similarities(vectors, queries), whole, rtol=0, atol=cosine_error(16))
+    matrix = vectors.matrix.whole().astype(np.float64)
+    unit = matrix / np.linalg.norm(matrix, axis=1, keepdims=True)
+    queries = unit[:3]
+    expected = (unit @ queries.T).max(axis=1)
+    assert np.allclose(similarities(vectors, queries), expected, rtol=0, atol=2 * cosine_error(16))
+
+
+def test_an_index_of_the_snapshot_lends_its_vectors(table: EmbeddingTable) -> None:
+    kept = read_vectors(table)
+    build_index(table)
+    read_vectors.clear()
+    lent = read_vectors(table)
+    assert kept is not None
+    assert lent is not None
+    assert lent.matrix.whole().tobytes() == kept.matrix.whole().tobytes()
+    assert isinstance(lent.matrix.whole().base, np.memmap)
+
+
+def test_of_a_damaged_index_nothing_is_taken(table: EmbeddingTable) -> None:
+    build_index(table)
+    (matrix,) = (table.path / "index").rglob("embedding.bin")
+    content = bytearray(matrix.read_bytes())
+    content[0] ^= 1
+    matrix.write_bytes(content)
+    (rows,) = table.scan(["embedding"])
+    vectors = read_vectors(table)
+    assert vectors is not None
+    assert vectors.matrix.whole().tobytes() == to_matrix(rows["embedding"]).tobytes()
 
 
 def test_vectors_too_many_to_keep_are_not_read(
@@ -81,16 +105,3 @@ def test_one_disk_is_one_area(table: EmbeddingTable) -> None:
     [area] = read_areas(table)
     assert area.rows == len(CELLS)
     assert h3.get_resolution(area.key) == 3
-
-
-def test_of_a_table_too_large_to_compare_the_results_alone_are_coloured(
-    table: EmbeddingTable, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(cached, "MAX_VECTOR_BYTES", 100)
-    found = find(table, View(like=(h3.int_to_str(CELLS[0]),), k=4))
-    assert found is not None
-    cells = map_cells(table, found, Filter())
-    coloured = {cell: value for cell, value in zip(cells.cell, cells.value, strict=True) if value == value}
-    assert coloured == dict(
-        zip(found.rows["h3_cell"].to_pylist(), found.rows["similarity"].to_pylist(), strict=True)
-    )

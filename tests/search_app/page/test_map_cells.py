@@ -1,11 +1,9 @@
-"""Rows become few cells, each with one value."""
+"""Rows become cells, each with one value."""
 
 import h3
 import numpy as np
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from search_app.page.map_cells import MapCells, coarsen, extent_of, find_areas, group_by_cell, middle
+from search_app.page.map_cells import extent_of, find_areas, group_by_cell, middle
 
 
 def disk(lat: float, lon: float, resolution: int, radius: int) -> np.ndarray:
@@ -16,47 +14,21 @@ def disk(lat: float, lon: float, resolution: int, radius: int) -> np.ndarray:
 ALPS, AMAZON = disk(47, 10, 7, 6), disk(-12, -55, 7, 3)
 
 
-def map_cells(cell: np.ndarray, seed: int = 0) -> MapCells:
-    rng = np.random.default_rng(seed)
-    return group_by_cell(cell, rng.random(len(cell)).astype(np.float32), rng.integers(-1, 3, len(cell)))
-
-
 def test_a_cell_takes_the_best_value_and_the_commonest_kind_of_its_rows() -> None:
-    cell = np.repeat(ALPS[:3], [3, 1, 2])
+    cells = group_by_cell(np.repeat(ALPS[:3], [3, 1, 2]))
     value = np.array([0.1, np.nan, 0.7, np.nan, 0.2, 0.3], np.float32)
-    cells = group_by_cell(cell, value, np.array([2, 0, 2, -1, -1, 1]))
     assert cells.cell.tolist() == ALPS[:3].tolist()
     assert cells.rows.tolist() == [3, 1, 2]
-    assert np.array_equal(cells.value, np.array([0.7, np.nan, 0.3], np.float32), equal_nan=True)
-    assert cells.kind.tolist() == [2, -1, 1]
+    assert np.array_equal(cells.best(value), np.array([0.7, np.nan, 0.3], np.float32), equal_nan=True)
+    assert cells.commonest(np.array([2, 0, 2, -1, -1, 1])).tolist() == [2, -1, 1]
 
 
 def test_an_empty_table_has_no_cells() -> None:
-    empty = group_by_cell(np.zeros(0, np.uint64), np.zeros(0, np.float32), np.zeros(0, np.int64))
+    empty = group_by_cell(np.zeros(0, np.uint64))
     assert len(empty.cell) == 0
+    assert len(empty.best(np.zeros(0, np.float32))) == 0
     assert find_areas(empty.cell) == []
     assert not empty.scattered
-
-
-@given(st.integers(1, 200))
-@settings(deadline=None)
-def test_coarser_cells_are_few_enough_and_lose_no_row_and_no_best(max_drawn: int) -> None:
-    cells = map_cells(ALPS)
-    coarse = coarsen(cells, max_drawn)
-    assert len(coarse.cell) <= max(max_drawn, 1)
-    assert coarse.rows.sum() == len(ALPS)
-    for cell, value in zip(coarse.cell.tolist(), coarse.value.tolist(), strict=True):
-        resolution = h3.get_resolution(h3.int_to_str(cell))
-        inside = [
-            h3.cell_to_parent(h3.int_to_str(c), resolution) == h3.int_to_str(cell)
-            for c in cells.cell.tolist()
-        ]
-        assert value == cells.value[inside].max()
-
-
-def test_few_cells_are_drawn_as_they_are() -> None:
-    cells = map_cells(ALPS)
-    assert coarsen(cells, len(ALPS)) is cells
 
 
 def test_areas_are_what_lies_apart_the_largest_first() -> None:
@@ -64,16 +36,17 @@ def test_areas_are_what_lies_apart_the_largest_first() -> None:
     assert [area.rows for area in areas] == [len(ALPS), len(AMAZON)]
     assert abs(areas[0].lon_deg - 10) < 0.1
     assert abs(areas[0].lat_deg - 47) < 0.1
-    inside = map_cells(np.sort(np.r_[ALPS, AMAZON])).within(areas[1].cells)
-    assert inside.cell.tolist() == AMAZON.tolist()
+    both = group_by_cell(np.sort(np.r_[ALPS, AMAZON]))
+    assert both.within(areas[1].cells).tolist() == AMAZON.tolist()
+    assert both.within(np.zeros(0, np.uint64)).tolist() == both.cell.tolist()
 
 
 def test_cells_side_by_side_are_not_scattered_and_chips_are() -> None:
-    assert not map_cells(ALPS).scattered
+    assert not group_by_cell(ALPS).scattered
     chips = np.array(
         sorted(h3.str_to_int(h3.latlng_to_cell(lat, 10, 12)) for lat in range(40, 60)), np.uint64
     )
-    assert map_cells(chips).scattered
+    assert group_by_cell(chips).scattered
 
 
 def test_the_extent_and_the_middle_hold_across_the_antimeridian() -> None:

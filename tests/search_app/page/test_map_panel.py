@@ -1,10 +1,13 @@
-"""Where the map looks."""
+"""Where the map looks, and what it is told of the question."""
+
+from urllib.parse import parse_qs
 
 import h3
 import numpy as np
 
-from search_app.page.map_cells import MAX_DRAWN, MapCells, find_areas, group_by_cell
-from search_app.page.map_panel import ALL, area_of, choose_focus, focus_cells, zoom_target
+from search_app.page.map_cells import MapCells, find_areas, group_by_cell
+from search_app.page.map_panel import ALL, area_of, choose_focus, focus_cells, outlines, question_address
+from search_app.page.url_state import View, read_view
 
 
 def disk(lat: float, lon: float, radius: int) -> list[int]:
@@ -12,8 +15,7 @@ def disk(lat: float, lon: float, radius: int) -> list[int]:
 
 
 def cells_of(*parts: list[int]) -> MapCells:
-    cell = np.array(sorted(cell for part in parts for cell in part), np.uint64)
-    return group_by_cell(cell, np.full(len(cell), np.nan, np.float32), np.full(len(cell), -1))
+    return group_by_cell(np.array(sorted(cell for part in parts for cell in part), np.uint64))
 
 
 ALPS, AMAZON, NEARBY = disk(47, 10, 12), disk(-12, -55, 10), disk(47.2, 10.3, 10)
@@ -54,9 +56,13 @@ def test_the_cells_of_a_key() -> None:
     assert focus_cells(IN_AMAZON, AREAS).tolist() == [AMAZON[0]]
 
 
-def test_a_coarse_cell_zooms_to_what_can_be_drawn() -> None:
-    cell = h3.int_to_str(ALPS[0])
-    assert zoom_target(h3.cell_to_parent(cell, 7), 9) == h3.cell_to_parent(cell, 4)
-    assert zoom_target(h3.cell_to_parent(cell, 2), 9) == h3.cell_to_parent(cell, 2)
-    assert h3.cell_to_children_size(zoom_target(h3.cell_to_parent(cell, 7), 9), 9) <= MAX_DRAWN
-    assert zoom_target(h3.cell_to_parent(cell, 1), 3) == h3.cell_to_parent(cell, 0)
+def test_the_address_of_a_question_asks_the_same() -> None:
+    view = View(like=("891f1d4801bffff", "within:1 2,3 2,3 4"), unlike=("9.5,47",), k=7, tab="map", area=ALL)
+    params = parse_qs(question_address(view))
+    assert read_view(params) == (view.question, [])
+    assert question_address(View(k=7, area=ALL, colour="prototype")) == ""
+
+
+def test_the_shapes_of_a_question_are_outlined() -> None:
+    view = View(like=("891f1d4801bffff", "within:1 2,3 2,3 4"), within="5 6,7 6,7 8")
+    assert outlines(view) == ["1 2,3 2,3 4", "5 6,7 6,7 8"]

@@ -20,6 +20,7 @@ views = st.builds(
     unlike=st.lists(words, max_size=2).map(tuple),
     k=st.integers(1, MAX_K),
     bbox=st.none() | boxes,
+    within=st.just("") | words,
     start=st.none() | st.dates(),
     end=st.none() | st.dates(),
     colour=st.sampled_from(COLOURS),

@@ -1,0 +1,62 @@
+"""What a view's question finds: asked once, whoever wants the answer: the page or its map."""
+
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import pyarrow as pa
+import streamlit as st
+
+from indexer.errors import QueryError
+from indexer.geo.search_area import Region
+from indexer.search.query import Query, Vector, resolve
+from indexer.search.search import COLUMNS, search
+from indexer.table.columns import has_direction, to_matrix
+from indexer.table.embedding_table import EmbeddingTable
+from indexer.table.schema import COUNTS, KEY
+
+from .cached import BY_SNAPSHOT, read_keys, read_kinds, read_vectors
+from .query_panel import to_query, to_search_filter
+from .results import rows_by_key
+from .url_state import View
+
+
+@dataclass(frozen=True)
+class Found:
+    """The answer to a view's question."""
+
+    rows: pa.Table  # of the hits, with footprints
+    plan: str
+    notes: tuple[str, ...]
+    examples: pa.Table  # rows that the query was made from
+    vectors: np.ndarray  # (m, d) float32, what was compared
+
+
+@st.cache_data(max_entries=32, ttl=60, show_spinner="Searching", hash_funcs=BY_SNAPSHOT)
+def find(table: EmbeddingTable, question: View) -> Found | None:
+    """Search for what the view looks for; None when it looks for nothing. Raises `QueryError`."""
+    kinds, filter = read_kinds(table), to_search_filter(question)
+    query = to_query(question, kinds.prototypes if kinds else None, partial(mean_within, table))
+    if query is None:
+        return None
+    if not question.like:  # the opposite of what is not wanted
+        query = Query((Vector(-resolve(table, query, filter).vectors[0]),))
+    hits = search(table, query, k=question.k, filter=filter, columns=(*COLUMNS, "geometry"))
+    assert hits.query is not None
+    columns = [*KEY, *COUNTS, "geometry", "source_items"]
+    examples = rows_by_key(table, sorted(hits.query.own_rows), columns)
+    return Found(hits.rows, hits.plan, hits.notes, examples, hits.query.vectors)
+
+
+def mean_within(table: EmbeddingTable, region: Region) -> np.ndarray:
+    """The mean vector (d,) of all rows whose cell has its centre in a region. Raises `QueryError`."""
+    keys, vectors = read_keys(table), read_vectors(table)
+    rows = region.rows(keys.cells).rows()
+    if not len(rows):
+        raise QueryError("the shape holds no row of the table: draw it around some cells")
+    if vectors is not None:
+        inside = vectors.matrix.whole()[rows]
+    else:
+        cells = np.unique(keys.cells[rows]).tolist()
+        inside = np.concatenate([to_matrix(b["embedding"]) for b in table.scan(["embedding"], cells=cells)])
+    return np.asarray(inside[has_direction(inside)].mean(axis=0, dtype=np.float32))

@@ -1,0 +1,40 @@
+/** What the page tells the map with every run, and what the map asks of the page. */
+
+export type Extent = [west: number, south: number, east: number, north: number]; // degrees; east may pass 180
+
+export interface Area {
+  label: string;
+  extent: Extent;
+}
+
+export interface Marks {
+  like: string[]; // hex ids of the question's examples
+  unlike: string[];
+  results: string[]; // in order of rank
+  chosen: string; // the result that is looked at, or ""
+}
+
+export interface Scene {
+  snapshot: number;
+  rows: number;
+  question: string; // as an address's query; "" asks nothing and leaves nothing out
+  searched: boolean; // whether the question has an example, so that cells have similarities
+  colour: "similarity" | "prototype";
+  prototype: string; // REGION or REGION/NUMBER that alone is coloured, or ""
+  kinds: string[]; // a label for each kind of prototype
+  marks: Marks;
+  areas: Area[];
+  home: Extent; // what to look at
+  look: number; // a new number moves the map to `home`
+  heard: number; // the last of the map's asks that the page has taken
+  canUndo: boolean;
+  asks: boolean; // false: a map to look at, that asks nothing
+  outlines: string[]; // shapes that limit the question, as `lon lat,lon lat,...`
+}
+
+/** What a person wants; `place` is a cell's hex id or a shape as `within:lon lat,lon lat,...`. */
+export interface Ask {
+  number: number;
+  does: "like" | "add" | "unlike" | "only" | "undo";
+  place: string;
+}

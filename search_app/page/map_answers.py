@@ -1,0 +1,199 @@
+"""What the map in the browser is sent: cells, similarities, a closer look, an export.
+
+All of it is read, nothing is changed, and each request names the snapshot and the question, so that an answer
+never depends on what another window of the page shows.
+"""
+
+from typing import Any
+from urllib.parse import quote
+
+import numpy as np
+import pyarrow as pa
+import streamlit as st
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from indexer.errors import QueryError
+from indexer.geo.cells import cell_to_text, centres, parse_cell
+from indexer.table.embedding_table import EmbeddingTable
+from indexer.table.schema import COUNTS, KEY
+
+from ..output import Format, encode
+from .background import Extent
+from .cached import BY_SNAPSHOT, read_cells, read_keys, read_kinds, read_vectors, similarities
+from .finding import find
+from .footprints import footprint_km2, pack_footprints
+from .kinds import kind_name
+from .map_bytes import areas_km2, code_similarity, kind_codes, pack_cells, similarity_codes
+from .query_panel import to_filter
+from .quicklook import modalities
+from .results import PICTURE_PX, dates_used, period, picture, quicklook_folder, rows_by_key, subjects
+from .url_state import View, parse_bbox, read_view
+
+BYTES = "application/octet-stream"
+# The bytes never leave this machine: to compress them would cost more than to send them.
+AS_IT_IS = {"Content-Encoding": "identity", "Cache-Control": "private, max-age=3600"}
+EXPORTS = {
+    "csv": (Format.csv, "csv", "text/csv"),
+    "geojson": (Format.geojson, "geojson", "application/geo+json"),
+    "geoparquet": (Format.geoparquet, "parquet", "application/vnd.apache.parquet"),
+}
+
+
+@st.cache_data(max_entries=8, show_spinner=False, hash_funcs=BY_SNAPSHOT)
+def codes_of(table: EmbeddingTable, question: View) -> bytes:
+    """The code of the best similarity of each cell's rows that the question's filters keep."""
+    keys, vectors = read_keys(table), read_vectors(table)
+    kept = keys.matching(table, to_filter(question))
+    found = find(table, question)
+    value = np.full(len(kept), np.nan, np.float32)
+    if found is None:
+        value[kept] = 0
+    elif vectors is not None:
+        value = np.where(kept, similarities(vectors, found.vectors), np.nan)
+    else:  # too many rows to compare them all here
+        first = np.searchsorted(keys.cells, found.rows["h3_cell"].to_numpy())
+        np.fmax.at(value, first, found.rows["similarity"].to_numpy())
+    return similarity_codes(read_cells(table).best(value)).tobytes()
+
+
+def send_cells(request: Request, table: EmbeddingTable) -> Response:
+    """See `pack_cells`."""
+    cells = read_cells(table)
+    content = pack_cells(cells, footprint_km2(table, cells) if len(cells.cell) else 0.0)
+    return Response(content, media_type=BYTES, headers=AS_IT_IS)
+
+
+def send_footprints(request: Request, table: EmbeddingTable) -> Response:
+    """See `pack_footprints`."""
+    try:
+        extent = Extent(*parse_bbox(request.query_params.get("bbox", "")))
+    except ValueError as error:
+        raise QueryError(f"bbox: {error}") from None
+    return Response(pack_footprints(table, read_cells(table), extent), media_type=BYTES, headers=AS_IT_IS)
+
+
+def send_similarity(request: Request, table: EmbeddingTable) -> Response:
+    """Two bytes a cell, in the order of the cells."""
+    return Response(codes_of(table, _question(request)), media_type=BYTES, headers=AS_IT_IS)
+
+
+def send_kinds(request: Request, table: EmbeddingTable) -> Response:
+    """One byte a cell: the kind of its commonest prototype; of one region or one prototype alone if asked."""
+    keys, kinds = read_keys(table), read_kinds(table)
+    kind = np.full(len(keys.cells), -1) if kinds is None else kinds.of_rows(keys)
+    region, _, number = request.query_params.get("prototype", "").partition("/")
+    if region:
+        kind = np.where(keys.region == np.uint64(parse_cell(region)), kind, -1)
+    if number:
+        kind = np.where(keys.prototype == _whole("prototype", number), kind, -1)
+    codes = kind_codes(read_cells(table).commonest(kind))
+    return Response(codes.tobytes(), media_type=BYTES, headers=AS_IT_IS)
+
+
+def send_card(request: Request, table: EmbeddingTable) -> Response:
+    """What is known of one cell: a line for each of its rows, the latest first."""
+    cell = parse_cell(request.query_params.get("cell", ""))
+    lon, lat = (float(degrees[0]) for degrees in centres([cell]))
+    rows = _rows_of(table, cell)
+    lines = [_card_line(table, row) for row in rows.to_pylist()]
+    for line, subject in zip(lines, subjects(rows), strict=True):
+        line["pictures"] = modalities(subject)
+    return JSONResponse({"cell": cell_to_text(cell), "lon": lon, "lat": lat, "rows": lines})
+
+
+def send_picture(request: Request, table: EmbeddingTable) -> Response:
+    """The picture of one row of a cell, its caption in a header."""
+    rows = _rows_of(table, parse_cell(request.query_params.get("cell", "")))
+    number = _number(request, "row")
+    if number >= rows.num_rows:
+        raise QueryError(f"row={number}: the cell has {rows.num_rows} rows, counted from 0")
+    subject = subjects(rows.slice(number, 1))[0]
+    shown = picture(subject, quicklook_folder(table), request.query_params.get("sensor", ""), PICTURE_PX)
+    return Response(shown.png, media_type="image/png", headers={"X-Caption": quote(shown.caption)})
+
+
+def send_export(request: Request, table: EmbeddingTable) -> Response:
+    """The cells whose similarity's code is at least `least`, with areas, as a file."""
+    name = request.query_params.get("form", "")
+    if name not in EXPORTS:
+        raise QueryError(f"form={name!r}: expected one of {', '.join(EXPORTS)}")
+    form, suffix, mime = EXPORTS[name]
+    rows = cells_above(table, _question(request), _number(request, "least"))
+    headers = {"Content-Disposition": f'attachment; filename="cells.{suffix}"'}
+    return Response(encode(rows, form), media_type=mime, headers=headers)
+
+
+def cells_above(table: EmbeddingTable, question: View, least: int) -> pa.Table:
+    """Cells (n,), ids as text, whose similarity has at least a code: the same that the browser counts."""
+    codes = np.frombuffer(codes_of(table, question), "<u2")
+    above = np.flatnonzero(codes >= max(least, 1))
+    cells = read_cells(table)
+    lon, lat = centres(cells.cell[above])
+    return pa.table(
+        {
+            "h3_cell": [cell_to_text(cell) for cell in cells.cell[above].tolist()],
+            "similarity": np.round(code_similarity(codes[above]), 5),
+            "area_km2": areas_km2(cells.cell[above]),
+            "rows": cells.rows[above],
+            "lon": lon,
+            "lat": lat,
+        }
+    )
+
+
+def _rows_of(table: EmbeddingTable, cell: int) -> pa.Table:
+    """A cell's rows, the latest first. Raises `QueryError`."""
+    found = table.lookup(cell=cell, columns=[*KEY])
+    if not found.num_rows:
+        raise QueryError(f"the table has no cell {cell_to_text(cell)}")
+    keys = [*zip(*(found[name].to_pylist() for name in KEY), strict=True)]
+    keys.sort(key=lambda key: (key[3], key[2], key[1]), reverse=True)
+    columns = [*KEY, *COUNTS, "valid_fraction", "cloud_fraction", "geometry", "source_items"]
+    return rows_by_key(table, keys, columns)
+
+
+def _card_line(table: EmbeddingTable, row: dict[str, Any]) -> dict[str, Any]:
+    line = {"sample": row["sample_id"], "period": period(row), "dates": dates_used(row)}
+    for name in ("valid_fraction", "cloud_fraction"):
+        if row[name] is not None and row[name] == row[name]:
+            line[name] = round(row[name], 3)
+    kinds, keys = read_kinds(table), read_keys(table)
+    at = int(np.searchsorted(keys.cells, np.uint64(row["h3_cell"])))
+    if kinds is not None and keys.prototype[at] >= 0:
+        kind = int(kinds.of_rows(keys)[at])
+        region = cell_to_text(int(keys.region[at]))
+        line["prototype"] = f"{region}/{keys.prototype[at]}"
+        line["kind"] = kind_name(kind)
+    return line
+
+
+def _question(request: Request) -> View:
+    """The question in an address, read as the page reads its own."""
+    params = request.query_params
+    view, problems = read_view({name: params.getlist(name) for name in params})
+    if problems:
+        raise QueryError(problems[0])
+    return view.question
+
+
+def _number(request: Request, name: str) -> int:
+    """A whole number of an address. Raises `QueryError`."""
+    return _whole(name, request.query_params.get(name, ""))
+
+
+def _whole(name: str, text: str) -> int:
+    if not text.isdecimal():
+        raise QueryError(f"{name}={text!r}: expected a whole number")
+    return int(text)
+
+
+ANSWERS = {
+    "cells": send_cells,
+    "similarity": send_similarity,
+    "footprints": send_footprints,
+    "kinds": send_kinds,
+    "card": send_card,
+    "picture": send_picture,
+    "export": send_export,
+}

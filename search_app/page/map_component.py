@@ -1,0 +1,75 @@
+"""The map as an element of the page: what it is told with every run, and what it asks for.
+
+Its code is TypeScript in `map/src`, built into `map/dist`. What it is told is small: its cells and
+similarities it fetches itself, see map_routes.py.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import streamlit as st
+
+from .background import Extent
+
+HEARD = "asks heard"
+# A page may lie in a folder of its own, so the code is named from the page, not from the root.
+LOADER = """\
+const code = import(new URL("skyhex/code/map.js", document.baseURI));
+export default async (component) => (await code).default(component);
+"""
+_mount = st.components.v2.component("skyhex_map", js=LOADER)
+
+
+@dataclass(frozen=True)
+class Marks:
+    """Cells that are pointed out, by hex id."""
+
+    like: Sequence[str] = ()
+    unlike: Sequence[str] = ()
+    results: Sequence[str] = ()  # in order of rank
+    chosen: str = ""  # the result that is looked at
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What the map shows; `src/scene.ts` reads it."""
+
+    snapshot: int
+    rows: int
+    question: str  # as an address's query, "" = none: see `map_routes`
+    searched: bool  # whether the question has an example, so that cells have similarities
+    marks: Marks
+    home: Extent  # what to look at
+    look: int = 0  # a new number moves the map to `home`
+    colour: str = "similarity"
+    prototype: str = ""  # REGION or REGION/NUMBER that alone is coloured
+    kinds: Sequence[str] = ()  # a label for each kind of prototype
+    asks: bool = True  # False: a map to look at
+    canUndo: bool = False  # noqa: N815 - as the browser reads it
+    outlines: Sequence[str] = ()  # shapes that limit the question
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What a person did on the map; `place` is a cell's hex id or a shape."""
+
+    does: str  # "like", "add", "unlike", "only" or "undo"
+    place: str
+
+
+def mount_map(scene: Scene, key: str, take: Callable[[Ask], None]) -> None:
+    """Draw the map; `take` gets each thing that a person asks for, once and in order."""
+
+    def take_new() -> None:
+        for ask in new_asks(st.session_state[key].asked, st.session_state.get(HEARD, 0)):
+            st.session_state[HEARD] = ask["number"]
+            take(Ask(str(ask["does"]), str(ask["place"])))
+
+    data = {**asdict(scene), "heard": st.session_state.get(HEARD, 0)}
+    _mount(key=key, data=data, on_asked_change=take_new)
+
+
+def new_asks(sent: Sequence[Mapping[str, Any]] | None, heard: int) -> list[Mapping[str, Any]]:
+    """Those of the asks that came after one number; the map sends each until it hears that it was taken."""
+    return sorted((ask for ask in sent or () if ask["number"] > heard), key=lambda ask: ask["number"])

@@ -1,0 +1,58 @@
+"""The addresses of the map: its code and the land, and what `map_answers` sends."""
+
+import os
+from collections.abc import Callable
+from functools import lru_cache
+from http import HTTPStatus
+from pathlib import Path
+
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from indexer.errors import QueryError, TableError
+from indexer.table.embedding_table import EmbeddingTable
+
+from .background import LAND
+
+PREFIX = "/skyhex"
+CODE = Path(__file__).parent / "map" / "dist"
+ANSWERED = ("cells", "similarity", "footprints", "kinds", "card", "picture", "export")
+
+
+def routes() -> list[BaseRoute]:
+    """The addresses, all under PREFIX."""
+    return [
+        Route(f"{PREFIX}/land.json", lambda request: FileResponse(LAND)),
+        *(Route(f"{PREFIX}/{name}", _answer(name)) for name in ANSWERED),
+        Mount(f"{PREFIX}/code", StaticFiles(directory=CODE)),
+    ]
+
+
+@lru_cache(maxsize=4)
+def table_at(root: str, snapshot: int) -> EmbeddingTable:
+    """The table as the page saw it. Raises `TableError`."""
+    return EmbeddingTable.open(root, snapshot)
+
+
+def _answer(name: str) -> Callable[[Request], Response]:
+    """A handler, which Starlette runs on a thread of its own; what cannot be answered is said in one line."""
+
+    def handle(request: Request) -> Response:
+        from .map_answers import ANSWERS  # once the page is served: its caches belong to that
+
+        root = os.environ.get("SKYHEX_TABLE", "skyhex-data")
+        snapshot = request.query_params.get("snapshot", "")
+        if not snapshot.isdecimal():
+            return _refusal("the address names no snapshot")
+        try:
+            return ANSWERS[name](request, table_at(root, int(snapshot)))
+        except (QueryError, TableError) as error:
+            return _refusal(str(error))
+
+    return handle
+
+
+def _refusal(reason: str) -> Response:
+    return Response(reason, HTTPStatus.UNPROCESSABLE_ENTITY, media_type="text/plain")
