@@ -4,6 +4,7 @@ import atexit
 import math
 import os
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -35,6 +36,7 @@ LARGEST_READ_BYTES = 2**31  # of one window of one raster, as it is stored; larg
 VISIT_PX = 2**23  # of one file that are read at once for neighbouring windows
 VISIT_BYTES = 2**28  # held by one visit
 VISIT_MARGIN_PX = 4
+LEFT_ALONE = 9  # times the wait for a file that could not be reached, until it is asked for again
 ALIGNED_PX = 0.1  # grids that agree to this part of a pixel over the whole window are one grid
 _COLOURS = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
 
@@ -89,7 +91,27 @@ def open_raster(href: str) -> Raster:
     """
     href, access = plain_href(href), current()
     access.check(inside_archive(href) or href)
-    return _kept.get(_Key(href, access, file_stamp(href), os.getpid()))
+    with _leaving_alone(href):
+        return _kept.get(_Key(href, access, file_stamp(href), os.getpid()))
+
+
+_left_alone: dict[tuple[str, Access], tuple[float, str]] = {}  # what was not reached: until when, and why
+
+
+@contextmanager
+def _leaving_alone(href: str) -> Iterator[None]:
+    """A file that cannot be reached is not asked for again at once: what shares it does not wait again."""
+    key = href, current()
+    until, reason = _left_alone.get(key, (0.0, ""))
+    began = time.monotonic()
+    if began < until:
+        raise UnreachableError(reason)
+    try:
+        yield
+    except UnreachableError as error:
+        now = time.monotonic()
+        _left_alone[key] = now + LEFT_ALONE * (now - began), str(error)
+        raise
 
 
 class _Key(NamedTuple):
@@ -238,7 +260,7 @@ def reading(href: str) -> Iterator[Raster]:
     """An open raster, with `image_faults` inside; one that cannot be reached is let go."""
     raster = open_raster(href)
     try:
-        with image_faults(href, raster):
+        with _leaving_alone(plain_href(href)), image_faults(href, raster):
             yield raster
     except UnreachableError:
         _kept.forget(raster)

@@ -26,6 +26,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_REGION"):
         monkeypatch.delenv(name, raising=False)
     write_raster(tmp_path / "images" / "deep" / "a b.tif", PIXELS, tiled=True, blockxsize=128, blockysize=128)
+    monkeypatch.setattr(raster, "LEFT_ALONE", 0)
     raster._kept.clear()
     bucket._store.cache_clear()
     with serving(tmp_path) as served:

@@ -29,6 +29,7 @@ def fast(monkeypatch: pytest.MonkeyPatch) -> None:
     """Short waits, and nothing known of hosts."""
     monkeypatch.setattr(web, "FIRST_PAUSE_S", 0.01)
     monkeypatch.setattr(web, "_silent", {})
+    monkeypatch.setattr(raster_module, "LEFT_ALONE", 0)
     raster_module._kept.clear()
 
 
@@ -120,6 +121,18 @@ def test_a_host_that_says_nothing_is_left_alone_after_two_waits(served: Served) 
             read(served, wait_s=0.6)
     assert time.monotonic() - began < 10
     assert len(served.requests) <= 8
+
+
+def test_a_file_that_cannot_be_reached_is_left_alone_a_while(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(raster_module, "LEFT_ALONE", 10_000)
+    monkeypatch.setattr(raster_module, "_left_alone", {})
+    served.fault = lambda handler, number: handler.give(503) is None
+    for _ in range(3):
+        with pytest.raises(UnreachableError, match="HTTP 503"):
+            read(served, tries=2)
+    assert len(served.requests) == 2
 
 
 def test_a_server_that_drips_is_cut_off(served: Served) -> None:

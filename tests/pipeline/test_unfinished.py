@@ -74,6 +74,7 @@ def served(catalog: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
     monkeypatch.setattr(web, "_silent", {})
     monkeypatch.setattr(embed_job, "CHUNK_MIN", 2)
     monkeypatch.setattr(embed_job, "CHUNK_MAX", 2)
+    monkeypatch.setattr(raster, "LEFT_ALONE", 0)
     raster._kept.clear()
     with serving(catalog.parent) as server:
         yield server

@@ -26,6 +26,7 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
     """A STAC API whose items name files on itself by addresses with signatures."""
     monkeypatch.setattr(web, "_silent", {})
     monkeypatch.setattr(web, "FIRST_PAUSE_S", 0.01)
+    monkeypatch.setattr(raster, "LEFT_ALONE", 0)
     raster._kept.clear()
     tiny = TinyCatalog(tmp_path / "catalog")
     for month in (1, 4, 7):
