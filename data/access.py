@@ -14,6 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
 
+from urllib3.exceptions import LocationParseError
+from urllib3.util import parse_url
+
 from .sample import InputError
 
 WEB = ("http://", "https://")
@@ -153,12 +156,13 @@ def host_of(href: str) -> str:
 
 
 def _host_port(href: str) -> tuple[str, int]:
-    parts = urlsplit(href)
+    """As the parser of those who connect reads them: two parsers could be made to disagree."""
     try:
-        port = parts.port
-    except ValueError as error:
-        raise InputError(f"{unsigned(href)} is no address: {error}") from error
-    return (parts.hostname or "").rstrip(".").lower(), port or (443 if parts.scheme == "https" else 80)
+        url = parse_url(href)
+    except LocationParseError as error:
+        raise InputError(f"{unsigned(href)} is no address that can be asked") from error
+    host = (url.host or "").strip("[]").rstrip(".").lower()
+    return host, url.port or (443 if url.scheme == "https" else 80)
 
 
 def is_private(host: str) -> bool:

@@ -66,20 +66,26 @@ class WebSource:
     def _asked(self, start: int, stop: int) -> Answer:
         for _ in range(2):
             answer = ask(self._question(start, stop), self._access)
-            if answer.status not in (401, 403):
+            if not self._is_refusal(answer):
                 break
             with self._lock:
                 self._at = None  # the signature has run out: sign again
         if answer.status in (200, 206):
+            _refuse_page(self.href, answer)
             self._at = answer.href
             return answer
-        if answer.status in (401, 403):
+        if self._is_refusal(answer):
             raise UnreachableError(
                 f"{unsigned(self.href)} is refused (HTTP {answer.status}): it needs credentials or a"
                 " signature (--sign), or its signature has run out"
             )
         what = "no such file" if answer.status in (404, 410) else f"HTTP {answer.status} for"
         raise InputError(f"{what}: {unsigned(self.href)}")
+
+    def _is_refusal(self, answer: Answer) -> bool:
+        """Amazon calls a token that has run out a bad request."""
+        is_signed = self._access.sign is not None or unsigned(self.href) != self.href
+        return answer.status in (401, 403) or (answer.status == 400 and is_signed)
 
     def _question(self, start: int, stop: int) -> Question:
         with self._lock:
@@ -102,6 +108,14 @@ class WebSource:
             self._size, self._version = size, version
         elif (size, version) != (self._size, self._version):
             raise UnreachableError(f"{unsigned(self.href)} changed while it was read")
+
+
+def _refuse_page(href: str, answer: Answer) -> None:
+    """A page to be read by people in place of a file: a login, a portal. It says nothing about the file."""
+    if answer.headers.get("Content-Type", "").lower().startswith("text/html"):
+        raise UnreachableError(
+            f"{unsigned(href)} answers with a web page in place of a file: is a login needed?"
+        )
 
 
 def _signed(href: str, access: Access) -> str:
@@ -139,6 +153,7 @@ def read_document(href: str, access: Access) -> bytes:
         raise UnreachableError(f"{unsigned(href)} is refused (HTTP {answer.status}): it needs credentials")
     if answer.status != 200:
         raise InputError(f"cannot read {unsigned(href)}: HTTP {answer.status}")
+    _refuse_page(href, answer)
     return answer.content
 
 

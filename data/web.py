@@ -135,11 +135,11 @@ def _follow(question: Question, access: Access, until: float) -> Answer:
             return answer
         target = urljoin(href, location)
         if not target.startswith(("http://", "https://")):
-            raise InputError(f"{unsigned(question.href)} leads to another kind of address than http(s)")
+            raise UnreachableError(f"{unsigned(question.href)} leads to another kind of address than http(s)")
         if method != "GET" and answer.status in (301, 302, 303):
             method, body = "GET", None
         href = target
-    raise InputError(f"{unsigned(question.href)} leads through more than {MAX_HOPS} redirects")
+    raise UnreachableError(f"{unsigned(question.href)} leads through more than {MAX_HOPS} redirects")
 
 
 def _check(href: str, access: Access, is_led: bool) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import urllib3
 
 from data import raster as raster_module
 from data import web
@@ -41,6 +42,25 @@ def test_inner_addresses_are_refused_unless_named(host: str) -> None:
     Access(typed=f"http://{netloc}/catalog.json").check(href)
     with pytest.raises(InputError):  # another port of the typed host is another server
         Access(typed=f"http://{netloc}:8000/catalog.json").check(href)
+
+
+@pytest.mark.parametrize(
+    "href",
+    [
+        "http://example.org\\@127.0.0.1/x",
+        "http://example.org@127.0.0.1/x",
+        "http://127.0.0.1\\.example.org/x",
+    ],
+)
+def test_no_spelling_makes_two_readers_disagree(href: str) -> None:
+    """Whatever the rule takes for the host is what is connected to."""
+    access = Access(typed="http://example.org/catalog.json")
+    host = urllib3.util.parse_url(href).host
+    try:
+        named = access.names_host(href)
+    except InputError:
+        return
+    assert named == (host == "example.org")
 
 
 @pytest.mark.parametrize("host", ["example.org", "8.8.8.8", "2606:4700::1111", "a.b.example"])

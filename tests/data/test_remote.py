@@ -241,7 +241,7 @@ def test_redirects_in_a_circle_end(served: Served) -> None:
         return True
 
     served.fault = around
-    with pytest.raises(InputError, match="redirects"):
+    with pytest.raises(UnreachableError, match="redirects"):
         read(served)
     assert len(served.requests) == web.MAX_HOPS
 
@@ -266,6 +266,13 @@ def test_signatures_that_run_out_are_made_anew(served: Served, pixels: np.ndarra
     served.fault = expire
     np.testing.assert_array_equal(read(served, sign=sign), pixels[:, 64:96, 64:96])
     assert made == [f"{served.url}/a.tif"] * 2
+
+
+def test_a_login_page_is_no_damaged_file(served: Served) -> None:
+    page = {"Content-Type": "text/html; charset=utf-8"}
+    served.fault = lambda handler, number: handler.give(200, b"<html>Log in</html>", page) is None
+    with pytest.raises(UnreachableError, match="login"):
+        read(served)
 
 
 def test_no_secret_is_in_an_error(served: Served) -> None:
