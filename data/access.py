@@ -50,7 +50,7 @@ class Access:
     wait_s: float = 60.0  # for one read, its retries included; then it counts as unreachable
     tries: int = 6  # of one request, at most
     connections: int = 8  # of one process to one host, at most
-    sign: Callable[[str], str] | None = None  # href -> signed href; asked again when one is refused
+    sign: Callable[[str], str] | None = None  # unsigned href -> signed; asked again when one is refused
     requester_pays: bool = False
 
     def check(self, href: str) -> None:

@@ -4,12 +4,14 @@ GDAL asks for ranges and this module fetches them, since GDAL 3.10's own reader 
 the life of the process, follows any redirect, and does not tell a host that is silent from a damaged file.
 """
 
+import multiprocessing
 import os
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
+from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from typing import Protocol
 
@@ -119,9 +121,12 @@ def _refuse_page(href: str, answer: Answer) -> None:
 
 
 def _signed(href: str, access: Access) -> str:
+    """As the job's hook signs it; a hook has a host to ask, and no longer to answer than any other."""
+    if access.sign is None:
+        return href
     try:
-        return href if access.sign is None else access.sign(href)
-    except OSError as error:  # of requests, too
+        return _signers(os.getpid()).apply_async(access.sign, (unsigned(href),)).get(access.wait_s)
+    except (OSError, multiprocessing.TimeoutError) as error:  # the former of requests, too
         raise UnreachableError(f"{unsigned(href)} cannot be signed now ({type(error).__name__})") from error
 
 
@@ -256,6 +261,12 @@ def _cut(held: Sequence[tuple[tuple[int, int], bytes]], start: int, count: int) 
     if len(part) < count:
         raise InputError("the file ends before its pixels do")
     return part
+
+
+@lru_cache(maxsize=1)
+def _signers(process: int) -> ThreadPool:
+    """Threads that do not keep the process from ending, whatever they wait for."""
+    return ThreadPool(4)
 
 
 @lru_cache(maxsize=2)

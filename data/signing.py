@@ -5,7 +5,9 @@ from importlib.util import find_spec
 
 from .sample import InputError
 
-Sign = Callable[[str], str]  # href -> signed href; a function of a module, so that worker processes find it
+Sign = Callable[
+    [str], str
+]  # unsigned href -> signed; a function of a module, so that worker processes find it
 
 
 def signer(name: str) -> Sign | None:

@@ -5,15 +5,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 
 import pystac
 import shapely
 
 from .access import EVERYTHING, Access, UnreachableError, unsigned, using
+from .remote import read_document
 from .sample import InputError
 from .scene import Scene
 from .stac_api import Search, answers, list_of, search_pages
-from .stac_files import MAX_ITEMS, Found, Progress, find_items, own_address
+from .stac_files import MAX_ITEMS, Found, Progress, find_items, own_address, parse, terms_of, under_terms
 from .stac_item import scene_of
 
 _MALFORMED = (
@@ -95,6 +97,7 @@ def search_catalog(
         return _catalog_of(found, access)
     found = Found(search.api, search.api, progress)
     names: set[tuple[str, str]] = set()
+    terms: dict[str, Any] = {}
     ignored = 0
     for page in search_pages(search, access):
         for item in list_of(page, "features"):
@@ -102,6 +105,7 @@ def search_catalog(
                 ignored += 1
             elif not isinstance(item, dict) or _name(item) not in names:
                 names.update([_name(item)] if isinstance(item, dict) else [])
+                item = under_terms(item, _terms(item, search.api, access, terms))
                 found.add(item, own_address(item, search.api), max_items)
     if ignored:
         found.notes.append(
@@ -114,6 +118,23 @@ def search_catalog(
     if kept is not None:
         keep_items(found, kept)
     return _catalog_of(found, access)
+
+
+def _terms(item: Any, api: str, access: Access, known: dict[str, Any]) -> dict[str, Any]:
+    """What the collection of an item says of licence and providers, asked for once."""
+    links = (
+        link for link in list_of(item, "links") if isinstance(link, dict) and link.get("rel") == "collection"
+    )
+    hrefs = [urljoin(api, str(link.get("href"))) for link in links] if isinstance(item, dict) else []
+    if not hrefs:
+        return {}
+    if hrefs[0] not in known:
+        try:
+            document = parse(read_document(hrefs[0], access), hrefs[0])
+            known[hrefs[0]] = terms_of(document) if isinstance(document, dict) else {}
+        except (InputError, OSError):
+            known[hrefs[0]] = {}
+    return dict(known[hrefs[0]])
 
 
 def _name(item: dict[str, Any]) -> tuple[str, str]:

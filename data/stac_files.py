@@ -173,16 +173,24 @@ def own_address(member: object, href: str) -> str:
     return own if own.startswith(WEB) else href
 
 
+@dataclass(frozen=True)
+class _Link:
+    """A document that a catalog leads to, and the terms of the collection that it lies in."""
+
+    rel: str
+    href: str
+    terms: Document
+
+
 def _walk(root: Document, href: str, found: Found, access: Access, max_items: int) -> None:
     """All items below a catalog, each document once: level by level, the documents of a level together."""
     seen = {href}
-    level = [(href, root)]
+    level = list(_links(root, href, {}, found))
     pool = ThreadPoolExecutor(access.connections)
     try:
         while level:
-            links = {child: rel for at, document in level for rel, child in _children(document, at, found)}
-            fresh = [(rel, child) for child, rel in links.items() if child not in seen]
-            seen.update(child for _, child in fresh)
+            fresh = [link for link in {link.href: link for link in level}.values() if link.href not in seen]
+            seen.update(link.href for link in fresh)
             if len(seen) > max_items + MAX_CATALOGS:
                 raise InputError(
                     f"{unsigned(href)} leads to more than {len(seen):,} documents; narrow it down"
@@ -190,14 +198,16 @@ def _walk(root: Document, href: str, found: Found, access: Access, max_items: in
             level = []
             for start in range(0, len(fresh), AHEAD):
                 some = fresh[start : start + AHEAD]
-                read = pool.map(lambda link: _read(link[1], access), some)
-                for (rel, child), document in zip(some, read, strict=True):
-                    _add_read(rel, child, document, found, level, max_items)
+                read = pool.map(lambda link: _read(link.href, access), some)
+                for link, document in zip(some, read, strict=True):
+                    level += _add_read(link, document, found, max_items)
     finally:
         pool.shutdown(wait=False, cancel_futures=True)  # what has not been asked for is not any more
 
 
-def _children(document: Document, href: str, found: Found) -> Iterator[tuple[str, str]]:
+def _links(document: Document, href: str, terms: Document, found: Found) -> Iterator[_Link]:
+    """What a catalog leads to; below a collection, under its terms."""
+    terms = terms_of(document) or terms
     for link in list_of(document, "links"):
         if (
             isinstance(link, dict)
@@ -205,9 +215,25 @@ def _children(document: Document, href: str, found: Found) -> Iterator[tuple[str
             and isinstance(link.get("href"), str)
         ):
             try:
-                yield str(link["rel"]), make_absolute_href(plain_href(link["href"]), href)
+                child = make_absolute_href(plain_href(link["href"]), href)
+                yield _Link(str(link["rel"]), child, terms)
             except ValueError as error:
                 found.problems[str(link["href"])[:60]] = f"a link of {unsigned(href)} cannot be read: {error}"
+
+
+def terms_of(document: Document) -> Document:
+    """What a collection says for all its items: licence and providers."""
+    is_collection = document.get("type") == "Collection"
+    names = ("license", "providers") if is_collection else ()
+    return {name: document[name] for name in names if document.get(name)}
+
+
+def under_terms(document: Any, terms: Document) -> Any:
+    """An item with what its collection says, where it says nothing else itself."""
+    properties = document.get("properties") if isinstance(document, dict) else None
+    if not (terms and isinstance(properties, dict)):
+        return document
+    return {**document, "properties": {**terms, **properties}}
 
 
 def _read(href: str, access: Access) -> dict[str, Any] | list[Any] | ValueError:
@@ -221,22 +247,19 @@ def _read(href: str, access: Access) -> dict[str, Any] | list[Any] | ValueError:
 
 
 def _add_read(
-    rel: str,
-    href: str,
-    read: dict[str, Any] | list[Any] | ValueError,
-    found: Found,
-    level: list[tuple[str, Document]],
-    max_items: int,
-) -> None:
+    link: _Link, read: dict[str, Any] | list[Any] | ValueError, found: Found, max_items: int
+) -> Iterator[_Link]:
+    """Add the items of a document; what it leads to, where it is a catalog."""
     if isinstance(read, UnreachableError):
         found.unreachable.append(str(read))
     elif isinstance(read, ValueError):
-        found.problems[PurePosixPath(href).stem] = f"{rel} {unsigned(href)} cannot be read: {read}"
+        name = PurePosixPath(link.href).stem
+        found.problems[name] = f"{link.rel} {unsigned(link.href)} cannot be read: {read}"
     elif isinstance(read, dict) and read.get("type") in ("Catalog", "Collection"):
-        level.append((href, read))
+        yield from _links(read, link.href, link.terms, found)
     else:
         for member in _members(read):
-            found.add(member, href, max_items)
+            found.add(under_terms(member, link.terms), link.href, max_items)
 
 
 def _refuse_api(root: Document, href: str) -> None:

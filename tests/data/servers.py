@@ -112,11 +112,18 @@ class Handler(BaseHTTPRequestHandler):
         return {name: values[-1] for name, values in parse_qs(urlsplit(self.path).query).items()}
 
 
+class _Quiet(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *args: Any) -> None:
+        """Whoever asked has hung up."""
+
+
 @contextmanager
 def serving(folder: Path) -> Iterator[Served]:
     """A folder on a port of this machine."""
     served = Served(folder)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Bound", (Handler,), {"served": served}))
+    server = _Quiet(("127.0.0.1", 0), type("Bound", (Handler,), {"served": served}))
     served.url = f"http://127.0.0.1:{server.server_port}"
     threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     try:

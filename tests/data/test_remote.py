@@ -268,6 +268,27 @@ def test_signatures_that_run_out_are_made_anew(served: Served, pixels: np.ndarra
     assert made == [f"{served.url}/a.tif"] * 2
 
 
+def test_a_hook_that_does_not_answer_is_waited_for_no_longer_than_a_host(served: Served) -> None:
+    def hang(href: str) -> str:
+        time.sleep(3)
+        return href
+
+    def broken(href: str) -> str:
+        raise ConnectionError("no token today")
+
+    for sign in (hang, broken):
+        with pytest.raises(UnreachableError, match="cannot be signed now"):
+            read(served, sign=sign, wait_s=0.2)
+    assert served.requests == []
+
+
+def test_a_signature_in_the_item_that_has_run_out_is_replaced(served: Served, pixels: np.ndarray) -> None:
+    served.fault = lambda handler, number: handler.query.get("sig") != "new" and handler.give(403) is None
+    with using(allowed(served, sign=lambda href: f"{href}?sig=new")):
+        found = read_window(f"{served.url}/a.tif?se=1&sig=old", [1, 2, 3], WINDOW, 10.0)[0]
+    np.testing.assert_array_equal(found, pixels[:, 64:96, 64:96])
+
+
 def test_a_login_page_is_no_damaged_file(served: Served) -> None:
     page = {"Content-Type": "text/html; charset=utf-8"}
     served.fault = lambda handler, number: handler.give(200, b"<html>Log in</html>", page) is None
