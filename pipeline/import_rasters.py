@@ -60,11 +60,11 @@ class Piece:
 
     @property
     def source(self) -> str:
-        """Names its ground: the same for every copy of the raster."""
-        height, _ = self.raster.grid.shape
-        south_up = self.raster.grid.transform[4] > 0
-        from_north = height - self.window.end_row if south_up else self.window.row
-        return f"{self.raster.name}#{from_north}_{self.window.col}"
+        """Names its ground, by its north-western corner: the same in every copy of the raster."""
+        a, _, c, _, e, f = self.raster.grid.transform
+        top = max(f + e * self.window.row, f + e * self.window.end_row)
+        left = min(c + a * self.window.col, c + a * self.window.end_col)
+        return f"{self.raster.grid.crs} {left:.10g} {top:.10g}"
 
 
 @dataclass(frozen=True)
@@ -272,7 +272,7 @@ def _piece_rows(piece: Piece, pooling: Pooling, model: ModelInfo) -> pa.Table | 
             area=pooling.area,
         )
     except InputError as error:
-        return Skip(piece.source, str(error))
+        return Skip(piece.raster.href, str(error))
     return rows_of(pooled, piece.raster, model, source=piece.source, min_valid=pooling.min_valid)
 
 

@@ -56,7 +56,7 @@ def rows_of(
     share = pooled.valid / np.maximum(pooled.pixels, 1)
     pooled, cut = pooled.take(kept := (pooled.valid > 0) & (cut | (share >= min_valid))), cut[kept]
     vectors = _vectors(pooled.sums, pooled.squares, pooled.valid)
-    has_direction = np.linalg.norm(vectors, axis=1) > 0  # opposite vectors may leave none
+    has_direction = _lengths(vectors) > 0  # opposite vectors may leave none
     pooled, cut, vectors = pooled.take(has_direction), cut[has_direction], vectors[has_direction]
     n = len(pooled.cells)
     if n == 0:
@@ -118,8 +118,8 @@ def hexagons(h3_cells: cells.Cells) -> footprints.Geometries:
     west, _, east, _ = shapely.bounds(shapes).T
     for i in np.flatnonzero((west < -180) | (east > 180) | (east - west > 180)).tolist():
         ring = shapely.Polygon(cells.boundary(int(h3_cells[i])))
-        shapes[i] = cut_at_antimeridian(cell_on_globe(ring))
-    return np.asarray(shapely.orient_polygons(shapes))
+        shapes[i] = shapely.orient_polygons(cut_at_antimeridian(cell_on_globe(ring)))
+    return np.asarray(shapes)
 
 
 def _part(pooled: Pooled, i: int, raster: VectorRaster, source: str) -> Part:
@@ -197,6 +197,11 @@ def _vectors(
     return np.concatenate([mean, np.sqrt(np.maximum(squares / valid[:, None] - mean**2, 0))], axis=1)
 
 
+def _lengths(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(n, d) -> (n,)."""
+    return np.asarray(np.sqrt(np.einsum("nd,nd->n", vectors, vectors)))
+
+
 def _counted(
     pixels: NDArray[np.int64],
     valid: NDArray[np.int64],
@@ -207,7 +212,7 @@ def _counted(
     values = (
         pixels.astype(np.int32),
         valid.astype(np.int32),
-        (np.linalg.norm(sums, axis=1) / valid).astype(np.float32),
+        (_lengths(sums) / valid).astype(np.float32),
         (lengths / valid).astype(np.float32),
     )
     return {name: pa.array(value) for name, value in zip(LENGTH_COLUMNS, values, strict=True)}

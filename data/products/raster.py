@@ -22,6 +22,7 @@ from .pixel_cells import LonLatBox, Window
 from .vector_raster import Codes, Formula, Product, VectorRaster, year_period
 
 CACHE_MB = 64
+_PATIENCE = {"GDAL_HTTP_CONNECTTIMEOUT": 10, "GDAL_HTTP_MAX_RETRY": 3, "GDAL_HTTP_RETRY_DELAY": 1}  # seconds
 COMPRESSED = 0.7  # stored bytes of a byte of codes, where the file does not say
 YEAR = re.compile(r"(?<!\d)(20[0-4]\d)(?!\d)")
 
@@ -198,7 +199,7 @@ def _bytes_per_pixel(raster: Raster, href: str) -> float:
 
 def _options() -> dict[str, Any]:
     """Blocks are read once, so little is kept; public buckets are read unsigned, unless there are keys."""
-    options: dict[str, Any] = {"GDAL_CACHEMAX": CACHE_MB}
+    options: dict[str, Any] = {"GDAL_CACHEMAX": CACHE_MB, **_PATIENCE}
     if not {"AWS_ACCESS_KEY_ID", "AWS_PROFILE"} & os.environ.keys():
         options["AWS_NO_SIGN_REQUEST"] = "YES"
     if not {"GOOGLE_APPLICATION_CREDENTIALS", "GS_ACCESS_KEY_ID"} & os.environ.keys():

@@ -93,7 +93,7 @@ class VectorRaster(ABC):
     """One tile, or one zone of a store. Small and picklable: it opens its file where it is read."""
 
     href: str
-    name: str  # names the ground it shows: the same in every copy of it
+    name: str  # what reports call it
     product: Product
     start: datetime  # UTC, the period [start, end)
     end: datetime
