@@ -43,6 +43,15 @@ def test_vectors_are_scaled_to_norm_one_and_keep_their_direction() -> None:
     assert np.abs(np.linalg.norm(kept, axis=1) - 1).max() < NORM_TOLERANCE
 
 
+@pytest.mark.parametrize("length", [1e-3, 1, 300, 30_000])
+def test_half_precision_vectors_of_any_length_are_scaled_to_norm_one(length: float) -> None:
+    directions = np.random.default_rng(1).normal(size=(30, MODEL.dimension))
+    halves = (directions * (length / np.linalg.norm(directions, axis=1, keepdims=True))).astype(np.float16)
+    rows = make_rows(**columns_for(random_cells(30)) | {"embedding": halves})
+    kept = to_matrix(rows["embedding"]).astype(np.float64)
+    assert np.abs(np.linalg.norm(kept, axis=1) - 1).max() < NORM_TOLERANCE
+
+
 def test_nan_rows_of_an_optional_vector_are_null_and_unknown_fractions_too() -> None:
     s1 = np.ones((3, 8), np.float32)
     s1[1] = np.nan
