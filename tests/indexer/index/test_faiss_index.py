@@ -55,6 +55,25 @@ def test_building_twice_does_nothing_the_second_time(tmp_path: Path) -> None:
     assert not [name for name in before if "building" in name or "committing" in name]
 
 
+def test_an_index_of_an_older_form_is_left_out_with_one_note(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = place_table(tmp_path)
+    with monkeypatch.context() as older:
+        older.setattr(segment_files, "FORMAT", "skyhex-segment-3")
+        build_index(table)
+    _forget()
+    hits = search(table, Query((Vector(QUERY),)), 10)
+    assert [note for note in hits.notes if "index" in note and "format" in note] == [
+        note for note in hits.notes if "skyhex-segment-3" in note and "run `skyhex index`" in note
+    ]
+    assert sum("skyhex-segment-3" in note for note in hits.notes) == 1
+    np.testing.assert_allclose(hits.rows["similarity"], expected(table), rtol=0, atol=cosine_error(8))
+    assert build_index(table).action == "built"
+    assert search(table, Query((Vector(QUERY),)), 10).plan.startswith("exact over")
+    assert not [note for note in search(table, Query((Vector(QUERY),)), 10).notes if "format" in note]
+
+
 def test_few_new_rows_make_a_segment_and_many_a_new_index(tmp_path: Path) -> None:
     table = place_table(tmp_path, n=300)
     build_index(table)

@@ -43,9 +43,8 @@ def test_changes_are_those_of_a_plain_loop(
     ):  # fmt: skip
         if np.isfinite(vector).all():
             vectors.setdefault((cell, name), {})[start.year] = vector
-    expected = {
-        place: 1 - unit(v[2022]) @ unit(v[2024]) for place, v in vectors.items() if 2022 in v and 2024 in v
-    }
+    both = {place: v for place, v in vectors.items() if 2022 in v and 2024 in v}
+    expected = {place: 1 - unit(v[2022]) @ unit(v[2024]) for place, v in both.items()}
     scan = EmbeddingTable.scan
     monkeypatch.setattr(EmbeddingTable, "scan", lambda self, columns: scan(self, columns, batch_rows=7))
     found = changes(table, year(2022), year(2024), 1000, column=column)
