@@ -42,7 +42,11 @@ def plan_chips(
     request = Request(
         spec, h3_resolution, start and utc(start), end and utc(end), period, allow_l1c, on_contradiction
     )
-    return make_plan([found for place in catalog.places for found in _chip_tasks(place, request)], spec)
+    return make_plan(
+        [found for place in catalog.places for found in _chip_tasks(place, request)],
+        spec,
+        catalog.access,
+    )
 
 
 def _chip_tasks(place: Place, request: Request) -> list[SampleTask | Skip]:
@@ -107,7 +111,7 @@ def plan_area(
         for indexes, cells in groups.items()
         for task in _cell_tasks(cells, [scenes[i] for i in indexes], spans, side_m, request)
     ]
-    return make_plan(found, spec)
+    return make_plan(found, spec, catalog.access)
 
 
 def _not_covered(catalog: Catalog) -> str:

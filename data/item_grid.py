@@ -13,9 +13,7 @@ from .grid import PixelGrid
 from .sample import InputError
 
 MAX_SIDE_PX = 2_000_000  # a longer side is a slip of the metadata: the equator at 20 m
-NEAR_DEG = (
-    0.25  # bbox and footprint may lie this far apart: some bboxes are those of a place, not of a raster
-)
+NEAR_DEG = 1.0  # bbox and footprint may lie this far apart: some bboxes are of a place, or of whole degrees
 LARGE_DEG = 8.0  # a footprint wider than this must not be far larger than the bbox
 FAR_LARGER = 8
 

@@ -1,32 +1,45 @@
 """Read one window of a raster onto a sample's pixel grid, opening each raster once per process."""
 
+import atexit
 import math
 import os
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import rasterio
 from affine import Affine
-from rasterio.enums import ColorInterp, MaskFlags, Resampling
-from rasterio.errors import RasterioError
+from rasterio._err import CPLE_BaseError
+from rasterio.enums import ColorInterp, Interleaving, MaskFlags, Resampling
+from rasterio.errors import CRSError, RasterioError
 from rasterio.warp import reproject, transform_bounds
 from rasterio.windows import Window as PixelWindow
 
+from .access import REMOTE, Access, UnreachableError, current, inside_archive, plain_href, unsigned
 from .eopf import ZarrBand, is_zarr
-from .grid import PixelGrid, Window, parse_crs, project
+from .gdal_files import RangeFile, open_files
+from .grid import PixelGrid, Window, hull, parse_crs, project
+from .remote import RemoteFile
 from .sample import InputError
+from .vrt import driver_of, is_vrt, read_head, vrt_files
 
-OPEN_RASTERS = 96  # kept open by one process, at most
+OPEN_RASTERS = 96  # kept open by one thread of one process, at most
 READ_PX = 2**22  # pixels of one band held at a time while averaging
+LARGEST_READ_BYTES = 2**31  # of one window of one raster, as it is stored; larger ones are refused
+VISIT_PX = 2**23  # of one file that are read at once for neighbouring windows
+VISIT_BYTES = 2**28  # held by one visit
+VISIT_MARGIN_PX = 4
+LEFT_ALONE = 9  # times the wait for a file that could not be reached, until it is asked for again
 ALIGNED_PX = 0.1  # grids that agree to this part of a pixel over the whole window are one grid
 _COLOURS = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
-_REMOTE_OPTIONS = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR", "VSI_CACHE": True}
-_REMOTE = ("http://", "https://", "s3://", "gs://", "az://", "/vsi")
 
 
 @dataclass(frozen=True)
@@ -36,6 +49,7 @@ class Raster:
     dataset: rasterio.DatasetReader
     grid: PixelGrid
     has_mask: bool  # an internal mask or a true alpha band
+    files: tuple[RangeFile, ...] = ()  # those that lie elsewhere
 
     @property
     def band_names(self) -> tuple[str | None, ...]:
@@ -45,36 +59,150 @@ class Raster:
             return names
         return "red", "green", "blue", *names[3:]
 
+    def raise_fault(self) -> None:
+        """Raise what went wrong in reading its files, if anything did."""
+        for file in self.files:
+            if file.fault is not None:
+                raise file.fault
+
+
+@contextmanager
+def image_faults(href: str, raster: Raster | None = None) -> Iterator[None]:
+    """Turn what GDAL, NumPy and the system raise over one image into an InputError that says so.
+
+    A fault of the network comes first: it raises UnreachableError.
+    """
+    try:
+        yield
+        if raster is not None:
+            raster.raise_fault()
+    except (RasterioError, CPLE_BaseError, CRSError, OSError) as error:
+        if raster is not None:
+            raster.raise_fault()
+        raise InputError(f"{unsigned(href)} is truncated or corrupt: {error}") from error
+    except MemoryError as error:
+        raise InputError(f"{unsigned(href)} needs more memory than there is") from error
+
 
 def open_raster(href: str) -> Raster:
-    """Open a path or http(s) or s3 address. Raises InputError when it is missing, broken or without CRS."""
-    return _open(href, file_stamp(href), os.getpid(), threading.get_ident())
+    """Open a path or an http(s), s3, gs or az address, and keep it open for the next call.
+
+    Raises InputError when it is missing, broken, without CRS or not `current` access's to read;
+    UnreachableError when its host does not answer.
+    """
+    href, access = plain_href(href), current()
+    access.check(inside_archive(href) or href)
+    with _leaving_alone(href):
+        return _kept.get(_Key(href, access, file_stamp(href), os.getpid()))
+
+
+_left_alone: dict[tuple[str, Access], tuple[float, str]] = {}  # what was not reached: until when, and why
+
+
+@contextmanager
+def _leaving_alone(href: str) -> Iterator[None]:
+    """A file that cannot be reached is not asked for again at once: what shares it does not wait again."""
+    key = href, current()
+    until, reason = _left_alone.get(key, (0.0, ""))
+    began = time.monotonic()
+    if began < until:
+        raise UnreachableError(reason)
+    try:
+        yield
+    except UnreachableError as error:
+        now = time.monotonic()
+        _left_alone[key] = now + LEFT_ALONE * (now - began), str(error)
+        raise
+
+
+class _Key(NamedTuple):
+    """A GDAL handle belongs to the file as it was and to one process, and `_Kept` to one thread."""
+
+    href: str
+    access: Access
+    stamp: tuple[int, int]
+    process: int
+
+
+class _Kept(threading.local):
+    """The rasters that a thread keeps open, the latest used last. It closes them itself."""
+
+    def __init__(self) -> None:
+        self.rasters: dict[_Key, Raster] = {}
+
+    def get(self, key: _Key) -> Raster:
+        raster = self.rasters.pop(key, None) or _open(key.href, key.access)
+        self.rasters[key] = raster
+        if len(self.rasters) > OPEN_RASTERS:
+            self._close(next(iter(self.rasters)))
+        return raster
+
+    def forget(self, raster: Raster) -> None:
+        """One whose files have failed is opened anew the next time."""
+        for key in [key for key, kept in self.rasters.items() if kept is raster]:
+            self._close(key)
+
+    def clear(self) -> None:
+        for key in list(self.rasters):
+            self._close(key)
+
+    def _close(self, key: _Key) -> None:
+        self.rasters.pop(key).dataset.close()
+
+
+_kept = _Kept()
+atexit.register(_kept.clear)
 
 
 def file_stamp(href: str) -> tuple[int, int]:
     """(size, time of change) of a local file, zeros of a remote one. Raises InputError when it is missing."""
-    if href.startswith(_REMOTE):
+    if href.startswith((*REMOTE, "/vsi")):
         return 0, 0
     try:
         status = Path(href).stat()
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise InputError(f"no such raster: {href}") from error
     return status.st_size, status.st_mtime_ns
 
 
-@lru_cache(maxsize=OPEN_RASTERS)
-def _open(href: str, stamp: tuple[int, int], process: int, thread: int) -> Raster:
-    """GDAL handles belong to one thread of one process, and to the file as it was: hence the key."""
+def _open(href: str, access: Access) -> Raster:
+    files: tuple[RangeFile, ...] = ()
     try:
-        with rasterio.Env(**(_REMOTE_OPTIONS if href.startswith(_REMOTE) else {})):
-            dataset = ZarrBand(href) if is_zarr(href) else rasterio.open(href)
-    except RasterioError as error:
-        raise InputError(f"{href} is not a raster that can be read: {error}") from error
+        with image_faults(href):
+            dataset, files = _dataset(href, access)
+            return _described(unsigned(href), dataset, files)
+    except InputError:
+        for file in files:
+            if isinstance(file.fault, UnreachableError):
+                raise file.fault from None
+        raise
+
+
+def _dataset(href: str, access: Access) -> tuple[rasterio.DatasetReader, tuple[RangeFile, ...]]:
+    if href.startswith(REMOTE):
+        file = RemoteFile(href, access)
+        return open_files({"image": file}, "image", driver_of(unsigned(href), file.head)), (file,)
+    if is_zarr(href):
+        return ZarrBand(href), ()
+    if inside_archive(href):
+        driver = "JP2OpenJPEG" if href.lower().endswith((".jp2", ".j2k")) else "GTiff"
+        return rasterio.open(href, driver=driver), ()
+    head = read_head(href)
+    if not is_vrt(href, head):
+        return rasterio.open(href, driver=driver_of(href, head)), ()
+    files = vrt_files(href, access)
+    return open_files(files, "image", "VRT"), tuple(files.values())
+
+
+def _described(href: str, dataset: rasterio.DatasetReader, files: tuple[RangeFile, ...]) -> Raster:
     _check_georeference(href, dataset)
+    a, b, _, d, e, _ = tuple(dataset.transform)[:6]
+    if not (math.isfinite(a * e - b * d) and a * e - b * d):
+        raise InputError(f"{href} has a transform {tuple(dataset.transform)[:6]} that places no pixel")
     authority = dataset.crs.to_authority()
     crs = ":".join(authority) if authority else dataset.crs.to_wkt()
     grid = PixelGrid(crs, tuple(dataset.transform)[:6], dataset.shape)
-    return Raster(dataset, grid, _has_mask(dataset))
+    return Raster(dataset, grid, _has_mask(dataset), files)
 
 
 def _check_georeference(href: str, dataset: rasterio.DatasetReader) -> None:
@@ -124,11 +252,54 @@ def read_window(
     raster on the window's own pixel grid is copied. Any other is taken from the nearest pixel, or if `smooth`
     averaged by area when finer and interpolated when coarser, as float32. `nodata` stands in where the raster
     declares none; an integer pixel has no data if all bands say so, a float one if any does.
-    Raises InputError for a raster that cannot be read.
+    Raises InputError for a raster that cannot be read, UnreachableError for one whose host does not answer.
     """
+    with reading(href) as raster:
+        return _read_window(href, raster, tuple(bands), window, gsd_m, smooth, nodata)
+
+
+@contextmanager
+def reading(href: str) -> Iterator[Raster]:
+    """An open raster, with `image_faults` inside; one that cannot be reached is let go."""
     raster = open_raster(href)
+    try:
+        with _leaving_alone(plain_href(href)), image_faults(href, raster):
+            yield raster
+    except UnreachableError:
+        _kept.forget(raster)
+        raise
+
+
+def check_bands(href: str, raster: Raster, bands: Sequence[int]) -> None:
+    """Raise InputError for a band (1-based) that is not there, and for blocks too large to be read."""
+    count = raster.dataset.count
+    if max(bands) > count:
+        raise InputError(
+            f"{unsigned(href)} has {count} bands; expected band {max(bands)}, which its item names"
+        )
+    dataset = raster.dataset
+    block_h, block_w = dataset.block_shapes[bands[0] - 1]
+    together = count if dataset.interleaving == Interleaving.pixel else 1
+    size = block_h * block_w * together * np.dtype(dataset.dtypes[bands[0] - 1]).itemsize
+    if size > LARGEST_READ_BYTES:
+        raise InputError(
+            f"{unsigned(href)} is stored in blocks of {block_h} x {block_w}, {size / 1e9:,.0f} GB each;"
+            f" {LARGEST_READ_BYTES / 1e9:.0f} GB at most: store it in tiles"
+        )
+
+
+def _read_window(
+    href: str,
+    raster: Raster,
+    bands: tuple[int, ...],
+    window: Window,
+    gsd_m: float,
+    smooth: bool,
+    nodata: float | None,
+) -> tuple[np.ndarray, np.ndarray]:
+    check_bands(href, raster, bands)
     declared = raster.dataset.nodata
-    reader = _Reader(href, raster, tuple(bands), nodata if declared is None else declared)
+    reader = _Reader(href, raster, bands, nodata if declared is None else declared)
     offset = _aligned_offset(raster, window, gsd_m)
     if offset is not None:
         return reader.copy(*offset, *window.extent_px(gsd_m))
@@ -167,6 +338,72 @@ def _pixels_of(grid: PixelGrid, window: Window, gsd_m: float) -> tuple[np.ndarra
         x = x + 360 * np.round(((left + right) / 2 - x) / 360)
     rows, cols = grid.rows_cols(x, y)
     return np.floor(rows).astype(np.int64), np.floor(cols).astype(np.int64)
+
+
+class Box(NamedTuple):
+    """A part of a raster, in whole pixels."""
+
+    top: int
+    bottom: int
+    left: int
+    right: int
+
+    @property
+    def height(self) -> int:
+        return self.bottom - self.top
+
+    @property
+    def width(self) -> int:
+        return self.right - self.left
+
+    def holds(self, other: "Box") -> bool:
+        return (
+            self.top <= other.top
+            and other.bottom <= self.bottom
+            and self.left <= other.left
+            and other.right <= self.right
+        )
+
+
+class _Visit:
+    """Neighbouring windows that are read together: of each file elsewhere, one part that holds them all."""
+
+    def __init__(self, around: Window) -> None:
+        self._around = around
+        self._held: dict[object, tuple[Box, np.ndarray, np.ndarray]] = {}
+        self._bytes = 0
+
+    def read(self, reader: "_Reader", box: Box) -> tuple[np.ndarray, np.ndarray]:
+        key = reader.href, reader.bands, reader.nodata
+        if key not in self._held or not self._held[key][0].holds(box):
+            together = reader.box_of(self._around, box)
+            held = together, *reader._read_box(together)
+            self._bytes += held[1].nbytes
+            if self._bytes > VISIT_BYTES:
+                self._held.clear()
+                self._bytes = held[1].nbytes
+            self._held[key] = held
+        around, pixels, has_data = self._held[key]
+        part = np.s_[
+            box.top - around.top : box.bottom - around.top, box.left - around.left : box.right - around.left
+        ]
+        return pixels[:, *part], has_data[part]
+
+
+_visit: ContextVar[_Visit | None] = ContextVar("visit", default=None)
+
+
+@contextmanager
+def visiting(windows: Sequence[Window]) -> Iterator[None]:
+    """Read `windows`, neighbours in one projection, with one visit to each file that lies elsewhere."""
+    left, bottom, right, top = hull([window.bounds for window in windows])
+    first = windows[0]
+    around = Window(first.crs, left, top, right - left, top - bottom, first.cell_m)
+    token = _visit.set(_Visit(around))
+    try:
+        yield
+    finally:
+        _visit.reset(token)
 
 
 @dataclass(frozen=True)
@@ -209,19 +446,34 @@ class _Reader:
 
     def _read(self, top: int, bottom: int, left: int, right: int) -> tuple[np.ndarray, np.ndarray]:
         """(C, H, W) of a part of the raster and where it has data (H, W)."""
-        window = PixelWindow(left, top, right - left, bottom - top)
+        visit = _visit.get()
+        if visit is None or not self.raster.files:
+            return self._read_box(Box(top, bottom, left, right))
+        return visit.read(self, Box(top, bottom, left, right))
+
+    def _read_box(self, box: Box) -> tuple[np.ndarray, np.ndarray]:
+        window = PixelWindow(box.left, box.top, box.right - box.left, box.bottom - box.top)
+        self._refuse_giants(box)
         dataset = self.raster.dataset
-        try:
+        with image_faults(self.href, self.raster):
             pixels = dataset.read(self.bands, window=window)
             masked = dataset.dataset_mask(window=window) == 0 if self.raster.has_mask else None
-        except RasterioError as error:
-            raise InputError(f"{self.href} is truncated or corrupt: {error}") from error
         nodata = math.nan if self.nodata is None else self.nodata  # to NaN everything is unequal
         if pixels.dtype.kind == "f":
             has_data = (np.isfinite(pixels) & (pixels != nodata)).all(axis=0)
         else:
             has_data = (pixels != nodata).any(axis=0)
         return pixels, has_data if masked is None else has_data & ~masked
+
+    def _refuse_giants(self, box: Box) -> None:
+        """Raise InputError before memory is taken for a window of far too many pixels."""
+        itemsize = np.dtype(self.raster.dataset.dtypes[self.bands[0] - 1]).itemsize
+        size = box.height * box.width * len(self.bands) * itemsize
+        if size > LARGEST_READ_BYTES:
+            raise InputError(
+                f"{unsigned(self.href)} takes {size / 1e9:,.0f} GB for one window;"
+                f" {LARGEST_READ_BYTES / 1e9:.0f} GB at most"
+            )
 
     def smooth(self, window: Window, gsd_m: float) -> tuple[np.ndarray, np.ndarray]:
         """Averaged by area where the raster is finer than the window, interpolated linearly where coarser."""
@@ -250,6 +502,18 @@ class _Reader:
             resampling=Resampling.average if is_finer else Resampling.bilinear,
         )
         return out, np.isfinite(out[0])
+
+    def box_of(self, around: Window, box: Box) -> Box:
+        """The part of the raster that holds `box` and all of `around`, if that is not much too large."""
+        top, bottom, left, right = self._source_box(around)
+        raster_h, raster_w = self.raster.grid.shape
+        together = Box(
+            min(box.top, max(0, math.floor(top) - VISIT_MARGIN_PX)),
+            max(box.bottom, min(raster_h, math.ceil(bottom) + VISIT_MARGIN_PX)),
+            min(box.left, max(0, math.floor(left) - VISIT_MARGIN_PX)),
+            max(box.right, min(raster_w, math.ceil(right) + VISIT_MARGIN_PX)),
+        )
+        return together if together.height * together.width * len(self.bands) <= VISIT_PX else box
 
     def _source_box(self, window: Window) -> tuple[float, float, float, float]:
         """(top, bottom, left, right) of the window in the raster's pixel coordinates."""

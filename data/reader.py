@@ -1,6 +1,7 @@
 """Read a planned sample: windows of rasters become pixel series with masks, on one grid."""
 
 import math
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
@@ -8,10 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
+from .access import REMOTE, UnreachableError, unsigned, using
 from .chip import scene_of_raster
 from .cloud_mask import MASK_KINDS
+from .grid import hull
 from .normalise import to_unit
-from .raster import read_window
+from .raster import image_faults, read_window, visiting
 from .sample import Imagery, ImageSeries, InputError, Sample, SampleSpec
 from .scene import Scene
 from .site import Skip, chip_window, sites_of
@@ -20,6 +23,8 @@ from .time_series import Acquisition
 from .units import units_of
 
 CHIP_RESOLUTION = 12  # of the H3 cell of a chip that is read alone
+VISIT_SAMPLES = 16
+VISIT_SPREAD = 4.0  # times the area of their windows that the box around a visit's samples may have
 
 
 @dataclass(frozen=True)
@@ -35,12 +40,66 @@ class _Image:
     imagery: tuple[Imagery, ...]  # of its scenes
 
 
+@dataclass(frozen=True)
+class Unfinished:
+    """A sample that could not be read now, and why; another time it may."""
+
+    sample_id: str
+    reason: str
+
+
+def read_visit(tasks: Sequence[SampleTask], spec: SampleSpec) -> list[Sample | Skip | Unfinished]:
+    """Samples of one of `visits`: a file that lies elsewhere is visited once. Runs in worker processes."""
+    with visiting([task.site.window for task in tasks]):
+        return [_read_or_unfinished(task, spec) for task in tasks]
+
+
+def _read_or_unfinished(task: SampleTask, spec: SampleSpec) -> Sample | Skip | Unfinished:
+    try:
+        return read_sample(task, spec)
+    except UnreachableError as error:
+        return Unfinished(task.sample_id, str(error))
+
+
+def visits(tasks: Iterable[SampleTask]) -> Iterator[list[SampleTask]]:
+    """Neighbours in one projection whose files lie elsewhere come together; other tasks come alone."""
+    visit: list[SampleTask] = []
+    for task in tasks:
+        if visit and not (len(visit) < VISIT_SAMPLES and _is_near(visit, task)):
+            yield visit
+            visit = []
+        visit.append(task)
+    if visit:
+        yield visit
+
+
+def _is_near(visit: Sequence[SampleTask], task: SampleTask) -> bool:
+    """Whether they begin with the same file, and the box around them is not much larger than they are."""
+    first = visit[0]
+    if first.site.window.crs != task.site.window.crs or _first_href(first) != _first_href(task):
+        return False
+    bounds = [t.site.window.bounds for t in (*visit, task)]
+    left, bottom, right, top = hull(bounds)
+    area = sum((b[2] - b[0]) * (b[3] - b[1]) for b in bounds)
+    return _first_href(task).startswith(REMOTE) and (right - left) * (top - bottom) <= VISIT_SPREAD * area
+
+
+def _first_href(task: SampleTask) -> str:
+    return next(iter(task.series.values()))[0].scenes[0].href
+
+
 def read_sample(task: SampleTask, spec: SampleSpec) -> Sample | Skip:
-    """Read a sample's pixels, or say why nothing of it can be used. Runs in worker processes.
+    """Read a sample's pixels, or say why nothing of it can be used.
 
     Acquisitions are tried in order until each modality has `spec.max_dates` with any valid pixel. One that
-    cannot be read or whose numbers do not fit their unit is left out, and `Sample.dropped` says so.
+    cannot be read or whose numbers do not fit their unit is left out, and `Sample.dropped` says so. Raises
+    UnreachableError when a host does not answer: that says nothing about the imagery.
     """
+    with using(task.access):
+        return _read_sample(task, spec)
+
+
+def _read_sample(task: SampleTask, spec: SampleSpec) -> Sample | Skip:
     images: dict[str, list[_Image]] = {}
     dropped = list(task.dropped)
     for modality, acquisitions in task.series.items():
@@ -57,7 +116,8 @@ def read_sample(task: SampleTask, spec: SampleSpec) -> Sample | Skip:
 def read_chip(href: str | Path, spec: SampleSpec, *, modality: str | None = None) -> Sample:
     """One GeoTIFF, a path or address, as a sample of unknown date; of a large one, the window in its middle.
 
-    `modality` is told from the bands unless given. Raises InputError when the raster cannot be read or used.
+    `modality` is told from the bands unless given. Raises InputError when the raster cannot be read or used,
+    UnreachableError when its host does not answer.
     """
     scene = scene_of_raster(str(href), modality)
     window, _ = chip_window({scene.modality: [scene]}, spec.cell_m)
@@ -158,6 +218,12 @@ def _cloud_fraction(layer: _Layer, acquisition: Acquisition) -> float:
 
 
 def _read_scene(scene: Scene, task: SampleTask, gsd_m: float) -> _Layer:
+    """One function around open, mask and read: what goes wrong over one image is the reason for its date."""
+    with image_faults(scene.href):
+        return _read_layer(scene, task, gsd_m)
+
+
+def _read_layer(scene: Scene, task: SampleTask, gsd_m: float) -> _Layer:
     window = task.site.window
     units = units_of(scene, trust_metadata=task.on_contradiction == "trust")
     parts = [
@@ -175,12 +241,12 @@ def _read_scene(scene: Scene, task: SampleTask, gsd_m: float) -> _Layer:
     known: np.ndarray = join.reduce([has_data for _, has_data in parts])  # (H, W)
     raw = parts[0][0] if len(parts) == 1 else np.concatenate([pixels for pixels, _ in parts])
     pixels, has_data = to_unit(scene, raw, known, units)
-    told = units.notes, (scene.imagery,)
+    href, told = unsigned(scene.href), (units.notes, (scene.imagery,))
     if scene.scl_href is None:
-        return _Layer(scene.href, pixels, has_data, np.zeros_like(has_data), None, *told)
+        return _Layer(href, pixels, has_data, np.zeros_like(has_data), None, *told)
     classes = read_window(scene.scl_href, [1], window, gsd_m)[0][0].astype(np.uint8)  # (H, W), 0 = no data
     kind = MASK_KINDS[scene.mask_kind]
-    return _Layer(scene.href, pixels, has_data, kind.masked[classes], kind.cloud[classes] & has_data, *told)
+    return _Layer(href, pixels, has_data, kind.masked[classes], kind.cloud[classes] & has_data, *told)
 
 
 def _sample(

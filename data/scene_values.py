@@ -7,11 +7,9 @@ from typing import Any
 
 import numpy as np
 import rasterio
-from rasterio.errors import RasterioError
 from rasterio.windows import Window as PixelWindow
 
-from .raster import file_stamp, open_raster
-from .sample import InputError
+from .raster import check_bands, file_stamp, reading
 from .scene import Scene
 
 SIDE_PX = 256  # of the sample of one band, at most
@@ -27,15 +25,18 @@ class SceneValues:
     @cached_property
     def dtype(self) -> np.dtype[Any]:
         """Of the first band's raster."""
-        band = self.scene.bands[0]
-        name: str = open_raster(band.href).dataset.dtypes[band.index - 1]
-        return np.dtype(name)
+        return np.dtype(str(self._of_first_band("dtypes")))
 
     @cached_property
     def raster_scale(self) -> float:
         """The scale that the first band's raster declares itself; 1 where it does not."""
+        return float(self._of_first_band("scales"))
+
+    def _of_first_band(self, field: str) -> Any:
         band = self.scene.bands[0]
-        return float(open_raster(band.href).dataset.scales[band.index - 1])
+        with reading(band.href) as raster:
+            check_bands(band.href, raster, [band.index])
+            return getattr(raster.dataset, field)[band.index - 1]
 
     @cached_property
     def bands(self) -> tuple[np.ndarray, ...]:
@@ -73,15 +74,14 @@ def window_values(scene: Scene, raw: np.ndarray, has_data: np.ndarray) -> SceneV
 
 def _sample(href: str, indexes: list[int], nodata: float | None) -> np.ndarray:
     """(C, n) float32 of bands (1-based) of one raster."""
-    dataset = open_raster(href).dataset
-    height, width = (min(side, SIDE_PX) for side in dataset.shape)
-    try:
+    with reading(href) as raster:
+        dataset = raster.dataset
+        check_bands(href, raster, indexes)
+        height, width = (min(side, SIDE_PX) for side in dataset.shape)
         if max(dataset.shape) <= 2 * SIDE_PX or dataset.overviews(indexes[0]):
             values = dataset.read(indexes, out_shape=(len(indexes), height, width))
         else:
             values = _in_parts(dataset, indexes)
-    except RasterioError as error:
-        raise InputError(f"{href} is truncated or corrupt: {error}") from error
     declared = nodata if dataset.nodata is None else dataset.nodata
     values = np.asarray(values, np.float32).reshape(len(indexes), -1)
     return (

@@ -1,18 +1,32 @@
-"""Read a STAC catalog: items become light `Scene` records, grouped into places."""
+"""STAC items become light `Scene` records, grouped into places."""
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
+from urllib.parse import urljoin
 
 import pystac
 import shapely
 
+from .access import EVERYTHING, Access, UnreachableError, unsigned, using
+from .remote import read_document
 from .sample import InputError
 from .scene import Scene
+from .stac_api import Search, answers, list_of, search_pages
+from .stac_files import MAX_ITEMS, Found, Progress, find_items, own_address, parse, terms_of, under_terms
 from .stac_item import scene_of
 
-_NOT_STAC = (ValueError, KeyError, TypeError, AttributeError, pystac.STACError, pystac.STACTypeError)
+_MALFORMED = (
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    RecursionError,
+    pystac.STACError,
+    pystac.STACTypeError,
+)
 SAME_PLACE = 0.5  # share of a place's smallest footprint that a scene covers to belong to it
 
 
@@ -33,6 +47,9 @@ class Catalog:
     title: str
     places: tuple[Place, ...]
     simulated: bool  # whether any item says so
+    notes: tuple[str, ...] = ()  # what its reader should know
+    unreachable: tuple[str, ...] = ()  # items that could not be read now, and why
+    access: Access = EVERYTHING  # with what it was read, and its scenes are to be
 
     @property
     def scenes(self) -> tuple[Scene, ...]:
@@ -40,73 +57,148 @@ class Catalog:
         return tuple(dict.fromkeys(scene for place in self.places for scene in place.scenes))
 
 
-def read_catalog(href: str | Path) -> Catalog:
-    """Read a catalog, collection, item or item collection from a path or an http(s) address.
+def read_catalog(
+    href: str | Path,
+    access: Access | None = None,
+    *,
+    max_items: int = MAX_ITEMS,
+    progress: Progress | None = None,
+) -> Catalog:
+    """Read a catalog, collection, item, list or collection of items from a path or address.
 
-    Places are what the item property `place` says; scenes without it are grouped by their footprints.
-    Raises InputError when it is missing, is not STAC or holds no items.
+    Places are what the item property `place` says; scenes without it are grouped by their footprints. What
+    `access` allows is widened by `href` itself: its host, or its folder.
+    Raises InputError when it is missing, is not STAC, holds no items or too many, UnreachableError when its
+    host does not answer.
     """
-    title, items, unreadable = _read_items(str(href))
-    scenes: list[Scene] = []
-    problems: dict[str, list[str]] = {name: [reason] for name, reason in unreadable.items()}
-    for item in items:
+    access = replace(access or Access(), typed=str(href))
+    return _catalog_of(find_items(str(href), access, max_items, progress), access)
+
+
+def search_catalog(
+    search: Search,
+    access: Access | None = None,
+    *,
+    max_items: int = MAX_ITEMS,
+    kept: Path | None = None,
+    again: bool = False,
+    progress: Progress | None = None,
+) -> Catalog:
+    """The answer of a STAC API as a catalog; from the file `kept` where an earlier answer lies there.
+
+    `again` asks anew and keeps the new answer in place of it.
+
+    Raises InputError when it is no API, finds nothing or too much, UnreachableError when it does not answer.
+    """
+    access = replace(access or Access(), typed=search.api)
+    if kept is not None and kept.exists() and not again:
+        found = find_items(str(kept), replace(access, typed=str(kept)), max_items, progress)
+        found.notes.append(f"the items are those of an earlier run, kept in {kept}; --search-again asks anew")
+        return _catalog_of(found, access)
+    found = Found(search.api, search.api, progress)
+    names: set[tuple[str, str]] = set()
+    terms: dict[str, Any] = {}
+    ignored = 0
+    for page in search_pages(search, access):
+        for item in list_of(page, "features"):
+            if isinstance(item, dict) and not answers(item, search):
+                ignored += 1
+            elif not isinstance(item, dict) or _name(item) not in names:
+                names.update([_name(item)] if isinstance(item, dict) else [])
+                item = under_terms(item, _terms(item, search.api, access, terms))
+                found.add(item, own_address(item, search.api), max_items)
+    if ignored:
+        found.notes.append(
+            f"{ignored:,} items that the server gave are not what was asked for, and are left out"
+        )
+    if not found.items:
+        raise InputError(
+            f"{unsigned(search.api)} has no items of {', '.join(search.collections)} there and then"
+        )
+    if kept is not None:
+        keep_items(found, kept)
+    return _catalog_of(found, access)
+
+
+def _terms(item: Any, api: str, access: Access, known: dict[str, Any]) -> dict[str, Any]:
+    """What the collection of an item says of licence and providers, asked for once."""
+    links = list_of(item, "links") if isinstance(item, dict) else []
+    found = [link for link in links if isinstance(link, dict) and link.get("rel") == "collection"]
+    hrefs = [urljoin(api, str(link.get("href"))) for link in found]
+    if not hrefs:
+        return {}
+    if hrefs[0] not in known:
         try:
-            scenes.append(scene_of(item))
-        except InputError as error:
-            problems.setdefault(_place_of(item), []).append(str(error))
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            problems.setdefault(_place_of(item), []).append(f"item {item.id} is malformed: {error!r}")
+            document = parse(read_document(hrefs[0], access), hrefs[0])
+            known[hrefs[0]] = terms_of(document) if isinstance(document, dict) else {}
+        except (InputError, OSError):
+            known[hrefs[0]] = {}
+    return dict(known[hrefs[0]])
+
+
+def _name(item: dict[str, Any]) -> tuple[str, str]:
+    return str(item.get("collection")), str(item.get("id"))
+
+
+def keep_items(found: Found, path: Path) -> None:
+    """Keep the items of a job as an item collection of unsigned hrefs, whole or not at all."""
+    items = [
+        {**item, "assets": {key: _unsigned(asset) for key, asset in (item.get("assets") or {}).items()}}
+        for item in found.items
+    ]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
+    part.write_text(json.dumps({"type": "FeatureCollection", "features": items}) + "\n", encoding="utf-8")
+    part.replace(path)
+
+
+def _unsigned(asset: Any) -> Any:
+    return (
+        {**asset, "href": unsigned(str(asset["href"]))}
+        if isinstance(asset, dict) and "href" in asset
+        else asset
+    )
+
+
+def _catalog_of(found: Found, access: Access) -> Catalog:
+    scenes: list[Scene] = []
+    problems: dict[str, list[str]] = {name: [reason] for name, reason in found.problems.items()}
+    unreachable, href = list(found.unreachable), unsigned(found.href)
+    simulated = False
+    with using(access):
+        for document in found.items:
+            item = _item(document, problems)
+            if item is None:
+                continue
+            try:
+                simulated |= bool(item.properties.get("simulated"))
+                scenes.append(scene_of(item))
+            except UnreachableError as error:
+                unreachable.append(f"item {item.id}: {error}")
+            except InputError as error:
+                problems.setdefault(_place_of(item), []).append(str(error))
+            except _MALFORMED as error:
+                reason = f"item {item.id} is malformed: {error!r}"
+                problems.setdefault(_place_of(item), []).append(reason)
     if not scenes and not problems:
+        if unreachable:
+            raise UnreachableError(f"no item of {href} can be read now; the first: {unreachable[0]}")
         raise InputError(f"{href} holds no items; expected a STAC catalog of GeoTIFFs")
-    simulated = any(bool(item.properties.get("simulated")) for item in items)
-    return Catalog(str(href), title, group_into_places(scenes, problems), simulated)
+    places = group_into_places(scenes, problems)
+    return Catalog(href, found.title, places, simulated, tuple(found.notes), tuple(unreachable), access)
+
+
+def _item(document: dict[str, Any], problems: dict[str, list[str]]) -> pystac.Item | None:
+    try:
+        return pystac.Item.from_dict(document)
+    except _MALFORMED as error:
+        name = str(document.get("id"))
+        problems.setdefault(name, []).append(f"item {name} cannot be read: {error}")
+        return None
 
 
 def _place_of(item: pystac.Item) -> str:
     return str(item.properties.get("place", item.id))
-
-
-def _read_items(href: str) -> tuple[str, list[pystac.Item], dict[str, str]]:
-    """Title, items, and why others could not be read, by the names of their files."""
-    if Path(href).is_dir():
-        href = str(Path(href) / "catalog.json")
-    try:
-        if _stac_type(href) == "FeatureCollection":
-            return href, list(pystac.ItemCollection.from_file(href)), {}
-        root = pystac.read_file(href)
-        if isinstance(root, pystac.Item):
-            return root.id, [root], {}
-        return root.title or root.id, *_walk(root)
-    except OSError as error:
-        raise InputError(
-            f"cannot read the catalog {href}: {error}; expected a path or http(s) address"
-        ) from error
-    except _NOT_STAC as error:
-        raise InputError(
-            f"{href} is not a STAC catalog: {error}; expected a catalog, collection or items"
-        ) from error
-
-
-def _walk(catalog: pystac.Catalog) -> tuple[list[pystac.Item], dict[str, str]]:
-    items: list[pystac.Item] = []
-    unreadable: dict[str, str] = {}
-    for link in catalog.get_item_links():
-        try:
-            items.append(link.resolve_stac_object(root=catalog.get_root()).target)
-        except (OSError, *_NOT_STAC) as error:
-            unreadable[Path(link.href).stem] = f"item {link.href} cannot be read: {error.__cause__ or error}"
-    for child in catalog.get_children():
-        more_items, more_unreadable = _walk(child)
-        items += more_items
-        unreadable |= more_unreadable
-    return items, unreadable
-
-
-def _stac_type(href: str) -> str:
-    document = json.loads(pystac.StacIO.default().read_text(href))
-    if not isinstance(document, dict) or "type" not in document:
-        raise ValueError("it is JSON without the field `type`")
-    return str(document["type"])
 
 
 def group_into_places(

@@ -3,12 +3,14 @@
 import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
 
+from .access import EVERYTHING, Access, inside_archive, plain_href, unsigned
 from .grid import Window
 from .modality import MODALITIES
 from .raster import file_stamp
@@ -32,6 +34,7 @@ class SampleTask:
     dropped: tuple[tuple[str, str], ...]  # (modality, reason), known before reading
     key: str  # digest of everything the sample is made from
     on_contradiction: OnContradiction = "drop"  # what to do where a scene's values contradict its metadata
+    access: Access = EVERYTHING  # with what it is to be read; no part of the key
 
     @property
     def sample_id(self) -> str:
@@ -71,9 +74,10 @@ class Plan:
     summary: PlanSummary
 
 
-def make_plan(found: Sequence[SampleTask | Skip], spec: SampleSpec) -> Plan:
-    """Put tasks in order and sum them up."""
-    tasks = [task for task in found if isinstance(task, SampleTask)]
+def make_plan(found: Sequence[SampleTask | Skip], spec: SampleSpec, access: Access = EVERYTHING) -> Plan:
+    """Put tasks in order and sum them up; they are to be read with `access`."""
+    refused: dict[int, list[str]] = {}  # by series, which the tasks of one place or neighbourhood share
+    tasks = [_with_access(task, access, refused) for task in found if isinstance(task, SampleTask)]
     skips = [skip for skip in found if isinstance(skip, Skip)]
     ordered = tuple(sorted(tasks, key=lambda task: (task.h3_cell, task.sample_id, task.start)))
     dates: Counter[str] = Counter()
@@ -87,6 +91,31 @@ def make_plan(found: Sequence[SampleTask | Skip], spec: SampleSpec) -> Plan:
     by_modality = {name: dates[name] for name in MODALITIES if dates[name]}
     summary = PlanSummary(len(ordered), cells, len(skips), by_modality, read_bytes, _notes(ordered))
     return Plan(ordered, tuple(sorted(skips, key=lambda skip: skip.sample_id)), summary)
+
+
+def _with_access(task: SampleTask, access: Access, refused: dict[int, list[str]]) -> SampleTask:
+    """A task whose key tells what `access` leaves out of it: allowed another time, it is another sample."""
+    if id(task.series) not in refused:
+        scenes = [scene for found in task.series.values() for each in found for scene in each.scenes]
+        hrefs = {href for scene in scenes for href in _hrefs(scene)}
+        refused[id(task.series)] = sorted(unsigned(h) for h in hrefs if _is_refused(access, _place_of(h)))
+    left_out = refused[id(task.series)]
+    return replace(task, access=access, key=_digest(task.key, *left_out) if left_out else task.key)
+
+
+def _place_of(href: str) -> str:
+    """The host or folder of an href, as an href of its own."""
+    return href.rpartition("/")[0] + "/"
+
+
+@lru_cache(maxsize=65536)
+def _is_refused(access: Access, href: str) -> bool:
+    try:
+        plain = plain_href(href)
+        access.check(inside_archive(plain) or plain)
+    except InputError:
+        return True
+    return False
 
 
 def _read_bytes(scene: Scene, window: Window) -> int:
@@ -116,14 +145,25 @@ def _notes(tasks: Sequence[SampleTask]) -> tuple[str, ...]:
 def series_digest(series: Series) -> str:
     """Digest of the scenes and of the files they lie in, as far as these can be told without reading them."""
     scenes = [scene for found in series.values() for acquisition in found for scene in acquisition.scenes]
-    return _digest(*(part for scene in scenes for part in (scene.key_text, *map(repr, _stamps(scene)))))
+    return _digest(
+        *(part for scene in scenes for part in (_unsigned(scene).key_text, *map(repr, _stamps(scene))))
+    )
+
+
+def _unsigned(scene: Scene) -> Scene:
+    """A scene under the hrefs by which it is known: a new signature makes no new imagery."""
+    bands = tuple(replace(band, href=unsigned(band.href)) for band in scene.bands)
+    return replace(scene, bands=bands, scl_href=scene.scl_href and unsigned(scene.scl_href))
 
 
 def _stamps(scene: Scene) -> list[tuple[int, int]]:
-    hrefs = dict.fromkeys(
-        [*(band.href for band in scene.bands), *([scene.scl_href] if scene.scl_href else [])]
-    )
-    return [_stamp(href) for href in hrefs]
+    return [_stamp(href) for href in _hrefs(scene)]
+
+
+def _hrefs(scene: Scene) -> tuple[str, ...]:
+    """Of the files of a scene, each once."""
+    every = [band.href for band in scene.bands] + ([scene.scl_href] if scene.scl_href else [])
+    return tuple(dict.fromkeys(every))
 
 
 def _stamp(href: str) -> tuple[int, int]:

@@ -9,32 +9,35 @@ from multiprocessing import get_context
 from typing import Protocol
 
 from data.cover import SampleTask, Skip
-from data.reader import read_sample
+from data.reader import Unfinished, read_visit, visits
 from data.sample import InputError, Sample, SampleSpec
 
 READ_AHEAD = 64  # decoded samples that wait, at most
 
 
+Read = Sample | Skip | Unfinished
+
+
 class Decode(Protocol):
-    def __call__(self, tasks: Sequence[SampleTask], spec: SampleSpec, /) -> Iterator[Sample | Skip]: ...
+    def __call__(self, tasks: Sequence[SampleTask], spec: SampleSpec, /) -> Iterator[Read]: ...
 
 
 @contextmanager
 def decoder(workers: int) -> Iterator[Decode]:
     """Yield a function that decodes tasks in order, in worker processes that stay `READ_AHEAD` ahead."""
     if workers == 0:
-        yield lambda tasks, spec: (read_sample(task, spec) for task in tasks)
+        yield lambda tasks, spec: (read for visit in visits(tasks) for read in read_visit(visit, spec))
         return
     pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
 
-    def decode(tasks: Sequence[SampleTask], spec: SampleSpec) -> Iterator[Sample | Skip]:
-        waiting: deque[Future[Sample | Skip]] = deque()
-        for task in tasks:
-            waiting.append(pool.submit(read_sample, task, spec))
-            if len(waiting) > READ_AHEAD:
-                yield waiting.popleft().result()
+    def decode(tasks: Sequence[SampleTask], spec: SampleSpec) -> Iterator[Read]:
+        waiting: deque[tuple[int, Future[list[Read]]]] = deque()
+        for visit in visits(tasks):
+            waiting.append((len(visit), pool.submit(read_visit, visit, spec)))
+            while len(waiting) > workers and sum(size for size, _ in waiting) > READ_AHEAD:
+                yield from waiting.popleft()[1].result()
         while waiting:
-            yield waiting.popleft().result()
+            yield from waiting.popleft()[1].result()
 
     try:
         yield decode

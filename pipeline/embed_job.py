@@ -16,6 +16,7 @@ from typing import Protocol
 import pyarrow as pa
 
 from data.cover import Plan, SampleTask, Skip
+from data.reader import Unfinished
 from data.sample import Sample
 from encoder.embed import EmbeddingBatch
 from encoder.protocol import AnyEncoder
@@ -45,6 +46,7 @@ class EmbedReport:
     embedded: int  # samples that this run turned into rows
     already: int  # samples that an earlier run had committed
     skipped: tuple[Skip, ...]  # places of which the table holds nothing, earlier runs included
+    unfinished: tuple[Unfinished, ...]  # samples that could not be read now; the same job tries them again
     dropped: tuple[tuple[str, str], ...]  # (modality, reason) of each sensor left out of a sample of this run
     notes: tuple[tuple[str, str], ...]  # (modality, what its values decided) of each sample of this run
     seconds: float  # from the first sample asked for to the last row committed
@@ -72,6 +74,9 @@ def embed_plan(
 ) -> EmbedReport:
     """Embed every task of `plan` that the table does not hold yet; commit chunk by chunk.
 
+    A chunk with a sample that could not be read now, because a host did not answer, is committed without its
+    key: the same job reads it again.
+
     Args:
         granularity: H3 resolution of a second table, `finer_path(path, granularity)`, with a row per finer
             cell from the same forward pass.
@@ -94,6 +99,7 @@ def embed_plan(
     skips = [*_read_skips(path), *plan.skipped]
     dropped: list[tuple[str, str]] = []
     notes: list[tuple[str, str]] = []
+    unfinished: list[Unfinished] = []
     embedded = 0
     began, waited = time.perf_counter(), 0.0
     with decoder(workers) as decode:
@@ -101,12 +107,14 @@ def embed_plan(
         for key, chunk in todo:
             made: list[list[pa.Table]] = [[] for _ in targets]
             imagery: set[Imagery] = set()
+            unread = len(unfinished)
             for size in _batch_sizes(len(chunk)):
                 asked = time.perf_counter()
                 read = [next(results) for _ in range(size)]
                 waited += time.perf_counter() - asked
                 samples = [item for item in read if isinstance(item, Sample)]
                 skips += [item for item in read if isinstance(item, Skip)]
+                unfinished += [item for item in read if isinstance(item, Unfinished)]
                 dropped += [entry for sample in samples for entry in sample.dropped]
                 imagery |= {Imagery(**vars(source)) for sample in samples for source in sample.imagery}
                 notes += [entry for sample in samples for entry in sample.notes]
@@ -119,14 +127,26 @@ def embed_plan(
                 if progress:
                     progress(done, total)
             _write_skips(path, skips)
+            is_whole = len(unfinished) == unread
             for target, rows in zip(targets, made, strict=True):
-                target.table = target.table.upsert(rows, input_key=key, imagery=imagery)
+                if rows or is_whole:
+                    target.table = target.table.upsert(
+                        rows, input_key=key if is_whole else None, imagery=imagery
+                    )
     seconds = time.perf_counter() - began
     table = targets[0].table
     skipped = _whole_places(skips, table)
     _write_skips(path, skipped)
     return EmbedReport(
-        table, embedded, already, tuple(skipped), tuple(dropped), tuple(notes), seconds, waited
+        table,
+        embedded,
+        already,
+        tuple(skipped),
+        tuple(unfinished),
+        tuple(dropped),
+        tuple(notes),
+        seconds,
+        waited,
     )
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import json
+import math
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,45 +12,115 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
+from ..area_files import read_area
 from ..errors import QueryError
 
+MAX_CORNERS = 1_000_000
+MAX_DEPTH = 32  # of collections in collections
+_HOLDERS = {"FeatureCollection": "features", "Feature": "geometry", "GeometryCollection": "geometries"}
+_WITHOUT_SURFACE = ("Point", "MultiPoint", "LineString", "MultiLineString")
 GRID_DEG = 1e-7  # a centimetre: what was one line before it was turned around the globe is one again
 
 
 def read_polygons(source: str | Path | Mapping[str, Any]) -> list[shapely.Polygon]:
-    """All polygons of a GeoJSON object or file, each `on_globe`. Raises `QueryError`."""
-    return [on_globe(polygon) for polygon in _polygons(_read_geojson(source))]
+    """All polygons of a GeoJSON object, or of a file that `read_area` knows, each `on_globe`.
+
+    What has no surface (points and lines beside polygons, features without geometry) is left out, and a ring
+    whose last corner is not its first is closed.
+
+    Raises:
+        QueryError: it is no GeoJSON in lon/lat, holds no polygon, or one that crosses itself.
+    """
+    document = source if isinstance(source, Mapping) else read_area(source)
+    found = _Found()
+    _collect(document, found, depth=0)
+    if not found.polygons:
+        kinds = ", ".join(sorted(found.others))
+        what = f"holds no polygon, but {kinds}" if kinds else "is empty"
+        raise QueryError(f"the area {what}: expected at least one Polygon or MultiPolygon, with corners")
+    return [on_globe(polygon) for polygon in found.polygons]
 
 
-def _read_geojson(source: str | Path | Mapping[str, Any]) -> Mapping[str, Any]:
-    if isinstance(source, Mapping):
-        return source
-    try:
-        document = json.loads(Path(source).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise QueryError(f"{source}: cannot be read as GeoJSON ({error})") from error
-    if not isinstance(document, dict):
-        raise QueryError(f"{source}: expected a GeoJSON object, found a {type(document).__name__}")
-    return document
+def whole_area(source: str | Path | Mapping[str, Any]) -> shapely.Geometry:
+    """All polygons of `read_polygons` as one, in parts within -180 to 180 degrees."""
+    return cut_at_antimeridian(shapely.union_all(read_polygons(source)))
 
 
-def _polygons(document: Mapping[str, Any]) -> list[shapely.Polygon]:
-    """All polygons of a GeoJSON object, in order."""
-    kind = document.get("type")
-    if kind == "FeatureCollection":
-        polygons = [p for feature in document.get("features", ()) for p in _polygons(feature)]
-    elif kind == "Feature":
-        polygons = _polygons(document.get("geometry") or {})
-    elif kind in ("Polygon", "MultiPolygon"):
-        try:
-            polygons = list(shapely.get_parts(shapely.from_geojson(json.dumps(document))))
-        except (shapely.GEOSException, TypeError) as error:
-            raise QueryError(f"the {kind} is not GeoJSON: {error}") from error
+@dataclass
+class _Found:
+    polygons: list[shapely.Polygon] = field(default_factory=list)
+    others: set[str] = field(default_factory=set)  # kinds of geometry without a surface
+    corners: int = 0
+
+
+def _collect(node: Any, found: _Found, depth: int) -> None:
+    """Add what lies in a GeoJSON object of any kind."""
+    if node is None:
+        return
+    if depth > MAX_DEPTH or not isinstance(node, Mapping | list | tuple):
+        raise QueryError(f"the area is not GeoJSON: expected an object, found a {type(node).__name__}")
+    if not isinstance(node, Mapping):
+        for member in node:
+            _collect(member, found, depth + 1)
+        return
+    _refuse_other_crs(node.get("crs"))
+    kind = node.get("type")
+    if kind in _HOLDERS:
+        _collect(node.get(_HOLDERS[kind]), found, depth + 1)
+    elif kind == "Polygon":
+        _add_polygon(node.get("coordinates"), found)
+    elif kind == "MultiPolygon":
+        for part in _listed(node.get("coordinates"), "MultiPolygon"):
+            _add_polygon(part, found)
+    elif kind in _WITHOUT_SURFACE:
+        found.others.add(str(kind))
     else:
-        raise QueryError(f"the area is a {kind}: expected a Polygon or MultiPolygon, or features of them")
-    if not polygons or any(polygon.is_empty for polygon in polygons):
-        raise QueryError("the area is empty: expected at least one polygon, and corners in each")
-    return polygons
+        raise QueryError(
+            f"the area is a {kind!s:.60}: expected a Polygon or MultiPolygon, or features of them"
+        )
+
+
+def _refuse_other_crs(crs: Any) -> None:
+    """GeoJSON of 2008 could name another projection; RFC 7946 knows lon/lat alone."""
+    name = crs.get("properties") if isinstance(crs, Mapping) else None
+    text = str(name.get("name", "")) if isinstance(name, Mapping) else ""
+    if text and not text.upper().endswith(("CRS84", "4326")):
+        raise QueryError(f"the area is in {text:.60}, not in lon/lat degrees (OGC:CRS84): reproject it first")
+
+
+def _add_polygon(rings: Any, found: _Found) -> None:
+    shells = [_ring(ring) for ring in _listed(rings, "Polygon")]
+    found.corners += sum(map(len, shells))
+    if found.corners > MAX_CORNERS:
+        raise QueryError(f"the area has more than {MAX_CORNERS:,} corners: simplify it first")
+    if shells and len(shells[0]):
+        found.polygons.append(shapely.Polygon(shells[0], [hole for hole in shells[1:] if len(hole)]))
+
+
+def _ring(positions: Any) -> list[tuple[float, float]]:
+    """A closed ring of lon, lat; empty where it has no corner."""
+    ring = [_position(position) for position in _listed(positions, "ring")]
+    if ring and ring[0] != ring[-1]:
+        ring.append(ring[0])
+    if ring and len(ring) < 4:
+        raise QueryError("the Polygon is not GeoJSON: a ring has fewer than three corners")
+    return ring
+
+
+def _position(position: Any) -> tuple[float, float]:
+    try:
+        lon, lat = position[0], position[1]
+        if isinstance(lon, int | float) and isinstance(lat, int | float) and math.isfinite(lon + lat):
+            return float(lon), float(lat)
+    except (TypeError, IndexError, KeyError, OverflowError):
+        pass
+    raise QueryError(f"the Polygon is not GeoJSON: {position!r:.60} is no position of lon and lat")
+
+
+def _listed(value: Any, kind: str) -> list[Any] | tuple[Any, ...]:
+    if not isinstance(value, list | tuple):
+        raise QueryError(f"the {kind} is not GeoJSON: expected a list of coordinates, found {value!r:.60}")
+    return value
 
 
 def on_globe(polygon: shapely.Polygon) -> shapely.Polygon:

@@ -1,6 +1,5 @@
 """The command `skyhex embed`: plan, dry run, job, report."""
 
-import json
 import time
 from collections import Counter
 from dataclasses import dataclass
@@ -9,15 +8,20 @@ from pathlib import Path
 
 import shapely
 
-from data.cover import Plan, plan_area, plan_chips
+from data.access import EVERYTHING, Access, UnreachableError
+from data.cover import Plan, SampleTask, plan_area, plan_chips
 from data.decisions import decisions
-from data.reader import read_sample
+from data.reader import Unfinished, read_visit, visits
 from data.sample import InputError, Sample
-from data.stac import Catalog, read_catalog
+from data.stac import Catalog, read_catalog, search_catalog
+from data.stac_api import Search
+from data.stac_files import MAX_ITEMS
 from data.task import OnContradiction
 from data.time_series import Period
+from data.web import traffic
 from encoder.loading import load_encoder
 from encoder.protocol import AnyEncoder
+from indexer.geo.geojson import whole_area
 from indexer.index.faiss_index import build_index
 from indexer.table.embedding_table import EmbeddingTable
 from pipeline.embed_job import SKIPPED_FILE, EmbedReport, embed_plan, finer_path
@@ -26,6 +30,7 @@ from .progress import progress_bar, say
 
 CHIP_RESOLUTION, AREA_RESOLUTION = 12, 9
 DRY_RUN_SAMPLES = 16  # embedded for the estimate of --dry-run
+ITEMS_FOLDER = "items"  # of the table: the answers of APIs that its jobs were made from
 
 
 @dataclass(frozen=True)
@@ -40,7 +45,8 @@ class AreaChoice:
         """The area in lon/lat; None for chips.
 
         Raises:
-            InputError: none or several were given, or the file holds no GeoJSON.
+            InputError: none or several were given.
+            QueryError: the file holds no area.
         """
         given = [self.chips, self.aoi is not None, self.bbox is not None]
         if sum(given) != 1:
@@ -49,7 +55,7 @@ class AreaChoice:
             )
         if self.bbox is not None:
             return _box(*self.bbox)
-        return None if self.aoi is None else _read_area(self.aoi)
+        return None if self.aoi is None else whole_area(self.aoi)
 
 
 @dataclass(frozen=True)
@@ -61,8 +67,49 @@ class Dates:
     period: Period = "all"
 
 
+@dataclass(frozen=True)
+class Source:
+    """Where the items come from: a catalog, or with `collections` the answer of an API."""
+
+    href: str
+    access: Access = EVERYTHING
+    collections: tuple[str, ...] = ()
+    query: tuple[str, ...] = ()
+    again: bool = False  # ask the API anew, whatever an earlier run kept
+    max_items: int = MAX_ITEMS
+
+    def read(self, table: Path, area: shapely.Geometry | None, dates: Dates, keep: bool) -> Catalog:
+        """The catalog. An API's answer is kept beside the table's rows, and read from there the next time.
+
+        Raises:
+            InputError: it is missing, no STAC, or holds nothing.
+            UnreachableError: its host does not answer.
+        """
+        if not self.collections:
+            if self.query:
+                raise InputError("--query asks an API; expected --collections with it")
+            with progress_bar("catalog", "items") as progress:
+                return read_catalog(
+                    self.href,
+                    self.access,
+                    max_items=self.max_items,
+                    progress=lambda found: progress(found, found),
+                )
+        search = Search(self.href, self.collections, area, dates.start, dates.end, self.query)
+        kept = table / ITEMS_FOLDER / f"{search.digest}.json"
+        with progress_bar("search", "items") as progress:
+            return search_catalog(
+                search,
+                self.access,
+                max_items=self.max_items,
+                kept=kept if keep or kept.exists() else None,
+                again=self.again,
+                progress=lambda found: progress(found, found),
+            )
+
+
 def run_embed(
-    catalog_href: str,
+    source: str | Source,
     table: Path,
     area: shapely.Geometry | None,
     dates: Dates,
@@ -81,9 +128,13 @@ def run_embed(
 
     Raises:
         InputError: the area, the dates or the catalog cannot be used, or nothing could be embedded.
+        UnreachableError: the catalog's host does not answer, or none of the imagery's does.
     """
+    source = Source(source) if isinstance(source, str) else source
     resolution = h3_resolution or (CHIP_RESOLUTION if area is None else AREA_RESOLUTION)
-    catalog = read_catalog(catalog_href)
+    catalog = source.read(table, area, dates, keep=not dry_run)
+    for note in catalog.notes:
+        say(note)
     encoder = load_encoder(weights, device)
     plan = make_plan(
         catalog,
@@ -111,12 +162,15 @@ def run_embed(
             progress=progress,
         )
     _print_report(report, table)
+    _print_unfinished(report, catalog)
     if report.embedded:
         say(
             f"{report.embedded / report.seconds:.1f} samples/s on {encoder.device}; the encoder waited "
             f"for pixels {report.seconds_waited / report.seconds:.0%} of the time"
         )
     if report.table.row_count == 0:
+        if report.unfinished:
+            raise UnreachableError(f"Nothing could be read: {report.unfinished[0].reason}")
         raise InputError(f"Nothing could be embedded. The reasons are in {table / SKIPPED_FILE}")
     if index:
         _build_indexes(table, granularity)
@@ -176,22 +230,6 @@ def _box(west: float, south: float, east: float, north: float) -> shapely.Geomet
     return shapely.union_all([shapely.box(west, south, 180, north), shapely.box(-180, south, east, north)])
 
 
-def _read_area(path: Path) -> shapely.Geometry:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        parts = (
-            [f["geometry"] for f in content["features"]]
-            if "features" in content
-            else [content.get("geometry", content)]
-        )
-        return shapely.union_all([shapely.geometry.shape(part) for part in parts])
-    except (ValueError, KeyError, TypeError, AttributeError, shapely.errors.ShapelyError) as error:
-        raise InputError(
-            f"{path} holds no area ({error}); expected a GeoJSON polygon, feature or feature collection "
-            "in lon/lat"
-        ) from error
-
-
 def _print_decisions(catalog: Catalog) -> None:
     """What was decided of each collection, and why; and what is left out of it."""
     for line in decisions(catalog.scenes):
@@ -204,23 +242,64 @@ def _print_decisions(catalog: Catalog) -> None:
 def _print_dry_run(plan: Plan, encoder: AnyEncoder) -> None:
     say(str(plan.summary))
     if plan.tasks:
-        rate = _trial_rate(plan, encoder)
+        trial = _trial(plan, encoder)
+        times = len(plan.tasks) / trial.samples
+        if trial.requests:
+            say(
+                f"about {trial.requests * times:,.0f} requests for {trial.bytes * times / 1e6:,.1f} MB as "
+                f"stored, counted on {trial.samples} samples"
+            )
         say(
-            f"about {len(plan.tasks) / rate:,.0f} s: {rate:.1f} samples/s, timed on {DRY_RUN_SAMPLES} of "
-            "them; nothing was written"
+            f"about {trial.seconds * times:,.0f} s: {trial.samples / trial.seconds:.1f} samples/s, timed on "
+            f"{trial.samples} of them; nothing was written"
         )
 
 
-def _trial_rate(plan: Plan, encoder: AnyEncoder) -> float:
-    """Samples per second, decoding included, of a few samples spread over the plan."""
-    tasks = plan.tasks[:: max(1, len(plan.tasks) // DRY_RUN_SAMPLES)][:DRY_RUN_SAMPLES]
-    began = time.perf_counter()
-    samples = [
-        item for item in (read_sample(task, encoder.spec) for task in tasks) if isinstance(item, Sample)
-    ]
+@dataclass(frozen=True)
+class _Trial:
+    """What a few samples took, from the first request to the vector."""
+
+    samples: int
+    seconds: float
+    requests: int
+    bytes: int
+
+
+def _trial(plan: Plan, encoder: AnyEncoder) -> _Trial:
+    before, began = traffic.copy(), time.perf_counter()
+    tasks = _trial_tasks(plan)
+    read = [item for visit in visits(tasks) for item in read_visit(visit, encoder.spec)]
+    for reason, n in Counter(item.reason for item in read if isinstance(item, Unfinished)).most_common(3):
+        say(f"[yellow]{n} of {len(tasks)} samples cannot be read now[/]: {reason}")
+    samples = [item for item in read if isinstance(item, Sample)]
     if samples:
         encoder.embed(samples)
-    return len(tasks) / (time.perf_counter() - began)
+    seconds = time.perf_counter() - began
+    spent = traffic - before
+    return _Trial(len(tasks), seconds, spent["requests"], spent["bytes"])
+
+
+def _trial_tasks(plan: Plan) -> list[SampleTask]:
+    """A few of the plan: two runs of neighbours, for neighbours share what is fetched."""
+    half = DRY_RUN_SAMPLES // 2
+    middle = max(half, len(plan.tasks) // 2)
+    return [*plan.tasks[:half], *plan.tasks[middle : middle + half]]
+
+
+def _print_unfinished(report: EmbedReport, catalog: Catalog) -> None:
+    """What another run of the same command may add."""
+    if report.unfinished:
+        say(f"[yellow]unfinished[/] {len(report.unfinished)} samples, for the same command to try again:")
+        for reason, n in Counter(left.reason for left in report.unfinished).most_common(12):
+            say(f"  {n} samples, such as {_first_with(report, reason)}: {reason}")
+    if catalog.unreachable:
+        say(f"[yellow]unfinished[/] {len(catalog.unreachable)} items could not be read now:")
+        for reason in catalog.unreachable[:12]:
+            say(f"  {reason}")
+
+
+def _first_with(report: EmbedReport, reason: str) -> str:
+    return next(left.sample_id for left in report.unfinished if left.reason == reason)
 
 
 def _print_report(report: EmbedReport, table: Path) -> None:

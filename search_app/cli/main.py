@@ -52,7 +52,7 @@ def demo(table: TableOption = DEFAULT_TABLE) -> None:
 
 @app.command()
 def embed(
-    catalog: Annotated[str, typer.Argument(help="A STAC catalog: path, http(s) or s3 href.")],
+    catalog: Annotated[str, typer.Argument(help="A STAC catalog or API: path or address.")],
     table: TableOption = DEFAULT_TABLE,
     chips: Annotated[bool, typer.Option("--chips", help="One sample per place of the catalog.")] = False,
     aoi: Annotated[Path | None, typer.Option(help="GeoJSON area in lon/lat.", metavar="FILE")] = None,
@@ -77,12 +77,56 @@ def embed(
     no_index: Annotated[bool, typer.Option("--no-index", help="Leave the index as it is.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be done.")] = False,
     workers: Annotated[int | None, typer.Option(help="Processes that decode rasters.")] = None,
+    collections: Annotated[
+        str | None, typer.Option(help="Search CATALOG, a STAC API, for these.", metavar="NAME,NAME")
+    ] = None,
+    query: Annotated[
+        list[str] | None, typer.Option(help="Of the search: 'eo:cloud_cover<40'.", metavar="TEXT")
+    ] = None,
+    search_again: Annotated[
+        bool, typer.Option("--search-again", help="Ask the API anew, not what an earlier run kept.")
+    ] = False,
+    max_items: Annotated[int, typer.Option(help="Of the catalog or search, at most.")] = 200_000,
+    sign: Annotated[
+        Literal["planetary-computer", "none"], typer.Option(help="Who signs the addresses of files.")
+    ] = "none",
+    requester_pays: Annotated[
+        bool, typer.Option("--requester-pays", help="Pay for reading from buckets that ask for it.")
+    ] = False,
+    wait: Annotated[float, typer.Option(help="Seconds until a read counts as unreachable.")] = 60.0,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(help="An inner host that items may name, `host` or `host:port`.", metavar="HOST"),
+    ] = None,
+    allow_path: Annotated[
+        list[str] | None,
+        typer.Option(help="A folder outside the catalog's that items may name.", metavar="DIR"),
+    ] = None,
 ) -> None:
-    """Turn imagery into rows of the table, and build the index."""
-    from .embed_command import AreaChoice, Dates, run_embed
+    """Turn imagery into rows of the table, and build the index.
 
-    run_embed(
-        catalog,
+    Exit code 3: some samples could not be read now; the same command tries them again.
+    """
+    from data.access import Access
+    from data.signing import signer
+
+    from .embed_command import AreaChoice, Dates, Source, run_embed
+
+    report = run_embed(
+        Source(
+            catalog,
+            Access(
+                hosts=tuple(allow_host or ()),
+                paths=tuple(allow_path or ()),
+                wait_s=wait,
+                sign=signer(sign),
+                requester_pays=requester_pays,
+            ),
+            tuple(name.strip() for name in collections.split(",")) if collections else (),
+            tuple(query or ()),
+            again=search_again,
+            max_items=max_items,
+        ),
         table,
         AreaChoice(chips=chips, aoi=aoi, bbox=bbox).area(),
         Dates(day(start), day(end), period),
@@ -96,6 +140,8 @@ def embed(
         dry_run=dry_run,
         workers=max(1, (os.cpu_count() or 2) - 1) if workers is None else workers,
     )
+    if report is not None and report.unfinished:
+        raise typer.Exit(3)
 
 
 @app.command("app")
@@ -147,13 +193,23 @@ def _pairs_joined(argv: list[str]) -> list[str]:
 
 def _is_expected(error: Exception) -> bool:
     """A person's mistake or the world's, not a defect of ours: those deserve their traceback."""
+    from data.access import UnreachableError
     from data.sample import InputError
     from encoder.checkpoint import CheckpointError
     from indexer.errors import QueryError, TableError
 
     from .launch import LaunchError
 
-    known = InputError | CheckpointError | TableError | QueryError | LaunchError | InstallationError | OSError
+    known = (
+        InputError
+        | UnreachableError
+        | CheckpointError
+        | TableError
+        | QueryError
+        | LaunchError
+        | InstallationError
+        | OSError
+    )
     return isinstance(error, known)
 
 

@@ -1,3 +1,4 @@
+import json
 import math
 import pickle
 from concurrent.futures import ProcessPoolExecutor
@@ -6,9 +7,15 @@ from multiprocessing import get_context
 import h3
 import numpy as np
 import pytest
+import rasterio
 import shapely
+from rasterio._err import CPLE_BaseError
+from rasterio.errors import CRSError
+from rasterio.windows import Window
 
+from data import reader
 from data.cover import Skip, plan_area, plan_chips
+from data.modality import MODALITIES
 from data.reader import read_chip, read_sample
 from data.sample import InputError, Sample, SampleSpec
 
@@ -301,3 +308,63 @@ def test_a_missing_or_truncated_chip_is_an_input_error(raster, tmp_path):
     path.write_bytes(path.read_bytes()[:100_000])
     with pytest.raises(InputError, match="truncated"):
         read_chip(path, SPEC)
+
+
+def only_reason(catalog, **options):
+    """Why the one image of a place was left out: the place itself goes on, or is skipped with the reason."""
+    skip = only_sample(catalog, **options)
+    assert isinstance(skip, Skip)
+    return skip.reason
+
+
+def test_fewer_bands_than_the_item_says_are_the_reason_for_that_date(tiny):
+    tiny.add("s2", "s2", tiny.typical("s2", (64, 64))[:4], bands=("B02", "B03", "B04", "B05"))
+    item = tiny.folder / "s2" / "s2.json"
+    ten = [{"name": name} for name in MODALITIES["s2"].bands]
+    document = json.loads(item.read_text())
+    document["assets"]["data"]["bands"] = ten
+    item.write_text(json.dumps(document))
+    assert "has 4 bands; expected band 10" in only_reason(tiny.read())
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), CPLE_BaseError(1, 1, "no"), OSError("disk"), CRSError("odd")]
+)
+def test_what_goes_wrong_over_one_image_is_the_reason_for_its_date(tiny, monkeypatch, error):
+    tiny.add("s2", "good", date="2020-01-01T00:00:00Z")
+    bad = tiny.add("s2", "bad", date="2020-03-01T00:00:00Z")
+    real = reader.read_window
+
+    def read(href, *args, **options):
+        if href == str(bad):
+            raise error
+        return real(href, *args, **options)
+
+    monkeypatch.setattr(reader, "read_window", read)
+    sample = only_sample(tiny.read())
+    assert len(sample.series["s2"].valid) == 1
+    assert [modality for modality, _ in sample.dropped] == ["s2"]
+
+
+def test_a_raster_in_one_giant_block_is_refused_before_memory_is_taken(tiny):
+    path = tiny.add("hr", "hr")
+    with rasterio.open(
+        path, "w", driver="GTiff", width=30_000, height=30_000, count=3, dtype="uint8", crs="EPSG:32632",
+        transform=rasterio.Affine(0.1, 0, tiny.left, 0, -0.1, tiny.top), sparse_ok=True,
+        tiled=True, blockxsize=30_000, blockysize=30_000, interleave="pixel",
+    ):  # fmt: skip
+        pass
+    assert "store it in tiles" in only_reason(tiny.read())
+
+
+def test_a_raster_of_a_million_pixels_a_side_is_read_where_it_is_asked(tiny):
+    path = tiny.add("hr", "hr")
+    side = 1_000_000
+    with rasterio.open(
+        path, "w", driver="GTiff", width=side, height=side, count=3, dtype="uint8", crs="EPSG:32632",
+        transform=rasterio.Affine(2.5, 0, tiny.left - 1e6, 0, -2.5, tiny.top + 1e6), tiled=True,
+        sparse_ok=True, bigtiff="yes", blockxsize=4096, blockysize=4096,
+    ) as out:  # fmt: skip
+        out.write(np.full((3, 256, 256), 99, np.uint8), window=Window(400_000, 400_000, 256, 256))
+    sample = only_sample(tiny.read())
+    assert (sample.series["hr"].pixels == 99).all()
