@@ -122,10 +122,9 @@ def search_catalog(
 
 def _terms(item: Any, api: str, access: Access, known: dict[str, Any]) -> dict[str, Any]:
     """What the collection of an item says of licence and providers, asked for once."""
-    links = (
-        link for link in list_of(item, "links") if isinstance(link, dict) and link.get("rel") == "collection"
-    )
-    hrefs = [urljoin(api, str(link.get("href"))) for link in links] if isinstance(item, dict) else []
+    links = list_of(item, "links") if isinstance(item, dict) else []
+    found = [link for link in links if isinstance(link, dict) and link.get("rel") == "collection"]
+    hrefs = [urljoin(api, str(link.get("href"))) for link in found]
     if not hrefs:
         return {}
     if hrefs[0] not in known:

@@ -124,6 +124,26 @@ def test_the_items_of_a_job_are_kept_without_their_signatures(
     assert "--search-again" in again.notes[0]
 
 
+def test_the_terms_of_a_collection_are_those_of_its_items(
+    served: Served, tiny_items: list[dict[str, Any]]
+) -> None:
+    for item in tiny_items:
+        item["links"] = [{"rel": "collection", "href": "/collections/s2"}]
+    tiny_items[1]["properties"]["license"] = "its own"
+    answer = api(tiny_items)
+    provider = {"name": "A Producer", "roles": ["producer"]}
+    terms = {"type": "Collection", "id": "s2", "license": "CC-BY-4.0", "providers": [provider]}
+    served.pages = lambda handler: terms if handler.path == "/collections/s2" else answer(handler)
+    found = search_catalog(Search(f"{served.url}/", ("sentinel-2-l2a",)), PATIENT)
+    assert [scene.licence for scene in sorted(found.scenes, key=lambda s: s.item_id)] == [
+        "CC-BY-4.0",
+        "its own",
+        *["CC-BY-4.0"] * 3,
+    ]
+    assert all("A Producer" in scene.attribution for scene in found.scenes)
+    assert served.seen()["/collections/s2"] == 1
+
+
 def test_searches_have_names_of_their_own() -> None:
     box = shapely.box(1, 2, 3, 4)
     one = Search("https://x.org", ("a", "b"), box)

@@ -158,6 +158,14 @@ def test_children_in_circles_missing_or_broken(tiny: TinyCatalog, items: list[di
     assert sorted(place.name for place in catalog.places if place.problems) == ["broken", "gone"]
 
 
+def test_items_below_a_collection_are_under_its_terms(tiny: TinyCatalog, items: list[dict[str, Any]]) -> None:
+    links = [{"rel": "child", "href": "./inner.json"}, {"rel": "item", "href": "./b/b.json"}]
+    write_child(tiny.folder, "inner", [{"rel": "item", "href": "./a/a.json"}])
+    root = {"type": "Collection", "id": "c", "description": "d", "license": "CC0-1.0", "links": links}
+    (tiny.folder / "catalog.json").write_text(json.dumps(root))
+    assert {scene.licence for scene in read_catalog(tiny.folder).scenes} == {"CC0-1.0"}
+
+
 def test_giants_are_bounded(
     tiny: TinyCatalog, items: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
