@@ -180,5 +180,5 @@ def test_the_page_colours_by_cosine(table: EmbeddingTable) -> None:
     assert vectors is not None
     queries = stored(table)[[3, 50]].astype(np.float64)
     queries /= np.linalg.norm(queries, axis=1, keepdims=True)
-    expected = np.max([true_cosines(vectors, query) for query in queries], axis=0)
+    expected = np.max([true_cosines(stored(table), query) for query in queries], axis=0)
     np.testing.assert_allclose(similarities(vectors, queries), expected, rtol=0, atol=TOLERANCE)
