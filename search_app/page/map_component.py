@@ -38,7 +38,6 @@ class Scene:
     snapshot: int
     rows: int
     question: str  # as an address's query, "" = none: see `map_routes`
-    searched: bool  # whether the question has an example, so that cells have similarities
     marks: Marks
     home: Extent  # what to look at
     look: int = 0  # a new number moves the map to `home`

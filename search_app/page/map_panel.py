@@ -86,9 +86,7 @@ def look_at(extent: Extent | None) -> None:
     look_again()
 
 
-def draw_map(
-    table: EmbeddingTable, areas: Sequence[Area], marks: Marks, kind_labels: Sequence[str], searched: bool
-) -> None:
+def draw_map(table: EmbeddingTable, areas: Sequence[Area], marks: Marks, kind_labels: Sequence[str]) -> None:
     """The map of all cells, coloured as the view says."""
     view, cells = current(), read_cells(table)
     follow = marks.chosen and st.session_state.pop(_FOLLOW, False) and view.area != ALL
@@ -104,7 +102,6 @@ def draw_map(
         snapshot=table.snapshot,
         rows=table.row_count,
         question=question_address(view),
-        searched=searched,
         marks=marks,
         home=st.session_state.get(_EXTENT) or extent_of(cells.within(focus_cells(focus, areas))),
         look=st.session_state.get(_LOOKS, 0),

@@ -139,7 +139,6 @@ def _draw_map(table: EmbeddingTable, kinds: Kinds, region: int, number: int | No
         snapshot=table.snapshot,
         rows=table.row_count,
         question="",
-        searched=False,
         marks=Marks(),
         home=extent_of(keys.cells[mine]),
         look=region % 2**31,

@@ -52,7 +52,7 @@ def draw_search(table: EmbeddingTable) -> None:
     with left:
         kinds = read_kinds(table)
         labels = letters(kinds.kind, kinds.prototypes.n_rows) if kinds else []
-        draw_map(table, read_areas(table), _marks(view, found, chosen), labels, found is not None)
+        draw_map(table, read_areas(table), _marks(view, found, chosen), labels)
 
 
 def _marks(view: View, found: Found | None, chosen: int | None) -> Marks:

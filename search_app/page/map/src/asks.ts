@@ -2,6 +2,32 @@
 
 import type { Ask } from "./scene";
 
+/** The question that an ask makes of another, as the page will write it; null where only the page knows. */
+export function asked(question: string, does: Ask["does"], place: string): string | null {
+  const params = new URLSearchParams(question);
+  const [like, unlike] = [params.getAll("like"), params.getAll("unlike")];
+  const without = (places: string[]) => places.filter((other) => other !== place);
+  const joined = (places: string[]) => (places.includes(place) ? places : [...places, place]);
+  const changed = {
+    like: [[place], []],
+    add: [joined(like), without(unlike)],
+    unlike: [without(like), joined(unlike)],
+    only: null,
+    undo: null,
+  }[does];
+  if (!changed) return null;
+  params.delete("like");
+  params.delete("unlike");
+  const places = [...changed[0].map((one) => ["like", one]), ...changed[1].map((one) => ["unlike", one])];
+  return new URLSearchParams([...places, ...params]).toString();
+}
+
+/** Whether a question has an example, so that cells have similarities. */
+export function searches(question: string): boolean {
+  const params = new URLSearchParams(question);
+  return params.has("like") || params.has("unlike");
+}
+
 export type Send = (asks: Ask[]) => void;
 
 export class Asks {
@@ -14,6 +40,11 @@ export class Asks {
     this.last = Math.max(this.last + 1, Date.now());
     this.waiting.push({ number: this.last, does, place });
     this.send(this.waiting);
+  }
+
+  /** Whether the page has yet to take some. */
+  get open(): boolean {
+    return this.waiting.length > 0;
   }
 
   /** The page has taken all asks up to a number; what is left goes out again. */

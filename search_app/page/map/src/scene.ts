@@ -18,7 +18,6 @@ export interface Scene {
   snapshot: number;
   rows: number;
   question: string; // as an address's query; "" asks nothing and leaves nothing out
-  searched: boolean; // whether the question has an example, so that cells have similarities
   colour: "similarity" | "prototype";
   prototype: string; // REGION or REGION/NUMBER that alone is coloured, or ""
   kinds: string[]; // a label for each kind of prototype

@@ -47,8 +47,8 @@ export async function fetchPacked(scene: Scene): Promise<Packed> {
 }
 
 /** Two bytes a cell, in the order of the cells; null where the question has no answer, which the page explains. */
-export async function fetchCodes(scene: Scene, signal: AbortSignal): Promise<Uint16Array | null> {
-  const url = address("similarity", { snapshot: scene.snapshot }, scene.question);
+export async function fetchCodes(snapshot: number, question: string, signal: AbortSignal): Promise<Uint16Array | null> {
+  const url = address("similarity", { snapshot }, question);
   const answer = await fetch(url, stoppable(signal));
   if (answer.status === REFUSED) return null;
   return new Uint16Array(await (await sound(answer)).arrayBuffer());

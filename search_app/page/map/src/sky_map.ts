@@ -3,7 +3,7 @@
 import { MapboxOverlay } from "@deck.gl/mapbox";
 import type { Map as MapLibre } from "maplibre-gl";
 import { Answer } from "./answer";
-import { Asks, type Send } from "./asks";
+import { asked, Asks, searches, type Send } from "./asks";
 import { lookAt, viewOf } from "./camera";
 import { CardPanel } from "./card";
 import { Cells } from "./cells";
@@ -50,6 +50,7 @@ export class SkyMap {
   private drawing?: Drawing;
   private cells: Cells | null = null;
   private answer: Answer | null = null;
+  private wanted = ""; // the question whose answer is drawn, or on its way
   private answered = ""; // the question whose answer is drawn
   private kinds: Uint8Array | null = null;
   private drawn: Drawn | null = null;
@@ -98,7 +99,6 @@ export class SkyMap {
 
   private async start(ground: HTMLElement, styles: HTMLLinkElement): Promise<void> {
     const packed = fetchPacked(this.scene);
-    void this.fetchAnswer();
     await new Promise((ready) => (styles.onload = styles.onerror = ready));
     try {
       this.map = await startGround(ground, this.readInk());
@@ -113,7 +113,7 @@ export class SkyMap {
     this.hands = this.listen(this.map);
     lookAt(this.map, this.scene.home, false);
     drawBackground(this.map, this.settings);
-    await this.fetchAnswer();
+    await this.fetchAnswer(this.scene.question);
     this.show(this.scene, this.asks.send);
   }
 
@@ -127,7 +127,8 @@ export class SkyMap {
     this.repaintGround();
     if (scene.snapshot !== before.snapshot) return this.begin();
     if (scene.look !== before.look) lookAt(this.map, scene.home, true);
-    if (scene.question !== before.question || scene.prototype !== before.prototype) void this.fetchAnswer();
+    const other = scene.question !== this.wanted && !this.asks.open; // else its answer is on its way
+    if (other || scene.prototype !== before.prototype) void this.fetchAnswer(scene.question);
     this.recolour();
   }
 
@@ -138,24 +139,25 @@ export class SkyMap {
     void fetchPacked(this.scene).then(
       (packed) => {
         this.cells = new Cells(packed);
-        return this.fetchAnswer();
+        return this.fetchAnswer(this.scene.question);
       },
       (error) => this.fail(error),
     );
   }
 
-  private async fetchAnswer(): Promise<void> {
+  private async fetchAnswer(question: string): Promise<void> {
     this.fetching.abort();
     const { signal } = (this.fetching = new AbortController());
     const scene = this.scene;
+    this.wanted = question;
     this.stage.dataset.busy = "";
     try {
-      const codes = scene.question ? await fetchCodes(scene, signal) : null; // null too where it has no answer
+      const codes = question ? await fetchCodes(scene.snapshot, question, signal) : null; // null too where it has no answer
       const kinds = scene.kinds.length ? await fetchKinds(scene) : null;
       if (signal.aborted || !this.cells) return;
       this.kinds = kinds;
-      this.answer = codes && new Answer(this.cells, codes, scene.searched);
-      this.answered = scene.question;
+      this.answer = codes && new Answer(this.cells, codes, searches(question));
+      this.answered = question;
       this.threshold = this.answer?.low ?? 0;
       this.problem.hidden = true;
       this.recolour();
@@ -319,9 +321,10 @@ export class SkyMap {
 
   private ask(does: Ask["does"], place: string): void {
     this.asks.ask(does, place);
+    const question = asked(this.wanted, does, place);
+    if (question !== null) void this.fetchAnswer(question); // while the page does its part
     const words = { like: "Asked for places like it", add: "Added", unlike: "Asked for places unlike it", only: "Only here", undo: "Undone" };
     this.said.textContent = `${words[does]}.`;
-    this.stage.dataset.busy = "";
   }
 
   private hover(at: Place | null): void {
