@@ -179,11 +179,11 @@ def _open(href: str, access: Access) -> Raster:
 
 
 def _dataset(href: str, access: Access) -> tuple[rasterio.DatasetReader, tuple[RangeFile, ...]]:
+    if is_zarr(href):
+        return ZarrBand(href), ()
     if href.startswith(REMOTE):
         file = RemoteFile(href, access)
         return open_files({"image": file}, "image", driver_of(unsigned(href), file.head)), (file,)
-    if is_zarr(href):
-        return ZarrBand(href), ()
     if inside_archive(href):
         driver = "JP2OpenJPEG" if href.lower().endswith((".jp2", ".j2k")) else "GTiff"
         return rasterio.open(href, driver=driver), ()
