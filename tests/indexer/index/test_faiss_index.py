@@ -257,10 +257,12 @@ def check_all_lists_hold_the_nearest(trained: Ivf, matrix: np.ndarray) -> None:
     assert np.isin(Vectors.of(matrix).nearest(rows, query, 10)[1], found).all()
 
 
-def recall_of(clustered: np.ndarray, inverted: Ivf, plan: Plan, rows: RowRanges, k: int = 10) -> float:
+def recall_of(
+    clustered: np.ndarray, inverted: Ivf, plan: Plan, rows: RowRanges, k: int = 10, step: int = 6007
+) -> float:
     held = Vectors.of(clustered)
     shares = []
-    for row in range(500, ROWS, 6007):
+    for row in range(500, ROWS, step):
         query = clustered[row].astype(np.float32)
         ((_, found),) = planner.run(plan, held, inverted, rows, query[None], k)
         exact = held.nearest(rows, query, k)[1]
@@ -396,8 +398,10 @@ def test_what_is_measured_is_true(clustered: np.ndarray, inverted: Ivf) -> None:
     assert large
     for point in large:
         rows = some_rows(point.kind, point.selectivity)
-        for k in (1, 100, 1000):
+        for k in (100, 1000):
             assert recall_of(clustered, inverted, point.plan.scaled(k), rows, k) >= 0.98, (point, k)
+        # of 0.99 true, nine misses in 200 queries or more come once in some thousand times
+        assert recall_of(clustered, inverted, point.plan.scaled(1), rows, 1, step=599) >= 0.955, point
 
 
 def test_the_plan_is_that_of_the_nearest_smaller_share_and_the_kind_of_filter() -> None:
