@@ -15,9 +15,10 @@ from indexer.search.locate import rows_of_cell
 from indexer.search.query import Cell, LonLat, Query, Vector, resolve
 from indexer.table.columns import to_matrix
 from indexer.table.embedding_table import EmbeddingTable
+from indexer.table.schema import make_rows
 
 from ...tolerance import cosine_error
-from ..random_rows import MODEL
+from ..random_rows import MODEL, columns_for, random_cells
 from ..small_tables import keys, place_rows, place_table, whole
 
 ANY = Filter()
@@ -43,6 +44,17 @@ def test_a_cell_is_its_latest_period_unless_the_dates_choose(table: EmbeddingTab
     dated = resolve(table, Query((Cell(cell),)), Filter(end=datetime(2023, 6, 1)))
     np.testing.assert_allclose(dated.vectors, [vector_of(table, 0)], rtol=0, atol=cosine_error(8))
     assert dated.notes == ()
+
+
+def test_the_latest_period_is_the_one_that_ends_last(tmp_path: Path) -> None:
+    cell = random_cells(1)
+    long_, late = ((datetime(2020, 1, 1), datetime(2024, 1, 1)), (datetime(2022, 1, 1), datetime(2023, 1, 1)))
+    table = EmbeddingTable.create(tmp_path / "t", MODEL, h3_resolution=9)
+    for seed, (start, end) in enumerate((long_, late)):
+        table = table.upsert(make_rows(**columns_for(cell, seed) | {"start": [start], "end": [end]}))
+    found = resolve(table, Query((Cell(int(cell[0])),)), ANY)
+    np.testing.assert_allclose(found.vectors, [vector_of(table, 0)], rtol=0, atol=cosine_error(8))
+    assert "2020-01-01 to 2024-01-01" in found.notes[0]
 
 
 def test_several_samples_of_a_cell_are_averaged(tmp_path: Path) -> None:
