@@ -10,7 +10,7 @@ from rasterio.transform import from_origin
 
 from data.grid import PixelGrid
 from data.modality import S2
-from data.sample import ImageSeries, InputError, Sample, SampleSpec
+from data.sample import ANY_TIME, ImageSeries, InputError, Sample, SampleSpec
 from data.scene import BandSource, Scene
 from data.stac import Catalog, Place
 from experiments.retrieval.chip_case import _of_split, patch_problem
@@ -23,7 +23,6 @@ from experiments.retrieval.chip_sets import (
     read_patches,
     with_bands,
 )
-from experiments.retrieval.image_sets import PERIOD
 from experiments.retrieval.legends import common_name
 from experiments.retrieval.series_sets import SensorRules
 
@@ -40,7 +39,7 @@ def sample_of(cells: int = 2) -> Sample:
     valid[1, :, : side // 2] = False
     series = {"s1": ImageSeries(pixels, valid, np.array([10, 20], dtype=np.int16), ("a", "b"))}
     origin, grid = (500_000.0, 5_000_000.0), (cells, cells)
-    return Sample("place", 0, 9.0, 45.0, *PERIOD, (), "EPSG:32632", origin, grid, series, 1.0, 0.0)
+    return Sample("place", 0, 9.0, 45.0, *ANY_TIME, (), "EPSG:32632", origin, grid, series, 1.0, 0.0)
 
 
 def write_labels(path: Path, codes: np.ndarray) -> Path:
@@ -109,7 +108,7 @@ def test_validation_sees_no_test_place(tmp_path: Path) -> None:
 def scene_of(bands: tuple[str, ...]) -> Scene:
     sources = tuple(BandSource(band, "x.tif", i) for i, band in enumerate(bands, start=1))
     grid = PixelGrid("EPSG:32632", (10, 0, 500_000, 0, -10, 5_000_000), (8, 8))
-    return Scene("i", "p", "s2", "L2A", sources, grid, None, *PERIOD)
+    return Scene("i", "p", "s2", "L2A", sources, grid, None, *ANY_TIME)
 
 
 def test_a_missing_band_is_read_from_its_stand_in() -> None:
