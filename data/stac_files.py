@@ -68,6 +68,7 @@ def find_items(
 
     Raises InputError where it is missing or is not STAC, UnreachableError where its host does not answer.
     """
+    typed = href
     if not href.startswith(REMOTE):
         href = make_absolute_href(str(Path(plain_href(href)).absolute()))
         if Path(href).is_dir():
@@ -77,7 +78,7 @@ def find_items(
         content = read_document(href, access)
     except OSError as error:
         reason = error.strerror or error
-        raise InputError(f"cannot read the catalog {href}: {reason}; expected a path or address") from error
+        raise InputError(f"cannot read the catalog {typed}: {reason}; expected a path or address") from error
     if content.startswith(b"PAR1"):
         for document in _parquet_items(href, content):
             found.add(document, href, max_items)

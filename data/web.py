@@ -207,10 +207,10 @@ def _reason(error: HTTPError) -> str:
     if isinstance(error, _InnerAddressError):
         return "its name leads to an inner address, which --allow-host would allow"
     kinds = {
-        ConnectTimeoutError: "no connection in time",
-        ReadTimeoutError: "no answer in time",
         NameResolutionError: "its name is not known",
         NewConnectionError: "no connection",
+        ConnectTimeoutError: "no connection in time",
+        ReadTimeoutError: "no answer in time",
         SSLError: "its certificate is not trusted or TLS failed",
     }
     return next((text for kind, text in kinds.items() if isinstance(error, kind)), "the connection broke")

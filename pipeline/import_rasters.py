@@ -22,6 +22,7 @@ import h3
 import pyarrow as pa
 import shapely
 
+from data.access import UnreachableError
 from data.area import check_area
 from data.products.pixel_cells import Window
 from data.products.pooling import chunk_side_px, meets, pixels_per_cell, pool_chunk
@@ -271,7 +272,7 @@ def _piece_rows(piece: Piece, pooling: Pooling, model: ModelInfo) -> pa.Table | 
             squares=pooling.pool == "mean+std",
             area=pooling.area,
         )
-    except InputError as error:
+    except (InputError, UnreachableError) as error:
         return Skip(piece.raster.href, str(error))
     return rows_of(pooled, piece.raster, model, source=piece.source, min_valid=pooling.min_valid)
 

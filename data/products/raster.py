@@ -12,11 +12,10 @@ from typing import Any
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
-from rasterio.errors import RasterioError
 from rasterio.windows import Window as RasterWindow
 
 from ..grid import parse_crs
-from ..raster import Raster, file_stamp, open_raster
+from ..raster import Raster, file_stamp, open_raster, reading
 from ..sample import InputError
 from .pixel_cells import LonLatBox, Window
 from .vector_raster import Codes, Formula, Product, VectorRaster, year_period
@@ -133,14 +132,12 @@ def gdal_path(href: str) -> str:
 
 
 def read_bands(href: str, window: Window) -> NDArray[Any]:
-    """All bands of a window (d, h, w). Raises InputError for a part that cannot be read."""
-    dataset = open_vectors(href).dataset
+    """All bands of a window (d, h, w). Raises InputError for a part that cannot be read, UnreachableError."""
+    part = RasterWindow(window.col, window.row, window.width, window.height)
     try:
-        with rasterio.Env(**_options()):
-            return np.asarray(
-                dataset.read(window=RasterWindow(window.col, window.row, window.width, window.height))
-            )
-    except RasterioError as error:
+        with rasterio.Env(**_options()), reading(gdal_path(href)) as raster:
+            return np.asarray(raster.dataset.read(window=part))
+    except InputError as error:
         raise InputError(
             f"{href} is truncated or corrupt in rows {window.row} to {window.end_row}, columns {window.col} "
             f"to {window.end_col}: {error}"

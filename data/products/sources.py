@@ -10,6 +10,7 @@ from typing import Literal
 
 import shapely
 
+from ..access import UnreachableError
 from ..sample import InputError
 from ..site import Skip
 from .alphaearth import read_alphaearth
@@ -61,7 +62,7 @@ def open_rasters(
     for href in hrefs:
         try:
             found += _reader(reading)(href)
-        except InputError as error:
+        except (InputError, UnreachableError) as error:
             skipped.append(Skip(href, str(error)))
     return found, skipped
 
