@@ -22,7 +22,7 @@ from .dialects import Dialect, dialect_of, matches, spelled_in_name
 from .eopf import is_zarr
 from .grid import PixelGrid
 from .item_grid import item_grid
-from .licence import Collection, attribution_of, collection_at_hand, licence_of
+from .licence import attribution_of, licence_of
 from .modality import MODALITIES
 from .raster import open_raster
 from .s2_offset import baseline_of, s2_offset, s2_offset_reason
@@ -168,12 +168,8 @@ class _Reading:
         return " ".join([self.item.id, *hrefs])
 
 
-def scene_of(item: pystac.Item, collection: Collection | None = None) -> Scene:
-    """The scene that an item describes, under the terms of its collection's document where it names none.
-
-    Raises InputError when it has none of a known modality.
-    """
-    collection = collection_at_hand(item) if collection is None else collection
+def scene_of(item: pystac.Item) -> Scene:
+    """The scene that an item describes. Raises InputError when it has none of a known modality."""
     reading = _Reading(item, _dialect(item))
     _refuse_look_alike(reading)
     if not reading.assets:
@@ -219,8 +215,8 @@ def scene_of(item: pystac.Item, collection: Collection | None = None) -> Scene:
         scale=_scale(finest, dialect, modality),
         collection=item.collection_id or "",
         provider=dialect.provider,
-        licence=licence_of(item, collection),
-        attribution=attribution_of(item, collection, modality, date.year if date else None),
+        licence=licence_of(item),
+        attribution=attribution_of(item, modality, date.year if date else None),
     )
     return replace(scene, decisions=_decisions(scene, offset_why, note))
 

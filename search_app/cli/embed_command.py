@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 import shapely
+from rich.markup import escape
 
 from data.access import EVERYTHING, Access, UnreachableError
 from data.cover import Plan, SampleTask, plan_area, plan_chips
@@ -233,10 +234,10 @@ def _box(west: float, south: float, east: float, north: float) -> shapely.Geomet
 def _print_decisions(catalog: Catalog) -> None:
     """What was decided of each collection, and why; and what is left out of it."""
     for line in decisions(catalog.scenes):
-        say(line)
+        say(escape(line))
     problems = Counter(problem for place in catalog.places for problem in place.problems)
     for problem, _ in problems.most_common(12):
-        say(f"[yellow]left out[/] {problem}")
+        say(f"[yellow]left out[/] {escape(problem)}")
 
 
 def _print_dry_run(plan: Plan, encoder: AnyEncoder) -> None:
@@ -272,6 +273,9 @@ def _trial(plan: Plan, encoder: AnyEncoder) -> _Trial:
     for reason, n in Counter(item.reason for item in read if isinstance(item, Unfinished)).most_common(3):
         say(f"[yellow]{n} of {len(tasks)} samples cannot be read now[/]: {reason}")
     samples = [item for item in read if isinstance(item, Sample)]
+    said = Counter(entry for sample in samples for entry in (*sample.notes, *sample.dropped))
+    for (modality, text), n in said.most_common(12):
+        say(f"[yellow]note[/] {modality} of {n} of {len(tasks)} samples: {escape(text)}")
     if samples:
         encoder.embed(samples)
     seconds = time.perf_counter() - began
@@ -310,7 +314,7 @@ def _print_report(report: EmbedReport, table: Path) -> None:
     for (modality, reason), n in Counter(report.dropped).most_common(12):
         say(f"[yellow]left out[/] {modality} of {n} samples: {reason}")
     for (modality, note), n in Counter(report.notes).most_common(12):
-        say(f"[yellow]note[/] {modality} of {n} samples: {note}")
+        say(f"[yellow]note[/] {modality} of {n} samples: {escape(note)}")
     if report.skipped:
         say(f"[yellow]skipped[/] {len(report.skipped)} places (all in {table / SKIPPED_FILE}):")
         for skip in report.skipped[:12]:

@@ -8,7 +8,7 @@ import pytest
 
 from data import stac_item
 from data.cover import MAX_TILES, plan_chips
-from data.licence import attribution_of, licence_of
+from data.licence import licence_of
 from data.reader import read_sample
 from data.s2_offset import s2_offset, s2_offset_reason
 from data.sample import SampleSpec
@@ -195,15 +195,10 @@ def test_licence_and_attribution_go_with_the_sample(tiny):
     assert found == {("CC-BY-4.0", (copernicus, "ESA")), ("not told", (copernicus,)), ("not told", ())}
 
 
-def test_a_collections_terms_hold_for_items_that_name_none():
-    at = datetime(2024, 6, 1, tzinfo=UTC)
-    item = pystac.Item("one", None, None, at, {})
-    collection = {"license": "CC-BY-4.0", "providers": [{"name": "ESA", "roles": ["producer"]}]}
-    copernicus = "contains modified Copernicus Sentinel data 2024"
-    assert licence_of(item, collection) == "CC-BY-4.0"
-    assert attribution_of(item, collection, "s2", 2024) == (copernicus, "ESA")
-    item.properties["license"] = "CC-BY-SA-4.0"
-    assert licence_of(item, collection) == "CC-BY-SA-4.0"
-    del item.properties["license"]
+def test_a_licence_link_stands_in_for_a_licence():
+    item = pystac.Item("one", None, None, datetime(2024, 6, 1, tzinfo=UTC), {})
+    assert licence_of(item) == "not told"
     item.add_link(pystac.Link("license", "https://example.org/terms"))
-    assert licence_of(item, {}) == "other (https://example.org/terms)"
+    assert licence_of(item) == "other (https://example.org/terms)"
+    item.properties["license"] = "CC-BY-SA-4.0"
+    assert licence_of(item) == "CC-BY-SA-4.0"
