@@ -52,6 +52,9 @@ def usable_scenes(scenes: Iterable[Scene], request: Request) -> tuple[Scenes, Dr
     usable: dict[str, list[Scene]] = {}
     dropped: list[tuple[str, str]] = []
     for modality in (name for name in MODALITIES if name in by_modality):
+        if modality not in request.spec.px_per_cell:
+            dropped.append((modality, f"the encoder takes {', '.join(request.spec.px_per_cell)} alone"))
+            continue
         found = by_modality[modality]
         complete = [scene for scene in found if not scene.missing_bands]
         if len(complete) < len(found):

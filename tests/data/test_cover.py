@@ -299,3 +299,16 @@ def test_a_catalog_without_a_usable_item_cannot_cover_an_area(tiny):
     tiny.write_item("none", {"datetime": "2020-01-01T00:00:00Z"}, {}, "sentinel-2-l2a")
     with pytest.raises(InputError, match=r"no item of .* can be used; the first: item none has no GeoTIFF"):
         plan_area(read_catalog(tiny.write()), SPEC, shapely.box(0, 0, 1, 1))
+
+
+def test_a_sensor_that_the_encoder_does_not_take_is_left_out_and_named(tiny):
+    tiny.add("s2", "s2")
+    tiny.add("hr", "hr")
+    spec = SampleSpec(px_per_cell={"s2": 8}, max_dates={"s2": 4})
+    (task,) = plan_chips(tiny.read(), spec).tasks
+    assert list(task.series) == ["s2"]
+    assert task.dropped == (("hr", "the encoder takes s2 alone"),)
+    radar = SampleSpec(px_per_cell={"s1": 8}, max_dates={"s1": 4})
+    plan = plan_chips(tiny.read(), radar)
+    assert not plan.tasks
+    assert "s2: the encoder takes s1 alone" in plan.skipped[0].reason
