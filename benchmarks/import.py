@@ -38,6 +38,8 @@ PACKAGES = ("numpy", "rasterio", "h3ronpy", "pyarrow")
 BLOCK = 1024
 DISTINCT = 3  # blocks that are made; a row of eight ends on another than it began
 PARCEL_PX = 24  # side of what grows the same, about
+Spent = tuple[float, float]  # CPU seconds, and the largest resident size in MB
+
 NOISE = 0.12  # of a value, beside fields of standard deviation 1
 
 
@@ -58,7 +60,7 @@ class Measured:
     import_to_decode: float  # of seconds
     million_pixels_per_minute: float  # of the import
     table_mb: float
-    worker_mb: float  # largest resident size of a worker so far
+    worker_mb: float  # largest resident size of a process that pools
 
 
 def make_tile(folder: Path, side: int = 8192, seed: int = 0) -> Path:
@@ -75,10 +77,13 @@ def make_tile(folder: Path, side: int = 8192, seed: int = 0) -> Path:
         "blockxsize": BLOCK, "blockysize": BLOCK, "compress": "zstd", "predictor": 2, "interleave": "band",
         "BIGTIFF": "YES", "NUM_THREADS": "ALL_CPUS",
     }  # fmt: skip
-    blocks = [_block(coarse, np.roll(noise, 97 * n, 1), kinds, n * BLOCK, 0) for n in range(DISTINCT)]
+    blocks = [
+        _block(coarse, np.roll(noise, 97 * n, 1), kinds, n * BLOCK, 0)
+        for n in range(min(DISTINCT, (side // BLOCK) ** 2))
+    ]
     with rasterio.open(path, "w", **profile) as file:
         for n, (row, col) in enumerate(product(range(0, side, BLOCK), repeat=2)):
-            file.write(blocks[n % DISTINCT], window=RasterWindow(col, row, BLOCK, BLOCK))
+            file.write(blocks[n % len(blocks)], window=RasterWindow(col, row, BLOCK, BLOCK))
     return path
 
 
@@ -97,26 +102,35 @@ def _block(
     return np.asarray((np.sqrt(np.abs(values)) * 127.5 + 0.5).clip(0, 127) * np.sign(values), np.int8)
 
 
-def decode(raster: VectorRaster, window: Window, resolution: int) -> float:
-    """Read a piece and do nothing with it; CPU seconds."""
+def decode(raster: VectorRaster, window: Window, resolution: int) -> Spent:
+    """Read a piece and do nothing with it."""
     began = time.process_time()
     for block in raster.blocks(window):
         raster.read(block)
-    return time.process_time() - began
+    return time.process_time() - began, _peak_mb()
 
 
-def pool(raster: VectorRaster, window: Window, resolution: int) -> float:
-    """Read and pool a piece; CPU seconds."""
+def pool(raster: VectorRaster, window: Window, resolution: int) -> Spent:
+    """Read and pool a piece."""
     began = time.process_time()
     pool_chunk(raster, window, resolution)
-    return time.process_time() - began
+    return time.process_time() - began, _peak_mb()
+
+
+def _peak_mb() -> float:
+    """Largest resident size of this process: the kernel's own count also has that of the parent in it."""
+    status = Path("/proc/self/status")
+    if not status.exists():
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+    lines = dict(line.split(":", 1) for line in status.read_text().splitlines())
+    return int(lines["VmHWM"].split()[0]) / 1e3
 
 
 def measure(tile: VectorRaster, resolution: int, workers: int, folder: Path) -> Measured:
     """Reading, pooling and importing of one tile, in this order."""
     pieces = list(tile.chunks(chunk_side_px(tile, resolution)))
-    decode_s, decode_cpu_s = _timed(decode, tile, pieces, resolution, workers)
-    pool_s, pool_cpu_s = _timed(pool, tile, pieces, resolution, workers)
+    decode_s, decode_cpu_s, _ = _timed(decode, tile, pieces, resolution, workers)
+    pool_s, pool_cpu_s, worker_mb = _timed(pool, tile, pieces, resolution, workers)
     pooling, table = Pooling(resolution), folder / f"table-{resolution}"
     began = time.perf_counter()
     done = import_rasters(plan_rasters([tile], pooling), pooling, table, workers=workers)
@@ -135,24 +149,25 @@ def measure(tile: VectorRaster, resolution: int, workers: int, folder: Path) -> 
         import_to_decode=import_s / decode_s,
         million_pixels_per_minute=tile.extent.pixels / import_s * 60 / 1e6,
         table_mb=sum(file.bytes for file in done.table.files) / 1e6,
-        worker_mb=resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e3,
+        worker_mb=worker_mb,
     )
 
 
 def _timed(
-    work: Callable[[VectorRaster, Window, int], float],
+    work: Callable[[VectorRaster, Window, int], Spent],
     tile: VectorRaster,
     pieces: Sequence[Window],
     resolution: int,
     workers: int,
-) -> tuple[float, float]:
-    """(seconds, CPU seconds of the workers) for all pieces, on processes that are warm."""
+) -> tuple[float, float, float]:
+    """(seconds, CPU seconds of the workers, MB of the largest) for all pieces, on processes that are warm."""
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as processes:
         first = Window(0, 0, 64, 64)
         list(processes.map(work, [tile] * workers, [first] * workers, [resolution] * workers))
         began = time.perf_counter()
         spent = list(processes.map(work, [tile] * len(pieces), pieces, [resolution] * len(pieces)))
-        return time.perf_counter() - began, sum(spent)
+        seconds = time.perf_counter() - began
+        return seconds, sum(cpu_s for cpu_s, _ in spent), max(mb for _, mb in spent)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
