@@ -45,19 +45,21 @@ def draw_search(table: EmbeddingTable) -> None:
     except QueryError as error:
         st.error(plain(f"{error}."), icon=":material/error:")
     left, right = st.columns([11, 9], gap="medium")
-    with right:
-        chosen = _draw_found(table, found) if found else None
-        if not found:
+    kinds = read_kinds(table)
+    labels = letters(kinds.kind, kinds.prototypes.n_rows) if kinds else []
+    if found is None:
+        with left:  # first: the browser has most to do for it
+            draw_map(table, read_areas(table), Marks(), labels)
+        with right:
             _draw_welcome(table)
+        return
+    with right:
+        chosen = _draw_found(table, found)
     with left:
-        kinds = read_kinds(table)
-        labels = letters(kinds.kind, kinds.prototypes.n_rows) if kinds else []
         draw_map(table, read_areas(table), _marks(view, found, chosen), labels)
 
 
-def _marks(view: View, found: Found | None, chosen: int | None) -> Marks:
-    if found is None:
-        return Marks()
+def _marks(view: View, found: Found, chosen: int | None) -> Marks:
     unlike = [place for place in view.unlike if place.isalnum()]
     results = cells_to_text(found.rows["h3_cell"].to_numpy())
     examples = dict.fromkeys(cells_to_text(found.examples["h3_cell"].to_numpy()))
