@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Guess: FAISS_OPT_LEVEL=generic makes the wheel compute without AVX2 and AVX-512, as FAISS's loader says.
 # Surprise: since the wheel holds one library that chooses its kernels itself, the variable changes nothing and no
-# word is said; FAISS_SIMD_LEVEL is the switch, and a level that it does not know ends the process.
+# word is said; FAISS_SIMD_LEVEL is the switch, and its levels have other names.
 set -euo pipefail
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/env"
@@ -9,6 +9,4 @@ python3 -m venv "$work/env"
 level() { env "$@" "$work/env/bin/python" -c "import faiss; print(faiss.SIMDConfig.get_level_name())"; }
 best=$(level A=1); opt=$(level FAISS_OPT_LEVEL=generic); simd=$(level FAISS_SIMD_LEVEL=NONE)
 echo "faiss 1.15.1: unset $best, FAISS_OPT_LEVEL=generic $opt, FAISS_SIMD_LEVEL=NONE $simd"
-if level FAISS_SIMD_LEVEL=generic >/dev/null 2>&1; then ended=no; else ended=yes; fi
-echo "FAISS_SIMD_LEVEL=generic ends the process: $ended"
-[ "$best" != NONE ] && [ "$opt" = "$best" ] && [ "$simd" = NONE ] && [ "$ended" = yes ]
+[ "$best" != NONE ] && [ "$opt" = "$best" ] && [ "$simd" = NONE ]

@@ -19,6 +19,8 @@ from rich.table import Table
 from indexer.errors import QueryError
 from indexer.geo.cells import boundary, parse_cell
 
+from .terminal_text import shown
+
 TERMINAL_ROWS = 200  # a terminal table stops here and says so; the other forms never stop
 
 
@@ -153,9 +155,9 @@ def _terminal_table(rows: pa.Table) -> Table:
     for name, kind in zip(rows.column_names, rows.schema.types, strict=True):
         right = pa.types.is_integer(kind) or pa.types.is_floating(kind)
         cell = is_cell_column(name)
-        table.add_column(name, justify="right" if right and not cell else "left", no_wrap=cell)
+        table.add_column(shown(name), justify="right" if right and not cell else "left", no_wrap=cell)
     for row in records(rows.slice(0, TERMINAL_ROWS)):
-        table.add_row(*(_short(value) for value in row.values()))
+        table.add_row(*(shown(_short(value)) for value in row.values()))
     return table
 
 

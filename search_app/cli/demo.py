@@ -26,7 +26,7 @@ IMAGERY = "simulated-imagery"
 def run_demo(path: Path) -> None:
     """Simulate, embed, fit prototypes, search; everything lands in `path`."""
     began = time.monotonic()
-    say("[bold]skyhex demo[/]: a simulated landscape, no real place on Earth")
+    say("skyhex demo: a simulated landscape, no real place on Earth")
     with progress_bar("simulate", "rasters") as progress:
         catalog = simulate(path / IMAGERY, progress=progress)
     report = run_embed(str(catalog), path, whole_area(catalog), Dates())
@@ -37,9 +37,9 @@ def run_demo(path: Path) -> None:
     cell = typical_cell(table)
     hits = search(table, Query(positives=(Cell(cell),)), k=10)
     name = h3.int_to_str(cell)
-    say(f"\nWhere else does it look like [bold]{name}[/]? ({hits.plan})")
+    say(f"\nWhere else does it look like {name}? ({hits.plan})")
     emit(readable(hits.rows), Format.table, None)
-    say(f"[yellow]note[/] {provenance(table)}")
+    say(f"{provenance(table)}", "note")
     say(next_commands(path, name, time.monotonic() - began))
 
 

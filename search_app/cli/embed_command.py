@@ -7,7 +7,6 @@ from datetime import datetime
 from pathlib import Path
 
 import shapely
-from rich.markup import escape
 
 from data.access import EVERYTHING, Access, UnreachableError
 from data.cover import Plan, SampleTask, plan_area, plan_chips
@@ -234,10 +233,10 @@ def _box(west: float, south: float, east: float, north: float) -> shapely.Geomet
 def _print_decisions(catalog: Catalog) -> None:
     """What was decided of each collection, and why; and what is left out of it."""
     for line in decisions(catalog.scenes):
-        say(escape(line))
+        say(line)
     problems = Counter(problem for place in catalog.places for problem in place.problems)
     for problem, _ in problems.most_common(12):
-        say(f"[yellow]left out[/] {escape(problem)}")
+        say(problem, "left out")
 
 
 def _print_dry_run(plan: Plan, encoder: AnyEncoder) -> None:
@@ -271,11 +270,11 @@ def _trial(plan: Plan, encoder: AnyEncoder) -> _Trial:
     tasks = _trial_tasks(plan)
     read = [item for visit in visits(tasks) for item in read_visit(visit, encoder.spec)]
     for reason, n in Counter(item.reason for item in read if isinstance(item, Unfinished)).most_common(3):
-        say(f"[yellow]{n} of {len(tasks)} samples cannot be read now[/]: {reason}")
+        say(f"{n} of {len(tasks)} samples cannot be read now: {reason}", "unfinished")
     samples = [item for item in read if isinstance(item, Sample)]
     said = Counter(entry for sample in samples for entry in (*sample.notes, *sample.dropped))
     for (modality, text), n in said.most_common(12):
-        say(f"[yellow]note[/] {modality} of {n} of {len(tasks)} samples: {escape(text)}")
+        say(f"{modality} of {n} of {len(tasks)} samples: {text}", "note")
     if samples:
         encoder.embed(samples)
     seconds = time.perf_counter() - began
@@ -293,11 +292,11 @@ def _trial_tasks(plan: Plan) -> list[SampleTask]:
 def _print_unfinished(report: EmbedReport, catalog: Catalog) -> None:
     """What another run of the same command may add."""
     if report.unfinished:
-        say(f"[yellow]unfinished[/] {len(report.unfinished)} samples, for the same command to try again:")
+        say(f"{len(report.unfinished)} samples, for the same command to try again:", "unfinished")
         for reason, n in Counter(left.reason for left in report.unfinished).most_common(12):
             say(f"  {n} samples, such as {_first_with(report, reason)}: {reason}")
     if catalog.unreachable:
-        say(f"[yellow]unfinished[/] {len(catalog.unreachable)} items could not be read now:")
+        say(f"{len(catalog.unreachable)} items could not be read now:", "unfinished")
         for reason in catalog.unreachable[:12]:
             say(f"  {reason}")
 
@@ -312,10 +311,10 @@ def _print_report(report: EmbedReport, table: Path) -> None:
         f"{report.table.row_count:,} rows in {table}",
     )
     for (modality, reason), n in Counter(report.dropped).most_common(12):
-        say(f"[yellow]left out[/] {modality} of {n} samples: {reason}")
+        say(f"{modality} of {n} samples: {reason}", "left out")
     for (modality, note), n in Counter(report.notes).most_common(12):
-        say(f"[yellow]note[/] {modality} of {n} samples: {escape(note)}")
+        say(f"{modality} of {n} samples: {note}", "note")
     if report.skipped:
-        say(f"[yellow]skipped[/] {len(report.skipped)} places (all in {table / SKIPPED_FILE}):")
+        say(f"{len(report.skipped)} places (all in {table / SKIPPED_FILE}):", "skipped")
         for skip in report.skipped[:12]:
             say(f"  {skip.sample_id}: {skip.reason}")

@@ -61,5 +61,5 @@ def heat(
     with progress_bar("heat", "pixels") as progress:
         size, notes = heat_of_table(opened, query, [*raster, *(more or [])], out, reading, progress)
     for note in notes:
-        say(f"[yellow]note[/] {note}")
+        say(note, "note")
     say(f"{out}: {size[0]:,} x {size[1]:,} pixels, cosine to the query, NaN where there is no data")

@@ -10,6 +10,8 @@ from indexer.index.faiss_index import describe_index
 from indexer.sql.run import run_sql
 from indexer.table.embedding_table import EmbeddingTable
 
+from ..terminal_text import shown
+
 _SUMMARY = """
 SELECT count(*) AS n_rows, count(DISTINCT split_part(sample_id, '#', 1)) AS n_places,
        min(start_datetime) AS first_start, max(end_datetime) AS last_end,
@@ -25,7 +27,7 @@ def print_info(table: EmbeddingTable) -> None:
     grid.add_column(style="dim")
     grid.add_column()
     for name, value in describe(table).items():
-        grid.add_row(name, value)
+        grid.add_row(name, shown(value))
     Console().print(grid)
 
 

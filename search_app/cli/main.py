@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from ..terminal_text import shown
 from . import (
     eval_command,
     heat_command,
@@ -175,7 +176,7 @@ def main() -> None:
             raise
         console.quiet = False
         console.print("[bold red]error[/] ", end="")
-        console.print(str(error), markup=False, highlight=False)
+        console.print(shown(error), highlight=False)
         sys.exit(2)
 
 

@@ -18,6 +18,8 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from ..terminal_text import shown
+
 console = Console(stderr=True)
 
 
@@ -44,6 +46,7 @@ def progress_bar(title: str, unit: str) -> Iterator[Callable[[int, int], None]]:
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
-def say(text: str) -> None:
-    """A line of news on stderr."""
-    console.print(text, highlight=False, soft_wrap=True)
+def say(text: str, mark: str = "", style: str = "") -> None:
+    """A line of news on stderr, with a mark before it: "note", "skipped". Markup in it means itself."""
+    marked = shown(mark, "yellow") + " " if mark else Text()
+    console.print(marked + shown(text, style), highlight=False, soft_wrap=True)

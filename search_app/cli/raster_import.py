@@ -73,7 +73,7 @@ def _print_plan(plan: RasterPlan, pooling: Pooling) -> None:
         f"{pooling.h3_resolution} ({area_m2:,.0f} m2)"
     )
     for note in plan.notes:
-        say(f"[yellow]note[/] {note}")
+        say(note, "note")
 
 
 def _print_done(done: RasterImport, plan: RasterPlan, table: Path) -> None:
@@ -89,7 +89,7 @@ def _print_done(done: RasterImport, plan: RasterPlan, table: Path) -> None:
 
 def _print_skipped(skipped: tuple[Skip, ...] | list[Skip]) -> None:
     if skipped:
-        say(f"[yellow]skipped[/] {len(skipped)}; the same command tries them again:")
+        say(f"{len(skipped)}; the same command tries them again:", "skipped")
     for skip in skipped[:SHOWN]:
         say(f"  {skip.sample_id}: {skip.reason}")
     if len(skipped) > SHOWN:

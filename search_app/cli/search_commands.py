@@ -157,9 +157,9 @@ def _say_notes(table: "EmbeddingTable", notes: Sequence[str]) -> None:
     from .info import provenance
 
     for note in (*notes[:NOTES_SHOWN], *filter(None, [provenance(table)])):
-        say(f"[yellow]note[/] {note}")
+        say(note, "note")
     if len(notes) > NOTES_SHOWN:
-        say(f"[yellow]note[/] and {len(notes) - NOTES_SHOWN:,} more notes of this kind")
+        say(f"and {len(notes) - NOTES_SHOWN:,} more notes of this kind", "note")
 
 
 def _emit(rows: pa.Table, columns: Sequence[str], form: Format, out: Path | None) -> None:

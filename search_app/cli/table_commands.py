@@ -64,7 +64,7 @@ def validate(table: TableOption = DEFAULT_TABLE, snapshot: SnapshotOption = None
     opened = EmbeddingTable.open(table, snapshot)
     problems = opened.validate()
     for problem in problems:
-        say(f"[red]{problem}[/]")
+        say(problem, style="red")
     if problems:
         raise typer.Exit(1)
     say(f"{opened.row_count:,} rows in {len(opened.files)} files: all sound.")
