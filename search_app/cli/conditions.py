@@ -1,13 +1,12 @@
 """Where, when and which rows: the conditions of every search on the command line, spelled once."""
 
-import functools
-import inspect
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
 from .search_options import ROWS, WHERE, option
 from .search_words import names, numbers
+from .shared_options import Command, made_of
 
 Condition = tuple[Any, Any, Callable[[Any], Any]]  # its option, its default, how its text is read
 
@@ -83,28 +82,14 @@ CONDITIONS: dict[str, Condition] = {
 }
 
 
-def with_filter(*, without: tuple[str, ...] = ()) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def with_filter(*, without: tuple[str, ...] = ()) -> Callable[[Command], Command]:
     """Give a command an option for each condition but some; its argument `filter` is what they mean."""
     conditions = {name: condition for name, condition in CONDITIONS.items() if name not in without}
 
-    def wrap(command: Callable[..., None]) -> Callable[..., None]:
-        @functools.wraps(command)
-        def run(**arguments: Any) -> None:
-            from indexer.search.words import filter_of
+    def meant(**words: Any) -> Any:
+        from indexer.search.words import filter_of
 
-            words = {name: read(arguments.pop(name)) for name, (_, _, read) in conditions.items()}
-            command(filter=filter_of(**words), **arguments)
+        return filter_of(**{name: conditions[name][2](word) for name, word in words.items()})
 
-        own = [p for name, p in inspect.signature(command).parameters.items() if name != "filter"]
-        before_k = [p.name for p in own].index("k")
-        given = [
-            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=spelled)
-            for name, (spelled, default, _) in conditions.items()
-        ]
-        parameters = [*own[:before_k], *given, *own[before_k:]]
-        parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in parameters]
-        run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-        run.__annotations__ = {p.name: p.annotation for p in parameters}
-        return run
-
-    return wrap
+    options = {name: (spelled, default) for name, (spelled, default, _) in conditions.items()}
+    return made_of("filter", options, meant, before="k")

@@ -4,11 +4,12 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
 from .progress import progress_bar, say
+from .shared_options import Command, made_of
 
 if TYPE_CHECKING:
     from experiments.retrieval.options import Options
@@ -20,38 +21,56 @@ eval_app = typer.Typer(
     no_args_is_help=True, help="Retrieval and probes beside baselines, with intervals over spatial blocks."
 )
 
-Weights = Annotated[str, typer.Option(help="Name of shipped weights, or a .safetensors file.")]
-Device = Annotated[str, typer.Option(help="auto takes CUDA where it is; else cpu, cuda, cuda:1.")]
-Protocol = Annotated[str, typer.Option(help="all, zero-shot, probes, cross-modal, leakage or compression.")]
-Split = Annotated[str, typer.Option(help="validation (choose on this) or test (the final table alone).")]
-Seed = Annotated[int, typer.Option(help="Of thinning, baselines and resampling.")]
-FillBand = Annotated[
-    list[str] | None,
-    typer.Option(help="A missing band takes another's values; repeatable.", metavar="B8A=B08"),
-]
-AllowL1C = Annotated[bool, typer.Option("--allow-l1c", help="Take Sentinel-2 L1C as if L2A.")]
-MaxQueries = Annotated[int, typer.Option(help="Queries of a set, at most: a seeded draw.")]
-MaxDatabase = Annotated[int, typer.Option(help="Rows to find of a set, at most: a seeded draw.")]
-MaxDates = Annotated[int | None, typer.Option(help="Dates of each sensor, at most [default: all].")]
+OPTIONS: dict[str, Any] = {  # of an evaluation: which of them a command has is said where it begins
+    "weights": Annotated[str, typer.Option(help="Name of shipped weights, or a .safetensors file.")],
+    "device": Annotated[str, typer.Option(help="auto takes CUDA where it is; else cpu, cuda, cuda:1.")],
+    "protocol": Annotated[
+        str, typer.Option(help="all, zero-shot, probes, cross-modal, leakage or compression.")
+    ],
+    "split": Annotated[
+        str, typer.Option(help="validation (choose on this) or test (the final table alone).")
+    ],
+    "seed": Annotated[int, typer.Option(help="Of thinning, baselines and resampling.")],
+    "fill_band": Annotated[
+        list[str] | None,
+        typer.Option(help="A missing band takes another's values; repeatable.", metavar="B8A=B08"),
+    ],
+    "allow_l1c": Annotated[bool, typer.Option("--allow-l1c", help="Take Sentinel-2 L1C as if L2A.")],
+    "max_queries": Annotated[int, typer.Option(help="Queries of a set, at most: a seeded draw.")],
+    "max_database": Annotated[int, typer.Option(help="Rows to find of a set, at most: a seeded draw.")],
+    "max_dates": Annotated[int | None, typer.Option(help="Dates of each sensor, at most [default: all].")],
+}
+ENCODER: dict[str, Any] = {"weights": "nano", "device": "auto"}
+HELD_OUT: dict[str, Any] = {"split": "validation", "seed": 0}
+SENSORS: dict[str, Any] = {"fill_band": None, "allow_l1c": False}
 JsonFile = Annotated[Path | None, typer.Option("--json", help="Write all numbers.", metavar="FILE")]
 ReportDir = Annotated[
     Path | None, typer.Option("--report", help="Write Markdown and pictures.", metavar="DIR")
 ]
 
 
+def with_options(**defaults: Any) -> Callable[[Command], Command]:
+    """Give a command some of OPTIONS; its argument `options` is what they mean."""
+
+    def meant(**given: Any) -> "Options":
+        from experiments.retrieval.options import Options
+        from experiments.retrieval.series_sets import SensorRules
+
+        values = {"weights": "", "device": "", "protocol": "all", "split": "test", **given}
+        rules = SensorRules.parse(values.pop("fill_band", None) or [], values.pop("allow_l1c", False))
+        return Options(" ".join(["skyhex", *sys.argv[1:]]), rules=rules, **values)
+
+    chosen = {name: (OPTIONS[name], defaults[name]) for name in OPTIONS if name in defaults}
+    return made_of("options", chosen, meant, before="json_file")
+
+
 @eval_app.command()
+@with_options(
+    **ENCODER, protocol="all", **HELD_OUT, **SENSORS, max_queries=1500, max_database=4000, max_dates=None
+)
 def series(
+    options: "Options",
     paths: Annotated[list[Path], typer.Argument(help="Parquet files of labelled pixel series.")],
-    weights: Weights = "nano",
-    device: Device = "auto",
-    protocol: Protocol = "all",
-    split: Split = "validation",
-    seed: Seed = 0,
-    fill_band: FillBand = None,
-    allow_l1c: AllowL1C = False,
-    max_queries: MaxQueries = 1500,
-    max_database: MaxDatabase = 4000,
-    max_dates: MaxDates = None,
     json_file: JsonFile = None,
     report: ReportDir = None,
 ) -> None:
@@ -59,27 +78,16 @@ def series(
     from experiments.retrieval.evaluations import evaluate_series
     from experiments.retrieval.options import Encoders
 
-    options = replace(
-        _options(weights, device, protocol, split, seed, fill_band, allow_l1c),
-        max_queries=max_queries,
-        max_database=max_database,
-        max_dates=max_dates,
-    )
     _give(evaluate_series(paths, Encoders.load(options), options, _each), json_file, report)
 
 
 @eval_app.command()
+@with_options(**ENCODER, protocol="all", **HELD_OUT, **SENSORS)
 def chips(
+    options: "Options",
     catalogs: Annotated[list[Path], typer.Argument(help="STAC catalogs whose items have label rasters.")],
     cells: Annotated[int, typer.Option(help="Side of a patch in grid cells of the model.")] = 1,
     per_place: Annotated[int, typer.Option(help="Patches of a place, at most: a seeded draw.")] = 256,
-    weights: Weights = "nano",
-    device: Device = "auto",
-    protocol: Protocol = "all",
-    split: Split = "validation",
-    seed: Seed = 0,
-    fill_band: FillBand = None,
-    allow_l1c: AllowL1C = False,
     json_file: JsonFile = None,
     report: ReportDir = None,
 ) -> None:
@@ -87,22 +95,15 @@ def chips(
     from experiments.retrieval.evaluations import evaluate_chips
     from experiments.retrieval.options import Encoders
 
-    options = _options(weights, device, protocol, split, seed, fill_band, allow_l1c)
     dial = {"cells": cells, "per_place": per_place}
     _give(evaluate_chips(catalogs, Encoders.load(options), options, _each, **dial), json_file, report)
 
 
 @eval_app.command()
+@with_options(**ENCODER, protocol="all", seed=0, **SENSORS, max_queries=600, max_database=1400)
 def images(
+    options: "Options",
     folders: Annotated[list[Path], typer.Argument(help="A folder per class each, or BigEarthNet patches.")],
-    weights: Weights = "nano",
-    device: Device = "auto",
-    protocol: Protocol = "all",
-    seed: Seed = 0,
-    fill_band: FillBand = None,
-    allow_l1c: AllowL1C = False,
-    max_queries: MaxQueries = 600,
-    max_database: MaxDatabase = 1400,
     json_file: JsonFile = None,
     report: ReportDir = None,
 ) -> None:
@@ -110,28 +111,17 @@ def images(
     from experiments.retrieval.evaluations import evaluate_images
     from experiments.retrieval.options import Encoders
 
-    options = replace(
-        _options(weights, device, protocol, "test", seed, fill_band, allow_l1c),
-        max_queries=max_queries,
-        max_database=max_database,
-    )
     _give(evaluate_images(folders, Encoders.load(options), options, _each), json_file, report)
 
 
 @eval_app.command()
+@with_options(**ENCODER, **HELD_OUT, **SENSORS, max_queries=4000, max_database=8000)
 def prototypes(
+    options: "Options",
     paths: Annotated[list[Path], typer.Argument(help="Parquet of labelled series, or STAC catalogs.")],
     region_res: Annotated[int, typer.Option(help="H3 resolution of a region.")] = 4,
     per_region: Annotated[int, typer.Option(help="Prototypes of a region, at most.")] = 100,
-    weights: Weights = "nano",
-    device: Device = "auto",
     protocol: Annotated[str, typer.Option(help="all, agreement, stability or gain.")] = "all",
-    split: Split = "validation",
-    seed: Seed = 0,
-    fill_band: FillBand = None,
-    allow_l1c: AllowL1C = False,
-    max_queries: MaxQueries = 4000,
-    max_database: MaxDatabase = 8000,
     json_file: JsonFile = None,
     report: ReportDir = None,
 ) -> None:
@@ -139,30 +129,19 @@ def prototypes(
     from experiments.retrieval.evaluations import evaluate_prototypes
     from experiments.retrieval.options import PROTOTYPE_PROTOCOLS, Encoders
 
-    options = replace(
-        _options(weights, device, "all", split, seed, fill_band, allow_l1c),
-        max_queries=max_queries,
-        max_database=max_database,
-        untrained_seeds=(),
-        protocol=protocol,
-        protocols=PROTOTYPE_PROTOCOLS,
-    )
+    options = replace(options, untrained_seeds=(), protocol=protocol, protocols=PROTOTYPE_PROTOCOLS)
     dial = {"region_res": region_res, "per_region": per_region}
     _give(evaluate_prototypes(paths, Encoders.load(options), options, _each, **dial), json_file, report)
 
 
 @eval_app.command()
+@with_options(**ENCODER, **HELD_OUT, **SENSORS)
 def task(
+    options: "Options",
     name: Annotated[str, typer.Argument(help="A set of docs/datasets.md, or `places` for a STAC catalog.")],
     folder: Annotated[
         Path, typer.Argument(help="Where it lies; of `places`, the catalog.json.", exists=True)
     ],
-    weights: Weights = "nano",
-    device: Device = "auto",
-    split: Split = "validation",
-    seed: Seed = 0,
-    fill_band: FillBand = None,
-    allow_l1c: AllowL1C = False,
     official: Annotated[
         bool, typer.Option("--official", help="Keep items to fit on that lie near an asked one.")
     ] = False,
@@ -180,7 +159,6 @@ def task(
     from experiments.tasks.question import TaskOptions
     from experiments.tasks.run import evaluate_task, named_set
 
-    options = _options(weights, device, "all", split, seed, fill_band, allow_l1c)
     dial = TaskOptions(official, max_train, max_test, share, steps)
     encoders = Encoders.load(options)
     chosen = named_set(name, folder, encoders, options)
@@ -188,61 +166,35 @@ def task(
 
 
 @eval_app.command()
+@with_options(protocol="all", seed=0, max_queries=1500, max_database=4000)
 def vectors(
+    options: "Options",
     paths: Annotated[list[Path], typer.Argument(help="Parquet files: embedding, label, ...; ours first.")],
-    protocol: Protocol = "all",
-    seed: Seed = 0,
-    max_queries: MaxQueries = 1500,
-    max_database: MaxDatabase = 4000,
     json_file: JsonFile = None,
     report: ReportDir = None,
 ) -> None:
     """Embeddings of the same items by several models; the first is compared with the others."""
     from experiments.retrieval.evaluations import evaluate_vectors
 
-    options = replace(
-        _options("", "", protocol, "test", seed, None, False),
-        max_queries=max_queries,
-        max_database=max_database,
-    )
     _give(evaluate_vectors(paths, options), json_file, report)
 
 
 @eval_app.command(name="all")
+@with_options(**ENCODER, **HELD_OUT)
 def everything(
+    options: "Options",
     shared: Annotated[
         Path, typer.Argument(help="Folder of eval/, series/ and samples/.", exists=True, file_okay=False)
     ],
     report: Annotated[Path, typer.Option("--report", help="Write all reports and README.md.", metavar="DIR")],
-    weights: Weights = "nano",
-    device: Device = "auto",
-    split: Split = "validation",
-    seed: Seed = 0,
 ) -> None:
     """Every number of docs/evaluation.md: series, chips and prototypes. Goes on where it was stopped."""
     from experiments.retrieval.everything import evaluate_all
     from experiments.retrieval.options import Encoders
     from experiments.retrieval.validation import RULES
 
-    options = replace(_options(weights, device, "all", split, seed, None, False), rules=RULES)
+    options = replace(options, rules=RULES)
     typer.echo(evaluate_all(shared, report, Encoders.load(options), options, _each, say))
-
-
-def _options(
-    weights: str,
-    device: str,
-    protocol: str,
-    split: str,
-    seed: int,
-    fill_band: list[str] | None,
-    allow_l1c: bool,
-) -> "Options":
-    from experiments.retrieval.options import Options
-    from experiments.retrieval.series_sets import SensorRules
-
-    rules = SensorRules.parse(fill_band or [], allow_l1c)
-    command = " ".join(["skyhex", *sys.argv[1:]])
-    return Options(command, weights, device, split, seed, rules, protocol)
 
 
 def _each(items: Sequence[T], work: Callable[[T], C]) -> list[C]:

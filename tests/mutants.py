@@ -1,0 +1,343 @@
+"""Do the tests catch a wrong line? Puts one on purpose into a seeded sample of places, and counts what lives.
+
+    python tests/mutants.py cover                       which test reaches which line: once, before all else
+    python tests/mutants.py run --sample 600 --seed 1   goes on where it was stopped
+    python tests/mutants.py report --seed 1             survivors, and their share by folder
+
+A mutant is one changed operator, constant, condition, return or statement of `indexer/`, `data/` or the
+pre-training's objective; a file's share of the sample is its share of all places. The tests that reach its
+line are run in a forked process, those of its own test file first. It is killed by a failing test or a time
+limit; a mutant that no test reaches lives. `mutants_equivalent.json` lists those that change nothing that
+anyone can see, each with a reason. Everything else lies in `.mutants/`.
+"""
+
+import argparse
+import ast
+import contextlib
+import copy
+import importlib.abc
+import importlib.util
+import json
+import os
+import random
+import resource
+import signal
+import subprocess
+import sys
+import time
+import types
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+FOLDER = ROOT / ".mutants"
+EQUIVALENT = Path(__file__).with_name("mutants_equivalent.json")
+SUBJECTS = ("indexer", "data", "encoder/objective.py", "encoder/training/objective.py")
+TESTS = ("tests/indexer", "tests/data", "tests/encoder")
+MOST_TESTS_S = 90.0  # of the tests of one mutant, as `cover` timed them
+LIMIT_FACTOR, LIMIT_S = 4, 30
+SWAPPED: dict[type, type] = {
+    ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq,
+    ast.Is: ast.IsNot, ast.IsNot: ast.Is, ast.In: ast.NotIn, ast.NotIn: ast.In, ast.Add: ast.Sub,
+    ast.Sub: ast.Add,
+    ast.Mult: ast.Div, ast.Div: ast.Mult, ast.FloorDiv: ast.Mult, ast.Mod: ast.Mult, ast.BitAnd: ast.BitOr,
+    ast.BitOr: ast.BitAnd, ast.LShift: ast.RShift, ast.RShift: ast.LShift, ast.And: ast.Or, ast.Or: ast.And,
+}  # fmt: skip
+NAMES = {
+    "minimum": "maximum", "maximum": "minimum", "min": "max", "max": "min", "argmin": "argmax",
+    "argmax": "argmin",
+    "any": "all", "all": "any", "left": "right", "right": "left", "floor": "ceil", "ceil": "floor",
+    "ascending": "descending", "descending": "ascending", "flatnonzero": "arange",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One wrong line."""
+
+    file: str
+    place: int  # of the file's mutants
+    line: int
+    before: str
+    after: str
+
+    @property
+    def name(self) -> tuple[str, str, str]:
+        return self.file, self.before, self.after
+
+
+def mutations(node: ast.AST) -> Iterator[ast.AST]:
+    """What may stand wrongly in place of a node."""
+    if isinstance(node, ast.Compare) and type(node.ops[0]) in SWAPPED:
+        yield _with(node, ops=[SWAPPED[type(node.ops[0])](), *node.ops[1:]])
+    elif isinstance(node, ast.BinOp | ast.BoolOp | ast.AugAssign) and type(node.op) in SWAPPED:
+        yield _with(node, op=SWAPPED[type(node.op)]())
+    elif isinstance(node, ast.UnaryOp):
+        yield node.operand
+    elif isinstance(node, ast.Constant) and not isinstance(
+        node.value, str | bytes | type(None) | types.EllipsisType
+    ):
+        yield _with(node, value=not node.value if isinstance(node.value, bool) else node.value + 1)
+    elif isinstance(node, ast.Constant) and node.value in NAMES:
+        yield _with(node, value=NAMES[node.value])
+    elif isinstance(node, ast.Attribute) and node.attr in NAMES:
+        yield _with(node, attr=NAMES[node.attr])
+    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in NAMES:
+        yield _with(node, func=ast.Name(NAMES[node.func.id], ast.Load()))
+    elif isinstance(node, ast.If | ast.IfExp | ast.While):
+        yield _with(node, test=ast.UnaryOp(ast.Not(), node.test))
+    elif isinstance(node, ast.Return) and node.value is not None:
+        yield _with(node, value=ast.Constant(None))
+    elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call | ast.Yield | ast.YieldFrom):
+        yield ast.Pass()
+    if isinstance(node, ast.AugAssign):
+        yield ast.Pass()
+
+
+def _with(node: Any, **changes: Any) -> Any:
+    changed = copy.copy(node)
+    for name, value in changes.items():
+        setattr(changed, name, value)
+    return changed
+
+
+def places(tree: ast.AST) -> Iterator[tuple[ast.AST, str, int | None, ast.AST]]:
+    """(parent, field, index, node) of what is mutated: no annotation, message, assertion or docstring."""
+    for field, value in ast.iter_fields(tree):
+        if field in ("annotation", "returns", "decorator_list", "type_comment"):
+            continue
+        for index, child in enumerate(value) if isinstance(value, list) else [(None, value)]:
+            if not isinstance(child, ast.AST) or isinstance(
+                child, ast.Raise | ast.Assert | ast.Import | ast.ImportFrom
+            ):
+                continue
+            if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.dump(child.test):
+                continue
+            if not isinstance(child, ast.JoinedStr):
+                yield tree, field, index, child
+                yield from places(child)
+
+
+def every(path: Path) -> Iterator[tuple[Mutant, ast.AST]]:
+    """Every mutant of a file, with the whole mutated tree."""
+    source = path.read_text(encoding="utf-8")
+    tree, number = ast.parse(source), 0
+    for parent, field, index, node in places(tree):
+        for changed in mutations(node):
+            before, after = ast.unparse(node).split("\n")[0], ast.unparse(changed).split("\n")[0]
+            slot = getattr(parent, field)
+            _put(parent, field, index, changed)
+            mutant = Mutant(str(path.relative_to(ROOT)), number, getattr(node, "lineno", 0), before, after)
+            yield mutant, tree
+            _put(
+                parent,
+                field,
+                index,
+                slot[index] if index is not None and slot[index] is not changed else node,
+            )
+            number += 1
+
+
+def _put(parent: ast.AST, field: str, index: int | None, node: ast.AST) -> None:
+    if index is None:
+        setattr(parent, field, node)
+    else:
+        getattr(parent, field)[index] = node
+
+
+def drawn(sample: int, seed: int) -> list[Mutant]:
+    """A sample of all mutants, stratified by file."""
+    files = [
+        f for s in SUBJECTS for f in ([ROOT / s] if s.endswith(".py") else sorted((ROOT / s).rglob("*.py")))
+    ]
+    pools = [[mutant for mutant, _ in every(file)] for file in files if file.is_file()]
+    everything, rng = sum(map(len, pools)), random.Random(seed)
+    shares = [len(pool) * sample / everything for pool in pools]
+    counts = [int(share) + (rng.random() < share % 1) for share in shares]
+    chosen = [
+        m for pool, count in zip(pools, counts, strict=True) for m in rng.sample(pool, min(count, len(pool)))
+    ]
+    rest = [mutant for pool in pools for mutant in pool if mutant not in set(chosen)]
+    chosen += rng.sample(rest, max(0, sample - len(chosen)))
+    rng.shuffle(chosen)
+    return chosen
+
+
+def cover() -> None:
+    """Run the tests once, noting which of them reach which lines, and how long each takes."""
+    FOLDER.mkdir(exist_ok=True)
+    settings = FOLDER / "coverage.ini"
+    settings.write_text(f"[run]\nsource = data, encoder, indexer\ndata_file = {FOLDER / 'coverage'}\n")
+    log = FOLDER / "durations.xml"
+    arguments = [*TESTS, "-q", "--cov", f"--cov-config={settings}", "--cov-context=test", "--cov-report="]
+    subprocess.run([sys.executable, "-m", "pytest", *arguments, f"--junitxml={log}"], cwd=ROOT, check=False)
+
+
+def reaching() -> tuple[dict[tuple[str, int], list[str]], dict[str, float]]:
+    """Tests by (file, line), and seconds by test."""
+    import xml.etree.ElementTree as ET
+
+    from coverage import CoverageData
+
+    seconds: dict[str, float] = {}
+    for case in ET.parse(FOLDER / "durations.xml").iter("testcase"):
+        file = case.attrib["classname"].replace(".", "/") + ".py"
+        seconds[f"{file}::{case.attrib['name']}"] = float(case.attrib["time"])
+    data, lines = CoverageData(str(FOLDER / "coverage")), {}
+    data.read()
+    for file in data.measured_files():
+        short = str(Path(file).relative_to(ROOT))
+        for line, contexts in data.contexts_by_lineno(file).items():
+            lines[short, line] = sorted({context.partition("|")[0] for context in contexts} - {""})
+    return lines, seconds
+
+
+def tests_of(mutant: Mutant, lines: dict[tuple[str, int], list[str]], seconds: dict[str, float]) -> list[str]:
+    """Those that reach its line, its own file's first, then the quick ones, within MOST_TESTS_S."""
+    folder, stem = Path(mutant.file).parent.name, Path(mutant.file).stem
+    known = [test for test in lines.get((mutant.file, mutant.line), ()) if test in seconds]
+
+    def near(test: str) -> tuple[bool, bool, float]:
+        return f"test_{stem}" not in test, f"/{folder}/" not in test, seconds[test]
+
+    chosen, spent = [], 0.0
+    for test in sorted(known, key=near):
+        if spent + seconds[test] <= MOST_TESTS_S:
+            chosen.append(test)
+            spent += seconds[test]
+    return chosen
+
+
+class _Loader(importlib.abc.Loader, importlib.abc.MetaPathFinder):
+    """Gives one module another body."""
+
+    def __init__(self, file: str, tree: ast.AST) -> None:
+        self.path = ROOT / file
+        self.module = file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+        self.code = compile(ast.fix_missing_locations(tree), str(self.path), "exec")  # type: ignore[arg-type]
+
+    def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> Any:
+        if fullname != self.module:
+            return None
+        package = self.path.name == "__init__.py"
+        spec = importlib.util.spec_from_loader(fullname, self, origin=str(self.path), is_package=package)
+        assert spec is not None
+        spec.has_location = True
+        return spec
+
+    def exec_module(self, module: types.ModuleType) -> None:
+        exec(self.code, module.__dict__)
+
+
+def killed(mutant: Mutant, tests: list[str], limit_s: float) -> bool:
+    """Whether a forked process fails these tests with the wrong line in place, or takes too long."""
+    import pytest
+
+    child = os.fork()
+    if child == 0:
+        os.setsid()
+        with contextlib.suppress(ValueError):
+            resource.setrlimit(resource.RLIMIT_AS, (24 << 30, 24 << 30))
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, 1), os.dup2(null, 2)
+        tree = next(tree for other, tree in every(ROOT / mutant.file) if other.place == mutant.place)
+        sys.meta_path.insert(0, _Loader(mutant.file, tree))
+        os._exit(int(pytest.main([*tests, "-x", "-q", "-p", "no:cacheprovider", "-p", "no:cov"])))
+    deadline = time.monotonic() + limit_s
+    while time.monotonic() < deadline:
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            _end(child)
+            return status != 0
+        time.sleep(0.02)
+    _end(child)
+    os.waitpid(child, 0)
+    return True
+
+
+def _end(group: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(group, signal.SIGKILL)
+
+
+def run(sample: int, seed: int, only: str) -> None:
+    """Judge the sample; each verdict is a line of a file, and those that are there are not asked again."""
+    lines, seconds = reaching()
+    sys.path.insert(0, str(ROOT))
+    os.chdir(ROOT)
+    for heavy in (
+        "numpy",
+        "pyarrow.parquet",
+        "shapely",
+        "h3",
+        "h3ronpy",
+        "faiss",
+        "duckdb",
+        "torch",
+        "rasterio",
+    ):
+        __import__(heavy)
+    out = FOLDER / f"verdicts-{seed}.jsonl"
+    judged = (
+        {tuple(v["mutant"].values()) for v in map(json.loads, out.read_text().splitlines())}
+        if out.exists()
+        else set()
+    )
+    with out.open("a", encoding="utf-8") as file:
+        for number, mutant in enumerate(drawn(sample, seed)):
+            if tuple(asdict(mutant).values()) in judged or not mutant.file.startswith(only):
+                continue
+            tests = tests_of(mutant, lines, seconds)
+            limit_s = LIMIT_S + LIMIT_FACTOR * sum(seconds[test] for test in tests)
+            verdict = bool(tests) and killed(mutant, tests, limit_s)
+            file.write(json.dumps({"mutant": asdict(mutant), "killed": verdict, "tests": len(tests)}) + "\n")
+            file.flush()
+            if not verdict:
+                print(
+                    f"{number}: lives {mutant.file}:{mutant.line} {mutant.before} -> {mutant.after}",
+                    flush=True,
+                )
+
+
+def report(seed: int) -> None:
+    """Survivors, those that change nothing left out of the share."""
+    verdicts = [json.loads(line) for line in (FOLDER / f"verdicts-{seed}.jsonl").read_text().splitlines()]
+    equal = (
+        {(e["file"], e["before"], e["after"]) for e in json.loads(EQUIVALENT.read_text())}
+        if EQUIVALENT.exists()
+        else set()
+    )
+    asked, lived = Counter[str](), Counter[str]()
+    for verdict in verdicts:
+        mutant = Mutant(**verdict["mutant"])
+        if not verdict["killed"] and mutant.name in equal:
+            continue
+        asked[mutant.file.rsplit("/", 1)[0]] += 1
+        if not verdict["killed"]:
+            lived[mutant.file.rsplit("/", 1)[0]] += 1
+            print(
+                f"{mutant.file}:{mutant.line}  {mutant.before} -> {mutant.after}  ({verdict['tests']} tests)"
+            )
+    for folder in sorted(asked):
+        print(f"{folder:24} {lived[folder]:4} of {asked[folder]:4}")
+    print(
+        f"{'all':24} {lived.total():4} of {asked.total():4}: {lived.total() / max(1, asked.total()):.1%} live"
+    )
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("what", choices=["cover", "run", "report"])
+    parser.add_argument("--sample", type=int, default=600)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--only", default="", help="Files that begin so.")
+    given = parser.parse_args()
+    if given.what == "cover":
+        cover()
+    elif given.what == "run":
+        run(given.sample, given.seed, given.only)
+    else:
+        report(given.seed)
