@@ -164,9 +164,8 @@ def _find_cell(book: _Book, cell: int) -> _Found:
 def _find_place(book: _Book, place: LonLat) -> _Found:
     cell = cell_at(place.lon_deg, place.lat_deg, book.table.h3_resolution)
     patch = patch_at(book.table, place.lon_deg, place.lat_deg)
-    if patch is not None:
-        there = _latest(book, *patch)
-        assert there is not None, patch
+    there = None if patch is None else _latest(book, *(patch if patch[0] != cell else (cell,)))
+    if patch is not None and there is not None:
         holds = f"{patch[1]} of cell {cell_to_text(patch[0])} holds the place"
         return there if patch[0] == cell else replace(there, notes=(holds, *there.notes))
     where, around = f"{place.lon_deg} {place.lat_deg}", surroundings(cell, NEARBY_KM)
