@@ -126,14 +126,23 @@ def far_from(
         lon_deg, lat_deg: (n,) of all points; a NaN position is far from everything.
         queries: (n,) bool.
     """
-    lon, lat = np.radians(lon_deg), np.radians(lat_deg)
-    xyz = np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)], axis=1)
-    chord = 2 * np.sin(km / EARTH_RADIUS_KM / 2)
-    limit = 1 - chord**2 / 2
+    xyz = on_sphere(lon_deg, lat_deg)
     near = np.zeros(len(xyz), dtype=bool)
     for start in range(0, len(xyz), 2048):
-        near[start : start + 2048] = (xyz[start : start + 2048] @ xyz[queries].T > limit).any(axis=1)
+        near[start : start + 2048] = within(xyz[start : start + 2048], xyz[queries], km).any(axis=1)
     return ~near
+
+
+def on_sphere(lon_deg: np.ndarray, lat_deg: np.ndarray) -> np.ndarray:
+    """(n,) degrees -> (n, 3) unit vectors."""
+    lon, lat = np.radians(lon_deg), np.radians(lat_deg)
+    return np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)], axis=1)
+
+
+def within(xyz: np.ndarray, others: np.ndarray, km: float) -> np.ndarray:
+    """Which points of the unit sphere lie nearer to each other than `km`: (n, 3), (m, 3) -> (n, m) bool."""
+    chord = 2 * np.sin(km / EARTH_RADIUS_KM / 2)
+    return np.asarray(xyz @ others.T > 1 - chord**2 / 2)
 
 
 def hold_out(block: np.ndarray, share: float) -> np.ndarray:

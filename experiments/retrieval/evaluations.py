@@ -7,6 +7,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from indexer.geo.cells import resolutions
+
+from .agreement import Agreement, agreement, agreement_table
+from .cell_labels import labelled, read_labels
 from .chip_case import chip_case
 from .each import Each
 from .image_case import image_case
@@ -17,7 +21,8 @@ from .report import Report, Table
 from .run import Judged, judge, report_of
 from .series_case import series_case
 from .series_sets import read_series
-from .vector_case import vector_case
+from .table_pair import TablePair
+from .vector_case import case_of, vector_case
 
 
 def evaluate_series(paths: Sequence[Path], encoders: Encoders, options: Options, each: Each) -> Report:
@@ -52,6 +57,23 @@ def evaluate_vectors(paths: Sequence[Path], options: Options) -> Report:
     """Embeddings of the same items by several models, ours first."""
     model = {"name": paths[0].stem, "digest": "", "trained": True}
     return report_of([judge(vector_case(paths, options), options)], options, model)
+
+
+def evaluate_tables(
+    pair: TablePair, labels: Path | None, options: Options, *, beyond_km: float
+) -> tuple[Report, Agreement]:
+    """Two tables of the same cells: their neighbours, and what each does on labels; and the map's rows."""
+    found = agreement(pair, beyond_km=beyond_km, max_queries=options.max_queries, seed=options.seed)
+    judged = []
+    if labels is not None:
+        resolution = int(resolutions(pair.cell[:1])[0])
+        case = case_of(labelled(pair, read_labels(labels, resolution), labels), options)
+        judged = [judge(replace(case, problem=replace(case.problem, name=labels.stem)), options)]
+    model = {"name": pair.names[0], "digest": "", "trained": True}
+    report = report_of(judged, options, model)
+    tables = (agreement_table(found, options.seed),) if options.wants("neighbours") else ()
+    settings = report.settings | {"beyond_km": beyond_km}
+    return replace(report, settings=settings, tables=tables + report.tables), found
 
 
 def evaluate_prototypes(

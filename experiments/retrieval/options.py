@@ -18,6 +18,7 @@ from encoder.training.pretrain import TrainConfig, fix_positions, start_dates
 from .series_sets import SensorRules
 
 PROTOCOLS = ("all", "zero-shot", "probes", "cross-modal", "leakage", "compression")
+COMPARE_PROTOCOLS = ("all", "neighbours", "zero-shot", "probes")
 PROTOTYPE_PROTOCOLS = ("all", "agreement", "stability", "gain")
 UNTRAINED_SEEDS = (1, 2, 3, 4, 5)
 
@@ -54,7 +55,7 @@ class Options:
 
     def wants(self, protocol: str) -> bool:
         """Whether a part of the work was asked for."""
-        return self.protocol in ("all", protocol)
+        return protocol in self.protocols and self.protocol in ("all", protocol)
 
 
 @dataclass(frozen=True)

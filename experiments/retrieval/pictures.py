@@ -1,6 +1,6 @@
 """PNG pictures: bars with intervals, a confusion matrix, queries with their hits, a projection."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -135,6 +135,22 @@ def draw_projection(exhibit: Exhibit, folder: Path) -> Path:
         title=f"{problem.name}: embeddings by label (PCA)",
     )
     return _saved(figure, folder / f"{_slug(problem.name)}-projection.png")
+
+
+def draw_cells(outlines: Sequence[np.ndarray], values: np.ndarray, title: str, path: Path) -> Path:
+    """Cells on a map in lon/lat, coloured by values in 0..1: outlines of (points, 2) degrees each."""
+    from matplotlib.collections import PolyCollection
+
+    figure, axes = _figure(7.5, 6.0)
+    drawn = PolyCollection(outlines, array=values, cmap="RdYlBu", linewidths=0)
+    drawn.set_clim(0, 1)
+    axes.add_collection(drawn)
+    axes.autoscale()
+    middle = np.mean([outline[:, 1].mean() for outline in outlines])
+    axes.set_aspect(1 / max(np.cos(np.radians(middle)), 0.1))
+    axes.set(xlabel="lon", ylabel="lat", title=title)
+    figure.colorbar(drawn, ax=axes, shrink=0.8)
+    return _saved(figure, path)
 
 
 def principal_plane(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

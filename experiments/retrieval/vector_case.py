@@ -35,7 +35,7 @@ BLOCK_RESOLUTION = 5  # H3, where positions are all there is
 
 @dataclass(frozen=True)
 class VectorFile:
-    """One model's vectors of n items."""
+    """One model's labelled vectors of n items."""
 
     name: str
     vectors: np.ndarray  # (n, d) float32
@@ -81,7 +81,11 @@ def vector_case(paths: Sequence[Path], options: Options) -> Case:
     Raises:
         InputError: the files hold other items, or nothing to compare.
     """
-    files = [read_vectors(path) for path in paths]
+    return case_of([read_vectors(path) for path in paths], options)
+
+
+def case_of(files: Sequence[VectorFile], options: Options) -> Case:
+    """`vector_case` of what was read."""
     order = [_rows_as(files[0], other) for other in files]
     problem = vector_problem(files[0], options)
     candidates = [

@@ -78,6 +78,13 @@ def scan_part(
         _check_count(-expected, 0)
 
 
+def geo_of(storage: Storage, file: PartFile) -> tuple[list[float], list[str]]:
+    """What a part's footer says of its footprints: west, south, east, north, and kinds of geometry."""
+    with readable(storage, file):
+        about = json.loads(_metadata(storage, file).metadata[b"geo"])["columns"]["geometry"]
+    return about["bbox"], about["geometry_types"]
+
+
 def take_from_part(
     storage: Storage, file: PartFile, rows: NDArray[np.int64], columns: Sequence[str]
 ) -> pa.Table:

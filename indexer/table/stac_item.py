@@ -64,8 +64,8 @@ def stac_item(storage: Storage, manifest: Manifest) -> dict[str, Any]:
             "end_datetime": _zulu(manifest.extent.end),
             "updated": _zulu(manifest.committed),
             "version": str(manifest.snapshot),
-            "license": _licence(manifest.model.licence, *(s.licence for s in manifest.imagery)),
-            **_terms(manifest),
+            "license": licence_of(manifest),
+            **terms(manifest),
             "data_type": emb["data_type"],
             "emb:runtime_parameters": {name: emb[name] for name in described}
             | {"h3_resolution": manifest.h3_resolution},
@@ -111,13 +111,18 @@ def _columns(manifest: Manifest) -> list[dict[str, str]]:
     return [{"name": column.name, "type": str(column.type).replace("element: ", "")} for column in columns]
 
 
+def licence_of(manifest: Manifest) -> str:
+    """What holds for the rows, of the model and the imagery."""
+    return _licence(manifest.model.licence, *(source.licence for source in manifest.imagery))
+
+
 def _licence(*texts: str) -> str:
     """As STAC takes it: the SPDX identifier that model and imagery share, or "other"."""
     (text, *more) = dict.fromkeys(texts)
     return text if not more and re.fullmatch(r"[\w.+-]+", text) else "other"
 
 
-def _terms(manifest: Manifest) -> dict[str, Any]:
+def terms(manifest: Manifest) -> dict[str, Any]:
     """Licences and attribution one by one, where there is more than the model's."""
     if not manifest.imagery:
         return {}

@@ -78,7 +78,7 @@ def series(
     from experiments.retrieval.evaluations import evaluate_series
     from experiments.retrieval.options import Encoders
 
-    _give(evaluate_series(paths, Encoders.load(options), options, _each), json_file, report)
+    give(evaluate_series(paths, Encoders.load(options), options, _each), json_file, report)
 
 
 @eval_app.command()
@@ -96,7 +96,7 @@ def chips(
     from experiments.retrieval.options import Encoders
 
     dial = {"cells": cells, "per_place": per_place}
-    _give(evaluate_chips(catalogs, Encoders.load(options), options, _each, **dial), json_file, report)
+    give(evaluate_chips(catalogs, Encoders.load(options), options, _each, **dial), json_file, report)
 
 
 @eval_app.command()
@@ -111,7 +111,7 @@ def images(
     from experiments.retrieval.evaluations import evaluate_images
     from experiments.retrieval.options import Encoders
 
-    _give(evaluate_images(folders, Encoders.load(options), options, _each), json_file, report)
+    give(evaluate_images(folders, Encoders.load(options), options, _each), json_file, report)
 
 
 @eval_app.command()
@@ -131,7 +131,7 @@ def prototypes(
 
     options = replace(options, untrained_seeds=(), protocol=protocol, protocols=PROTOTYPE_PROTOCOLS)
     dial = {"region_res": region_res, "per_region": per_region}
-    _give(evaluate_prototypes(paths, Encoders.load(options), options, _each, **dial), json_file, report)
+    give(evaluate_prototypes(paths, Encoders.load(options), options, _each, **dial), json_file, report)
 
 
 @eval_app.command()
@@ -162,7 +162,7 @@ def task(
     dial = TaskOptions(official, max_train, max_test, share, steps)
     encoders = Encoders.load(options)
     chosen = named_set(name, folder, encoders, options)
-    _give(evaluate_task([(chosen, folder)], encoders, options, dial), json_file, report)
+    give(evaluate_task([(chosen, folder)], encoders, options, dial), json_file, report)
 
 
 @eval_app.command()
@@ -176,7 +176,7 @@ def vectors(
     """Embeddings of the same items by several models; the first is compared with the others."""
     from experiments.retrieval.evaluations import evaluate_vectors
 
-    _give(evaluate_vectors(paths, options), json_file, report)
+    give(evaluate_vectors(paths, options), json_file, report)
 
 
 @eval_app.command(name="all")
@@ -207,7 +207,7 @@ def _each(items: Sequence[T], work: Callable[[T], C]) -> list[C]:
     return done
 
 
-def _give(found: "Report", json_file: Path | None, folder: Path | None) -> None:
+def give(found: "Report", json_file: Path | None, folder: Path | None) -> None:
     """Print the tables; write what was asked for."""
     from experiments.retrieval.report import to_markdown, write_json, write_report
 

@@ -13,7 +13,9 @@ import typer
 
 from ..terminal_text import shown
 from . import (
+    compare_command,
     eval_command,
+    export_command,
     heat_command,
     import_command,
     prototype_commands,
@@ -38,6 +40,8 @@ app.add_typer(search_commands.app)
 app.add_typer(import_command.app)
 app.add_typer(heat_command.app)
 app.add_typer(table_commands.app)
+app.add_typer(export_command.app)
+app.add_typer(compare_command.app)
 app.add_typer(prototype_commands.app, name="prototypes")
 app.add_typer(weights_commands.app, name="weights")
 app.add_typer(eval_command.eval_app, name="eval")

@@ -1,0 +1,122 @@
+"""Do two tables say of the same cells that the same cells are like them?"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import h3
+import numpy as np
+import pyarrow as pa
+
+from indexer.geo.cells import boundary, cells_to_text
+
+from .blocks import Interval, Scores, bootstrap, on_sphere, within
+from .neighbours import CHUNK, Hidden, Neighbours, by_cosine
+from .options import capped
+from .pictures import draw_cells
+from .report import Table
+from .table_pair import TablePair
+from .vector_case import BLOCK_RESOLUTION
+
+K = 10  # neighbours of a cell
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Recall@10 of one table's neighbours among the other's: the same both ways, as both name as many."""
+
+    pair: TablePair
+    query: np.ndarray  # (q,) rows of the pair
+    beyond_km: float
+    shared: np.ndarray  # (q,) share of the ten nearest cells that both name
+    shared_beyond: np.ndarray  # (q,) the same of cells farther than `beyond_km`; NaN where none is
+    chance: np.ndarray  # (q,) what two tables share that know nothing of each other
+    chance_beyond: np.ndarray
+
+
+def agreement(pair: TablePair, *, beyond_km: float, max_queries: int, seed: int = 0) -> Agreement:
+    """Exact neighbours of some cells in both tables, with and without the cells around them."""
+    n = len(pair.cell)
+    query = np.flatnonzero(capped(np.ones(n, bool), max_queries, seed))
+    xyz = on_sphere(pair.lon_deg, pair.lat_deg)
+
+    def itself(some: slice) -> np.ndarray:
+        return np.asarray(np.arange(n) == query[some, None])
+
+    def around(some: slice) -> np.ndarray:
+        return np.asarray(itself(some) | within(xyz[query[some]], xyz, beyond_km))
+
+    shared, chance = _shared(pair, query, itself)
+    shared_beyond, chance_beyond = _shared(pair, query, around)
+    return Agreement(pair, query, beyond_km, shared, shared_beyond, chance, chance_beyond)
+
+
+def _shared(pair: TablePair, query: np.ndarray, hidden: Hidden) -> tuple[np.ndarray, np.ndarray]:
+    """Share of the K nearest that both tables name, and what chance would give: (q,) each."""
+    first, second = (_named(by_cosine(v[query], v, K, hidden)) for v in pair.vectors)
+    found = (first >= 0).sum(axis=1)  # of both: as many are hidden
+    same = ((first[:, :, None] == second[:, None, :]) & (first >= 0)[:, :, None]).sum(axis=(1, 2))
+    left = np.concatenate([(~hidden(slice(i, i + CHUNK))).sum(axis=1) for i in range(0, len(query), CHUNK)])
+    with np.errstate(invalid="ignore"):
+        return same / found, found / left
+
+
+def _named(neighbours: Neighbours) -> np.ndarray:
+    """(q, k) rows, -1 where none was left."""
+    return np.where(np.isneginf(neighbours.similarity), -1, neighbours.index)
+
+
+def agreement_table(found: Agreement, seed: int) -> Table:
+    """The means, with intervals over blocks of cells."""
+    block = np.array([h3.cell_to_parent(text, _block_resolution(text)) for text in _texts(found)])
+    rows = (
+        ("all", *_line(found.shared, found.chance, block, seed)),
+        (f"beyond {found.beyond_km:g} km", *_line(found.shared_beyond, found.chance_beyond, block, seed)),
+    )
+    names = " and ".join(found.pair.names)
+    note = (
+        f"{names}: share of a cell's ten nearest cells that both tables name. {'; '.join(found.pair.notes)}."
+    )
+    return Table("Neighbours", ("neighbours", "queries", "recall@10", "chance"), rows, note)
+
+
+def _line(
+    shared: np.ndarray, chance: np.ndarray, block: np.ndarray, seed: int
+) -> tuple[float, Interval, float]:
+    asked = np.isfinite(shared)
+    if not asked.any():
+        nothing = float("nan")
+        return 0.0, Interval(nothing, nothing, nothing), nothing
+    interval = bootstrap(Scores.plain(shared[asked], block[asked]), seed=seed)
+    return float(asked.sum()), interval, float(chance[asked].mean())
+
+
+def _texts(found: Agreement) -> list[str]:
+    return cells_to_text(found.pair.cell[found.query])
+
+
+def _block_resolution(cell: str) -> int:
+    return min(BLOCK_RESOLUTION, int(h3.get_resolution(cell)))
+
+
+def agreement_rows(found: Agreement) -> pa.Table:
+    """The map: each asked cell with what the tables share there, least first."""
+    rows = pa.table(
+        {
+            "h3_cell": found.pair.cell[found.query],
+            "recall_at_10": found.shared,
+            "recall_at_10_beyond": pa.array(found.shared_beyond, from_pandas=True),
+            "lon": found.pair.lon_deg[found.query],
+            "lat": found.pair.lat_deg[found.query],
+        }
+    )
+    return rows.sort_by([("recall_at_10", "ascending"), ("h3_cell", "ascending")])
+
+
+def draw_agreement(found: Agreement, path: Path) -> None:
+    """The same as a picture; beyond the distance, where some cell is so far."""
+    outlines = [np.array(boundary(int(cell))) for cell in found.pair.cell[found.query]]
+    known = np.isfinite(found.shared_beyond)
+    values = np.where(known, found.shared_beyond, found.shared) if known.any() else found.shared
+    what = f"beyond {found.beyond_km:g} km" if known.any() else "all neighbours"
+    title = f"{' and '.join(found.pair.names)}: recall@10, {what}"
+    draw_cells(outlines, values, title, path)

@@ -1,0 +1,34 @@
+"""`skyhex export`: the rows for other programs."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from .options import DEFAULT_TABLE, SnapshotOption, TableOption
+from .progress import progress_bar, say
+
+app = typer.Typer()
+
+
+@app.command("export")
+def export(
+    form: Annotated[
+        Literal["geoparquet", "stac-geoparquet", "lance"], typer.Option("--to", help="What to write.")
+    ],
+    out: Annotated[Path, typer.Option("-o", "--out", help="The file, of lance the folder.", metavar="FILE")],
+    table: TableOption = DEFAULT_TABLE,
+    snapshot: SnapshotOption = None,
+    values: Annotated[
+        Literal["float32", "float16"],
+        typer.Option(help="Of vectors: float16 is half as large, and not read everywhere."),
+    ] = "float32",
+) -> None:
+    """Write all rows for other programs: vectors, keys as text, licence and attribution."""
+    from indexer.table.embedding_table import EmbeddingTable
+    from indexer.table.export import export as export_rows
+
+    opened = EmbeddingTable.open(table, snapshot)
+    with progress_bar("export", "rows") as progress:
+        export_rows(opened, out, form, values, progress)
+    say(f"{out}: {opened.row_count:,} rows, {form}")
