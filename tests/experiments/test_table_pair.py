@@ -153,6 +153,7 @@ def test_of_several_periods_the_last_is_taken_or_the_one_asked_for(tmp_path: Pat
     pair = pair_of(table, other)
     assert (pair.cell == cells[::2]).all()
     assert (pair.vectors[0] == second[::2]).all()
+    assert pair.notes[-1] == "b: of/b (000000000000, 8 dimensions), 2024-01-01 to 2025-01-01"
     assert f"{len(cells) - 5} further rows of a (another period or sample) not asked" in pair.notes
     old = datetime(2020, 1, 1, tzinfo=UTC), datetime(2021, 1, 1, tzinfo=UTC)
     with pytest.raises(InputError, match="none in common"):
