@@ -11,12 +11,19 @@ import pytest
 from PIL import Image
 
 from data.sample import InputError
-from experiments.retrieval.agreement import agreement, agreement_rows, agreement_table, draw_agreement
+from experiments.retrieval.agreement import (
+    _drawn,
+    agreement,
+    agreement_rows,
+    agreement_table,
+    draw_agreement,
+)
 from experiments.retrieval.cell_labels import read_labels
 from experiments.retrieval.evaluations import evaluate_tables
 from experiments.retrieval.neighbours import by_cosine
 from experiments.retrieval.options import COMPARE_PROTOCOLS, Options
 from experiments.retrieval.table_pair import TablePair, read_pair
+from indexer.geo.cells import parents, resolutions
 from indexer.table.embedding_table import EmbeddingTable
 from indexer.table.schema import ModelInfo
 from tests.indexer.random_rows import columns_for, make_rows
@@ -88,6 +95,15 @@ def test_the_picture_shows_the_planted_area(planted: tuple[TablePair, np.ndarray
     red = (pixels[..., 0] > pixels[..., 2] + 80).sum()
     blue = (pixels[..., 2] > pixels[..., 0] + 60).sum()
     assert 0.05 < red / (red + blue) < 0.4  # 91 of 631 cells, and the colour bar
+
+
+def test_the_picture_of_few_asked_cells_draws_coarser_ones(planted: tuple[TablePair, np.ndarray]) -> None:
+    cells = planted[0].cell
+    drawn, member = _drawn(cells, was_thinned=False)
+    assert (drawn[member] == cells).all()
+    drawn, member = _drawn(cells[::4], was_thinned=True)  # two of the seven in each cell of resolution 8
+    assert resolutions(drawn).tolist() == [7] * len(drawn)
+    assert (drawn[member] == parents(cells[::4], 7)).all()
 
 
 def test_shuffled_rows_agree_at_chance(tmp_path: Path) -> None:
