@@ -7,7 +7,7 @@ import h3
 import numpy as np
 import pyarrow as pa
 
-from indexer.geo.cells import boundary, cells_to_text
+from indexer.geo.cells import boundary, cells_to_text, parents, resolutions
 
 from .blocks import Interval, Scores, bootstrap, on_sphere, within
 from .neighbours import CHUNK, Hidden, Neighbours, by_cosine
@@ -18,6 +18,7 @@ from .table_pair import TablePair
 from .vector_case import BLOCK_RESOLUTION
 
 K = 10  # neighbours of a cell
+TOGETHER = 4  # asked cells in a cell of the picture, where only some were asked
 
 
 @dataclass(frozen=True)
@@ -113,10 +114,22 @@ def agreement_rows(found: Agreement) -> pa.Table:
 
 
 def draw_agreement(found: Agreement, path: Path) -> None:
-    """The same as a picture; beyond the distance, where some cell is so far."""
-    outlines = [np.array(boundary(int(cell))) for cell in found.pair.cell[found.query]]
+    """The same as a picture: means over cells coarse enough to be seen, where few cells were asked."""
     known = np.isfinite(found.shared_beyond)
     values = np.where(known, found.shared_beyond, found.shared) if known.any() else found.shared
     what = f"beyond {found.beyond_km:g} km" if known.any() else "all neighbours"
-    title = f"{' and '.join(found.pair.names)}: recall@10, {what}"
-    draw_cells(outlines, values, title, path)
+    drawn, member = _drawn(found.pair.cell[found.query], was_thinned=len(found.query) < len(found.pair.cell))
+    means = np.bincount(member, values) / np.bincount(member)
+    names = " and ".join(found.pair.names)
+    title = f"{names}: recall@10, {what}, cells of resolution {resolutions(drawn[:1])[0]}"
+    draw_cells([np.array(boundary(int(cell))) for cell in drawn], means, title, path)
+
+
+def _drawn(cells: np.ndarray, was_thinned: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Cells to draw (m,), the finest that hold TOGETHER on average, and in which of them each is (n,)."""
+    finest = int(resolutions(cells[:1])[0])
+    for resolution in range(finest if was_thinned else 0, 0, -1):
+        drawn, member = np.unique(parents(cells, resolution), return_inverse=True)
+        if len(cells) >= TOGETHER * len(drawn):
+            return drawn, member
+    return cells, np.arange(len(cells))

@@ -69,7 +69,7 @@ def evaluate_tables(
         resolution = int(resolutions(pair.cell[:1])[0])
         case = case_of(labelled(pair, read_labels(labels, resolution), labels), options)
         judged = [judge(replace(case, problem=replace(case.problem, name=labels.stem)), options)]
-    model = {"name": pair.names[0], "digest": "", "trained": True}
+    model = {"name": " beside ".join(pair.names), "digest": "", "trained": True}
     report = report_of(judged, options, model)
     tables = (agreement_table(found, options.seed),) if options.wants("neighbours") else ()
     settings = report.settings | {"beyond_km": beyond_km}

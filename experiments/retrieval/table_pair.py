@@ -54,42 +54,47 @@ def read_pair(
             f"{second.h3_resolution}; expected two tables of the same cells: make one again with --h3-res."
         )
     tables = first, second
-    (cell1, row1), (cell2, row2) = (_latest(table, period) for table in tables)
-    both, at1, at2 = np.intersect1d(cell1, cell2, assume_unique=True, return_indices=True)
+    rows = [_latest(table, period) for table in tables]
+    cell1, cell2 = (some["h3_cell"].to_numpy() for some in rows)
+    both, *at = np.intersect1d(cell1, cell2, assume_unique=True, return_indices=True)
     if not len(both):
         raise InputError(
             f"{first.storage.root} and {second.storage.root} have {len(cell1)} and {len(cell2)} cells and "
             "none in common; expected two tables of the same cells (and of the period, if one was given)."
         )
     kept = np.flatnonzero(capped(np.ones(len(both), bool), max_cells, seed))
-    vectors = _vectors(first, row1[at1[kept]]), _vectors(second, row2[at2[kept]])
-    lon, lat = centres(both[kept])
-    said = (
-        f"{len(both):,} cells in common of {len(cell1):,} and {len(cell2):,}",
-        *([f"{max_cells:,} of them drawn"] if len(both) > max_cells else []),
-        *(_one_a_cell(table, len(cells)) for table, cells in zip(tables, (cell1, cell2), strict=True)),
+    chosen = [some.take(pa.array(places[kept])) for some, places in zip(rows, at, strict=True)]
+    names = _names(first, second)
+    notes = [f"{len(both):,} cells in common of {len(cell1):,} and {len(cell2):,}"]
+    notes += [f"{max_cells:,} of them drawn"] if len(both) > max_cells else []
+    for name, table, some, taken in zip(names, tables, rows, chosen, strict=True):
+        more = table.row_count - len(some)
+        notes.append(f"{name}: {table.model}, {_span(taken)}")
+        notes += [f"{more:,} further rows of {name} (another period or sample) not asked"] if more else []
+    one, other = (
+        _vectors(table, taken["row"].to_numpy()) for table, taken in zip(tables, chosen, strict=True)
     )
-    return TablePair(
-        _names(first, second), both[kept], lon, lat, vectors, tuple(note for note in said if note)
-    )
+    return TablePair(names, both[kept], *centres(both[kept]), (one, other), tuple(notes))
 
 
-def _latest(table: EmbeddingTable, period: Period | None) -> tuple[np.ndarray, np.ndarray]:
-    """Each cell once, and which row of the table stands for it: (n,) uint64, (n,) int, in order of both."""
+def _latest(table: EmbeddingTable, period: Period | None) -> pa.Table:
+    """Each cell once, in order, with the period and the number of the row that stands for it."""
     columns = ("h3_cell", "start_datetime", "end_datetime")
     rows = pa.Table.from_batches(table.scan(columns), pa.schema([table.schema.field(c) for c in columns]))
-    number = np.arange(len(rows))
+    rows = rows.append_column("row", pa.array(np.arange(len(rows))))
     if period is not None:
-        meets = pc.and_(
-            pc.less(rows["start_datetime"], pa.scalar(period[1], rows["start_datetime"].type)),
-            pc.greater(rows["end_datetime"], pa.scalar(period[0], rows["end_datetime"].type)),
-        ).to_numpy()
-        number = number[meets]
-    cell = rows["h3_cell"].to_numpy()[number]
-    end = rows["end_datetime"].cast(pa.int64()).to_numpy()[number]
-    order = np.lexsort((-number, end, cell))  # of one end the first row, which stands last here
-    is_last = np.append(cell[order][1:] != cell[order][:-1], np.ones(min(len(cell), 1), bool))
-    return cell[order][is_last], number[order][is_last]
+        early = pc.less(rows["start_datetime"], pa.scalar(period[1], rows["start_datetime"].type))
+        late = pc.greater(rows["end_datetime"], pa.scalar(period[0], rows["end_datetime"].type))
+        rows = rows.filter(pc.and_(early, late))
+    order = [("h3_cell", "ascending"), ("end_datetime", "descending"), ("row", "ascending")]
+    rows = rows.sort_by(order)
+    return rows.take(pa.array(np.unique(rows["h3_cell"].to_numpy(), return_index=True)[1]))
+
+
+def _span(rows: pa.Table) -> str:
+    """The time that rows lie in, as days."""
+    first, last = pc.min(rows["start_datetime"]).as_py(), pc.max(rows["end_datetime"]).as_py()
+    return f"{first:%Y-%m-%d} to {last:%Y-%m-%d}"
 
 
 def _vectors(table: EmbeddingTable, rows: np.ndarray) -> np.ndarray:
@@ -103,18 +108,10 @@ def _vectors(table: EmbeddingTable, rows: np.ndarray) -> np.ndarray:
     return np.concatenate(found)
 
 
-def _one_a_cell(table: EmbeddingTable, cells: int) -> str:
-    more = table.row_count - cells
-    return f"{more:,} further rows of {_name(table)} (another period or sample) not asked" if more else ""
-
-
 def _names(first: EmbeddingTable, second: EmbeddingTable) -> tuple[str, str]:
     """What tells the two apart in a table: their folders, else their paths, else their places."""
-    for names in ((_name(first), _name(second)), (str(first.storage.root), str(second.storage.root))):
-        if names[0] != names[1]:
-            return names
-    return f"{names[0]} (first)", f"{names[1]} (second)"
-
-
-def _name(table: EmbeddingTable) -> str:
-    return str(table.storage.root).rstrip("/").rsplit("/", 1)[-1]
+    stores = first.storage, second.storage
+    names, roots = ((stores[0].name, stores[1].name), (stores[0].root, stores[1].root))
+    if names[0] != names[1]:
+        return names
+    return roots if roots[0] != roots[1] else (f"{names[0]} (first)", f"{names[1]} (second)")

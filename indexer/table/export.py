@@ -69,7 +69,10 @@ def _geoparquet(table: EmbeddingTable, out: Path, groups: Groups, about: About) 
 
 
 def _stac_geoparquet(table: EmbeddingTable, out: Path, groups: Groups, about: About) -> None:
-    shared = {"version": STAC_GEOPARQUET_VERSION, "collections": {_name(table): _collection(table, about)}}
+    shared = {
+        "version": STAC_GEOPARQUET_VERSION,
+        "collections": {table.storage.name: _collection(table, about)},
+    }
     items = (_items(rows, table, out.name) for rows in groups)
     _write_parquet(out, items, {**about, "stac-geoparquet": json.dumps(shared)})
 
@@ -167,7 +170,7 @@ def _items(rows: pa.Table, table: EmbeddingTable, file: str) -> pa.Table:
         "bbox": rows["bbox"],
         "links": pa.array([[]] * n, pa.list_(LINK)),
         "assets": pa.array([{"embedding": asset}] * n, pa.struct([("embedding", ASSET)])),
-        "collection": pa.repeat(_name(table), n),
+        "collection": pa.repeat(table.storage.name, n),
         "datetime": pa.nulls(n, rows["start_datetime"].type),
         "license": pa.repeat(licence_of(table.manifest), n),
     }
@@ -185,10 +188,6 @@ def _ids(rows: pa.Table) -> pa.Array:
     return pc.binary_join_element_wise(named, start, end, "_")
 
 
-def _name(table: EmbeddingTable) -> str:
-    return str(table.storage.directory or table.storage.root).rstrip("/").rsplit("/", 1)[-1]
-
-
 def _collection(table: EmbeddingTable, about: About) -> dict[str, Any]:
     """What the items share. Every item says its own period; the extent is the manifest's."""
     extent = table.manifest.extent
@@ -199,7 +198,7 @@ def _collection(table: EmbeddingTable, about: About) -> dict[str, Any]:
     return {
         "type": "Collection",
         "stac_version": STAC_VERSION,
-        "id": _name(table),
+        "id": table.storage.name,
         "description": " ".join([words, *attribution]),
         "license": licence_of(table.manifest),
         "extent": {"spatial": {"bbox": [bbox]}, "temporal": {"interval": [interval]}},

@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import re
 from contextlib import suppress
-from pathlib import PurePosixPath
 from typing import Any
 
 import shapely
@@ -55,7 +54,7 @@ def stac_item(storage: Storage, manifest: Manifest) -> dict[str, Any]:
         "type": "Feature",
         "stac_version": "1.0.0",
         "stac_extensions": EXTENSIONS,
-        "id": PurePosixPath(str(storage.directory or storage.root)).name,
+        "id": storage.name,
         "bbox": manifest.extent.bbox,
         "geometry": shapely.geometry.mapping(shapely.box(*manifest.extent.bbox)),
         "properties": {

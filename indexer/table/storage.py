@@ -55,6 +55,11 @@ class Storage:
                     raise TableError(f"{self.root} is not there: expected a directory that holds a table")
                 self._store = LocalStore(self.directory)
 
+    @property
+    def name(self) -> str:
+        """What the table is called: its folder's name, the last part of its address."""
+        return PurePosixPath(str(self.directory or self.root)).name
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Storage) and (self.directory or self.root) == (other.directory or other.root)
 

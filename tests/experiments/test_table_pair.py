@@ -11,12 +11,19 @@ import pytest
 from PIL import Image
 
 from data.sample import InputError
-from experiments.retrieval.agreement import agreement, agreement_rows, agreement_table, draw_agreement
+from experiments.retrieval.agreement import (
+    _drawn,
+    agreement,
+    agreement_rows,
+    agreement_table,
+    draw_agreement,
+)
 from experiments.retrieval.cell_labels import read_labels
 from experiments.retrieval.evaluations import evaluate_tables
 from experiments.retrieval.neighbours import by_cosine
 from experiments.retrieval.options import COMPARE_PROTOCOLS, Options
 from experiments.retrieval.table_pair import TablePair, read_pair
+from indexer.geo.cells import parents, resolutions
 from indexer.table.embedding_table import EmbeddingTable
 from indexer.table.schema import ModelInfo
 from tests.indexer.random_rows import columns_for, make_rows
@@ -90,6 +97,15 @@ def test_the_picture_shows_the_planted_area(planted: tuple[TablePair, np.ndarray
     assert 0.05 < red / (red + blue) < 0.4  # 91 of 631 cells, and the colour bar
 
 
+def test_the_picture_of_few_asked_cells_draws_coarser_ones(planted: tuple[TablePair, np.ndarray]) -> None:
+    cells = planted[0].cell
+    drawn, member = _drawn(cells, was_thinned=False)
+    assert (drawn[member] == cells).all()
+    drawn, member = _drawn(cells[::4], was_thinned=True)  # two of the seven in each cell of resolution 8
+    assert resolutions(drawn).tolist() == [7] * len(drawn)
+    assert (drawn[member] == parents(cells[::4], 7)).all()
+
+
 def test_shuffled_rows_agree_at_chance(tmp_path: Path) -> None:
     cells = disk(14)
     vectors = np.random.default_rng(1).normal(size=(len(cells), D)).astype(np.float32)
@@ -153,6 +169,7 @@ def test_of_several_periods_the_last_is_taken_or_the_one_asked_for(tmp_path: Pat
     pair = pair_of(table, other)
     assert (pair.cell == cells[::2]).all()
     assert (pair.vectors[0] == second[::2]).all()
+    assert pair.notes[-1] == "b: of/b (000000000000, 8 dimensions), 2024-01-01 to 2025-01-01"
     assert f"{len(cells) - 5} further rows of a (another period or sample) not asked" in pair.notes
     old = datetime(2020, 1, 1, tzinfo=UTC), datetime(2021, 1, 1, tzinfo=UTC)
     with pytest.raises(InputError, match="none in common"):
