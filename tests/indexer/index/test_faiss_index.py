@@ -404,6 +404,14 @@ def test_what_is_measured_is_true(clustered: np.ndarray, inverted: Ivf) -> None:
         assert recall_of(clustered, inverted, point.plan.scaled(1), rows, 1, step=599) >= 0.955, point
 
 
+def test_more_hits_need_more_lists_until_an_exact_scan_is_faster() -> None:
+    n = 1_000_000
+    measured = Measured((Point("all", 1.0, Plan(16, 200), 0.99, 1.0, 3.0),))  # ms: by lists, and exact
+    assert choose(measured, RowRanges.all_of(n), n, 10) == Plan(16, 200)
+    assert choose(measured, RowRanges.all_of(n), n, 80).probes == int(16 * 8**0.5)  # 2.8 ms
+    assert choose(measured, RowRanges.all_of(n), n, 100) == planner.EXACT  # it would take 3.2 ms
+
+
 def test_the_plan_is_that_of_the_nearest_smaller_share_and_the_kind_of_filter() -> None:
     n = 1_000_000
     region, random, all_rows = Plan(64, 40), Plan(24, 30), Plan(16, 200)
