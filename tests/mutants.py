@@ -128,6 +128,8 @@ def every(path: Path) -> Iterator[tuple[Mutant, ast.AST]]:
     for parent, field, index, node in places(tree):
         for changed in mutations(node):
             before, after = ast.unparse(node).split("\n")[0], ast.unparse(changed).split("\n")[0]
+            if ast.dump(node) == ast.dump(changed):
+                continue
             slot = getattr(parent, field)
             _put(parent, field, index, changed)
             mutant = Mutant(str(path.relative_to(ROOT)), number, getattr(node, "lineno", 0), before, after)
