@@ -56,7 +56,10 @@ def everything(table: EmbeddingTable) -> pa.Table:
     """All rows in order of key, with their prototypes: what the conditions below look at."""
     columns = ", ".join(name for name in table.schema.names if name not in ("geometry", "bbox"))
     query = f"SELECT {columns}, prototype FROM prototypes ORDER BY h3_cell, sample_id, start_datetime"
-    return run_sql(table, query)
+    rows = run_sql(table, query)
+    numbers = rows["embedding"].combine_chunks().flatten().to_numpy().astype(np.float16)
+    vectors = pa.FixedSizeListArray.from_arrays(pa.array(numbers), MODEL.dimension)
+    return rows.set_column(rows.schema.get_field_index("embedding"), "embedding", vectors)
 
 
 def turned(geometry: shapely.Geometry, lon: np.ndarray, lat: np.ndarray) -> np.ndarray:
