@@ -4,8 +4,11 @@ from urllib.parse import parse_qs
 
 import h3
 import numpy as np
+import pytest
 
+from search_app.page import map_panel
 from search_app.page.map_cells import MapCells, find_areas, group_by_cell
+from search_app.page.map_component import Ask
 from search_app.page.map_panel import ALL, area_of, choose_focus, focus_cells, outlines, question_address
 from search_app.page.url_state import View, read_view
 
@@ -66,3 +69,24 @@ def test_the_address_of_a_question_asks_the_same() -> None:
 def test_the_shapes_of_a_question_are_outlined() -> None:
     view = View(like=("891f1d4801bffff", "within:1 2,3 2,3 4"), within="5 6,7 6,7 8")
     assert outlines(view) == ["1 2,3 2,3 4", "5 6,7 6,7 8"]
+
+
+@pytest.mark.parametrize(
+    ("does", "place", "changed"),
+    [
+        ("like", "c", {"like": ("c",), "unlike": ()}),  # a new question keeps nothing of the old one
+        ("add", "c", {"like": ("a", "c"), "unlike": ("b",)}),
+        ("add", "b", {"like": ("a", "b"), "unlike": ()}),
+        ("unlike", "c", {"like": ("a",), "unlike": ("b", "c")}),
+        ("unlike", "a", {"like": (), "unlike": ("b", "a")}),
+        ("only", "within:1 2,3 2,3 4", {"within": "1 2,3 2,3 4"}),
+    ],
+)
+def test_what_is_done_on_the_map_becomes_the_question(
+    does: str, place: str, changed: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: dict[str, object] = {}
+    monkeypatch.setattr(map_panel, "current", lambda: View(like=("a",), unlike=("b",)))
+    monkeypatch.setattr(map_panel, "change", said.update)
+    map_panel.take(Ask(does, place))
+    assert said == changed
