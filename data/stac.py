@@ -14,7 +14,7 @@ from .access import EVERYTHING, Access, UnreachableError, unsigned, using
 from .remote import read_document
 from .sample import InputError
 from .scene import Scene
-from .stac_api import Search, answers, list_of, search_pages
+from .stac_api import Search, answers, links_of, list_of, search_pages
 from .stac_files import MAX_ITEMS, Found, Progress, find_items, own_address, parse, terms_of, under_terms
 from .stac_item import scene_of
 
@@ -122,18 +122,20 @@ def search_catalog(
 
 def _terms(item: Any, api: str, access: Access, known: dict[str, Any]) -> dict[str, Any]:
     """What the collection of an item says of licence and providers, asked for once."""
-    links = list_of(item, "links") if isinstance(item, dict) else []
-    found = [link for link in links if isinstance(link, dict) and link.get("rel") == "collection"]
-    hrefs = [urljoin(api, str(link.get("href"))) for link in found]
-    if not hrefs:
+    links = links_of(item, "collection") if isinstance(item, dict) else []
+    if not links:
         return {}
-    if hrefs[0] not in known:
+    link = str(links[0].get("href"))
+    if link not in known:
         try:
-            document = parse(read_document(hrefs[0], access), hrefs[0])
-            known[hrefs[0]] = terms_of(document) if isinstance(document, dict) else {}
-        except (InputError, OSError):
-            known[hrefs[0]] = {}
-    return dict(known[hrefs[0]])
+            href = urljoin(api, link)
+            document = parse(read_document(href, access), href)
+            known[link] = terms_of(document) if isinstance(document, dict) else {}
+        except UnreachableError:
+            raise
+        except (ValueError, OSError):  # no address, no document, none that can be read
+            known[link] = {}
+    return dict(known[link])
 
 
 def _name(item: dict[str, Any]) -> tuple[str, str]:
@@ -143,13 +145,18 @@ def _name(item: dict[str, Any]) -> tuple[str, str]:
 def keep_items(found: Found, path: Path) -> None:
     """Keep the items of a job as an item collection of unsigned hrefs, whole or not at all."""
     items = [
-        {**item, "assets": {key: _unsigned(asset) for key, asset in (item.get("assets") or {}).items()}}
+        {**item, "assets": {key: _unsigned(asset) for key, asset in _assets(item).items()}}
         for item in found.items
     ]
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
     part.write_text(json.dumps({"type": "FeatureCollection", "features": items}) + "\n", encoding="utf-8")
     part.replace(path)
+
+
+def _assets(item: dict[str, Any]) -> dict[str, Any]:
+    assets = item.get("assets")
+    return assets if isinstance(assets, dict) else {}
 
 
 def _unsigned(asset: Any) -> Any:

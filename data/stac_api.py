@@ -139,9 +139,10 @@ def following(
     """
     io, seen = _ApiIO(access), {_ids(page)}
     while link := _next(page):
-        href = urljoin(href, str(link["href"]))
         with _api_errors(href):
-            page = io.read_json(Link.from_dict({**link, "href": href}), parameters=dict(parameters or {}))
+            after = urljoin(href, str(link["href"]))
+            page = io.read_json(Link.from_dict({**link, "href": after}), parameters=dict(parameters or {}))
+        href = after
         if not list_of(page, "features"):
             return
         if _ids(page) in seen:
@@ -151,8 +152,7 @@ def following(
 
 
 def _next(page: Page) -> Page | None:
-    links = (link for link in list_of(page, "links") if isinstance(link, dict) and link.get("rel") == "next")
-    return next((link for link in links if isinstance(link.get("href"), str)), None)
+    return next((link for link in links_of(page, "next") if isinstance(link.get("href"), str)), None)
 
 
 def _ids(page: Page) -> str:
@@ -168,6 +168,12 @@ def list_of(document: Mapping[str, Any], key: str) -> list[Any]:
     """A list in a document from outside; empty where it is none."""
     value = document.get(key)
     return value if isinstance(value, list) else []
+
+
+def links_of(document: Mapping[str, Any], *rels: str) -> list[dict[str, Any]]:
+    """The links of these relations in a document from outside; of any where none is named."""
+    links = [link for link in list_of(document, "links") if isinstance(link, dict)]
+    return [link for link in links if not rels or link.get("rel") in rels]
 
 
 def _interval(search: Search) -> str | None:
@@ -218,7 +224,8 @@ def _value(text: str) -> str | float | bool:
 
 def answers(item: Mapping[str, Any], search: Search) -> bool:
     """Whether an item is what was asked for: some servers ignore what they do not know, and say nothing."""
-    properties = item.get("properties") or {}
+    said = item.get("properties")
+    properties = said if isinstance(said, dict) else {}
     wanted = not search.collections or item.get("collection") in search.collections
     return wanted and all(
         _holds(properties.get(name), sign, value)

@@ -21,7 +21,7 @@ from pystac.utils import make_absolute_href
 from .access import REMOTE, WEB, Access, UnreachableError, plain_href, unsigned
 from .remote import read_document
 from .sample import InputError
-from .stac_api import following, list_of
+from .stac_api import following, links_of, list_of
 from .time_series import utc
 
 MAX_ITEMS = 200_000
@@ -56,7 +56,12 @@ class Found:
                 f"{unsigned(self.href)} holds more than {max_items:,} items; narrow it down, or raise"
                 " --max-items"
             )
-        self.items.append(_resolved(document, base))
+        try:
+            self.items.append(_resolved(document, base))
+        except ValueError as error:
+            name = str(document.get("id"))
+            self.problems[name] = f"item {name:.60} of {unsigned(base)} names an asset by no address: {error}"
+            return
         if self.progress:
             self.progress(len(self.items))
 
@@ -112,21 +117,19 @@ def parse(content: bytes, href: str) -> dict[str, Any] | list[Any]:
     except UnicodeDecodeError as error:
         raise InputError(f"{unsigned(href)} is not a STAC catalog: it is no text") from error
     try:
-        root = _json(text)
+        root = json.loads(text)
     except (ValueError, RecursionError) as error:
         try:
-            root = [_json(line) for line in text.splitlines() if line.strip()]
+            root = [json.loads(line) for line in text.splitlines() if line.strip()]
         except (ValueError, RecursionError):
             raise InputError(f"{unsigned(href)} is not a STAC catalog: it is no JSON ({error})") from error
-    if isinstance(root, list) or (isinstance(root, dict) and "type" in root):
-        if root == [] or (isinstance(root, list) and not any(isinstance(member, dict) for member in root)):
-            raise InputError(f"{unsigned(href)} is not a STAC catalog: it is JSON without the field `type`")
-        return root
-    raise InputError(f"{unsigned(href)} is not a STAC catalog: it is JSON without the field `type`")
-
-
-def _json(text: str) -> Any:
-    return json.loads(text, parse_constant=lambda name: float(name.replace("Infinity", "inf")))
+    if isinstance(root, list):
+        is_stac = any(isinstance(member, dict) for member in root)
+    else:
+        is_stac = isinstance(root, dict) and "type" in root
+    if not is_stac:
+        raise InputError(f"{unsigned(href)} is not a STAC catalog: it is JSON without the field `type`")
+    return root  # type: ignore[no-any-return]
 
 
 def _members(document: object) -> Iterable[object]:
@@ -167,10 +170,7 @@ def own_address(member: object, href: str) -> str:
     """What a member's relative hrefs start from: of an API's answer its own address, else the page's."""
     if not href.startswith(WEB) or not isinstance(member, dict):
         return href
-    links = (
-        link for link in list_of(member, "links") if isinstance(link, dict) and link.get("rel") == "self"
-    )
-    own = next((str(link.get("href")) for link in links), href)
+    own = next((str(link.get("href")) for link in links_of(member, "self")), href)
     return own if own.startswith(WEB) else href
 
 
@@ -209,17 +209,14 @@ def _walk(root: Document, href: str, found: Found, access: Access, max_items: in
 def _links(document: Document, href: str, terms: Document, found: Found) -> Iterator[_Link]:
     """What a catalog leads to; below a collection, under its terms."""
     terms = terms_of(document) or terms
-    for link in list_of(document, "links"):
-        if (
-            isinstance(link, dict)
-            and link.get("rel") in ("item", "child")
-            and isinstance(link.get("href"), str)
-        ):
-            try:
-                child = make_absolute_href(plain_href(link["href"]), href)
-                yield _Link(str(link["rel"]), child, terms)
-            except ValueError as error:
-                found.problems[str(link["href"])[:60]] = f"a link of {unsigned(href)} cannot be read: {error}"
+    for link in links_of(document, "item", "child"):
+        if not isinstance(link.get("href"), str):
+            continue
+        try:
+            child = make_absolute_href(plain_href(link["href"]), href)
+            yield _Link(str(link["rel"]), child, terms)
+        except ValueError as error:
+            found.problems[link["href"][:60]] = f"a link of {unsigned(href)} cannot be read: {error}"
 
 
 def terms_of(document: Document) -> Document:
@@ -242,7 +239,7 @@ def _read(href: str, access: Access) -> dict[str, Any] | list[Any] | ValueError:
     try:
         return parse(read_document(href, access), href)
     except OSError as error:
-        return InputError(f"{href} cannot be read: {error.strerror or error}")
+        return InputError(error.strerror or str(error))
     except (InputError, UnreachableError) as error:
         return error
 
@@ -265,10 +262,8 @@ def _add_read(
 
 def _refuse_api(root: Document, href: str) -> None:
     """The address of an API is no catalog to walk: who gives it wants to search."""
-    links = [link for link in list_of(root, "links") if isinstance(link, dict)]
-    rels = {str(link.get("rel")) for link in links}
-    if "search" in rels and not rels & {"item"} and href.startswith(WEB):
-        names = [str(link.get("title") or link.get("href")) for link in links if link.get("rel") == "child"]
+    if href.startswith(WEB) and links_of(root, "search") and not links_of(root, "item"):
+        names = [str(link.get("title") or link.get("href")) for link in links_of(root, "child")]
         known = f" It has: {', '.join(names[:12])}." if names else ""
         raise InputError(
             f"{unsigned(href)} is a STAC API: say what to search with --collections NAME,NAME and --bbox"
@@ -277,7 +272,7 @@ def _refuse_api(root: Document, href: str) -> None:
 
 
 def _resolved(document: dict[str, Any], base: str) -> dict[str, Any]:
-    """An item whose assets' hrefs are whole."""
+    """An item whose assets' hrefs are whole. Raises ValueError for one that cannot be parsed."""
     assets = document.get("assets")
     if not isinstance(assets, dict):
         return document
@@ -295,7 +290,7 @@ def _parquet_items(href: str, content: bytes) -> Iterator[dict[str, Any]]:
         file = pq.ParquetFile(io.BytesIO(content))
         for batch in file.iter_batches(batch_size=1024):
             yield from map(_item_of_row, batch.to_pylist())
-    except pa.ArrowException as error:
+    except (pa.ArrowException, shapely.errors.ShapelyError, TypeError) as error:
         raise InputError(f"{unsigned(href)} is no stac-geoparquet that can be read: {error}") from error
 
 

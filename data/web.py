@@ -29,10 +29,10 @@ from urllib3.exceptions import (
 from urllib3.util import Timeout
 from urllib3.util.connection import create_connection
 
-from .access import Access, UnreachableError, host_of, is_public_ip, unsigned
+from .access import WEB, Access, UnreachableError, host_of, is_public_ip, unsigned
 from .sample import InputError
 
-PASSING = (408, 425, 429, 500, 502, 503, 504)  # what a server answers that may answer otherwise soon
+PASSING = (408, 425, 429)  # what a server answers, beside 5xx, that may answer otherwise soon
 REDIRECTS = (301, 302, 303, 307, 308)
 MAX_HOPS = 5
 CONNECT_S = 10.0
@@ -87,9 +87,9 @@ def ask(question: Question, access: Access) -> Answer:
             reason, silent = "the connection broke", True
         else:
             _silent.pop(host, None)
-            if answer.status not in PASSING and question.whole(answer):
+            passing = answer.status in PASSING or answer.status >= 500
+            if not passing and question.whole(answer):
                 return answer
-            passing = answer.status in PASSING
             reason, silent = f"HTTP {answer.status}" if passing else "half an answer", False
             wait_s = _seconds(answer.headers.get("Retry-After", ""))
         wait_s = max(
@@ -133,13 +133,20 @@ def _follow(question: Question, access: Access, until: float) -> Answer:
         location = answer.headers.get("Location")
         if answer.status not in REDIRECTS or not location:
             return answer
-        target = urljoin(href, location)
-        if not target.startswith(("http://", "https://")):
-            raise UnreachableError(f"{unsigned(question.href)} leads to another kind of address than http(s)")
+        href = _target(question, href, location)
         if method != "GET" and answer.status in (301, 302, 303):
             method, body = "GET", None
-        href = target
     raise UnreachableError(f"{unsigned(question.href)} leads through more than {MAX_HOPS} redirects")
+
+
+def _target(question: Question, href: str, location: str) -> str:
+    try:
+        target = urljoin(href, location)
+    except ValueError:
+        target = ""
+    if not target.startswith(WEB):
+        raise UnreachableError(f"{unsigned(question.href)} leads to another kind of address than http(s)")
+    return target
 
 
 def _check(href: str, access: Access, is_led: bool) -> None:

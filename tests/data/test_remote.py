@@ -97,6 +97,7 @@ def test_faults_that_pass_change_no_pixel(served: Served, pixels: np.ndarray, sh
         (401, UnreachableError, "needs credentials"),
         (429, UnreachableError, "HTTP 429"),
         (503, UnreachableError, "HTTP 503"),
+        (522, UnreachableError, "HTTP 522"),  # of a server before the server
     ],
 )
 def test_missing_is_a_fact_and_unreachable_is_none(
@@ -233,6 +234,13 @@ def test_redirects_are_followed_where_the_rule_allows(
         assert inner.requests == []
         host = inner.url.removeprefix("http://")
         np.testing.assert_array_equal(read(served, hosts=(host,)), pixels[:, 64:96, 64:96])
+
+
+@pytest.mark.parametrize("location", ["http://[half/a.tif", "file:///a.tif"])
+def test_a_redirect_to_no_web_address_is_no_fact(served: Served, location: str) -> None:
+    served.fault = lambda handler, number: handler.give(302, headers={"Location": location}) is None
+    with pytest.raises(UnreachableError, match="another kind of address"):
+        read(served)
 
 
 def test_redirects_in_a_circle_end(served: Served) -> None:

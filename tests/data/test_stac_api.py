@@ -41,7 +41,6 @@ def tiny_items(tiny: TinyCatalog) -> list[dict[str, Any]]:
     for item in items:
         item["bbox"] = [10.4, 50.5, 10.42, 50.6]
         item["geometry"] = shapely.geometry.mapping(shapely.box(*item["bbox"]))
-        item["assets"]["data"]["href"] = str(tiny.folder / item["id"] / f"{item['id']}.tif") + "?x"
         item["assets"]["data"]["href"] = f"https://example.org/{item['id']}.tif?sig=SECRET&se=1"
     return items
 
@@ -124,6 +123,28 @@ def test_the_items_of_a_job_are_kept_without_their_signatures(
     assert "--search-again" in again.notes[0]
 
 
+def test_one_bad_member_of_an_answer_is_one_problem_and_is_kept_as_one(
+    served: Served, tiny_items: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    """Their assets are a list, their address and that of their collection none, their properties no table."""
+    link = {"rel": "collection", "href": "http://[half/collections/s2"}
+    bad = [
+        tiny_items[0] | {"id": "list", "assets": [{"href": "https://example.org/x?sig=SECRET"}]},
+        tiny_items[0] | {"id": "half", "assets": {"data": {"href": "http://[half/x.tif?sig=SECRET"}}},
+        tiny_items[0] | {"id": "none", "properties": [1]},
+    ]
+    served.pages = api([*bad, tiny_items[1] | {"links": [link]}])
+    kept = tmp_path / "x.json"
+    search = Search(f"{served.url}/", ("sentinel-2-l2a",))
+    for _ in range(2):
+        found = search_catalog(search, PATIENT, kept=kept)
+        assert names(found) == ["s1"]
+        assert {place.name for place in found.places if place.problems} >= {"none"}
+    assert "SECRET" not in kept.read_text()
+    clear = Search(search.api, search.collections, query=("eo:cloud_cover<40",))
+    assert names(search_catalog(clear, PATIENT)) == ["s1"]
+
+
 def test_the_terms_of_a_collection_are_those_of_its_items(
     served: Served, tiny_items: list[dict[str, Any]]
 ) -> None:
@@ -193,6 +214,13 @@ def test_an_api_that_fails_is_unreachable(served: Served) -> None:
     served.fault = lambda handler, number: handler.give(503) is None
     with pytest.raises(UnreachableError):
         search_catalog(Search(f"{served.url}/", ("x",)), PATIENT)
+
+
+def test_a_link_to_no_address_is_an_input_error(served: Served) -> None:
+    link = {"rel": "next", "href": "http://[half/search"}
+    served.pages = lambda handler: {"type": "FeatureCollection", "features": [{"id": "a"}], "links": [link]}
+    with pytest.raises(InputError, match="does not answer as a STAC API"):
+        read_catalog(f"{served.url}/search", PATIENT)
 
 
 def test_a_link_of_a_server_reads_no_local_file(served: Served, tmp_path: Path) -> None:

@@ -95,6 +95,14 @@ def test_stac_geoparquet_is_a_table_of_items(tiny: TinyCatalog, items: list[dict
     assert isinstance(read_sample(task, SampleSpec()), Sample)
 
 
+@pytest.mark.parametrize("geometry", ["POINT (1 1)", b"cut short", {"type": "Point"}])
+def test_a_geometry_that_is_no_wkb_is_an_input_error(tmp_path: Path, geometry: object) -> None:
+    path = tmp_path / "items.parquet"
+    pq.write_table(pa.Table.from_pylist([{"id": "a", "type": "Feature", "geometry": geometry}]), path)
+    with pytest.raises(InputError, match="no stac-geoparquet"):
+        read_catalog(path)
+
+
 BAD: list[Any] = [
     None,
     7,
@@ -122,6 +130,12 @@ BAD: list[Any] = [
     },
     {"type": "Feature", "id": "x", "properties": {"datetime": "2020-01-01T00:00:00Z"}, "stac_version": 3},
     {"type": "Feature", "id": "x", "properties": {"datetime": "2020-01-01T00:00:00Z"}, "stac_extensions": 3},
+    {
+        "type": "Feature",
+        "id": "x",
+        "properties": {"datetime": "2020-01-01T00:00:00Z"},
+        "assets": {"a": {"href": "http://[half/x.tif"}},
+    },
     {"type": "Catalog", "id": "x", "links": []},
 ]
 
