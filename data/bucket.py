@@ -12,7 +12,7 @@ from obstore.store import AzureStore, GCSStore, S3Store
 
 from .access import Access, UnreachableError
 from .sample import InputError
-from .web import CONNECT_S, FIRST_PAUSE_S, LONGEST_PAUSE_S, Question, ask, traffic
+from .web import CONNECT_S, FIRST_PAUSE_S, LONGEST_PAUSE_S, Question, ask, count
 
 # Buckets that lie elsewhere than at Amazon: documentation.dataspace.copernicus.eu, APIs, S3.
 _ENDPOINTS = {"eodata": "https://eodata.dataspace.copernicus.eu"}
@@ -41,11 +41,11 @@ class BucketSource:
     def get(self, start: int, stop: int) -> bytes:
         """Raises InputError where the object is missing, UnreachableError where it cannot be read now."""
         content = bytes(self._asked(obstore.get_range, self._store, self._path, start=start, end=stop))
-        traffic["bytes"] += len(content)
+        count("bytes", len(content))
         return content
 
     def _asked(self, request: Any, *args: Any, **options: Any) -> Any:
-        traffic["requests"] += 1
+        count("requests", 1)
         try:
             return request(*args, **options)
         except (NotFoundError, FileNotFoundError) as error:

@@ -7,7 +7,6 @@ the life of the process, follows any redirect, and does not tell a host that is 
 import multiprocessing
 import os
 import threading
-from collections import OrderedDict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
@@ -175,7 +174,7 @@ class RemoteFile:
 
     def __init__(self, href: str, access: Access) -> None:
         self._source, self._connections = source_of(href, access), access.connections
-        self._blocks: OrderedDict[int, bytes] = OrderedDict()  # by number; the first is kept always
+        self._blocks: dict[int, bytes] = {}  # by number, oldest first; number 0 is kept always
         self._next = 0  # where reading in order would go on
         self._ahead = BLOCK
         self.fault: ValueError | None = None

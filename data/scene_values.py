@@ -48,11 +48,6 @@ class SceneValues:
             for values in _sample(href, [band.index for band in bands], self.scene.nodata)
         )
 
-    @cached_property
-    def known(self) -> np.ndarray:
-        """(n,) all values of all bands that are data."""
-        return np.concatenate([values[np.isfinite(values)] for values in self.bands])
-
 
 def scene_values(scene: Scene) -> SceneValues:
     """Kept for the scene's other windows. Raises InputError when asked for values that cannot be read."""

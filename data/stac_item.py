@@ -53,10 +53,19 @@ class _Layer:
 
 @dataclass(frozen=True)
 class _Reading:
-    """An item with its dialect, and what is asked of it more than once."""
+    """An item, and what is asked of it more than once."""
 
     item: pystac.Item
-    dialect: Dialect
+
+    @cached_property
+    def dialect(self) -> Dialect:
+        item = self.item
+        return dialect_of(item.collection_id or "", self.craft, item.assets, item.properties, self.files)
+
+    @property
+    def craft(self) -> list[str]:
+        """Constellation and platform, as the item says them."""
+        return [_text(self.item.properties.get(key)) for key in ("constellation", "platform")]
 
     @cached_property
     def assets(self) -> dict[str, pystac.Asset]:
@@ -109,8 +118,7 @@ class _Reading:
     def modality(self) -> str:
         if self.dialect.modality:
             return self.dialect.modality
-        said = " ".join(_text(self.item.properties.get(key)) for key in ("constellation", "platform"))
-        said = f"{self.item.collection_id or ''} {said}".lower().replace("_", "-")
+        said = " ".join([self.item.collection_id or "", *self.craft]).lower().replace("_", "-")
         for prefix, modality in (("sentinel-1", "s1"), ("sentinel-2", "s2")):
             if prefix in said:
                 return modality
@@ -170,7 +178,7 @@ class _Reading:
 
 def scene_of(item: pystac.Item) -> Scene:
     """The scene that an item describes. Raises InputError when it has none of a known modality."""
-    reading = _Reading(item, _dialect(item))
+    reading = _Reading(item)
     _refuse_look_alike(reading)
     if not reading.assets:
         raise InputError(f"item {item.id} has no GeoTIFF asset of pixels; expected one with the role `data`")
@@ -246,12 +254,6 @@ def _decisions(scene: Scene, offset_why: str, grid_note: str) -> tuple[str, ...]
     if scene.scale:
         said.append(f"scale {scene.scale:g}")
     return (*said, *([grid_note] if grid_note else []))
-
-
-def _dialect(item: pystac.Item) -> Dialect:
-    said = [_text(item.properties.get(key)) for key in ("constellation", "platform")]
-    files = _Reading(item, Dialect("", ())).files
-    return dialect_of(item.collection_id or "", said, item.assets, item.properties, files)
 
 
 def _refuse_look_alike(reading: _Reading) -> None:

@@ -3,6 +3,7 @@
 Decided once for a scene, never for one window of it, so that all its windows are read alike.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
@@ -223,7 +224,7 @@ def _colours(scene: Scene, values: SceneValues) -> Units:
 
 
 def _check_eight_bits(scene: Scene, values: SceneValues) -> None:
-    known = values.known
+    known = _known(values.bands)
     if not known.size:
         return
     low, high = float(known.min()), float(known.max())
@@ -237,7 +238,8 @@ def _check_eight_bits(scene: Scene, values: SceneValues) -> None:
 # All
 
 
-def _known(bands: list[np.ndarray]) -> np.ndarray:
+def _known(bands: Sequence[np.ndarray]) -> np.ndarray:
+    """(n,) all values of all bands that are data."""
     return np.concatenate([band[np.isfinite(band)] for band in bands])
 
 

@@ -68,6 +68,12 @@ class Question:
     whole: Callable[[Answer], bool] = lambda answer: True
 
 
+def count(what: str, more: int) -> None:
+    """Add to `traffic`, from any thread."""
+    with _lock:
+        traffic[what] += more
+
+
 def ask(question: Question, access: Access) -> Answer:
     """The answer to a request, asked again with growing waits while the fault may pass.
 
@@ -173,8 +179,7 @@ def _once(
         preload_content=False,
         timeout=Timeout(connect=min(CONNECT_S, left_s), read=min(access.wait_s / 3, left_s)),
     )
-    with _lock:
-        traffic["requests"] += 1
+    count("requests", 1)
     try:
         content = b"" if response.status in REDIRECTS else _content(response, question, until)
     finally:
@@ -195,8 +200,7 @@ def _content(response: Any, question: Question, until: float) -> bytes:
             raise InputError(f"{unsigned(question.href)} is larger than {question.limit_bytes / 1e6:,.0f} MB")
         if time.monotonic() > until:
             raise ReadTimeoutError(response._pool, None, "the answer drips")
-    with _lock:
-        traffic["bytes"] += size
+    count("bytes", size)
     return b"".join(parts)
 
 
