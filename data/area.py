@@ -7,6 +7,7 @@ import h3.api.numpy_int as h3_int
 import numpy as np
 import shapely
 
+from .grid import EQUATOR_DEGREE_M
 from .sample import InputError
 
 MAX_CELLS = 20_000_000  # of one plan
@@ -63,7 +64,7 @@ def _estimated_count(area: shapely.Geometry, resolution: int) -> float:
     surface_km2 = sum(
         area.intersection(shapely.box(west, low, east, high)).area
         * np.cos(np.radians((low + high) / 2))
-        * 111.32**2
+        * (EQUATOR_DEGREE_M / 1000) ** 2
         for low, high in pairwise(np.linspace(south, north, 33))
     )
     return float(surface_km2 / h3.average_hexagon_area(resolution, unit="km^2"))

@@ -9,7 +9,7 @@ import numpy as np
 import shapely
 
 from .area import cell_centres, cells_in, check_area
-from .grid import PixelGrid
+from .grid import EQUATOR_DEGREE_M, PixelGrid
 from .sample import InputError, SampleSpec
 from .scene import Scene
 from .selection import Request, tasks_of, usable_scenes
@@ -18,7 +18,8 @@ from .stac import Catalog, Place
 from .task import OnContradiction, Plan, PlanSummary, SampleTask, make_plan
 from .time_series import Period, Span, periods, utc
 
-MAX_TILES = 200_000  # of one place: 286 km a side, under a minute of planning
+MAX_TILES = 200_000  # of one place: 286 km a side of tiles of 640 m
+LATITUDE_DEGREE_M = 110_570.0  # at the equator, where it is shortest
 
 __all__ = ["Plan", "PlanSummary", "SampleTask", "Skip", "plan_area", "plan_chips"]
 
@@ -171,12 +172,12 @@ def _widened(outline: shapely.Geometry, by_m: float) -> shapely.Geometry:
 
 
 def _lon_degree_m(lat_deg: float | np.ndarray) -> np.ndarray:
-    return np.asarray(111_320 * np.maximum(np.cos(np.radians(lat_deg)), 1e-3))
+    return np.asarray(EQUATOR_DEGREE_M * np.maximum(np.cos(np.radians(lat_deg)), 1e-3))
 
 
 def _window_boxes(cells: np.ndarray, side_m: float) -> np.ndarray:
     """Boxes in lon/lat (N,) around the windows of cells, exact to a few metres."""
     centres = cell_centres(cells)  # (N, 2)
     lon, lat = centres[:, 0], centres[:, 1]
-    half_lat, half_lon = side_m / 2 / 110_570, side_m / 2 / _lon_degree_m(lat)
+    half_lat, half_lon = side_m / 2 / LATITUDE_DEGREE_M, side_m / 2 / _lon_degree_m(lat)
     return np.asarray(shapely.box(lon - half_lon, lat - half_lat, lon + half_lon, lat + half_lat))

@@ -19,6 +19,7 @@ from rasterio.warp import transform, transform_bounds
 from .sample import InputError
 
 LONLAT = "OGC:CRS84"
+EQUATOR_DEGREE_M = 111_320.0  # of longitude at the equator
 UPS_NORTH, UPS_SOUTH = "EPSG:32661", "EPSG:32761"
 Bounds = tuple[float, float, float, float]  # left, bottom, right, top
 
@@ -70,7 +71,7 @@ class PixelGrid:
     def gsd_m(self) -> float:
         """Pixel height in metres, good to a few percent on a geographic grid."""
         parsed = parse_crs(self.crs)
-        metres_per_unit = 111_320.0 if parsed.is_geographic else float(parsed.linear_units_factor[1])
+        metres_per_unit = EQUATOR_DEGREE_M if parsed.is_geographic else float(parsed.linear_units_factor[1])
         return math.hypot(self.transform[1], self.transform[4]) * metres_per_unit
 
     def rows_cols(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
