@@ -14,13 +14,14 @@ from .chip import scene_of_raster
 from .cloud_mask import MASK_KINDS
 from .grid import hull
 from .normalise import to_unit
-from .raster import image_faults, read_window, visiting
+from .raster import image_faults
 from .sample import Imagery, ImageSeries, InputError, Sample, SampleSpec
 from .scene import Scene
 from .site import Skip, chip_window, sites_of
 from .task import SampleTask
 from .time_series import Acquisition
 from .units import units_of
+from .window_pixels import read_window, visiting
 
 CHIP_RESOLUTION = 12  # of the H3 cell of a chip that is read alone
 VISIT_SAMPLES = 16

@@ -10,10 +10,10 @@ from data import raster as raster_module
 from data import web
 from data.access import Access, UnreachableError, is_private, plain_href, unsigned, using
 from data.grid import Window
-from data.raster import read_window
 from data.sample import InputError
 from data.stac import read_catalog
 from data.web import Question, ask
+from data.window_pixels import read_window
 
 from .conftest import LEFT, TOP, UTM32, TinyCatalog, write_raster
 from .servers import serving

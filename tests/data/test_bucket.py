@@ -10,8 +10,8 @@ import pytest
 from data import bucket, raster, web
 from data.access import Access, UnreachableError, using
 from data.grid import Window
-from data.raster import read_window
 from data.sample import InputError
+from data.window_pixels import read_window
 
 from .conftest import LEFT, TOP, UTM32, write_raster
 from .servers import Served, serving

@@ -14,9 +14,9 @@ from data import raster as raster_module
 from data import web
 from data.access import Access, UnreachableError, using
 from data.grid import Window
-from data.raster import read_window, visiting
 from data.remote import RemoteFile, _joined
 from data.sample import InputError
+from data.window_pixels import read_window, visiting
 
 from .conftest import LEFT, TOP, UTM32, write_raster
 from .servers import Handler, Served, serving, silent, sometimes

@@ -9,8 +9,8 @@ from rasterio.crs import CRS
 from data import web
 from data.access import Access, UnreachableError, using
 from data.grid import Window
-from data.raster import read_window
 from data.sample import InputError
+from data.window_pixels import read_window
 
 from .conftest import LEFT, TOP, UTM32, write_raster
 from .servers import serving
