@@ -9,8 +9,9 @@ import urllib3
 from data import raster as raster_module
 from data import web
 from data.access import Access, UnreachableError, is_private, plain_href, unsigned, using
+from data.cover import plan_chips
 from data.grid import Window
-from data.sample import InputError
+from data.sample import InputError, SampleSpec
 from data.stac import read_catalog
 from data.web import Question, ask
 from data.window_pixels import read_window
@@ -154,6 +155,18 @@ def test_an_item_s_hrefs_are_held_to_the_rule_when_they_are_read(tmp_path: Path)
     allowed = read_catalog(tiny.write(), Access(paths=(str(secret.parent),))).access
     with using(allowed):
         assert read_window(str(secret), [1], WINDOW, 10.0)[0].all()
+
+
+def test_what_the_rule_leaves_out_is_in_a_sample_s_key(tmp_path: Path) -> None:
+    secret = write_raster(tmp_path / "elsewhere" / "x.tif", np.ones((3, 64, 64), np.uint8))
+    tiny = TinyCatalog(tmp_path / "catalog")
+    tiny.add("hr", "one", asset={"href": str(secret)})
+
+    def key(*paths: str) -> str:
+        (task,) = plan_chips(read_catalog(tiny.write(), Access(paths=paths)), SampleSpec()).tasks
+        return task.key
+
+    assert key() == key(str(tmp_path / "other")) != key(str(secret.parent)) == key(str(tmp_path))
 
 
 def test_the_earthdata_token_goes_to_nasa_alone(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,12 +4,11 @@ The fields that decide (keys, types, values) are those of the item or reader tha
 """
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pystac
 import pytest
 
 from data import stac_item
@@ -496,6 +495,30 @@ def test_an_item_in_this_dialect_is_read_right(tmp_path: Path, case: Case, monke
     assert scene.provider == case.provider
 
 
+def case_of(provider: str) -> Case:
+    return next(case for case in CASES if case.provider == provider)
+
+
+def test_what_no_data_is_may_be_told_by_the_row_alone(tmp_path: Path) -> None:
+    case = case_of("Digital Earth Australia")
+    halved = {
+        key: replace(layer, values=half(-999, layer.values, 64))
+        for key, layer in case.assets.items()
+        if isinstance(layer.values, int)
+    }
+    clear = {"oa_fmask": replace(case.assets["oa_fmask"], values=1)}
+    sample = read_case(tmp_path, replace(case, assets=halved | clear))
+    np.testing.assert_array_equal(sample.series["s2"].valid[0], np.arange(64) >= np.full((64, 1), 32))
+
+
+def test_the_name_of_a_product_tells_its_backscatter(tmp_path: Path) -> None:
+    case = case_of("ASF HyP3 RTC")
+    for letter, backscatter in (("g", "gamma0"), ("s", "sigma0")):
+        named = replace(case, item_id=case.item_id.replace("_gauned", f"_{letter}auned"))
+        (scene,) = read_catalog(write_case(tmp_path, named)).scenes
+        assert scene.backscatter == backscatter
+
+
 def test_every_row_is_tested_or_refused() -> None:
     tested = {case.provider for case in CASES}
     rows = {row.provider for row in DIALECTS if not row.refused}
@@ -537,17 +560,19 @@ def test_rows_say_where_they_were_seen() -> None:
 def test_docs_print_every_row() -> None:
     page = (Path(__file__).parents[2] / "docs" / "imagery.md").read_text(encoding="utf-8")
     for row in DIALECTS:
-        assert row.provider in page
         (line,) = [
             line
             for line in page.splitlines()
             if line.startswith(f"| {row.provider} ") and row.collections[0] in line
         ]
         assert ("unverified" in line) is (not row.seen)
+        assert all(f"`{pattern}`" in line for pattern in (*row.collections, *row.marks, *row.bands))
+        assert all(text in line for text in (row.source, row.date, row.refused, row.unit, row.backscatter))
+        assert row.nodata is None or f"no data {row.nodata:g}" in line
+        assert row.mask is None or f"cloud from `{row.mask.asset}` ({row.mask.kind})" in line
 
 
 def test_an_item_without_a_row_is_told_by_its_own_fields(tmp_path: Path) -> None:
-    assert pystac.__version__
     case = Case("", "anything", one_a_band(REFLECTANCE, str), {"platform": "sentinel-2a"}, REFLECTANCE)
     sample = read_case(tmp_path, case)
     assert sample.series["s2"].pixels[0, 0, 0, 0] == 100

@@ -8,6 +8,7 @@ import pytest
 import rasterio
 from rasterio.control import GroundControlPoint
 
+from data import raster as raster_module
 from data.grid import Window
 from data.raster import open_raster
 from data.sample import InputError
@@ -39,6 +40,13 @@ def test_a_truncated_raster_is_an_input_error_when_read(raster):
         read_window(str(path), range(1, 11), Window(UTM32, LEFT, TOP - 1800, 160.0, 160.0, 80.0), 10)
 
 
+def test_colours_name_bands_that_have_no_names(raster):
+    colours = raster(np.ones((4, 8, 8), np.uint8), photometric="RGB")
+    assert open_raster(str(colours)).band_names == ("red", "green", "blue", None)
+    grey = raster(np.ones((3, 8, 8), np.uint8), "grey.tif", photometric="MINISBLACK")
+    assert open_raster(str(grey)).band_names == (None, None, None)
+
+
 def test_a_raster_without_crs_is_an_input_error(raster):
     with pytest.raises(InputError, match="no CRS"):
         open_raster(str(raster(PIXELS, crs=None)))
@@ -49,6 +57,17 @@ def test_a_replaced_file_is_opened_anew(raster):
     before, _ = read_window(path, [1], WINDOW, 10)
     raster(PIXELS + 7)
     np.testing.assert_array_equal(read_window(path, [1], WINDOW, 10)[0], before + 7)
+
+
+def test_the_raster_used_longest_ago_is_closed_when_too_many_are_open(raster, monkeypatch):
+    monkeypatch.setattr(raster_module, "OPEN_RASTERS", 2)
+    raster_module._kept.clear()
+    paths = [str(raster(PIXELS, f"{name}.tif")) for name in "abc"]
+    first, second = open_raster(paths[0]), open_raster(paths[1])
+    assert open_raster(paths[0]) is first
+    open_raster(paths[2])
+    assert (first.dataset.closed, second.dataset.closed) == (False, True)
+    assert len(raster_module._kept.rasters) == 2
 
 
 def test_threads_and_processes_have_their_own_handles(raster, monkeypatch):

@@ -16,7 +16,7 @@ from rasterio.windows import Window
 from data import reader
 from data.cover import Skip, plan_area, plan_chips
 from data.modality import MODALITIES
-from data.reader import read_chip, read_sample
+from data.reader import VISIT_SAMPLES, read_chip, read_sample, visits
 from data.sample import InputError, Sample, SampleSpec
 
 SPEC = SampleSpec()
@@ -212,6 +212,25 @@ def test_only_the_wanted_number_of_dates_is_kept(tiny):
             tiny.add(modality, f"{modality}{month}", date=f"2020-{month:02}-15T00:00:00Z", shape=(16, 16))
     sample = only_sample(tiny.read())
     assert {name: len(series.valid) for name, series in sample.series.items()} == SPEC.max_dates
+
+
+def test_neighbours_whose_files_lie_elsewhere_come_in_one_visit(tiny):
+    tiny.add("s2", "wide", shape=(5 * 64, 9 * 64), asset={"href": "https://example.org/wide.tif"})
+    tiny.add("s2", "other", asset={"href": "https://example.org/other.tif"}, place="other")
+    tasks = {task.sample_id: task for task in plan_chips(tiny.read(), SPEC).tasks}
+    row = [tasks[f"here#0_{col}"] for col in range(9)]
+    square = [tasks[f"here#{row}_{col}"] for row in range(5) for col in range(4)]
+    assert list(visits(row[:3])) == [row[:3]]
+    assert list(visits([row[0], row[7]])) == [[row[0], row[7]]]  # the box around them is 4 times theirs
+    assert list(visits([row[0], row[8]])) == [[row[0]], [row[8]]]
+    assert list(visits([row[0], tasks["other"]])) == [[row[0]], [tasks["other"]]]
+    assert list(map(len, visits(square))) == [VISIT_SAMPLES, 4]
+
+
+def test_tasks_on_this_machine_come_alone(tiny):
+    tiny.add("s2", "near", shape=(64, 128))
+    tasks = plan_chips(tiny.read(), SPEC).tasks
+    assert list(visits(tasks)) == [[task] for task in tasks]
 
 
 def test_samples_are_read_in_worker_processes(tiny):

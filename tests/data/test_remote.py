@@ -11,10 +11,10 @@ import pytest
 import rasterio
 
 from data import raster as raster_module
-from data import web
+from data import web, window_pixels
 from data.access import Access, UnreachableError, using
 from data.grid import Window
-from data.remote import RemoteFile, _joined
+from data.remote import LONGEST_RANGE, RemoteFile, _joined
 from data.sample import InputError
 from data.window_pixels import read_window, visiting
 
@@ -76,6 +76,8 @@ def test_jpeg_2000_is_read_by_ranges_too(served: Served, pixels: np.ndarray) -> 
 
 def test_neighbouring_tiles_are_fetched_in_one_request() -> None:
     assert _joined([(100, 50), (0, 100), (200_000, 10)]) == [(0, 150), (200_000, 200_010)]
+    half = LONGEST_RANGE // 2
+    assert _joined([(half * i, half) for i in range(3)]) == [(0, 2 * half), (2 * half, 3 * half)]
 
 
 @pytest.mark.parametrize("share", [0.1, 0.4])
@@ -111,7 +113,17 @@ def test_missing_is_a_fact_and_unreachable_is_none(
     with pytest.raises(kind, match=words):
         read(served, tries=3)
     served.fault = lambda handler, number: False
-    assert read(served).any()  # nothing of it is kept
+    assert read(served, tries=3).any()  # nothing of it is kept
+
+
+def test_a_server_says_how_long_to_wait(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[float] = []
+    monkeypatch.setattr(web.time, "sleep", waits.append)
+    served.fault = lambda handler, number: (
+        number == 1 and handler.give(503, b"", {"Retry-After": "3"}) is None
+    )
+    read(served)
+    assert waits == [3]
 
 
 def test_a_host_that_says_nothing_is_left_alone_after_two_waits(served: Served) -> None:
@@ -179,7 +191,7 @@ def test_a_fault_within_the_pixels_is_no_nodata(served: Served, pixels: np.ndarr
     with pytest.raises(UnreachableError):
         read(served, tries=2)
     served.fault = lambda handler, number: False
-    np.testing.assert_array_equal(read(served), pixels[:, 64:96, 64:96])
+    np.testing.assert_array_equal(read(served, tries=2), pixels[:, 64:96, 64:96])
 
 
 def test_a_file_cut_short_is_damaged(served: Served) -> None:
@@ -354,6 +366,19 @@ def test_neighbouring_windows_are_read_in_one_visit_and_are_the_same(served: Ser
         )
         for window, found in zip(windows, smooth, strict=True):
             np.testing.assert_array_equal(found, read_window(href, [1], window, 20.0, smooth=True)[0])
+
+
+def test_a_visit_holds_no_more_than_it_may(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    held = []
+    for most in (2**20, 1):
+        monkeypatch.setattr(window_pixels, "VISIT_BYTES", most)
+        with using(allowed(served)), visiting([WINDOW]):
+            for band in (1, 2, 3):
+                read_window(f"{served.url}/a.tif", [band], WINDOW, 10.0)
+            visit = window_pixels._visit.get()
+            assert visit is not None
+            held.append(len(visit._held))
+    assert held == [3, 1]
 
 
 def test_the_traffic_is_counted(served: Served) -> None:

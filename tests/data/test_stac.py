@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
+from data.s2_offset import s2_offset
 from data.sample import InputError
 from data.stac import group_into_places, read_catalog
-from data.stac_item import s2_offset
 
 
 def test_a_scene_tells_what_its_item_says(tiny):
@@ -250,3 +250,13 @@ def test_scenes_are_values(tiny):
     assert hash(first[0]) == hash(second[0])
     assert dataclasses.replace(first[0], orbit="ascending") != first[0]
     assert np.isfinite(first[0].footprint.area)
+
+
+def test_what_was_learnt_later_is_in_a_scene_s_key_where_it_says_something(tiny):
+    tiny.add("s1", "one")
+    (scene,) = tiny.read().scenes
+    plain = dataclasses.replace(scene, usual_unit="", scale=None, mask_kind="scl")
+    assert plain.key_text == repr(plain)  # as tables of the first version hold it
+    for change in ({"usual_unit": "power"}, {"scale": 1e-3}, {"mask_kind": "dea-fmask"}):
+        assert dataclasses.replace(plain, **change).key_text != plain.key_text
+    assert dataclasses.replace(plain, licence="CC0-1.0").key_text == plain.key_text

@@ -8,6 +8,7 @@ import pytest
 
 from data import stac_item
 from data.cover import MAX_TILES, plan_chips
+from data.grid import project
 from data.licence import licence_of
 from data.reader import read_sample
 from data.s2_offset import s2_offset, s2_offset_reason
@@ -48,6 +49,20 @@ def test_a_bbox_around_in_or_beside_the_grid_agrees(tiny, bbox):
 def test_a_transform_that_contradicts_the_bbox_leaves_the_item_out(tiny, transform, bbox):
     problem = item_with(tiny, bbox, **{"proj:transform": transform})
     assert "contradicts its bbox or geometry" in problem
+
+
+def test_a_grid_on_the_antimeridian_lies_in_a_bbox_across_it(tiny):
+    (x,), (y,) = project("EPSG:32660", np.array([180.0]), np.array([50.5]))
+    for east_of_it in (False, True):  # the footprint's own longitudes are near 180, or near -180
+        tiny.items.clear()
+        left = float(x) if east_of_it else float(x) - 640
+        assert (
+            item_with(tiny, [179.95, 50.4, -179.95, 50.6], crs="EPSG:32660", left=left, top=float(y)) is None
+        )
+
+
+def test_a_bbox_across_the_antimeridian_is_not_the_other_way_around_the_globe(tiny):
+    assert "contradicts" in item_with(tiny, [179.95, 50.4, -179.95, 50.6])
 
 
 def test_gdals_order_is_read_where_the_bbox_proves_it(tiny):
@@ -155,6 +170,29 @@ def test_a_coarse_copy_of_a_band_gives_way_to_the_fine_one_in_any_order(tiny):
     tiny.write_item("one", {"datetime": "2020-01-01T00:00:00Z", "platform": "sentinel-2a"}, assets, "mine")
     (scene,) = tiny.read().scenes
     assert scene.href == str(fine)
+
+
+def test_the_grid_is_that_of_the_finest_band_whichever_it_is(tiny):
+    def grid(gsd_m):
+        transform = [gsd_m, 0, LEFT, 0, -gsd_m, TOP]
+        return {"proj:code": "EPSG:32632", "proj:shape": [640 // gsd_m] * 2, "proj:transform": transform}
+
+    bands = ("B02", "B03", "B04", "B05", "B06", "B07", "B8A", "B11", "B12")
+    assets = band_assets(tiny, bands, **grid(20)) | band_assets(tiny, ["B08"], **grid(10))
+    tiny.write_item("one", {"datetime": "2020-01-01T00:00:00Z", "platform": "sentinel-2a"}, assets, "mine")
+    (scene,) = tiny.read().scenes
+    assert scene.grid.gsd_m == 10
+
+
+def test_sentinel_2s_own_scale_adds_nothing_to_a_scene(tiny):
+    tiny.add("s2", "plain")
+    tiny.add("s2", "told", asset={"raster:scale": 0.0001})
+    tiny.add("s2", "other", asset={"raster:scale": 0.001})
+    assert {scene.item_id: scene.scale for scene in tiny.read().scenes} == {
+        "plain": None,
+        "told": None,
+        "other": 0.001,
+    }
 
 
 def test_sigma_and_gamma_are_not_mixed(tiny):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from rasterio.crs import CRS
 
+from data import vrt as vrt_module
 from data import web
 from data.access import Access, UnreachableError, using
 from data.grid import Window
@@ -94,6 +95,32 @@ def test_one_that_does_more_than_place_rasters_is_refused(tmp_path: Path, extra:
     path = tmp_path / "x.vrt"
     path.write_text(vrt([("a.tif", True)], extra, band))
     with pytest.raises(InputError, match="does more than place other rasters"):
+        read(path)
+
+
+@pytest.mark.parametrize(
+    "element",
+    [
+        "PixelFunctionCode", "PixelFunctionType", "GeoLocTransformer", "RPCTransformer", "DEMPath",
+        "PansharpeningOptions", "ProcessingSteps", "Group", "OpenOptions", "Input",
+    ],
+)  # fmt: skip
+def test_what_runs_code_or_names_files_in_its_own_way_is_refused(tmp_path: Path, element: str) -> None:
+    raster(tmp_path / "a.tif", 7)
+    path = tmp_path / "x.vrt"
+    path.write_text(vrt([("a.tif", True)], f"<{element}/>"))
+    with pytest.raises(InputError, match="does more than place other rasters"):
+        read(path)
+
+
+@pytest.mark.parametrize(
+    "before", ["<!DOCTYPE VRTDataset>", " " * vrt_module.MAX_BYTES], ids=["entities", "giant"]
+)
+def test_one_with_entities_or_of_giant_size_is_refused(tmp_path: Path, before: str) -> None:
+    raster(tmp_path / "a.tif", 7)
+    path = tmp_path / "x.vrt"
+    path.write_text("<!-- -->" + before + vrt([("a.tif", True)]))
+    with pytest.raises(InputError, match="no virtual raster as GDAL writes them"):
         read(path)
 
 

@@ -5,6 +5,7 @@ from rasterio.enums import ColorInterp
 
 from data import window_pixels
 from data.grid import Window, project
+from data.sample import InputError
 from data.window_pixels import read_window
 
 from ..tolerance import gamma
@@ -128,6 +129,13 @@ def test_a_raster_stored_from_south_to_north_is_read_as_its_turned_copy(raster, 
     assert 0 < known.mean() < 1
     np.testing.assert_array_equal(has_data, known)
     np.testing.assert_array_equal(found[:, known], want[:, known])
+
+
+def test_a_window_of_far_too_many_pixels_is_refused_before_memory_is_taken(raster, monkeypatch):
+    path = str(raster(ramp((16, 16))))
+    monkeypatch.setattr(window_pixels, "LARGEST_READ_BYTES", 16 * 16 * 2 - 1)
+    with pytest.raises(InputError, match="for one window"):
+        read_window(path, [1], window(), 10)
 
 
 def test_nodata_takes_no_part_in_an_average(raster):
