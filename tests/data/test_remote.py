@@ -14,7 +14,7 @@ from data import raster as raster_module
 from data import web, window_pixels
 from data.access import Access, UnreachableError, using
 from data.grid import Window
-from data.remote import LONGEST_RANGE, RemoteFile, _joined
+from data.remote import BLOCK, KEPT_BYTES, LONGEST_RANGE, RemoteFile, _joined
 from data.sample import InputError
 from data.window_pixels import read_window, visiting
 
@@ -72,6 +72,18 @@ def test_jpeg_2000_is_read_by_ranges_too(served: Served, pixels: np.ndarray) -> 
     np.testing.assert_array_equal(read(served, "a.jp2"), pixels[:, 64:96, 64:96])
     assert web.traffic["bytes"] - before < size / 2
     assert set(served.seen()) == {"/a.jp2"}
+
+
+def test_a_file_read_in_order_takes_few_requests_and_little_memory(served: Served) -> None:
+    content = np.random.default_rng(0).bytes(6 * 2**20)
+    (served.folder / "long.bin").write_bytes(content)
+    file = RemoteFile(f"{served.url}/long.bin", allowed(served))
+    assert b"".join(file.read(at, BLOCK) for at in range(0, len(content), BLOCK)) == content
+    assert len(served.requests) <= 12  # each twice as long as the one before, up to a megabyte
+    assert len(file._blocks) * BLOCK <= KEPT_BYTES
+    asked = len(served.requests)
+    assert file.read(0, 100) == content[:100]
+    assert len(served.requests) == asked
 
 
 def test_neighbouring_tiles_are_fetched_in_one_request() -> None:

@@ -100,10 +100,26 @@ def test_more_than_max_items_names_the_flag(served: Served, tiny_items: list[dic
 
 def test_what_a_server_ignores_is_left_out_here(served: Served, tiny_items: list[dict[str, Any]]) -> None:
     served.pages = api(tiny_items)
+    tiny_items[2]["properties"]["eo:cloud_cover"] = "20"
     search = Search(f"{served.url}/", ("sentinel-2-l2a",), query=("eo:cloud_cover<25",))
     found = search_catalog(search, PATIENT)
     assert names(found) == ["s0", "s1", "s2"]
     assert "2 items that the server gave are not what was asked for" in found.notes[0]
+    assert not any("query=" in request for request in served.requests)
+
+
+def test_a_query_is_sent_to_a_server_that_knows_it(served: Served, tiny_items: list[dict[str, Any]]) -> None:
+    answer = api(tiny_items)
+
+    def pages(handler: Handler) -> object:
+        page: Any = answer(handler)
+        if handler.path == "/":
+            page["conformsTo"].append("https://api.stacspec.org/v1.0.0/item-search#query")
+        return page
+
+    served.pages = pages
+    search_catalog(Search(f"{served.url}/", ("sentinel-2-l2a",), query=("eo:cloud_cover<25",)), PATIENT)
+    assert "eo%3Acloud_cover" in next(request for request in served.requests if "/search" in request)
 
 
 def test_the_items_of_a_job_are_kept_without_their_signatures(

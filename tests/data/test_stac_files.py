@@ -216,13 +216,17 @@ def test_an_item_that_does_not_answer_is_told_apart_from_a_missing_one(
     monkeypatch.setattr(web, "FIRST_PAUSE_S", 0.01)
     for name in ("a", "b", "c"):
         tiny.add("s2", name)
+    tiny.add("s2", "d", **{"proj:transform": None})  # its grid is in its raster alone
     tiny.write()
     (tiny.folder / "c" / "c.json").unlink()
     with serving(tiny.folder) as served:
-        served.fault = lambda handler, number: "b.json" in handler.path and handler.give(503) is None
+        served.fault = lambda handler, number: (
+            handler.path.endswith(("b.json", "d.tif")) and handler.give(503) is None
+        )
         catalog = read_catalog(f"{served.url}/catalog.json", Access(tries=2))
         assert names(catalog) == ["a"]
         assert "b.json" in catalog.unreachable[0]
+        assert "item d: " in catalog.unreachable[1]
         assert "c.json cannot be read" in problems(catalog)[0]
         served.fault = lambda handler, number: handler.give(503) is None
         with pytest.raises(UnreachableError):

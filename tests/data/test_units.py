@@ -71,6 +71,15 @@ def test_some_dark_values_under_the_offset_are_noise():
     assert decided(raw, offset=-1000).contradiction == ""
 
 
+def test_a_handful_of_values_proves_nothing():
+    assert decided(ground("vegetation")[:, :4, :4], offset=-1000).contradiction == ""
+
+
+def test_water_darker_than_any_is_a_picture():
+    with pytest.raises(InputError, match="percent"):
+        decided(ground("open sea", 0, 0.1))
+
+
 def test_an_unknown_offset_is_proven_to_be_gone():
     (note,) = decided(ground("vegetation"), offset=None).notes
     assert "no +1000 is in them" in note
@@ -134,6 +143,12 @@ def test_a_unit_that_the_values_contradict_is_told(raw, unit):
     units = decided(raw, "s1", unit=unit)
     assert f"contradict their unit {unit!r}" in units.contradiction
     assert units.kind != units.as_told.kind
+
+
+def test_values_that_prove_nothing_contradict_no_unit():
+    raw = in_db(power())
+    raw[:, :, 20:] = 5.0  # a city: 31 % below -1
+    assert decided(raw, "s1", unit="dB").contradiction == ""
 
 
 def test_uncalibrated_amplitude_is_out_of_range():
