@@ -11,6 +11,7 @@ import pytest
 import rasterio
 from rasterio.transform import from_origin
 
+from data import web
 from data.modality import MODALITIES
 from data.stac import Catalog, read_catalog
 
@@ -168,6 +169,18 @@ class TinyCatalog:
 @pytest.fixture
 def tiny(tmp_path: Path) -> TinyCatalog:
     return TinyCatalog(tmp_path / "catalog")
+
+
+def names(catalog: Catalog) -> list[str]:
+    """Ids of its scenes, in their own order."""
+    return sorted(scene.item_id for scene in catalog.scenes)
+
+
+@pytest.fixture
+def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Faults are asked about again at once, and nothing is known of hosts."""
+    monkeypatch.setattr(web, "FIRST_PAUSE_S", 0.01)
+    monkeypatch.setattr(web, "_silent", {})
 
 
 @pytest.fixture

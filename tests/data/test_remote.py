@@ -25,10 +25,8 @@ WINDOW = Window(UTM32, LEFT + 640, TOP - 640, 320, 320, 80.0)
 
 
 @pytest.fixture(autouse=True)
-def fast(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Short waits, and nothing known of hosts."""
-    monkeypatch.setattr(web, "FIRST_PAUSE_S", 0.01)
-    monkeypatch.setattr(web, "_silent", {})
+def fast(monkeypatch: pytest.MonkeyPatch, short_waits: None) -> None:
+    """Nothing known of files."""
     monkeypatch.setattr(raster_module, "LEFT_ALONE", 0)
     raster_module._kept.clear()
 

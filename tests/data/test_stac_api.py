@@ -13,22 +13,18 @@ from typing import Any
 import pytest
 import shapely
 
-from data import web
 from data.access import Access, UnreachableError
 from data.sample import InputError
-from data.stac import Catalog, read_catalog, search_catalog
+from data.stac import read_catalog, search_catalog
 from data.stac_api import Search, _interval, _where, parse_query
 
-from .conftest import TinyCatalog
+from .conftest import TinyCatalog, names
 from .servers import Handler, Served, api, serving
 
 PATIENT = Access(wait_s=3, tries=2)
 
 
-@pytest.fixture(autouse=True)
-def fast(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(web, "FIRST_PAUSE_S", 0.01)
-    monkeypatch.setattr(web, "_silent", {})
+pytestmark = pytest.mark.usefixtures("short_waits")
 
 
 @pytest.fixture
@@ -51,15 +47,12 @@ def served(tmp_path: Path) -> Iterator[Served]:
         yield server
 
 
-def names(catalog: Catalog) -> list[str]:
-    return sorted(scene.item_id for scene in catalog.scenes)
-
-
 @pytest.mark.parametrize("post", [False, True])
 def test_every_page_of_a_search_is_read(served: Served, tiny_items: list[dict[str, Any]], post: bool) -> None:
-    served.pages = api(tiny_items, post=post)
+    served.pages = api([*tiny_items, tiny_items[0]], post=post)  # one comes twice
     found = search_catalog(Search(f"{served.url}/", ("sentinel-2-l2a",)), PATIENT)
-    assert names(found) == ["s0", "s1", "s2", "s3", "s4"]
+    (place,) = found.places
+    assert [scene.item_id for scene in place.scenes] == ["s0", "s1", "s2", "s3", "s4"]
     assert {request.split()[0] for request in served.requests[1:]} == {"POST" if post else "GET"}
 
 

@@ -9,14 +9,14 @@ import pyarrow.parquet as pq
 import pytest
 import shapely
 
-from data import stac_files, web
+from data import stac_files
 from data.access import Access, UnreachableError
 from data.cover import plan_chips
 from data.reader import read_sample
 from data.sample import InputError, Sample, SampleSpec
 from data.stac import Catalog, read_catalog
 
-from .conftest import TinyCatalog
+from .conftest import TinyCatalog, names
 from .servers import Handler, serving
 
 
@@ -29,10 +29,6 @@ def items(tiny: TinyCatalog) -> list[dict[str, Any]]:
     for item in found:
         item["assets"]["data"]["href"] = f"./{item['id']}/{item['id']}.tif"
     return found
-
-
-def names(catalog: Catalog) -> list[str]:
-    return sorted(scene.item_id for scene in catalog.scenes)
 
 
 def problems(catalog: Catalog) -> list[str]:
@@ -209,11 +205,8 @@ def test_a_catalog_on_a_server_that_grows_children_for_ever_ends(
             read_catalog(f"{served.url}/c", Access(tries=1), max_items=1)
 
 
-def test_an_item_that_does_not_answer_is_told_apart_from_a_missing_one(
-    tiny: TinyCatalog, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(web, "_silent", {})
-    monkeypatch.setattr(web, "FIRST_PAUSE_S", 0.01)
+@pytest.mark.usefixtures("short_waits")
+def test_an_item_that_does_not_answer_is_told_apart_from_a_missing_one(tiny: TinyCatalog) -> None:
     for name in ("a", "b", "c"):
         tiny.add("s2", name)
     tiny.add("s2", "d", **{"proj:transform": None})  # its grid is in its raster alone

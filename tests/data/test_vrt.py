@@ -7,7 +7,6 @@ import pytest
 from rasterio.crs import CRS
 
 from data import vrt as vrt_module
-from data import web
 from data.access import Access, UnreachableError, using
 from data.grid import Window
 from data.sample import InputError
@@ -57,9 +56,8 @@ def test_sources_beside_it_on_a_server_and_within_another(tmp_path: Path) -> Non
         assert (found[:, 16:] == 9).all()
 
 
-def test_a_source_that_does_not_answer_is_no_nodata(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(web, "_silent", {})
-    monkeypatch.setattr(web, "FIRST_PAUSE_S", 0.01)
+@pytest.mark.usefixtures("short_waits")
+def test_a_source_that_does_not_answer_is_no_nodata(tmp_path: Path) -> None:
     raster(tmp_path / "far" / "b.tif", 9)
     with serving(tmp_path / "far") as served:
         path = tmp_path / "x.vrt"
