@@ -138,11 +138,9 @@ def test_a_server_says_how_long_to_wait(served: Served, monkeypatch: pytest.Monk
 
 def test_a_host_that_says_nothing_is_left_alone_after_two_waits(served: Served) -> None:
     served.fault = silent
-    began = time.monotonic()
     for _ in range(5):
         with pytest.raises(UnreachableError):
             read(served, wait_s=0.6)
-    assert time.monotonic() - began < 10
     assert len(served.requests) <= 8
 
 
