@@ -139,10 +139,16 @@ def inside_archive(href: str) -> str | None:
 
 
 def unsigned(href: str) -> str:
-    """An href without token, signature or password, as keys, tables and messages hold it."""
+    """An href without token, signature or password, as keys, tables and messages hold it.
+
+    Raises InputError for an address that cannot be parsed, without a word of it.
+    """
     if "://" not in href or not ("?" in href or "@" in href):
         return href
-    parts = urlsplit(href)
+    try:
+        parts = urlsplit(href)
+    except ValueError as error:
+        raise InputError(f"an address cannot be parsed: {error}") from None
     pairs = parse_qsl(parts.query, keep_blank_values=True)
     host = parts.netloc.rpartition("@")[2]
     if host == parts.netloc and not any(_SECRET.fullmatch(name) for name, _ in pairs):

@@ -129,6 +129,13 @@ def test_an_href_is_told_without_its_secrets(href: str, plain: str) -> None:
     assert unsigned(href) == plain
 
 
+@pytest.mark.parametrize("href", ["http://[half/a.json", "http://[half/a.json?sig=SECRET"])
+def test_what_is_no_address_is_an_input_error(href: str) -> None:
+    with pytest.raises(InputError, match="address") as error:
+        read_catalog(href)
+    assert "SECRET" not in str(error.value)
+
+
 def test_a_public_name_that_leads_inside_is_not_asked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
