@@ -5,7 +5,8 @@ are elsewhere. The layout is that of EOPF-Sample-Service/eopf-stac, constants of
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,7 +40,10 @@ class ZarrBand:
     def __init__(self, href: str) -> None:
         self.href = href
         self._array = _array(href)
-        attributes: dict[str, Any] = dict(self._array.attrs)
+        with _faults(href, "has attributes that cannot be read"):
+            self._describe(dict(self._array.attrs))
+
+    def _describe(self, attributes: dict[str, Any]) -> None:
         about: dict[str, Any] = {**(attributes.get("_eopf_attrs") or {}), **attributes}
         self.height, self.width = self.shape = (int(self._array.shape[0]), int(self._array.shape[1]))
         self.dtypes = (str(self._array.dtype),)
@@ -48,8 +52,8 @@ class ZarrBand:
         self.nodata = None if fill is None or np.isnan(float(fill)) else float(fill)
         self.scales = (float(about.get("scale_factor", 1.0)),)
         self.offsets = (float(about.get("add_offset", 0.0)),)
-        self.crs = parse_crs(_crs(href, about))
-        self.transform = _transform(href, about)
+        self.crs = parse_crs(_crs(self.href, about))
+        self.transform = _transform(self.href, about)
 
     def overviews(self, index: int) -> list[int]:
         return []
@@ -63,8 +67,8 @@ class ZarrBand:
         """(1, H, W) of a window, or of the whole in `out_shape` from the nearest pixels."""
         if window is not None:
             (top, bottom), (left, right) = window.toranges()
-            return np.asarray(self._array[int(top) : int(bottom), int(left) : int(right)])[None]
-        whole = np.asarray(self._array[:])
+            return self._values(np.s_[int(top) : int(bottom), int(left) : int(right)])[None]
+        whole = self._values(np.s_[:])
         if out_shape is None:
             return whole[None]
         rows, cols = (
@@ -72,6 +76,10 @@ class ZarrBand:
             for n, of in zip(out_shape[-2:], self.shape, strict=True)
         )
         return np.asarray(whole[rows[:, None], cols][None])
+
+    def _values(self, part: Any) -> np.ndarray:
+        with _faults(self.href, "is truncated or corrupt"):
+            return np.asarray(self._array[part])
 
     def close(self) -> None:
         """Nothing is kept open."""
@@ -82,18 +90,28 @@ def is_zarr(href: str) -> bool:
     return STORE in href
 
 
+@contextmanager
+def _faults(href: str, what: str) -> Iterator[None]:
+    """What zarr, its codecs and our parsing raise over a store, as an InputError that says what is wrong."""
+    from zarr.errors import BaseZarrError
+
+    try:
+        yield
+    except InputError:
+        raise
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, BaseZarrError) as error:
+        raise InputError(f"{href} {what}: {error}") from error
+
+
 def _array(href: str) -> "zarr.Array[Any]":
     try:
         import zarr
-        from zarr.errors import BaseZarrError
     except ImportError as error:
         raise InputError(f"{href} is a Zarr store; reading it needs `pip install skyhex[zarr]`") from error
     if "://" in href:
         raise InputError(f"{href} is a Zarr store elsewhere; expected one on this machine: copy it here")
-    try:
+    with _faults(href, "is no array of a Zarr store that can be read"):
         found = zarr.open_array(href, mode="r")
-    except (OSError, ValueError, KeyError, BaseZarrError) as error:
-        raise InputError(f"{href} is no array of a Zarr store that can be read: {error}") from error
     if found.ndim != 2:
         raise InputError(f"{href} has {found.ndim} dimensions; expected rows and columns of one band")
     return found
@@ -137,14 +155,9 @@ def _transform(href: str, about: dict[str, Any]) -> Affine:
 
 def _coordinates(href: str) -> np.ndarray:
     import zarr
-    from zarr.errors import BaseZarrError
 
-    try:
+    with _faults(href, "cannot be read; expected the coordinates of the pixels' centres"):
         values = np.asarray(zarr.open_array(href, mode="r")[:])
-    except (OSError, ValueError, KeyError, BaseZarrError) as error:
-        raise InputError(
-            f"{href} is missing; expected the coordinates of the pixels' centres: {error}"
-        ) from error
     if values.ndim != 1 or len(values) < 2:
         raise InputError(f"{href} has the shape {values.shape}; expected coordinates of at least two pixels")
     return values

@@ -13,6 +13,7 @@ from data.eopf import ZarrBand
 from data.raster import open_raster
 from data.reader import read_sample
 from data.sample import InputError, Sample, SampleSpec
+from data.site import Skip
 from data.stac import read_catalog
 from tests.data.conftest import LEFT, TOP
 
@@ -102,6 +103,26 @@ def test_a_part_of_a_store_is_read_as_it_is(tmp_path: Path) -> None:
     window = rasterio.windows.Window(10, 20, 5, 4)
     np.testing.assert_array_equal(band.read([1], window=window)[0], values[20:24, 10:15])
     np.testing.assert_array_equal(band.read([1], out_shape=(1, 4, 4))[0], values[8::16, 8::16])
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_a_store_cut_short_is_the_reason_for_its_date(tmp_path: Path, zarr_format: int) -> None:
+    catalog = read_catalog(write_product(tmp_path, zarr_format))
+    folder = tmp_path / f"{ITEM}.zarr" / "measurements" / "reflectance" / "r10m" / "b02"
+    chunk = folder / ("0.0" if zarr_format == 2 else "c/0/0")
+    chunk.write_bytes(chunk.read_bytes()[:-10])
+    (task,) = plan_chips(catalog, SPEC).tasks
+    skip = read_sample(task, SPEC)
+    assert isinstance(skip, Skip)
+    assert "b02 is truncated or corrupt" in skip.reason
+
+
+@pytest.mark.parametrize("said", [{"scale_factor": "ten"}, {"proj:transform": "north"}, {"_eopf_attrs": 7}])
+def test_attributes_that_are_none_are_an_input_error(tmp_path: Path, said: dict[str, Any]) -> None:
+    path = tmp_path / "P.zarr" / "b02"
+    write_array(path, np.ones((8, 8), np.uint16), 10, 2, **{"proj:epsg": 32632, **said})
+    with pytest.raises(InputError, match="attributes that cannot be read"):
+        open_raster(str(path))
 
 
 @pytest.mark.parametrize(
