@@ -27,10 +27,11 @@ class Recent(Generic[Value]):
                 self._kept.move_to_end(key)
                 return self._kept[key]
         value = make()
+        size = self._size(value)
         with self._lock:
-            if key not in self._kept:
+            if key not in self._kept and size <= self._max_bytes:
                 self._kept[key] = value
-                self._bytes += self._size(value)
+                self._bytes += size
             while self._bytes > self._max_bytes:
                 self._bytes -= self._size(self._kept.popitem(last=False)[1])
         return value

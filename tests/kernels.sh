@@ -22,8 +22,7 @@ under DNNL_MAX_CPU_ISA=AVX2 OMP_NUM_THREADS=1 -- "${encoder[@]}"
 
 # FAISS (its wheel is one library: FAISS_OPT_LEVEL, which chooses among several, does nothing), NumPy, OpenBLAS.
 index=(
-  tests/indexer/index/test_{vectors,faiss_index}.py tests/indexer/prototypes/test_{sinkhorn,regional}.py
-  tests/indexer/search/test_{search,changes_outliers,query}.py
+  tests/indexer/{index,prototypes,search,sql}
   tests/experiments/test_{metrics,neighbours,baselines,protocols}.py
 )
 under FAISS_SIMD_LEVEL=NONE NPY_DISABLE_CPU_FEATURES="X86_V3 X86_V4 AVX512_ICL AVX512_SPR" \

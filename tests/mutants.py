@@ -35,7 +35,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / ".mutants"
 EQUIVALENT = Path(__file__).with_name("mutants_equivalent.json")
-SUBJECTS = ("indexer", "data", "encoder/objective.py", "encoder/training/objective.py")
+SUBJECTS = ("indexer", "data", "encoder/training/objective.py")
 TESTS = ("tests/indexer", "tests/data", "tests/encoder")
 MOST_TESTS_S = 90.0  # of the tests of one mutant, as `cover` timed them
 LIMIT_FACTOR, LIMIT_S = 4, 30
@@ -130,16 +130,10 @@ def every(path: Path) -> Iterator[tuple[Mutant, ast.AST]]:
             before, after = ast.unparse(node).split("\n")[0], ast.unparse(changed).split("\n")[0]
             if ast.dump(node) == ast.dump(changed):
                 continue
-            slot = getattr(parent, field)
             _put(parent, field, index, changed)
             mutant = Mutant(str(path.relative_to(ROOT)), number, getattr(node, "lineno", 0), before, after)
             yield mutant, tree
-            _put(
-                parent,
-                field,
-                index,
-                slot[index] if index is not None and slot[index] is not changed else node,
-            )
+            _put(parent, field, index, node)
             number += 1
 
 
@@ -155,7 +149,7 @@ def drawn(sample: int, seed: int) -> list[Mutant]:
     files = [
         f for s in SUBJECTS for f in ([ROOT / s] if s.endswith(".py") else sorted((ROOT / s).rglob("*.py")))
     ]
-    pools = [[mutant for mutant, _ in every(file)] for file in files if file.is_file()]
+    pools = [[mutant for mutant, _ in every(file)] for file in files]
     everything, rng = sum(map(len, pools)), random.Random(seed)
     shares = [len(pool) * sample / everything for pool in pools]
     counts = [int(share) + (rng.random() < share % 1) for share in shares]

@@ -35,9 +35,9 @@ def parse_cell(text: str | int) -> int:
         QueryError: not the id of an H3 cell.
     """
     word = str(text).strip().lower().removeprefix("0x")
-    if re.fullmatch(r"[0-9a-f]{15,16}", word):  # a cell's number has 18 or 19 decimal digits
+    if re.fullmatch(r"[0-9a-f]{15,16}", word):  # a cell's number has 18 decimal digits
         cell = int(word, 16)
-    elif re.fullmatch(r"\d{17,19}", word):
+    elif re.fullmatch(r"\d{18}", word):
         cell = int(word)
     else:
         cell = 0
@@ -96,6 +96,18 @@ def child_range(cell: int, resolution: int) -> tuple[int, int]:
     digits = _digits_below(own) ^ _digits_below(resolution)  # the digits between the two resolutions
     base = cell & ~(0xF << RESOLUTION_SHIFT) & ~digits | resolution << RESOLUTION_SHIFT
     return base, base | digits & LAST_DIGITS
+
+
+def children(cells: Cells) -> Cells:
+    """Seven ids one resolution finer for each cell; a pentagon's second is no cell. (n,) -> (7 n,).
+
+    All cells have one resolution.
+    """
+    if len(cells) == 0:
+        return cells
+    shift = np.uint64(DIGIT_BITS * (MAX_RESOLUTION - 1 - resolution_of(int(cells[0]))))
+    firsts = (cells & ~(np.uint64(7) << shift)) + np.uint64(1 << RESOLUTION_SHIFT)
+    return np.asarray((firsts[:, None] + (np.arange(7, dtype=np.uint64) << shift)).ravel())
 
 
 def cell_ranges(cells: Iterable[int], resolution: int) -> Cells:

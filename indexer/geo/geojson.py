@@ -167,8 +167,12 @@ def _unrolled(ring: shapely.LinearRing) -> NDArray[np.float64]:
     return coordinates
 
 
+def turned(shape: shapely.Geometry) -> list[shapely.Geometry]:
+    """A shape one turn of the globe west, where it is, and one turn east."""
+    return [shapely.transform(shape, lambda xy, x=x: np.add(xy, (x, 0))) for x in (-360, 0, 360)]
+
+
 def cut_at_antimeridian(polygon: shapely.Geometry) -> shapely.Geometry:
     """What lies on the globe as others want it: in parts within -180 to 180 degrees (RFC 7946, 3.1.9)."""
-    turns = [shapely.transform(polygon, lambda xy, x=x: np.add(xy, (x, 0))) for x in (-360, 0, 360)]
-    parts = [shapely.intersection(turned, shapely.box(-180, -90, 180, 90)) for turned in turns]
+    parts = shapely.intersection(turned(polygon), shapely.box(-180, -90, 180, 90))
     return shapely.union_all([part for part in parts if part.area > 0], grid_size=GRID_DEG)

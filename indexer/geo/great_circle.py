@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 EARTH_RADIUS_KM = 6371.007180918475  # of the sphere with the area of WGS 84, as in the H3 library
-METRES_PER_DEGREE = np.pi / 180 * 1000 * EARTH_RADIUS_KM
+KM_PER_DEGREE = np.pi / 180 * EARTH_RADIUS_KM
+METRES_PER_DEGREE = 1000 * KM_PER_DEGREE
 
 Floats = NDArray[np.float64]
 

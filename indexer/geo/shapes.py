@@ -17,15 +17,14 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from .cells import Cells, boundary, cell_ranges, centres, child_range, resolution_of
+from .cells import Cells, boundary, cell_ranges, centres, child_range, children, resolution_of
 from .footprints import Geometries
-from .geojson import cell_on_globe
-from .great_circle import EARTH_RADIUS_KM, Floats, distance_km
+from .geojson import cell_on_globe, turned
+from .great_circle import KM_PER_DEGREE, Floats, distance_km
 from .row_ranges import Mask, RowRanges
 
-KM_PER_DEGREE = np.pi * EARTH_RADIUS_KM / 180
 # No descendant's centre is farther from its ancestor's than this many mean edges of the ancestor's
-# resolution: 1.085 is the farthest found over all cells of resolutions 0-3 and thousands of each finer one.
+# resolution, with room to spare: tests/indexer/geo/test_search_area.py looks at many families.
 FAMILY_EDGES = 1.3
 SEGMENT_DEG = 0.01  # a footprint's edges, straight in lon/lat, are measured in steps no longer than this
 ROWS_TESTED_PER_CELL = 8  # below this many rows per border cell, testing rows is cheaper than going down
@@ -81,8 +80,7 @@ class Area:
     @cached_property
     def _repeated(self) -> shapely.Geometry:
         """The geometry and its copies one turn east and west: what a box over the antimeridian meets."""
-        turns = [shapely.transform(self.geometry, lambda xy, x=x: np.add(xy, (x, 0))) for x in (-360, 0, 360)]
-        area = shapely.clip_by_rect(shapely.union_all(turns), -361, -91, 361, 91)
+        area = shapely.clip_by_rect(shapely.union_all(turned(self.geometry)), -361, -91, 361, 91)
         shapely.prepare(area)
         return area
 
@@ -184,7 +182,7 @@ def _descend(shape: Area | Disc, cells: Cells) -> RowRanges:
         inside_rows.append(family_rows[:, inside])
         border, family_rows = border[~inside & ~outside], family_rows[:, ~inside & ~outside]
         if level < resolution:
-            border = _children(border, level)
+            border = children(border)
     near = RowRanges.merged(*family_rows)
     near_cells, cell_of_row = np.unique(cells[near.rows()], return_inverse=True)
     near = near.keep(shape.holds(*centres(near_cells))[cell_of_row])
@@ -200,10 +198,3 @@ def _family_rows(families: Cells, cells: Cells, resolution: int) -> NDArray[np.i
     return np.stack(
         [np.searchsorted(cells, families + low), np.searchsorted(cells, families + high, "right")]
     )
-
-
-def _children(cells: Cells, resolution: int) -> Cells:
-    """The seven ids (7 m,) one level below cells (m,); a pentagon's missing child holds no row."""
-    shift = np.uint64(3 * (14 - resolution))
-    parents = (cells & ~(np.uint64(7) << shift)) + (np.uint64(1) << np.uint64(52))
-    return (parents[:, None] + (np.arange(7, dtype=np.uint64) << shift)).ravel()

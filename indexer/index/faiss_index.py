@@ -10,21 +10,19 @@ and the search reads all others from the table: a stale index costs time, never 
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import json
 import re
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 from ..progress import Progress
 from ..table.embedding_table import EmbeddingTable
 from ..table.manifest import PartFile
 from ..table.storage import explained
-from .mapped import DamagedIndexError
+from .mapped import DamagedIndexError, name_of
 from .planner import Point
 from .recall import TARGET_RECALL
 from .segment_files import SegmentFiles, open_segment, write_segment
@@ -42,15 +40,15 @@ class Index:
     segments: tuple[SegmentFiles, ...]
     missing: tuple[PartFile, ...]  # parts of the table that no segment holds
 
-    @cached_property
-    def known_parts(self) -> frozenset[str]:
-        """Paths of the parts that segments hold, in the table or not."""
-        return frozenset().union(*(files.segment.paths for files in self.segments))
-
     @property
     def rows(self) -> int:
         """Rows in the segments, replaced ones too."""
         return sum(len(files.segment) for files in self.segments)
+
+
+def known_parts(segments: Iterable[SegmentFiles]) -> frozenset[str]:
+    """Paths of the parts that segments hold, in the table or not."""
+    return frozenset().union(*(files.segment.paths for files in segments))
 
 
 @dataclass(frozen=True)
@@ -130,9 +128,9 @@ def open_index(table: EmbeddingTable) -> tuple[Index | None, tuple[str, ...]]:
             snapshot, names = _read(path)
             segments = tuple(open_segment(path.parent / name) for name in names)
         except DamagedIndexError as error:
-            notes.append(f"the index is not used ({error}): run `skyhex index`")
+            notes.append(error.note)
             continue
-        held = frozenset().union(*(files.segment.paths for files in segments))
+        held = known_parts(segments)
         missing = tuple(file for file in table.files if file.path not in held)
         return Index(snapshot, segments, missing), tuple(notes)
     return None, tuple(notes)
@@ -164,7 +162,8 @@ def _locked(root: Path) -> Iterator[None]:
 
 
 def _info(table: EmbeddingTable, index: Index, action: str = "") -> IndexInfo:
-    rows = sum(file.rows for file in table.files if file.path in index.known_parts)
+    known = known_parts(index.segments)
+    rows = sum(file.rows for file in table.files if file.path in known)
     largest = max(index.segments, key=lambda files: len(files.segment), default=None)
     return IndexInfo(
         snapshot=index.snapshot,
@@ -206,7 +205,7 @@ def _read(path: Path) -> tuple[int, list[str]]:
         content = path.read_bytes()
     except OSError as error:
         raise DamagedIndexError(f"{path} cannot be read: {error.strerror}") from error
-    if _digest(content) != path.stem.split("-")[1]:
+    if name_of(content) != path.stem.split("-")[1]:
         raise DamagedIndexError(f"{path} is damaged: its digest is not in its name")
     try:
         document = json.loads(content)
@@ -221,7 +220,7 @@ def _commit(root: Path, snapshot: int, segments: Sequence[SegmentFiles]) -> None
     """Make these segments the index, in one rename; what no index names is then deleted."""
     names = [files.folder.name for files in segments]
     content = json.dumps({"format": FORMAT, "snapshot": snapshot, "segments": names}).encode()
-    path = root / f"{snapshot:06}-{_digest(content)}.json"
+    path = root / f"{snapshot:06}-{name_of(content)}.json"
     scratch = root / ".committing"
     scratch.write_bytes(content)
     scratch.replace(path)
@@ -231,7 +230,3 @@ def _commit(root: Path, snapshot: int, segments: Sequence[SegmentFiles]) -> None
     for folder in root.iterdir():
         if re.fullmatch(r"[0-9a-f]{16}", folder.name) and folder.name not in names:
             shutil.rmtree(folder, ignore_errors=True)
-
-
-def _digest(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()[:16]

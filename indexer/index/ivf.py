@@ -27,10 +27,10 @@ CHUNK_ROWS = 65_536  # decoded to float32 at a time
 SAMPLES_PER_LIST = 50
 TRAINING_BYTES = 1 << 28  # of float32 vectors, at most
 GRAPH_NUMBERS = 2_048 * 128  # of all centroids: for so many a graph finds the nearest faster than a scan
-BUILD_EFFORT = 400  # of the graph; at FAISS's 40 no way led to some centroids, for 2 in 10,000 queries
-SEARCH_EFFORT = 2  # a list; at FAISS's 16 for any number a sixth of the nearest 64 lists was missed
+BUILD_EFFORT = 400  # of the graph; at FAISS's 40 no way led to some centroids
+SEARCH_EFFORT = 2  # a list; FAISS's 16 for any number of lists misses many of the nearest
 ONE_BY_ONE = 10  # FAISS's way for a query at a time, measured to be the fastest for one and for many
-SHRUNK = np.float32(0.99)  # centroids: FAISS misjudges rows less than 3.5e-4 from theirs, and so none is
+SHRUNK = np.float32(0.99)  # centroids: FAISS misjudges rows that all but equal theirs, and so none does
 SHORTEST_LIST = 64  # rows a list holds on average, at least
 
 
@@ -170,7 +170,7 @@ def _fitted_on_gpus(in_lists: Any) -> Iterator[None]:
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """One query on several threads costs three times the processor and gains nothing."""
+    """One query on several threads takes more of the processor and gains nothing."""
     threads = faiss.omp_get_max_threads()
     faiss.omp_set_num_threads(1)
     try:

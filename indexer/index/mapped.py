@@ -5,6 +5,7 @@ So that opening costs nothing however large the file, and damage is an error ins
 
 from __future__ import annotations
 
+import hashlib
 import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,16 @@ BLOCK_BYTES = 1 << 20
 
 class DamagedIndexError(Exception):
     """A file of an index is not what its manifest says. Searches go on without the index."""
+
+    @property
+    def note(self) -> str:
+        """What a reader is told then."""
+        return f"the index is not used ({self}): run `skyhex index`"
+
+
+def name_of(content: bytes) -> str:
+    """What a file or a directory is called by this content: the first sixteen digits of its SHA-256."""
+    return hashlib.sha256(content).hexdigest()[:16]
 
 
 @dataclass(frozen=True)

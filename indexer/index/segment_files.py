@@ -9,7 +9,6 @@ The directory is written aside and renamed, so it is there whole or not at all, 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 import tempfile
@@ -27,7 +26,7 @@ from ..table.columns import inverse_norms, key_numbers, to_matrix
 from ..table.embedding_table import EmbeddingTable
 from ..table.manifest import PartFile
 from . import ivf
-from .mapped import ArrayFile, ArrayWriter, CheckedArray, DamagedIndexError
+from .mapped import ArrayFile, ArrayWriter, CheckedArray, DamagedIndexError, name_of
 from .planner import Measured
 from .recall import measure
 from .segment import Keys, Part, Segment, scan_part
@@ -69,13 +68,12 @@ class SegmentFiles:
     def check(self) -> None:
         """Read everything and compare it with its checksums. Raises `DamagedIndexError`."""
         keys = self.segment.keys
-        arrays: list[CheckedArray | None] = [keys.cells, keys.start_us, keys.end_us]
+        arrays = [keys.cells, keys.start_us, keys.end_us]
         for column, vectors in self.segment.vectors.items():
             arrays += [vectors.matrix, vectors.inverse_norms]
             self.inverted(column)
         for array in arrays:
-            if array is not None:
-                array.whole()
+            array.whole()
 
     @property
     def bytes(self) -> int:
@@ -93,7 +91,7 @@ def open_segment(folder: Path) -> SegmentFiles:
     """Map a segment's files. Raises `DamagedIndexError`."""
     try:
         content = (folder / DESCRIPTION).read_bytes()
-        if _name(content) != folder.name:
+        if name_of(content) != folder.name:
             raise DamagedIndexError(
                 f"{folder / DESCRIPTION} is damaged: its digest is not the directory's name"
             )
@@ -139,7 +137,7 @@ def write_segment(
         }
         content = json.dumps(description).encode()
         (scratch / DESCRIPTION).write_bytes(content)
-        folder = root / _name(content)
+        folder = root / name_of(content)
         if folder.exists():  # damaged, or it would not be written again
             shutil.rmtree(folder)
             open_segment.cache_clear()
@@ -200,7 +198,3 @@ def _write_inverted(
     if not measured.ever_helps:
         return None
     return {"sha256": built.write(folder / f"{column}.faiss"), "measured": measured.to_json()}
-
-
-def _name(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()[:16]

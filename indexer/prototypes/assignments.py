@@ -24,7 +24,7 @@ from ..recent import Recent
 from ..table import parts, sidecars
 from ..table.columns import DECIMALS, Similarities, unit
 from ..table.embedding_table import EmbeddingTable
-from ..table.manifest import SidecarFile
+from ..table.manifest import Sidecar, SidecarFile
 from ..table.schema import KEY, TIMESTAMP
 from ..table.storage import Storage
 from .region_rows import SCAN_ROWS, directed, region_pieces
@@ -45,6 +45,14 @@ SCHEMA = pa.schema(
         pa.field("prototype_similarity", pa.float32(), nullable=False),
     ]
 )
+
+
+def fitted_sidecar(table: EmbeddingTable) -> Sidecar:
+    """The files that fitting made. Raises `TableError` where no prototypes were fitted."""
+    sidecar = table.sidecar(KIND)
+    if sidecar is None:
+        raise TableError(f"{table.storage.root} has no prototypes yet: run `skyhex prototypes fit`")
+    return sidecar
 
 
 def write_assignments(
@@ -95,10 +103,8 @@ def scan_assignments(table: EmbeddingTable, ranges: Cells = EVERY_CELL) -> Itera
     Raises:
         TableError: no prototypes were fitted, or the file is damaged.
     """
-    sidecar = table.sidecar(KIND)
-    if sidecar is None:
-        raise TableError(f"{table.storage.root} has no prototypes yet: run `skyhex prototypes fit`")
-    groups = _groups(table.storage, sidecars.find(table.storage, KIND, sidecar, ASSIGNMENTS))
+    file = sidecars.find(table.storage, KIND, fitted_sidecar(table), ASSIGNMENTS)
+    groups = _groups(table.storage, file)
     wanted = RowRanges.merged(
         np.searchsorted(groups.last_cell, ranges[:, 0]),
         np.searchsorted(groups.first_cell, ranges[:, 1], side="right"),

@@ -22,15 +22,15 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from ..errors import QueryError, TableError
+from ..errors import QueryError
 from ..geo.cells import Cells, cell_ranges, cell_to_text
 from ..progress import Progress
 from ..table.columns import Similarities, cosines, to_matrix, unit
 from ..table.embedding_table import EmbeddingTable
-from ..table.ranked import best_first, ranked
+from ..table.ranked import best_first, check_k, ranked
 from ..table.storage import explained
 from . import sinkhorn
-from .assignments import ASSIGNMENTS, KIND, read_assignments, write_assignments
+from .assignments import ASSIGNMENTS, KIND, fitted_sidecar, read_assignments, write_assignments
 from .region_rows import region_samples, region_sizes
 
 PROTOTYPES = "prototypes.parquet"
@@ -92,8 +92,7 @@ class Prototypes:
         Raises:
             QueryError: k below 1, no such prototype.
         """
-        if k < 1:
-            raise QueryError(f"k = {k}: expected 1 or more")
+        check_k(k)
         similarity = cosines(self.vectors, unit(self.vector(region, prototype)))
         elsewhere = np.flatnonzero(self.region_cell != np.uint64(region))
         best = elsewhere[np.argsort(-similarity[elsewhere], kind="stable")][:k]
@@ -164,9 +163,7 @@ def fit_prototypes(
 
 def read_prototypes(table: EmbeddingTable) -> Prototypes:
     """The prototypes of a snapshot. Raises `TableError` if none were fitted, or their file is damaged."""
-    sidecar = table.sidecar(KIND)
-    if sidecar is None:
-        raise TableError(f"{table.storage.root} has no prototypes yet: run `skyhex prototypes fit`")
+    sidecar = fitted_sidecar(table)
     rows = pq.read_table(BytesIO(table.read_sidecar(KIND, PROTOTYPES)))
     return Prototypes(
         rows["region_cell"].to_numpy(),
@@ -184,8 +181,8 @@ def cells_of_prototype(table: EmbeddingTable, region: int, prototype: int, k: in
         QueryError: k below 1, no such prototype.
         TableError: no prototypes were fitted.
     """
-    if k is not None and k < 1:
-        raise QueryError(f"k = {k}: expected 1 or more")
+    if k is not None:
+        check_k(k)
     read_prototypes(table).vector(region, prototype)
     rows = read_assignments(table, cell_ranges([region], table.h3_resolution))
     rows = rows.filter(pc.field("prototype") == prototype)

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..geo.cells import Cells
 from ..geo.row_ranges import Rows
-from ..index.faiss_index import Index
+from ..index.faiss_index import Index, known_parts
 from ..index.planner import EXACT, choose, run
 from ..index.segment import Segment, read_segments
 from ..index.segment_files import SegmentFiles
@@ -119,7 +119,7 @@ def _segments(
     """Every living row once: from the index where it has it, else from Parquet."""
     known = [mapped for mapped in (index.segments if index else ()) if column in mapped.segment.vectors]
     yield from ((mapped.segment, mapped) for mapped in known)
-    indexed = frozenset().union(*(mapped.segment.paths for mapped in known))
+    indexed = known_parts(known)
     rest = [file for file in table.files if file.path not in indexed]
     yield from ((segment, None) for segment in read_segments(table, rest, [column]))
 

@@ -18,6 +18,7 @@ from ..table.ranked import best_first, check_k, ranked
 from ..table.schema import KEY
 from .filter import Filter
 from .matching import Matching
+from .query import check_column
 
 
 def changes(
@@ -50,9 +51,7 @@ def changes(
         QueryError: k below 1, an unknown column, a period without dates, SQL that cannot be answered.
     """
     check_k(k)
-    known = ("embedding", *table.optional_columns)
-    if column not in known:
-        raise QueryError(f"the table has no vectors {column!r}: expected one of {', '.join(known)}")
+    check_column(table, column)
     if not (before.asks_time and after.asks_time):
         raise QueryError("two periods are compared: expected dates or months for both")
     both, *periods = (Matching.of(table, asked) for asked in (filter, before, after))

@@ -21,9 +21,7 @@ class Filter:
     """All conditions must hold; None asks nothing. Raises `QueryError` when made of what cannot hold."""
 
     region: Region | None = None  # the row's cell has its centre here; or see `footprint`
-    start: datetime | None = (
-        None  # the row's period [start, end) overlaps this one; UTC where no zone is given
-    )
+    start: datetime | None = None  # the row's period [start, end) overlaps this one; without a zone, UTC
     end: datetime | None = None
     where: str | None = None  # a predicate in DuckDB's SQL over the columns of the view `embeddings`
     months: Sequence[int] = ()  # 1-12: the row's period touches one of these months of any year

@@ -74,21 +74,13 @@ def patch_at(table: EmbeddingTable, lon_deg: float, lat_deg: float) -> tuple[int
     if len(own):
         return cell, cell_to_text(cell)
     here = Filter(region=Region.from_point(lon_deg, lat_deg, POINT_M), footprint=True)
-    places = Matching.of(table, here).places
-    assert places is not None, "footprints are asked"
-    nearest, least_km = None, np.inf
-    for file_id, file in enumerate(table.files):
-        rows = places.rows.get(file.path, np.empty(0, np.int64))
-        if not len(rows):
-            continue
-        columns = ["h3_cell", "sample_id", "bbox"]
-        touching = table.take(np.full(len(rows), file_id), rows, columns)
-        west, south, east, north = (s.to_numpy() for s in touching["bbox"].combine_chunks().flatten())
-        away_km = distance_km(lon_deg, lat_deg, (west + east) / 2, (south + north) / 2)
-        if away_km.min() < least_km:
-            best = touching.slice(int(away_km.argmin()), 1).to_pylist()[0]
-            nearest, least_km = (best["h3_cell"], best["sample_id"]), float(away_km.min())
-    return nearest
+    touching = Matching.of(table, here).allowed(["h3_cell", "sample_id", "bbox"])
+    if len(touching) == 0:
+        return None
+    west, south, east, north = (side.to_numpy() for side in touching["bbox"].combine_chunks().flatten())
+    away_km = distance_km(lon_deg, lat_deg, (west + east) / 2, (south + north) / 2)
+    nearest = touching.slice(int(away_km.argmin()), 1).to_pylist()[0]
+    return nearest["h3_cell"], nearest["sample_id"]
 
 
 def surroundings(cell: int, radius_km: float) -> list[int]:

@@ -6,6 +6,7 @@ the months are looked at in the keys of the rows at hand.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -59,7 +60,7 @@ class Matching:
         count = len(keys.cells)
         among = RowRanges.all_of(count)
         if self.places is not None:
-            among = among.keep(self._allowed[first_row : first_row + count])
+            among = among.keep(self._allowed_mask[first_row : first_row + count])
         return self._by_keys(keys, among).mask(count)
 
     def keyed(self, rows: pa.Table) -> pa.Table:
@@ -71,6 +72,13 @@ class Matching:
         among = self._by_keys(Keys.of(*key_numbers(rows)), RowRanges.all_of(len(rows)))
         return rows.take(pa.array(among.rows()))
 
+    def allowed(self, columns: Sequence[str]) -> pa.Table:
+        """The rows that SQL and footprints allow, wherever and whenever, in order of key."""
+        assert self.places is not None, "SQL or footprints are asked"
+        rows = [self.places.rows[file.path] for file in self.table.files]
+        file_ids = np.repeat(np.arange(len(rows)), np.array([len(some) for some in rows], np.int64))
+        return self.table.take(file_ids, np.concatenate([np.empty(0, np.int64), *rows]), columns)
+
     def _by_keys(self, keys: Keys, among: RowRanges) -> RowRanges:
         area = self.filter.area_of_centres
         if area is not None:
@@ -81,7 +89,7 @@ class Matching:
         return among
 
     @cached_property
-    def _allowed(self) -> Mask:
+    def _allowed_mask(self) -> Mask:
         """By SQL and footprints: (rows of the table,)."""
         assert self.places is not None
         mask, first_row = np.zeros(self.table.row_count, bool), 0
@@ -93,12 +101,7 @@ class Matching:
     @cached_property
     def _allowed_keys(self) -> pa.Table:
         """Keys of the rows that SQL and footprints allow, in order."""
-        file_ids, rows = np.empty(0, np.int64), [np.empty(0, np.int64)]
-        for i, file in enumerate(self.table.files):
-            assert self.places is not None
-            rows.append(self.places.rows[file.path])
-            file_ids = np.r_[file_ids, np.full(len(rows[-1]), i)]
-        return self.table.take(file_ids, np.concatenate(rows), KEY).combine_chunks()
+        return self.allowed(KEY).combine_chunks()
 
 
 def _places(table: EmbeddingTable, filter: Filter) -> Places | None:

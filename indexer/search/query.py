@@ -19,9 +19,7 @@ from ..table.schema import KEY
 from .filter import Filter
 from .locate import nearest_cell, patch_at, rows_of_cell, surroundings
 
-NEARBY_KM = (
-    1.0  # a place on the map stands for the nearest row this close: a chip is some hundred metres wide
-)
+NEARBY_KM = 1.0  # a place stands for the nearest row this close: a chip is some hundred metres wide
 
 
 @dataclass(frozen=True)
@@ -129,10 +127,15 @@ class _Book:
     filter: Filter
 
 
-def _dimension(table: EmbeddingTable, column: str) -> int:
+def check_column(table: EmbeddingTable, column: str) -> None:
+    """Raises `QueryError` for vectors that the table does not have."""
     known = ("embedding", *table.optional_columns)
     if column not in known:
         raise QueryError(f"the table has no vectors {column!r}: expected one of {', '.join(known)}")
+
+
+def _dimension(table: EmbeddingTable, column: str) -> int:
+    check_column(table, column)
     return int(table.schema.field(column).type.list_size)
 
 
@@ -164,10 +167,18 @@ def _find_cell(book: _Book, cell: int) -> _Found:
 def _find_place(book: _Book, place: LonLat) -> _Found:
     cell = cell_at(place.lon_deg, place.lat_deg, book.table.h3_resolution)
     patch = patch_at(book.table, place.lon_deg, place.lat_deg)
-    there = None if patch is None else _latest(book, *(patch if patch[0] != cell else (cell,)))
-    if patch is not None and there is not None:
-        holds = f"{patch[1]} of cell {cell_to_text(patch[0])} holds the place"
-        return there if patch[0] == cell else replace(there, notes=(holds, *there.notes))
+    if patch is None:
+        return _find_near(book, place, cell)
+    holder, sample_id = patch
+    found = _latest(book, cell) if holder == cell else _latest(book, holder, sample_id)
+    assert found is not None, "the table has the row that holds the place"
+    if holder == cell:
+        return found
+    return replace(found, notes=(f"{sample_id} of cell {cell_to_text(holder)} holds the place", *found.notes))
+
+
+def _find_near(book: _Book, place: LonLat, cell: int) -> _Found:
+    """What a place that no row holds stands for; `cell` is the place's own."""
     where, around = f"{place.lon_deg} {place.lat_deg}", surroundings(cell, NEARBY_KM)
     nearest, away_km = nearest_cell(book.table, place.lon_deg, place.lat_deg, around)
     found = _latest(book, nearest) if nearest is not None and away_km <= NEARBY_KM else None

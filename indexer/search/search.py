@@ -25,6 +25,8 @@ from .query import Query, Resolved, keys_of, resolve
 COLUMNS = (*KEY, *COUNTS, "valid_fraction", "cloud_fraction", "source_items")
 POOL = 10  # candidates looked at for each diverse hit
 
+Answered = tuple[Sequence[Resolved], Sequence[Answer]]  # of each query
+
 
 @dataclass(frozen=True)
 class Hits:
@@ -62,13 +64,11 @@ def search(
         TableError: a part of the table cannot be read.
     """
     check_k(k)
-    index, notes = open_index(table)
-    try:
-        resolved, answer = _answer(table, index, query, k, filter, include_query, diversity)
-    except DamagedIndexError as error:
-        index, notes = None, (*notes, _unused(error))
-        resolved, answer = _answer(table, index, query, k, filter, include_query, diversity)
-    (hits,) = _hits(table, index, [resolved], [answer], notes, columns)
+
+    def ask(index: Index | None) -> Answered:
+        return _answer(table, index, query, k, filter, include_query, diversity)
+
+    (hits,) = _asked(table, ask, columns)
     return hits
 
 
@@ -87,17 +87,20 @@ def search_many(
     check_k(k)
     if not queries:
         return []
+    return _asked(table, lambda index: _answers(table, index, queries, k, filter, include_query))
+
+
+def _asked(
+    table: EmbeddingTable, ask: Callable[[Index | None], Answered], columns: Sequence[str] = COLUMNS
+) -> list[Hits]:
+    """What is found with the index, or without where it turns out to be damaged."""
     index, notes = open_index(table)
     try:
-        resolved, answers = _answers(table, index, queries, k, filter, include_query)
+        resolved, answers = ask(index)
     except DamagedIndexError as error:
-        index, notes = None, (*notes, _unused(error))
-        resolved, answers = _answers(table, index, queries, k, filter, include_query)
-    return _hits(table, index, resolved, answers, notes)
-
-
-def _unused(error: DamagedIndexError) -> str:
-    return f"the index is not used ({error}): run `skyhex index`"
+        index, notes = None, (*notes, error.note)
+        resolved, answers = ask(None)
+    return _hits(table, index, resolved, answers, notes, columns)
 
 
 def _answer(
@@ -108,14 +111,14 @@ def _answer(
     filter: Filter,
     include_query: bool,
     diversity: Diversity | None,
-) -> tuple[Resolved, Answer]:
+) -> Answered:
     resolved = _resolved(table, index, query, filter, include_query)
 
     def find(k: int) -> Answer:
         (answer,) = _find(table, index, query.against, [resolved], filter, k)
         return answer
 
-    return resolved, find(k) if diversity is None else _find_diverse(find, k, diversity)
+    return [resolved], [find(k) if diversity is None else _find_diverse(find, k, diversity)]
 
 
 def _answers(
@@ -125,7 +128,7 @@ def _answers(
     k: int,
     filter: Filter,
     include_query: bool,
-) -> tuple[list[Resolved], list[Answer]]:
+) -> Answered:
     """The answers in the order of the queries; those against one column are found together."""
     resolved = [_resolved(table, index, query, filter, include_query) for query in queries]
     answers: dict[int, Answer] = {}
@@ -194,7 +197,7 @@ def _hits(
     resolved: Sequence[Resolved],
     answers: Sequence[Answer],
     notes: Sequence[str],
-    columns: Sequence[str] = COLUMNS,
+    columns: Sequence[str],
 ) -> list[Hits]:
     """The answers with their rows, all read at once."""
     rows = _fetch(table, [answer.best for answer in answers], columns)

@@ -17,6 +17,7 @@ import pyarrow as pa
 from duckdb import StatementType
 
 from ..errors import QueryError
+from ..prototypes.assignments import KIND
 from ..table import parts
 from ..table.embedding_table import EmbeddingTable
 from .views import TABLE_MACROS, add_views
@@ -52,7 +53,7 @@ def run_sql(
 
 def connect(table: EmbeddingTable, memory_limit: str = "2GB") -> duckdb.DuckDBPyConnection:
     """A connection that sees the snapshot, its files' digests checked, and can change nothing."""
-    sidecar = table.sidecar("prototypes")
+    sidecar = table.sidecar(KIND)
     parts.check_digests(table.storage, [*table.files, *(sidecar.files if sidecar else ())])
     config = {"memory_limit": memory_limit, "temp_directory": "", "python_enable_replacements": "false"}
     connection = duckdb.connect(config=config)

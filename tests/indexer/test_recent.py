@@ -22,6 +22,13 @@ def test_a_value_is_made_once_and_the_longest_unused_goes_first() -> None:
     assert made[-1] == "a"
 
 
+def test_a_value_that_is_too_large_drives_no_other_out() -> None:
+    recent = Recent(3, len)
+    recent.get("a", lambda: "a")
+    assert recent.get("large", lambda: "large") == "large"
+    assert recent.get("a", lambda: "made again") == "a"
+
+
 @given(st.lists(st.text("ab", max_size=9)), st.integers(0, 20))
 def test_never_more_than_the_size(keys: list[str], most: int) -> None:
     recent = Recent(most, len)

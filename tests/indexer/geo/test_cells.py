@@ -46,6 +46,17 @@ def test_a_child_range_holds_nothing_else() -> None:
         assert {h3.int_to_str(c) for c in inside} == set(h3.cell_to_children(region, 2))
 
 
+@pytest.mark.parametrize("res", [0, 1, 5, 14])
+def test_children_are_those_of_h3_but_for_one_of_a_pentagon(res: int) -> None:
+    some = [cell_of((lon, 40.0), res) for lon in (-100.0, 0.0, 100.0)] + [
+        *map(h3.str_to_int, h3.get_pentagons(res))
+    ]
+    found = cells.children(np.array(some, np.uint64)).reshape(-1, 7)
+    for cell, mine in zip(some, found, strict=True):
+        expected = {h3.str_to_int(child) for child in h3.cell_to_children(h3.int_to_str(cell))}
+        assert set(mine[cells.are_valid(mine)].tolist()) == expected
+
+
 @given(st.lists(st.tuples(lon_lat, st.integers(0, 7)), max_size=20), st.lists(lon_lat, max_size=30))
 def test_ranges_of_cells_hold_their_descendants_alone(
     regions: list[tuple[tuple[float, float], int]], points: list[tuple[float, float]]

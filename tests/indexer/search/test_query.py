@@ -18,7 +18,7 @@ from indexer.table.embedding_table import EmbeddingTable
 from indexer.table.schema import make_rows
 
 from ...tolerance import cosine_error
-from ..random_rows import MODEL, columns_for, random_cells
+from ..random_rows import MODEL, columns_for, random_cells, squares
 from ..small_tables import keys, place_rows, place_table, whole
 
 ANY = Filter()
@@ -100,6 +100,27 @@ def test_a_place_is_its_cell_or_the_nearest_row_close_by(table: EmbeddingTable) 
         resolve(table, Query((LonLat(lon, lat - 4),)), ANY)
     with pytest.raises(QueryError, match="no place"):
         resolve(table, Query((LonLat(200, 95),)), ANY)
+
+
+def test_a_place_is_the_row_whose_footprint_holds_it_with_the_nearest_middle(tmp_path: Path) -> None:
+    """Two wide footprints overlap; a place in neither is near no row."""
+    west, east = (cells.cell_at(lon, 46.0, 9) for lon in (6.0, 6.05))
+    here = np.array([west, east], np.uint64)
+    table = EmbeddingTable.create(tmp_path, MODEL, h3_resolution=9)
+    wide = make_rows(**columns_for(here) | {"footprint": squares(here, 0.04)})
+    far = np.array([cells.cell_at(-60.0, -20.0, 9)], np.uint64)  # in a part of its own
+    table = table.upsert(wide).upsert(make_rows(**columns_for(far, seed=1) | {"sample_id": ["far"]}))
+    for lon, name, holder in ((6.02, "s0", west), (6.03, "s1", east), (5.97, "s0", west), (6.08, "s1", east)):
+        found = resolve(table, Query((LonLat(lon, 46.0),)), ANY)
+        assert [key[:2] for key in found.own_rows] == [(holder, name)]
+        assert found.notes == (f"{name} of cell {holder:x} holds the place",)
+    with pytest.raises(QueryError, match="no row within 1 km"):
+        resolve(table, Query((LonLat(6.2, 46.0),)), ANY)
+    own = make_rows(**columns_for(here[1:], seed=2) | {"sample_id": [cells.cell_to_text(east)]})
+    lon, lat = (float(side[0]) for side in cells.centres([east]))
+    found = resolve(table.upsert(own), Query((LonLat(lon, lat),)), ANY)
+    assert {key[0] for key in found.own_rows} == {east}, "a cell's own rows, without a look at footprints"
+    assert found.notes == (f"cell {east:x} has 2 samples: their mean is compared",)
 
 
 def test_vectors_are_scaled_and_checked(table: EmbeddingTable) -> None:
