@@ -91,10 +91,10 @@ def _read(table: EmbeddingTable, columns: Sequence[str]) -> pa.Table:
 
 @st.cache_resource(max_entries=4, show_spinner=False, hash_funcs=BY_SNAPSHOT)
 def read_kinds(table: EmbeddingTable) -> Kinds | None:
-    """The table's prototypes in kinds; None where none were fitted."""
-    if table.sidecar("prototypes") is None:
+    """The table's prototypes in kinds; None where none were fitted, or no row has a direction to fit to."""
+    prototypes = read_prototypes(table) if table.sidecar("prototypes") else None
+    if prototypes is None or not len(prototypes.vectors):
         return None
-    prototypes = read_prototypes(table)
     return Kinds(prototypes, group(prototypes.vectors, prototypes.n_rows.astype(np.float64)))
 
 
