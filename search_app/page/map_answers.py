@@ -27,17 +27,13 @@ from .kinds import kind_name
 from .map_bytes import areas_km2, code_similarity, kind_codes, pack_cells, similarity_codes
 from .query_panel import to_filter
 from .quicklook import modalities
-from .results import PICTURE_PX, dates_used, period, picture, quicklook_folder, rows_by_key, subjects
+from .results import FILES, PICTURE_PX, dates_used, period, picture, quicklook_folder, rows_by_key, subjects
 from .url_state import View, parse_bbox, read_view
 
 BYTES = "application/octet-stream"
 # The bytes never leave this machine: to compress them would cost more than to send them.
 AS_IT_IS = {"Content-Encoding": "identity", "Cache-Control": "private, max-age=3600"}
-EXPORTS = {
-    "csv": (Format.csv, "csv", "text/csv"),
-    "geojson": (Format.geojson, "geojson", "application/geo+json"),
-    "geoparquet": (Format.geoparquet, "parquet", "application/vnd.apache.parquet"),
-}
+EXPORTS = (Format.csv, Format.geojson, Format.geoparquet)
 
 
 @st.cache_data(max_entries=8, show_spinner=False, hash_funcs=BY_SNAPSHOT)
@@ -120,7 +116,8 @@ def send_export(request: Request, table: EmbeddingTable) -> Response:
     name = request.query_params.get("form", "")
     if name not in EXPORTS:
         raise QueryError(f"form={name!r}: expected one of {', '.join(EXPORTS)}")
-    form, suffix, mime = EXPORTS[name]
+    form = Format(name)
+    suffix, mime = FILES[form]
     rows = cells_above(table, _question(request), _number(request, "least"))
     headers = {"Content-Disposition": f'attachment; filename="cells.{suffix}"'}
     return Response(encode(rows, form), media_type=mime, headers=headers)
