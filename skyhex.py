@@ -171,7 +171,7 @@ def search(
     )
     if (query is None and not like) or (query is not None and (like or unlike)):
         raise _import("indexer.errors").QueryError(
-            "expected something to look like: cell, lonlat, chip or vector, or else a query alone"
+            "expected something to look like: cell, lonlat, chip, vector or text, or else a query alone"
         )
     if query is None:
         query = words.query_of(
@@ -298,8 +298,9 @@ def import_rasters(
     """
     job, sources = _import("pipeline.import_rasters"), _import("data.products.sources")
     area = _import("pipeline.area").given_area(within, bbox)
-    hrefs = [str(one) for one in ([files] if isinstance(files, str | Path) else files)]
-    rasters, skipped = sources.open_rasters(hrefs, sources.Reading(layout, **reading), index=index, area=area)
+    rasters, skipped = sources.open_rasters(
+        _hrefs(files), sources.Reading(layout, **reading), index=index, area=area
+    )
     resolution = job.fitting_resolution(rasters[0], table, h3_res) if rasters else 0
     pooling = job.Pooling(resolution, pool, min_valid, area)
     plan = job.plan_rasters(rasters, pooling, skipped)
@@ -337,13 +338,7 @@ def heat(
     like = _import("indexer.search.words").examples_of(cell=cell, lonlat=lonlat, vector=vector)
     query = _import("indexer.search.query").Query(tuple(like))
     how = _import("data.products.sources").Reading(job.layout_of(opened), **reading) if reading else None
-    job.heat(
-        opened,
-        query,
-        [str(one) for one in ([files] if isinstance(files, str | Path) else files)],
-        Path(out),
-        how,
-    )
+    job.heat(opened, query, _hrefs(files), Path(out), how)
     return Path(out)
 
 
@@ -360,14 +355,18 @@ def _opened(table: EmbeddingTable | str | Path) -> EmbeddingTable:
     return open_table(table) if isinstance(table, str | Path) else table
 
 
+def _hrefs(files: str | Path | Sequence[str | Path]) -> list[str]:
+    return [str(file) for file in ([files] if isinstance(files, str | Path) else files)]
+
+
 def _chips(
     table: EmbeddingTable, chip: str | Path | Sequence[str | Path] | None, using: str, weights: str
 ) -> list[Example]:
     """Examples that look like GeoTIFFs."""
     if chip is None:
         return []
-    paths, embed_chips = [chip] if isinstance(chip, str | Path) else chip, _import("pipeline.examples")
-    vectors = embed_chips.chip_vectors(table, paths, using=using, weights=weights)
+    paths = [chip] if isinstance(chip, str | Path) else chip
+    vectors = _import("pipeline.examples").chip_vectors(table, paths, using=using, weights=weights)
     return list(_import("indexer.search.words").examples_of(vector=vectors))
 
 
@@ -409,7 +408,7 @@ def _import(module: str) -> Any:
 
 
 def check_packages() -> None:
-    """Make sure that `data`, `encoder`, `indexer` and `search_app` are ours.
+    """Make sure that `data`, `encoder`, `indexer`, `pipeline` and `search_app` are ours.
 
     Their names are plain, so a stray `data.py` in the working directory can stand in front of them.
 

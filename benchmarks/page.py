@@ -27,6 +27,7 @@ import numpy as np
 from playwright.sync_api import Page, Response, sync_playwright
 from playwright.sync_api import TimeoutError as TooLate
 
+from indexer.geo.cells import boundary
 from indexer.index.faiss_index import build_index
 from indexer.table.embedding_table import EmbeddingTable
 from indexer.table.schema import ModelInfo, make_rows
@@ -66,7 +67,7 @@ def make_table(path: Path, rows: int) -> EmbeddingTable:
                 sample_id=some,
                 start=[year[0]] * n,
                 end=[year[1]] * n,
-                footprint=[ring(name) for name in some],
+                footprint=[boundary(h3.str_to_int(name)) for name in some],
                 embedding=(themes[rng.integers(0, 24, n)] + rng.normal(size=(n, DIMENSION))).astype(
                     np.float32
                 ),
@@ -81,12 +82,6 @@ def make_table(path: Path, rows: int) -> EmbeddingTable:
         )
     build_index(table)
     return table
-
-
-def ring(name: str) -> tuple[tuple[float, float], ...]:
-    """A cell's closed outline as (lon, lat)."""
-    corners = [(lon, lat) for lat, lon in h3.cell_to_boundary(name)]
-    return (*corners, corners[0])
 
 
 @contextmanager

@@ -121,10 +121,10 @@ def test_the_model_needs_torch_and_numpy_alone(module: str) -> None:
     assert {other.stem for other in ours(path)} <= set(MODEL_MODULES) | {"batch"}
 
 
-def test_importing_the_facade_loads_nothing() -> None:
-    code = (
-        "import skyhex, sys; print([m for m in ('torch', 'faiss', 'duckdb', 'rasterio') if m in sys.modules])"
-    )
+@pytest.mark.parametrize("module", ["skyhex", "search_app.cli.main"])
+def test_the_facade_and_the_command_load_little_before_they_are_asked(module: str) -> None:
+    heavy = ("torch", "faiss", "duckdb", "rasterio")
+    code = f"import {module}, sys; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.strip() == "[]"
 

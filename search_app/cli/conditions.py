@@ -4,8 +4,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
+from indexer.errors import QueryError
+
+from .options import names
 from .search_options import ROWS, WHERE, option
-from .search_words import names, numbers
 from .shared_options import Command, made_of
 
 Condition = tuple[Any, Any, Callable[[Any], Any]]  # its option, its default, how its text is read
@@ -17,6 +19,13 @@ def _same(value: Any) -> Any:
 
 def _some(text: str | None) -> list[str] | None:
     return names(text) or None
+
+
+def _numbers(text: str | None) -> list[int]:
+    try:
+        return [int(word) for word in names(text)]
+    except ValueError:
+        raise QueryError(f"{text!r}: expected whole numbers and commas, such as 6,7,8") from None
 
 
 CONDITIONS: dict[str, Condition] = {
@@ -67,7 +76,7 @@ CONDITIONS: dict[str, Condition] = {
     "months": (
         Annotated[str | None, option(ROWS, "Periods that touch months of any year: 6,7,8.", "LIST")],
         None,
-        numbers,
+        _numbers,
     ),
     "modalities": (
         Annotated[str | None, option(ROWS, "Rows made with all of these: hr,s2,s1.", "LIST")],

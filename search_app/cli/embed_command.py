@@ -21,9 +21,9 @@ from data.time_series import Period
 from data.web import traffic
 from encoder.loading import load_encoder
 from encoder.protocol import AnyEncoder
-from indexer.geo.geojson import whole_area
 from indexer.index.faiss_index import build_index
 from indexer.table.embedding_table import EmbeddingTable
+from pipeline.area import given_area
 from pipeline.embed_job import SKIPPED_FILE, EmbedReport, embed_plan, finer_path
 
 from .progress import progress_bar, say
@@ -45,7 +45,7 @@ class AreaChoice:
         """The area in lon/lat; None for chips.
 
         Raises:
-            InputError: none or several were given.
+            InputError: none or several were given, or a box that is none.
             QueryError: the file holds no area.
         """
         given = [self.chips, self.aoi is not None, self.bbox is not None]
@@ -53,9 +53,7 @@ class AreaChoice:
             raise InputError(
                 f"Exactly one of --chips, --aoi FILE and --bbox W S E N is needed; {sum(given)} were given"
             )
-        if self.bbox is not None:
-            return _box(*self.bbox)
-        return None if self.aoi is None else whole_area(self.aoi)
+        return given_area(self.aoi, self.bbox)
 
 
 @dataclass(frozen=True)
@@ -217,17 +215,6 @@ def make_plan(
         allow_l1c=allow_l1c,
         on_contradiction=on_contradiction,
     )
-
-
-def _box(west: float, south: float, east: float, north: float) -> shapely.Geometry:
-    if not (-90 <= south < north <= 90 and -180 <= west <= 180 and -180 <= east <= 180) or west == east:
-        raise InputError(
-            f"--bbox came as {west} {south} {east} {north}; expected W S E N in degrees, south below north, "
-            "longitudes from -180 to 180 (W > E crosses the antimeridian)"
-        )
-    if west < east:
-        return shapely.box(west, south, east, north)
-    return shapely.union_all([shapely.box(west, south, 180, north), shapely.box(-180, south, east, north)])
 
 
 def _print_decisions(catalog: Catalog) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
+from .options import DeviceOption, WeightsOption
 from .progress import progress_bar, say
 from .shared_options import Command, made_of
 
@@ -22,8 +23,8 @@ eval_app = typer.Typer(
 )
 
 OPTIONS: dict[str, Any] = {  # of an evaluation: which of them a command has is said where it begins
-    "weights": Annotated[str, typer.Option(help="Name of shipped weights, or a .safetensors file.")],
-    "device": Annotated[str, typer.Option(help="auto takes CUDA where it is; else cpu, cuda, cuda:1.")],
+    "weights": WeightsOption,
+    "device": DeviceOption,
     "protocol": Annotated[
         str, typer.Option(help="all, zero-shot, probes, cross-modal, leakage or compression.")
     ],

@@ -7,8 +7,9 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from .options import DEFAULT_TABLE, BoxOption, TableOption, day
+from .options import DEFAULT_TABLE, BoxOption, TableOption, day, names
 from .progress import progress_bar, say
+from .table_commands import index as build_index
 
 app = typer.Typer()
 
@@ -76,15 +77,12 @@ def import_(
 ) -> None:
     """Bring in what others have published: vectors (Earth Index, Clay, Major TOM, AlphaEarth's tables) and
     rasters of vectors (AlphaEarth, TESSERA, any other). They keep model and licence."""
-    from indexer.index.faiss_index import build_index
-    from indexer.table.embedding_table import EmbeddingTable
-
     first, last = day(start), day(end)
     if (first is None) != (last is None):
         raise typer.BadParameter("--start and --end come together: the period of all rows")
     period = None if first is None or last is None else (first, last)
-    names = files or []
-    if source in ("tessera", "raster") or (source == "alphaearth" and not _are_parquet(names)):
+    files = files or []
+    if source in ("tessera", "raster") or (source == "alphaearth" and not _are_parquet(files)):
         from data.products.sources import Reading
         from pipeline.area import given_area
         from pipeline.import_rasters import Pooling
@@ -99,7 +97,7 @@ def import_(
         )  # fmt: skip
         pooling = Pooling(0, pool, min_valid, given_area(aoi, bbox))
         if not run_raster_import(
-            names,
+            files,
             reading,
             table,
             pooling,
@@ -111,21 +109,19 @@ def import_(
             return
     else:
         given: dict[str, Any] = {
-            "vector": _names(vector_column),
-            "geometry": _names(geometry_column),
+            "vector": tuple(names(vector_column)) or None,
+            "geometry": tuple(names(geometry_column)) or None,
             "id": id_column,
             "time": time_column,
             "model": model,
             "licence": licence,
             "crs": crs,
             "scale": scale,
+            "offset": None if scale is None else offset,
         }
-        if scale is not None:
-            given["offset"] = offset
-        _import_vectors(names, source, given, table, period, h3_res)
+        _import_vectors(files, source, given, table, period, h3_res)
     if not no_index:
-        with progress_bar("index", "rows") as progress:
-            say(str(build_index(EmbeddingTable.open(table), progress=progress)))
+        build_index(table)
 
 
 def _import_vectors(
@@ -156,7 +152,3 @@ def _import_vectors(
 def _are_parquet(files: list[str]) -> bool:
     """Whether these are tables of vectors, not rasters."""
     return bool(files) and all(file.lower().endswith(PARQUET) for file in files)
-
-
-def _names(text: str | None) -> tuple[str, ...] | None:
-    return None if text is None else tuple(name.strip() for name in text.split(","))

@@ -24,7 +24,7 @@ from . import (
     weights_commands,
 )
 from .installation import InstallationError, check_faiss
-from .options import DEFAULT_TABLE, BoxOption, DeviceOption, TableOption, WeightsOption, day
+from .options import DEFAULT_TABLE, BoxOption, DeviceOption, TableOption, WeightsOption, day, names
 from .progress import console
 
 app = typer.Typer(
@@ -127,7 +127,7 @@ def embed(
                 sign=signer(sign),
                 requester_pays=requester_pays,
             ),
-            tuple(name.strip() for name in collections.split(",")) if collections else (),
+            tuple(names(collections or None)),
             tuple(query or ()),
             again=search_again,
             max_items=max_items,

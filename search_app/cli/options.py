@@ -29,6 +29,11 @@ BoxOption = Annotated[
 DEFAULT_TABLE = Path("skyhex-data")
 
 
+def names(text: str | None) -> list[str]:
+    """The words of a comma-separated list; none of none."""
+    return [] if text is None else [word.strip() for word in text.split(",")]
+
+
 def day(text: str | None) -> datetime | None:
     """Midnight UTC of an ISO date. Raises `QueryError`."""
     from indexer.search.words import moment

@@ -143,7 +143,7 @@ def _check_one_or_many(queries: Path | None, like: bool, for_one_alone: bool) ->
     if queries is None and not like:
         raise QueryError(
             "Nothing to look like was given; add --cell ID, --lonlat LON LAT, --chip TIF, --vector FILE, "
-            "or many with --queries FILE"
+            "--text TEXT, or many with --queries FILE"
         )
     if queries is not None and (like or for_one_alone):
         raise QueryError(

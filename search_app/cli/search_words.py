@@ -1,4 +1,4 @@
-"""What people type after `skyhex search`, read: `8.54,47.37`, `6,7,8`, `s1,s2`, files."""
+"""What people type after `skyhex search` to look like, read: `8.54,47.37`, files."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -47,16 +47,3 @@ def lonlat(text: str) -> tuple[float, float]:
     except ValueError:
         raise QueryError(f"the place came as {text!r}; expected LON LAT in degrees") from None
     return lon, lat
-
-
-def names(text: str | None) -> list[str]:
-    """The words of a comma-separated list; none of none."""
-    return [] if text is None else [word.strip() for word in text.split(",")]
-
-
-def numbers(text: str | None) -> list[int]:
-    """The numbers of a comma-separated list. Raises `QueryError`."""
-    try:
-        return [int(word) for word in names(text)]
-    except ValueError:
-        raise QueryError(f"{text!r}: expected whole numbers and commas, such as 6,7,8") from None

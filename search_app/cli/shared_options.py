@@ -1,4 +1,4 @@
-"""Options that several commands share, spelled once: a decorator adds them, and makes one value of them."""
+"""Several options as one argument: a decorator adds them to a command, and makes one value of them."""
 
 import functools
 import inspect

@@ -38,7 +38,7 @@ BY_SNAPSHOT: dict[Any, Any] = {EmbeddingTable: table_key}
 
 @dataclass(frozen=True)
 class RowKeys:
-    """Where and when all rows of a table are, in order of cell, and what they are like."""
+    """Where and when rows of a table are, and what they are like."""
 
     cells: Cells  # (n,) uint64
     start_us: np.ndarray  # (n,) int64, microseconds since 1970-01-01, UTC
@@ -68,11 +68,16 @@ class Kinds:
 
 @st.cache_resource(max_entries=4, show_spinner="Reading the table's cells", hash_funcs=BY_SNAPSHOT)
 def read_keys(table: EmbeddingTable) -> RowKeys:
-    """Keys and assignments of all rows."""
-    if table.sidecar("prototypes") is None:
-        rows = _read(table, [name for name in KEY if name != "sample_id"])
+    """Keys and assignments of all rows, in order of cell."""
+    fitted = table.sidecar("prototypes") is not None  # else nothing is asked of names
+    return keys_of(table, _read(table, [name for name in KEY if fitted or name != "sample_id"]))
+
+
+def keys_of(table: EmbeddingTable, rows: pa.Table) -> RowKeys:
+    """Keys and assignments of rows (n) that have the columns of KEY, in their order."""
+    rows = assigned(table, rows).combine_chunks()
+    if "prototype" not in rows.column_names:
         return RowKeys(*key_numbers(rows), np.zeros(len(rows), np.uint64), np.full(len(rows), -1, np.int64))
-    rows = assigned(table, _read(table, KEY)).combine_chunks()
     region = rows["region_cell"].fill_null(0).to_numpy()
     prototype = rows["prototype"].fill_null(-1).to_numpy().astype(np.int64)
     return RowKeys(*key_numbers(rows), region, prototype)
@@ -86,10 +91,10 @@ def _read(table: EmbeddingTable, columns: Sequence[str]) -> pa.Table:
 
 @st.cache_resource(max_entries=4, show_spinner=False, hash_funcs=BY_SNAPSHOT)
 def read_kinds(table: EmbeddingTable) -> Kinds | None:
-    """The table's prototypes in kinds; None where none were fitted."""
-    if table.sidecar("prototypes") is None:
+    """The table's prototypes in kinds; None where none were fitted, or no row has a direction to fit to."""
+    prototypes = read_prototypes(table) if table.sidecar("prototypes") else None
+    if prototypes is None or not len(prototypes.vectors):
         return None
-    prototypes = read_prototypes(table)
     return Kinds(prototypes, group(prototypes.vectors, prototypes.n_rows.astype(np.float64)))
 
 

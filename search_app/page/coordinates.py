@@ -20,8 +20,11 @@ SPACED = re.compile(  # 52 05 24 N: with a letter, minutes and seconds need no s
 MOST_LETTERS = 300  # of a text that may be a place
 PLAIN = re.compile(r"\s*(-?\d+(?:\.\d+)?)\s*[,;\s]\s*(-?\d+(?:\.\d+)?)\s*")
 NORTH_SOUTH = ("N", "S")
-LATITUDE_FIRST = (re.compile(r"^geo:", re.IGNORECASE), re.compile(r"[@=](?=-?\d+\.\d+,-?\d+\.\d+)"))
-MAP_LINK = re.compile(r"#(?:map=)?\d+(?:\.\d+)?/(-?\d+\.\d+)/(-?\d+\.\d+)")  # OpenStreetMap: zoom/lat/lon
+LATITUDE_FIRST = (
+    re.compile(r"#(?:map=)?\d+(?:\.\d+)?/(-?\d+\.\d+)/(-?\d+\.\d+)"),  # OpenStreetMap: zoom/lat/lon
+    re.compile(r"^geo:\s*(-?\d+(?:\.\d+)?)[,\s]+(-?\d+(?:\.\d+)?)", re.IGNORECASE),
+    re.compile(r"[@=](-?\d+\.\d+),(-?\d+\.\d+)"),
+)
 
 
 @dataclass(frozen=True)
@@ -44,14 +47,10 @@ def parse_lonlat(text: str) -> LonLatText | None:
     """
     if len(text) > MOST_LETTERS:
         return None
-    link = MAP_LINK.search(text)
-    if link:
-        return _checked(float(link[2]), float(link[1]), sure=True)
     for form in LATITUDE_FIRST:
         found = form.search(text)
         if found:
-            lat, lon = (_number(part) for part in re.findall(r"-?\d+(?:\.\d+)?", text[found.end() :])[:2])
-            return _checked(lon, lat, sure=True)
+            return _checked(float(found[2]), float(found[1]), sure=True)
     plain = PLAIN.fullmatch(text)
     angles = [(float(plain[1]), ""), (float(plain[2]), "")] if plain else _angles(text)
     if angles is None:

@@ -4,6 +4,7 @@ Side by side they would hide each other.
 """
 
 import numpy as np
+import pyarrow as pa
 import shapely
 
 from indexer.geo.cells import resolution_of
@@ -53,5 +54,5 @@ def pack_footprints(table: EmbeddingTable, cells: MapCells, extent: Extent) -> b
     )
 
 
-def _shapes(batch: object) -> np.ndarray:
-    return shapely.from_wkb(batch["geometry"].to_numpy(zero_copy_only=False))  # type: ignore[index,no-any-return]
+def _shapes(batch: pa.RecordBatch) -> np.ndarray:
+    return np.asarray(shapely.from_wkb(batch["geometry"].to_numpy(zero_copy_only=False)))

@@ -14,30 +14,26 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from indexer.errors import QueryError
-from indexer.geo.cells import cell_to_text, centres, parse_cell
+from indexer.geo.cells import cell_to_text, cells_to_text, centres, parse_cell
 from indexer.table.embedding_table import EmbeddingTable
 from indexer.table.schema import COUNTS, KEY
 
 from ..output import Format, encode
 from .background import Extent
-from .cached import BY_SNAPSHOT, read_cells, read_keys, read_kinds, read_vectors, similarities
+from .cached import BY_SNAPSHOT, keys_of, read_cells, read_keys, read_kinds, read_vectors, similarities
 from .finding import find
 from .footprints import footprint_km2, pack_footprints
 from .kinds import kind_name
 from .map_bytes import areas_km2, code_similarity, kind_codes, pack_cells, similarity_codes
 from .query_panel import to_filter
 from .quicklook import modalities
-from .results import PICTURE_PX, dates_used, period, picture, quicklook_folder, rows_by_key, subjects
+from .results import FILES, PICTURE_PX, dates_used, period, picture, quicklook_folder, rows_by_key, subjects
 from .url_state import View, parse_bbox, read_view
 
 BYTES = "application/octet-stream"
 # The bytes never leave this machine: to compress them would cost more than to send them.
 AS_IT_IS = {"Content-Encoding": "identity", "Cache-Control": "private, max-age=3600"}
-EXPORTS = {
-    "csv": (Format.csv, "csv", "text/csv"),
-    "geojson": (Format.geojson, "geojson", "application/geo+json"),
-    "geoparquet": (Format.geoparquet, "parquet", "application/vnd.apache.parquet"),
-}
+EXPORTS = (Format.csv, Format.geojson, Format.geoparquet)
 
 
 @st.cache_data(max_entries=8, show_spinner=False, hash_funcs=BY_SNAPSHOT)
@@ -60,8 +56,7 @@ def codes_of(table: EmbeddingTable, question: View) -> bytes:
 def send_cells(request: Request, table: EmbeddingTable) -> Response:
     """See `pack_cells`."""
     cells = read_cells(table)
-    content = pack_cells(cells, footprint_km2(table, cells) if len(cells.cell) else 0.0)
-    return Response(content, media_type=BYTES, headers=AS_IT_IS)
+    return Response(pack_cells(cells, footprint_km2(table, cells)), media_type=BYTES, headers=AS_IT_IS)
 
 
 def send_footprints(request: Request, table: EmbeddingTable) -> Response:
@@ -96,9 +91,12 @@ def send_card(request: Request, table: EmbeddingTable) -> Response:
     cell = parse_cell(request.query_params.get("cell", ""))
     lon, lat = (float(degrees[0]) for degrees in centres([cell]))
     rows = _rows_of(table, cell)
-    lines = [_card_line(table, row) for row in rows.to_pylist()]
-    for line, subject in zip(lines, subjects(rows), strict=True):
-        line["pictures"] = modalities(subject)
+    lines = [
+        _card_line(row) | like | {"pictures": modalities(subject)}
+        for row, like, subject in zip(
+            rows.to_pylist(), _prototypes_of(table, rows), subjects(rows), strict=True
+        )
+    ]
     return JSONResponse({"cell": cell_to_text(cell), "lon": lon, "lat": lat, "rows": lines})
 
 
@@ -118,7 +116,8 @@ def send_export(request: Request, table: EmbeddingTable) -> Response:
     name = request.query_params.get("form", "")
     if name not in EXPORTS:
         raise QueryError(f"form={name!r}: expected one of {', '.join(EXPORTS)}")
-    form, suffix, mime = EXPORTS[name]
+    form = Format(name)
+    suffix, mime = FILES[form]
     rows = cells_above(table, _question(request), _number(request, "least"))
     headers = {"Content-Disposition": f'attachment; filename="cells.{suffix}"'}
     return Response(encode(rows, form), media_type=mime, headers=headers)
@@ -132,7 +131,7 @@ def cells_above(table: EmbeddingTable, question: View, least: int) -> pa.Table:
     lon, lat = centres(cells.cell[above])
     return pa.table(
         {
-            "h3_cell": [cell_to_text(cell) for cell in cells.cell[above].tolist()],
+            "h3_cell": cells_to_text(cells.cell[above]),
             "similarity": np.round(code_similarity(codes[above]), 5),
             "area_km2": areas_km2(cells.cell[above]),
             "rows": cells.rows[above],
@@ -153,19 +152,26 @@ def _rows_of(table: EmbeddingTable, cell: int) -> pa.Table:
     return rows_by_key(table, keys, columns)
 
 
-def _card_line(table: EmbeddingTable, row: dict[str, Any]) -> dict[str, Any]:
+def _card_line(row: dict[str, Any]) -> dict[str, Any]:
     line = {"sample": row["sample_id"], "period": period(row), "dates": dates_used(row)}
     for name in ("valid_fraction", "cloud_fraction"):
         if row[name] is not None and row[name] == row[name]:
             line[name] = round(row[name], 3)
-    kinds, keys = read_kinds(table), read_keys(table)
-    at = int(np.searchsorted(keys.cells, np.uint64(row["h3_cell"])))
-    if kinds is not None and keys.prototype[at] >= 0:
-        kind = int(kinds.of_rows(keys)[at])
-        region = cell_to_text(int(keys.region[at]))
-        line["prototype"] = f"{region}/{keys.prototype[at]}"
-        line["kind"] = kind_name(kind)
     return line
+
+
+def _prototypes_of(table: EmbeddingTable, rows: pa.Table) -> list[dict[str, str]]:
+    """The prototype of each row (n,) and its kind; nothing of a row that has none."""
+    kinds, keys = read_kinds(table), keys_of(table, rows)
+    if kinds is None:
+        return [{}] * len(rows)
+    found = zip(
+        cells_to_text(keys.region), keys.prototype.tolist(), kinds.of_rows(keys).tolist(), strict=True
+    )
+    return [
+        {"prototype": f"{region}/{number}", "kind": kind_name(kind)} if number >= 0 else {}
+        for region, number, kind in found
+    ]
 
 
 def _question(request: Request) -> View:

@@ -30,7 +30,7 @@ _REGION = "prototype region"
 def draw_prototypes(table: EmbeddingTable) -> None:
     """The whole tab."""
     kinds = read_kinds(table)
-    if kinds is None or not len(kinds.kind):
+    if kinds is None:
         st.info(
             "This table has no prototypes yet. `skyhex prototypes fit` finds what each region is made of.",
             icon=":material/category:",

@@ -26,13 +26,13 @@ PICTURE_PX = 320
 TABLE_PX, SHORT_TABLE_PX = 430, 230  # height; short leaves room for a closer look
 MAX_THUMBNAILS = 60  # rows that get a picture in the table; each may be a read over the network
 WORKERS = 4
-DOWNLOADS = {
-    "CSV": (Format.csv, "csv", "text/csv"),
-    "JSON": (Format.json, "json", "application/json"),
-}
-MAP_DOWNLOADS = {
-    "GeoJSON": (Format.geojson, "geojson", "application/geo+json"),
-    "GeoParquet": (Format.geoparquet, "parquet", "application/vnd.apache.parquet"),
+DOWNLOADS = {"CSV": Format.csv, "JSON": Format.json}
+MAP_DOWNLOADS = {"GeoJSON": Format.geojson, "GeoParquet": Format.geoparquet}
+FILES = {  # of a form: the name's ending and the media type
+    Format.csv: ("csv", "text/csv"),
+    Format.json: ("json", "application/json"),
+    Format.geojson: ("geojson", "application/geo+json"),
+    Format.geoparquet: ("parquet", "application/vnd.apache.parquet"),
 }
 
 
@@ -162,7 +162,8 @@ def draw_downloads(rows: pa.Table, name: str) -> None:
     """A button per form that the rows can take; the file is made when it is asked for."""
     forms = DOWNLOADS | (MAP_DOWNLOADS if "h3_cell" in rows.column_names else {})
     with st.popover("Download", icon=":material/download:"):
-        for label, (form, suffix, mime) in forms.items():
+        for label, form in forms.items():
+            suffix, mime = FILES[form]
             st.download_button(
                 label,
                 data=partial(encode, rows, form),

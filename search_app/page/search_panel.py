@@ -130,8 +130,8 @@ def _draw_examples(table: EmbeddingTable, examples: pa.Table, unlike: Sequence[s
     for number in order[:SHOWN_EXAMPLES]:
         example, cell = examples.slice(number, 1), cells[number]
         row = example.to_pylist()[0]
-        picture, text = st.columns([1, 3], vertical_alignment="center", wrap=False)
-        with picture:
+        left, text = st.columns([1, 3], vertical_alignment="center", wrap=False)
+        with left:
             draw_pictures(table, example, only_first=True)
         name = "" if row["sample_id"] == cell else f"**{plain(row['sample_id'])}** "
         lon, lat = (round(float(degree[0]), 4) for degree in centres([row["h3_cell"]]))

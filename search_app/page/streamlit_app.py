@@ -39,7 +39,8 @@ with st.sidebar:
     with st.container(horizontal=True, gap="xsmall"):
         st.badge(f"{table.row_count:,} rows", color="gray")
         st.badge(f"snapshot {table.snapshot}", color="gray")
-        st.badge(plain(table.model.name), color="gray", help=plain(table.model))
+        # `st.badge` would escape brackets a second time, which undoes it
+        st.markdown(f":gray-badge[{plain(table.model.name)}]", help=plain(table.model), width="content")
         if not table.model.trained:
             st.badge("untrained", color="orange", icon=":material/warning:")
         if table.simulated:

@@ -22,9 +22,8 @@ from .background import Extent, degrees
 from .coordinates import LonLatText, parse_lonlat
 from .gazetteer import Town, towns_named
 
-NEAR_RESOLUTION = (
-    5  # of cells about 17 km across: a place without rows in its own or one beside it has none near
-)
+# Of cells about 17 km across: a place without rows in its own or one beside it has none near.
+NEAR_RESOLUTION = 5
 TOWN_DEG = 0.08  # shown around a town, half of the height
 OTHERS = 3  # towns of the same name that are told
 

@@ -1,7 +1,7 @@
 """The state of the page as URL parameters, so that a link reproduces the view and a reload keeps it."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from datetime import date
 from typing import Any
 
@@ -35,7 +35,7 @@ class View:
     @property
     def question(self) -> "View":
         """The part that decides what is found."""
-        return replace(View(), **{name: getattr(self, name) for name in QUESTION})
+        return View(**{name: getattr(self, name) for name in QUESTION})
 
     def to_params(self) -> dict[str, str | list[str]]:
         """URL parameters of everything that differs from the default."""

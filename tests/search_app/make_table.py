@@ -7,6 +7,7 @@ from pathlib import Path
 import h3
 import numpy as np
 
+from indexer.geo.cells import boundary
 from indexer.table.embedding_table import EmbeddingTable
 from indexer.table.schema import ModelInfo, make_rows
 
@@ -26,7 +27,7 @@ def small_table(path: Path, seed: int = 0, sample_ids: Mapping[int, str] | None 
         sample_id=[names[cell] for cell in CELLS],
         start=[year[0]] * n,
         end=[year[1]] * n,
-        footprint=[hexagon_ring(cell) for cell in CELLS],
+        footprint=[boundary(cell) for cell in CELLS],
         embedding=vectors,
         model=MODEL,
         n_hr=[1] * n,
@@ -37,9 +38,3 @@ def small_table(path: Path, seed: int = 0, sample_ids: Mapping[int, str] | None 
         source_items=[[] for _ in range(n)],
     )
     return EmbeddingTable.create(path, MODEL, h3_resolution=9).upsert(rows)
-
-
-def hexagon_ring(cell: int) -> tuple[tuple[float, float], ...]:
-    """Closed ring of (lon, lat)."""
-    ring = [(lon, lat) for lat, lon in h3.cell_to_boundary(h3.int_to_str(cell))]
-    return (*ring, ring[0])

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import h3
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from indexer.index.faiss_index import build_index
@@ -99,6 +100,13 @@ def test_rows_have_the_kind_of_their_prototype(table: EmbeddingTable) -> None:
     for i in range(len(kinds.kind)):
         rows = cells_of_prototype(table, int(prototypes.region_cell[i]), int(prototypes.prototype[i]))
         assert {kind_of[cell] for cell in rows["h3_cell"].to_pylist()} <= {int(kinds.kind[i])}
+
+
+def test_rows_without_direction_have_no_kind(table: EmbeddingTable) -> None:
+    (rows,) = table.scan()
+    empty = [row | {"embedding": [0.0] * table.dimension} for row in rows.to_pylist()]
+    fit_prototypes(table.upsert(pa.Table.from_pylist(empty, rows.schema)), region_resolution=4)
+    assert read_kinds(EmbeddingTable.open(table.path)) is None
 
 
 def test_one_disk_is_one_area(table: EmbeddingTable) -> None:

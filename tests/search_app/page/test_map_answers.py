@@ -3,17 +3,20 @@
 import csv
 import io
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import unquote, urlencode
 
 import h3
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from indexer.prototypes.assignments import read_assignments
 from indexer.prototypes.regional import fit_prototypes
 from indexer.search.query import Cell, Query
 from indexer.search.search import search
@@ -114,6 +117,25 @@ def test_a_card_has_what_is_known_of_a_cell(table: EmbeddingTable) -> None:
     picture = ask(table, "picture", cell=CELL, row=0)
     assert bytes(picture.body).startswith(b"\x89PNG")
     assert unquote(picture.headers["X-Caption"]) == "no source named"
+
+
+def test_each_row_of_a_cell_has_its_own_prototype(table: EmbeddingTable) -> None:
+    (rows,) = table.scan()
+    later = rows.to_pylist()
+    for row, other in zip(later, reversed(rows["embedding"].to_pylist()), strict=True):
+        row |= {"start_datetime": datetime(2022, 1, 1, tzinfo=UTC), "embedding": other}
+        row["end_datetime"] = datetime(2023, 1, 1, tzinfo=UTC)
+    table = table.upsert(pa.Table.from_pylist(later, rows.schema))
+    fit_prototypes(table, region_resolution=4)
+    table = EmbeddingTable.open(table.path)
+    found = read_assignments(table).to_pylist()
+    for cell in CELLS:
+        own = sorted((row for row in found if row["h3_cell"] == cell), key=lambda row: row["start_datetime"])
+        lines = json.loads(ask(table, "card", cell=h3.int_to_str(cell)).body)["rows"]
+        said = [f"{h3.int_to_str(row['region_cell'])}/{row['prototype']}" for row in reversed(own)]
+        assert [line["period"] for line in lines] == ["2022", "2021"]
+        assert [line["prototype"] for line in lines] == said
+    assert len({row["prototype"] for row in found}) > 1
 
 
 def test_kinds_are_those_of_one_region_or_one_prototype(table: EmbeddingTable) -> None:

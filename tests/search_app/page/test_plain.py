@@ -1,5 +1,6 @@
 """Text of others stays text."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import h3
@@ -9,6 +10,7 @@ from streamlit.testing.v1 import AppTest
 from search_app.cli.launch import SCRIPT
 from search_app.page.plain import plain
 
+from .. import make_table
 from ..make_table import CELLS, small_table
 
 PICTURE = "![x](https://example.org/x.png)"
@@ -26,6 +28,7 @@ def test_what_streamlit_would_read_as_markup_is_escaped() -> None:
 def test_a_link_puts_no_markup_on_the_page(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, params: dict[str, str]
 ) -> None:
+    monkeypatch.setattr(make_table, "MODEL", replace(make_table.MODEL, name=PICTURE))
     table = small_table(tmp_path / PICTURE.replace("/", "_"), sample_ids={CELLS[3]: PICTURE})
     monkeypatch.setenv("SKYHEX_TABLE", str(table.path))
     app = AppTest.from_file(str(SCRIPT.with_name("streamlit_app.py")), default_timeout=20)
@@ -35,5 +38,6 @@ def test_a_link_puts_no_markup_on_the_page(
     assert not app.exception
     shown = [*app.markdown, *app.caption, *app.error, *app.toast, *app.info]
     assert any(plain("![x](https") in element.value for element in shown)
+    assert f":gray-badge[{plain(PICTURE)}]" in [element.value for element in app.markdown]
     assert not any("![x](" in element.value for element in shown)
     assert not any("![x](" in button.label for button in app.button)

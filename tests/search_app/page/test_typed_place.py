@@ -36,6 +36,7 @@ IDS = np.array(CELLS, np.uint64)  # around 10 E 47 N
         "lat: 52.09, lon: 9.96",
         "longitude=9.96 latitude=52.09",
         "geo:52.09,9.96",
+        "geo: 52.09, 9.96",
         "geo:52.09,9.96?z=12",
         "https://www.google.com/maps/@52.09,9.96,12z",
         "https://www.openstreetmap.org/#map=12/52.09/9.96",
@@ -66,7 +67,21 @@ def test_all_four_quarters(text: str, lon: float, lat: float) -> None:
     assert (found.lon_deg, found.lat_deg) == (pytest.approx(lon), pytest.approx(lat))
 
 
-@pytest.mark.parametrize("text", ["Bern", "north, south", "1 2 3", "891f1d4801bffff", "", "9.96", "1" * 5000])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Bern",
+        "north, south",
+        "1 2 3",
+        "891f1d4801bffff",
+        "",
+        "9.96",
+        "1" * 5000,
+        "geo:",
+        "geo:52.09",
+        "geo:a,b",
+    ],
+)
 def test_what_has_not_two_angles_is_no_place(text: str) -> None:
     assert parse_lonlat(text) is None
 
