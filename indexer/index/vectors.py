@@ -178,8 +178,9 @@ class Vectors:
         floor = float(least) - HALF_A_STEP - self._error
         product = floor / (self.norm_range.greatest if floor > 0 else self.norm_range.least)
         found = [np.empty(0, np.int64)]
-        for products, rows in scan.above(blocks, query, np.nextafter(product, -np.inf)):
-            found.append(rows[products * self.inverse_norms.unchecked[rows] >= floor])
+        with np.errstate(invalid="ignore"):  # an infinite row has no direction, and its inverse norm is 0
+            for products, rows in scan.above(blocks, query, np.nextafter(product, -np.inf)):
+                found.append(rows[products * self.inverse_norms.unchecked[rows] >= floor])
         return np.concatenate(found)
 
     @property

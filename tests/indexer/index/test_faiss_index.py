@@ -88,6 +88,10 @@ def test_few_new_rows_make_a_segment_and_many_a_new_index(tmp_path: Path) -> Non
     np.testing.assert_allclose(best(table), expected(table), rtol=0, atol=cosine_error(8))
     folders = [path for path in (tmp_path / "index").iterdir() if path.is_dir()]
     assert len(folders) == 1, "segments that no index names are deleted"
+    table = table.upsert(place_rows(random_cells(80, seed=9, box=(150, 10, 151, 11))))
+    share = index_info(table).missing_rows / table.row_count  # type: ignore[union-attr]
+    assert faiss_index.MERGED_SHARE < share < 2 * faiss_index.MERGED_SHARE
+    assert build_index(table).action == "built"
 
 
 def test_an_index_serves_older_and_newer_snapshots(tmp_path: Path) -> None:
@@ -122,6 +126,15 @@ def test_a_disk_that_refuses_leaves_the_index_as_it_was(
     with pytest.raises(TableError, match="No space left"):
         build_index(newer)
     assert files_below(tmp_path) == before
+
+
+def test_what_a_builder_that_died_left_behind_is_removed(tmp_path: Path) -> None:
+    left = tmp_path / "index" / ".building-0"
+    table = place_table(tmp_path, n=10)
+    left.mkdir(parents=True)
+    (left / "embedding.bin").write_bytes(b"half")
+    assert build_index(table).action == "built"
+    assert not left.exists()
 
 
 def test_no_index_is_said_so(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from indexer.geo.row_ranges import RowRanges
 from indexer.index import scan
 from indexer.index.vectors import Vectors
-from indexer.table.columns import has_direction, unit
+from indexer.table.columns import DECIMALS, has_direction, unit
 
 from ...tolerance import cosine_error
 
@@ -18,7 +18,14 @@ TOLERANCE = 0.51e-7  # rounded to seven decimals
 def true_cosines(matrix: np.ndarray, query: np.ndarray) -> np.ndarray:
     """By the definition, in float64."""
     rows, wanted = matrix.astype(np.float64), query.astype(np.float64)
-    return np.asarray(rows @ wanted / (np.linalg.norm(rows, axis=1) * np.linalg.norm(wanted)))
+    with np.errstate(invalid="ignore"):
+        return np.asarray(rows @ wanted / (np.linalg.norm(rows, axis=1) * np.linalg.norm(wanted)))
+
+
+def in_order(exact: np.ndarray, mask: np.ndarray) -> list[int]:
+    """The rows of a mask, the most alike first; of equal ones the first row first."""
+    rows = np.flatnonzero(mask)
+    return [int(row) for row in rows[np.argsort(-exact[rows].round(DECIMALS), kind="stable")]]
 
 
 @given(
@@ -36,7 +43,7 @@ def test_nearest_is_the_brute_force_answer(n: int, d: int, k: int, seed: int, ki
     exact = true_cosines(matrix, query)
     assert len(rows) == min(k, mask.sum()) == len(set(rows.tolist()))
     assert mask[rows].all()
-    np.testing.assert_allclose(similarity, np.sort(exact[mask])[::-1][:k], rtol=0, atol=TOLERANCE)
+    assert rows.tolist() == in_order(exact, mask)[:k]
     np.testing.assert_allclose(similarity, exact[rows], rtol=0, atol=TOLERANCE)
 
 
@@ -54,10 +61,9 @@ def test_many_queries_at_once_are_as_one_by_one(n: int, d: int, k: int, q: int, 
     together = Vectors.of(matrix).nearest_many(rows, queries, k)
     assert len(together) == q
     for query, (similarity, found) in zip(queries, together, strict=True):
-        alone, _ = Vectors.of(matrix).nearest(rows, query, k)
+        alone, rows_alone = Vectors.of(matrix).nearest(rows, query, k)
         np.testing.assert_allclose(similarity, alone, rtol=0, atol=2 * TOLERANCE)
-        assert len(set(found.tolist())) == len(found)
-        assert np.isin(found, rows.rows()).all()
+        assert found.tolist() == rows_alone.tolist()
         np.testing.assert_allclose(similarity, true_cosines(matrix, query)[found], rtol=0, atol=TOLERANCE)
 
 
@@ -66,6 +72,33 @@ def test_duplicates_all_come_back_in_order_of_row() -> None:
     similarity, rows = Vectors.of(matrix).nearest(RowRanges.all_of(500), np.eye(4)[0], 500)
     assert rows.tolist() == list(range(500))
     assert (similarity == 1).all()
+
+
+def test_duplicates_come_in_order_of_row_for_many_queries_too() -> None:
+    matrix = np.tile(np.eye(4, dtype=np.float16)[0], (500, 1))
+    for _, rows in Vectors.of(matrix).nearest_many(RowRanges.all_of(500), np.tile(np.eye(4)[0], (5, 1)), 20):
+        assert rows.tolist() == list(range(20))
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_rows_of_very_different_length_are_ordered_by_cosine(sign: int) -> None:
+    """A short row has a small product, whichever side of the query it lies on."""
+    rng = np.random.default_rng(0)
+    near = rng.normal(size=16) + 0.1 * rng.normal(size=(900, 16))
+    matrix = (near * rng.choice([0.01, 1, 100], (900, 1))).astype(np.float16)
+    query = unit(sign * near[0])
+    expected = in_order(true_cosines(matrix, query), np.ones(900, bool))
+    for k in (1, 10, 300):
+        assert Vectors.of(matrix).nearest(RowRanges.all_of(900), query, k)[1].tolist() == expected[:k]
+
+
+def test_rows_without_a_length_leave_room_for_the_others() -> None:
+    """Their products are the largest, so a first scan names them alone."""
+    matrix = np.random.default_rng(0).normal(size=(200, 4)).astype(np.float16)
+    matrix[50:150, 0] = np.inf
+    query = np.eye(4)[0]
+    expected = in_order(true_cosines(matrix, query), np.isfinite(matrix).all(axis=1))
+    assert Vectors.of(matrix).nearest(RowRanges.all_of(200), query, 90)[1].tolist() == expected[:90]
 
 
 def test_gathered_blocks_are_all_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -144,6 +144,17 @@ def test_a_region_larger_than_the_sample_is_fitted_on_a_sample(
     assert info.prototypes == len(found.vectors) >= 2
 
 
+def test_a_sample_is_drawn_evenly_from_the_whole_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(region_rows, "SAMPLE_ROWS", 300)
+    sample = region_rows._Sample(region=1, seed=0)
+    for piece in range(10):
+        sample.add(np.full((200, 1), piece, np.float32))
+    pieces, counts = np.unique(sample.vectors, return_counts=True)
+    assert pieces.tolist() == list(range(10))
+    assert counts.sum() == 300
+    assert counts.min() > 15, "30 of each are expected"
+
+
 def test_what_cannot_be_is_refused(tmp_path: Path) -> None:
     table = place_table(tmp_path, n=10)
     with pytest.raises(TableError, match="prototypes fit"):

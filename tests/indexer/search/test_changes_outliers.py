@@ -156,7 +156,10 @@ def test_changes_hold_their_conditions(
             if old != new:
                 expected[place] = 1 - unit(sides[0][old]) @ unit(sides[1][new])
     periods = (period_of(first), period_of(second))
-    found = changes(table, *periods, k, filter=filter_of(**words), column=column)
+    scan = EmbeddingTable.scan
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(EmbeddingTable, "scan", lambda self, columns: scan(self, columns, batch_rows=7))
+        found = changes(table, *periods, k, filter=filter_of(**words), column=column)
     got = [*zip(found["h3_cell"].to_pylist(), found["sample_id"].to_pylist(), strict=True)]
     best = sorted(expected.values(), reverse=True)[:k]
     assert len(set(got)) == len(got) == len(best)

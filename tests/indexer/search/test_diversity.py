@@ -10,9 +10,11 @@ from indexer.errors import QueryError
 from indexer.geo import cells
 from indexer.search.diversity import Diversity, marginal_relevance, spread
 from indexer.search.query import Query, Vector
-from indexer.search.search import search
+from indexer.search.search import POOL, search
+from indexer.table.embedding_table import EmbeddingTable
+from indexer.table.schema import make_rows
 
-from ..random_rows import MODEL, random_cells
+from ..random_rows import MODEL, columns_for, random_cells
 from ..small_tables import place_table
 
 QUERY = Query((Vector(np.arange(1, MODEL.dimension + 1)),))
@@ -67,6 +69,19 @@ def test_a_search_keeps_to_both(tmp_path: Path) -> None:
     novel = search(table, QUERY, 10, diversity=Diversity(relevance=0.3)).rows
     assert novel["h3_cell"].to_pylist() != plain["h3_cell"].to_pylist()[:10]
     assert len(novel) == 10
+
+
+def test_the_pool_grows_until_enough_remain(tmp_path: Path) -> None:
+    """All rows of one place are more alike than the only one of another."""
+    h3_cell = np.concatenate([np.unique(random_cells(60)), random_cells(1, box=(-60, -20, -58, -18))])
+    vectors = np.eye(MODEL.dimension)[np.where(np.arange(len(h3_cell)) < len(h3_cell) - 1, 0, 1)]
+    table = EmbeddingTable.create(tmp_path, MODEL, h3_resolution=9)
+    table = table.upsert(make_rows(**columns_for(h3_cell) | {"embedding": vectors}))
+    query, diversity = Query((Vector(vectors[0]),)), Diversity(per_parent=1, parent_resolution=0)
+    assert table.row_count > 2 * POOL
+    hits = search(table, query, 2, diversity=diversity).rows
+    assert hits["similarity"].to_pylist() == [1, 0]
+    assert hits["h3_cell"][1].as_py() == h3_cell[-1]
 
 
 def test_what_cannot_be_is_refused() -> None:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from indexer.errors import QueryError
 from indexer.geo import cells
 from indexer.geo.great_circle import distance_km
+from indexer.index import segment
 from indexer.index.faiss_index import build_index
 from indexer.prototypes.regional import fit_prototypes
 from indexer.search.filter import Filter, Region
@@ -120,6 +121,18 @@ def test_filters_and_all_their_combinations(
         mask,
         k,
     )
+
+
+def test_a_part_read_in_pieces_has_its_rows_where_sql_places_them(
+    tables: dict[str, EmbeddingTable], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(segment, "SEGMENT_ROWS", 7)
+    table, vector = tables["plain"], query_vector(0)
+    rows = whole(table)
+    mask = rows["cloud_fraction"].to_numpy() < np.float32(0.5)
+    assert max(file.rows for file in table.files) > 7
+    hits = search(table, Query((Vector(vector),)), 500, Filter(where="cloud_fraction < 0.5"))
+    check(hits, rows, similarities(rows, vector), mask, 500)
 
 
 def test_polygons_cells_and_discs(tables: dict[str, EmbeddingTable]) -> None:
