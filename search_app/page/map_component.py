@@ -36,7 +36,6 @@ class Scene:
     """What the map shows; `src/scene.ts` reads it."""
 
     snapshot: int
-    rows: int
     question: str  # as an address's query, "" = none: see `map_routes`
     marks: Marks
     home: Extent  # what to look at

@@ -100,7 +100,6 @@ def draw_map(table: EmbeddingTable, areas: Sequence[Area], marks: Marks, kind_la
     _draw_areas(areas, focus, marks.results)
     scene = Scene(
         snapshot=table.snapshot,
-        rows=table.row_count,
         question=question_address(view),
         marks=marks,
         home=st.session_state.get(_EXTENT) or extent_of(cells.within(focus_cells(focus, areas))),

@@ -137,7 +137,6 @@ def _draw_map(table: EmbeddingTable, kinds: Kinds, region: int, number: int | No
             )  # fmt: skip
     scene = Scene(
         snapshot=table.snapshot,
-        rows=table.row_count,
         question="",
         marks=Marks(),
         home=extent_of(keys.cells[mine]),

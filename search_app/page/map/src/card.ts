@@ -1,13 +1,11 @@
 /** A closer look at one cell: pictures, dates, numbers, and what to do with it. */
 
-import { element, icon } from "./dom";
+import { CLOSE, element, iconButton } from "./dom";
 import { degrees } from "./ground";
 import { count } from "./legend";
 import type { Look } from "./look";
 import { fetchCard, fetchPicture, type Card, type CardLine } from "./server";
 import type { Scene } from "./scene";
-
-const CLOSE = "M6 6l12 12M18 6L6 18";
 
 export interface CardActs {
   like(cell: string): void;
@@ -61,7 +59,7 @@ export class CardPanel {
   }
 
   private head(cell: string): HTMLElement {
-    const close = element("button", { type: "button", class: "close", "aria-label": "Close", click: () => this.close() }, icon(CLOSE));
+    const close = iconButton(CLOSE, "Close", () => this.close(), { class: "close" });
     return element("header", {}, copyable(cell, "cell"), close);
   }
 

@@ -1,7 +1,7 @@
 /** Buttons on the map: tools, zoom, undo, looks; and what to do with a shape once it is drawn. */
 
 import { SCALES } from "./colour";
-import { element, iconButton } from "./dom";
+import { CLOSE, element, icon, iconButton } from "./dom";
 import { count } from "./legend";
 import type { Settings } from "./settings";
 import type { Tool } from "./tools";
@@ -18,7 +18,6 @@ const MINUS = "M5 12h14";
 const HOME = "M4 9V4h5M20 9V4h-5M4 15v5h5M20 15v5h-5";
 const UNDO = "M9 7L4 12l5 5M4 12h10a6 6 0 0 1 0 12";
 const LOOKS = "M4 7h9M19 7h1M16 4v6M4 17h1M11 17h9M8 14v6";
-const CLOSE = "M6 6l12 12M18 6L6 18";
 
 export interface ChromeActs {
   take(tool: Tool): void;
@@ -90,7 +89,7 @@ export class Chrome {
     const row = (label: string, input: HTMLElement) => element("label", {}, element("span", {}, label), input);
     const note = element("p", {}, "A background is fetched from the address you name; without one nothing leaves this machine.");
     const summary = element("summary", { "aria-label": "Looks: colours and background", title: "Looks" });
-    summary.append(iconButton(LOOKS, "", () => undefined).firstChild as Node);
+    summary.append(icon(LOOKS));
     this.looks.append(
       summary,
       element("div", { class: "list" },

@@ -18,6 +18,8 @@ export function element<K extends keyof HTMLElementTagNameMap>(
   return made;
 }
 
+export const CLOSE = "M6 6l12 12M18 6L6 18";
+
 /** A drawing of 24 by 24 in lines. */
 export function icon(path: string): SVGSVGElement {
   const drawing = document.createElementNS("http://www.w3.org/2000/svg", "svg");

@@ -2,6 +2,7 @@
 
 import { Map as MapLibre, addProtocol, setWorkerUrl, type GeoJSONSource, type StyleSpecification } from "maplibre-gl";
 import { Protocol } from "pmtiles";
+import { wrap } from "./h3";
 import type { Settings } from "./settings";
 import { address } from "./server";
 
@@ -127,7 +128,7 @@ function lines(map: MapLibre): { step: number; lons: number[]; lats: number[] } 
 
 /** `9.25° E`, `3° S`; longitudes past 180 wrap. */
 export function degrees(value: number, letters: "EW" | "NS", digits = 3): string {
-  const turned = letters === "EW" ? ((((value + 180) % 360) + 360) % 360) - 180 : value;
+  const turned = letters === "EW" ? wrap(value) : value;
   return `${Number(Math.abs(turned).toFixed(digits))}° ${letters[Number(turned < 0)]}`;
 }
 

@@ -97,4 +97,3 @@ export function area(km2: number): string {
   if (km2 >= 0.1) return `${Number(km2.toPrecision(3))} km²`;
   return `${count(Math.round(km2 * 1e6))} m²`;
 }
-

@@ -3,9 +3,8 @@
 import { similarityOf, type Answer } from "./answer";
 import type { Cells } from "./cells";
 import { count } from "./legend";
+import { NO_KIND } from "./paint";
 import type { Node } from "./pick";
-
-const NO_KIND = 255;
 
 export interface Look {
   cell: string; // what is looked at: a cell, or the best in an ancestor that is drawn in its place

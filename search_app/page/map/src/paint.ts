@@ -6,7 +6,7 @@ import { amount, KINDS, NEUTRAL, SCALES, type Rgb } from "./colour";
 import type { Drawn } from "./drawn";
 import type { Settings } from "./settings";
 
-const NO_KIND = 255;
+export const NO_KIND = 255;
 const BELOW = 0.12; // of the opacity, for what the threshold or the filters leave out
 const STEPS = 256;
 

@@ -46,4 +46,3 @@ function edgePx(map: MapLibre, cells: Cells, level: Level, nodes: number[]): num
   const pxPerKm = Math.hypot(a.x - b.x, a.y - b.y) / 1.112;
   return edgeKm(level.resolution) * pxPerKm;
 }
-

@@ -2,11 +2,6 @@
 
 export type Extent = [west: number, south: number, east: number, north: number]; // degrees; east may pass 180
 
-export interface Area {
-  label: string;
-  extent: Extent;
-}
-
 export interface Marks {
   like: string[]; // hex ids of the question's examples
   unlike: string[];
@@ -16,13 +11,11 @@ export interface Marks {
 
 export interface Scene {
   snapshot: number;
-  rows: number;
   question: string; // as an address's query; "" asks nothing and leaves nothing out
   colour: "similarity" | "prototype";
   prototype: string; // REGION or REGION/NUMBER that alone is coloured, or ""
   kinds: string[]; // a label for each kind of prototype
   marks: Marks;
-  areas: Area[];
   home: Extent; // what to look at
   look: number; // a new number moves the map to `home`
   heard: number; // the last of the map's asks that the page has taken
