@@ -21,6 +21,7 @@ from .tiny import sample
 SAMPLES = [sample(number, ("s2", "s1")) for number in range(3)]
 MODULE = (
     "from encoder.baseline import rcf_encoder, statistics_encoder\nnot_one = 3\nmade = statistics_encoder()\n"
+    "def busy():\n    device = 'mine'\n    return rcf_encoder()\n"
 )
 
 
@@ -51,7 +52,7 @@ def test_words_that_need_no_code() -> None:
 
 @pytest.mark.usefixtures("my_module")
 def test_an_attribute_of_a_module_is_an_encoder_or_makes_one() -> None:
-    for word in ("python:my_encoders:rcf_encoder", "python:my_encoders:made"):
+    for word in ("python:my_encoders:rcf_encoder", "python:my_encoders:made", "python:my_encoders:busy"):
         found: AnyEncoder = load_encoder(word)
         assert found.embed(SAMPLES).embedding.shape == (3, found.info.dimension)
 
