@@ -13,9 +13,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from data.modality import MODALITIES
-from data.sample import ImageSeries, InputError, Sample, SampleSpec
+from data.sample import ImageSeries, Sample, SampleSpec
 
-from .batch import check_sample
+from .batch import check_samples, largest_grid
 from .checkpoint import OUR_LICENCE, WeightsInfo
 from .embed import EmbeddingBatch
 
@@ -42,10 +42,7 @@ class BaselineEncoder:
 
     def embed(self, samples: Sequence[Sample], dense: bool = False) -> EmbeddingBatch:
         """Embeds samples, each on its own terms. Raises InputError for samples that do not fit `spec`."""
-        if not samples:
-            raise InputError("no samples: embed takes at least one")
-        for sample in samples:
-            check_sample(sample, self.spec.px_per_cell)
+        check_samples(samples, self.spec.px_per_cell)
         maps = [self._maps(sample) for sample in samples]
         alone = {name: np.stack([self._pooled(one, (name,)) for one in maps]) for name in MODALITIES}
         return EmbeddingBatch(
@@ -78,8 +75,7 @@ class BaselineEncoder:
         return np.asarray(vector / norm) if there and norm > 0 else np.full_like(vector, np.nan)
 
     def _dense(self, maps: Sequence[Maps], samples: Sequence[Sample]) -> np.ndarray:
-        h, w = (max(sample.grid_shape[i] for sample in samples) for i in (0, 1))
-        out = np.full((len(samples), self.info.dimension, h, w), np.nan, dtype=np.float32)
+        out = np.full((len(samples), self.info.dimension, *largest_grid(samples)), np.nan, dtype=np.float32)
         for one, found in zip(out, maps, strict=True):
             for name, cells in found.items():
                 rows, cols = cells.shape[:2]

@@ -94,6 +94,14 @@ def _stack(present: Sequence[ImageSeries | None], modality: Modality, shape: Sha
     )
 
 
+def check_samples(samples: Sequence[Sample], px_per_cell: Mapping[str, int]) -> None:
+    """Raises InputError where there is no sample, or one that `check_sample` refuses."""
+    if not samples:
+        raise InputError("no samples: embed takes at least one")
+    for sample in samples:
+        check_sample(sample, px_per_cell)
+
+
 def check_sample(sample: Sample, px_per_cell: Mapping[str, int]) -> None:
     """Raises InputError where a sample is not what a model with these pixels per cell takes."""
     where = f"sample {sample.sample_id!r}"
@@ -126,6 +134,11 @@ def _check_series(series: ImageSeries, modality: Modality, grid: Shape, px: int,
         raise InputError(f"{where}: day_of_year {days.tolist()}, expected 1-366, or 0 where unknown")
     if pixels.dtype.kind == "f" and not np.isfinite(pixels).all(axis=1)[valid].all():
         raise InputError(f"{where}: pixels that are marked valid are NaN or infinite, mark them as not valid")
+
+
+def largest_grid(samples: Sequence[Sample]) -> Shape:
+    """The grid that holds each sample's, in cells."""
+    return max(s.grid_shape[0] for s in samples), max(s.grid_shape[1] for s in samples)
 
 
 def window_shape(sample: Sample, window_cells: int, multiple: int) -> Shape:

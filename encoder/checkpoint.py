@@ -1,12 +1,15 @@
 """Weights on disk: safetensors with the configuration, the name and the licence inside."""
 
 import hashlib
+import pickle
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from .config import SkySenseConfig
@@ -89,6 +92,34 @@ def load_weights(path: Path) -> tuple[SkySense, WeightsInfo]:
         raise CheckpointError(f"the configuration inside {path} is not of this version: {error!r}") from error
     fill(model, tensors, str(path))
     return model.eval(), weights_info(model, *facts)
+
+
+def read_others(path: Path) -> Mapping[str, Any]:
+    """What somebody else's .safetensors, or .pt of tensors, holds, by name without `module.`.
+
+    Raises:
+        CheckpointError: a file that cannot be read, holds pickled code, or no table.
+    """
+    if not path.is_file():
+        raise CheckpointError(f"no file at {path}")
+    try:
+        if path.suffix == ".safetensors":
+            content = load_file(path)
+        else:
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise CheckpointError(
+            f"{path} is refused: it is no file of plain tensors, and reading pickled objects could run code"
+        ) from error
+    except (
+        SafetensorError, OSError, RuntimeError, EOFError, LookupError, ValueError, AttributeError,
+    ) as error:  # fmt: skip
+        raise CheckpointError(f"{path} is not a readable checkpoint: {error}") from error
+    for wrapper in ("model", "state_dict"):
+        content = content.get(wrapper, content) if isinstance(content, Mapping) else content
+    if not isinstance(content, Mapping):
+        raise CheckpointError(f"{path} holds no table of tensors, neither at its top nor under 'model'")
+    return {str(key).removeprefix("module."): value for key, value in content.items()}
 
 
 def fill(model: nn.Module, tensors: dict[str, Tensor], source: str) -> None:

@@ -13,10 +13,9 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from .checkpoint import CheckpointError
+from .checkpoint import CheckpointError, fill, read_others
 from .single_image import Shown, SingleImageEncoder
 from .word_pieces import WordPieces
 
@@ -118,9 +117,11 @@ class ClipEncoder(SingleImageEncoder):
     def __init__(self, path: Path, gsd_m: float = 2.5, quick: bool = False) -> None:
         state = read_state(path)
         self.towers = Towers(state, quick)
-        lost = self.towers.load_state_dict(state, strict=False)
-        if lost.missing_keys:
-            raise CheckpointError(f"{path} lacks {', '.join(lost.missing_keys[:4])}; expected both towers")
+        fill(
+            self.towers,
+            {name: state[name] for name in state.keys() & self.towers.state_dict().keys()},
+            str(path),
+        )
         self.towers.eval()
         self.vocabulary = path.with_name(VOCABULARY)
         self._pieces: WordPieces | None = None
@@ -161,21 +162,7 @@ def read_state(path: Path) -> State:
     Raises:
         CheckpointError: no such file, a file with code in it, or another layout.
     """
-    try:
-        if path.suffix == ".safetensors":
-            found = load_file(path)
-        else:
-            found = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, ValueError, EOFError, KeyError, AttributeError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise CheckpointError(f"{path} cannot be read ({reason}); expected a file of tensors") from error
-    if isinstance(found, dict) and isinstance(found.get("state_dict"), dict):
-        found = found["state_dict"]
-    tensors = {
-        name.removeprefix("module."): value.float()
-        for name, value in (found.items() if isinstance(found, dict) else ())
-        if isinstance(value, Tensor)
-    }
+    tensors = {name: value.float() for name, value in read_others(path).items() if isinstance(value, Tensor)}
     wanted = ("visual.conv1.weight", "visual.positional_embedding", "visual.proj", "token_embedding.weight",
               "positional_embedding", "text_projection")  # fmt: skip
     missing = [name for name in wanted if name not in tensors]

@@ -1,16 +1,12 @@
 """The authors' checkpoints -> our format. Nothing is downloaded: whoever holds the weights converts them."""
 
-import pickle
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 
-from .checkpoint import CheckpointError, WeightsInfo, fill, save_weights, weights_info
+from .checkpoint import CheckpointError, WeightsInfo, fill, read_others, save_weights, weights_info
 from .config import SkySenseConfig, preset
 from .initialise import initialise
 from .official_layout import PREFIXES, to_ours
@@ -68,25 +64,11 @@ def convert(
 
 
 def _read(path: Path) -> dict[str, Tensor]:
-    """The tensors of a file, by name without `module.`."""
-    if not path.is_file():
-        raise CheckpointError(f"no file at {path}")
-    try:
-        if path.suffix == ".safetensors":
-            content = load_file(path)
-        else:
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise CheckpointError(
-            f"{path} is refused: it is no file of plain tensors, and reading pickled objects could run code"
-        ) from error
-    except (SafetensorError, RuntimeError, EOFError, LookupError, ValueError) as error:
-        raise CheckpointError(f"{path} is not a readable checkpoint: {error}") from error
-    for wrapper in ("model", "state_dict"):
-        content = content.get(wrapper, content) if isinstance(content, Mapping) else content
-    if not isinstance(content, Mapping) or not all(isinstance(t, Tensor) for t in content.values()):
+    """The tensors of a file in float32."""
+    content = read_others(path)
+    if not all(isinstance(tensor, Tensor) for tensor in content.values()):
         raise CheckpointError(f"{path} holds no table of tensors, neither at its top nor under 'model'")
-    return {key.removeprefix("module."): tensor.float() for key, tensor in content.items()}
+    return {key: tensor.float() for key, tensor in content.items()}
 
 
 def _whole_layout(tensors: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:

@@ -10,7 +10,7 @@ import torch
 
 from data.sample import InputError, Sample, SampleSpec
 
-from .batch import Batch, buckets, check_sample, collate, window_shape
+from .batch import Batch, buckets, check_samples, collate, largest_grid, window_shape
 from .checkpoint import OUR_LICENCE, WeightsInfo, load_weights, weights_info
 from .config import PRESETS, SkySenseConfig, preset
 from .initialise import initialise
@@ -79,11 +79,8 @@ class Encoder:
 
     def embed(self, samples: Sequence[Sample], dense: bool = False) -> EmbeddingBatch:
         """Embeds samples, each on its own terms. Raises InputError for samples that do not fit `spec`."""
-        if not samples:
-            raise InputError("no samples: embed takes at least one")
         px_per_cell = self.spec.px_per_cell
-        for sample in samples:
-            check_sample(sample, px_per_cell)
+        check_samples(samples, px_per_cell)
         config = self.model.config
         shapes = [window_shape(sample, config.window_cells, config.up_scale) for sample in samples]
         groups = buckets(samples, shapes, px_per_cell, self.batch_size, MAX_PADDING)
@@ -92,7 +89,7 @@ class Encoder:
             batch = collate([samples[i] for i in group], px_per_cell, shapes[group[0]])
             return batch.pin_memory() if self.device.type == "cuda" else batch
 
-        out = _blank(len(samples), config, _largest(samples) if dense else None)
+        out = _blank(len(samples), config, largest_grid(samples) if dense else None)
         for group, batch in zip(groups, _one_ahead(load, groups), strict=True):
             made = self._run(batch)
             _put(out, group, made, [samples[i].grid_shape for i in group])
@@ -147,10 +144,6 @@ def _blank(count: int, config: SkySenseConfig, grid: tuple[int, int] | None) -> 
         by_modality={name: rows(d) for name in config.modalities},
         dense=rows(d, *grid) if grid else None,
     )
-
-
-def _largest(samples: Sequence[Sample]) -> tuple[int, int]:
-    return max(s.grid_shape[0] for s in samples), max(s.grid_shape[1] for s in samples)
 
 
 def _put(out: EmbeddingBatch, group: list[int], made: Embeddings, grids: Sequence[tuple[int, int]]) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from data.modality import MODALITIES
 from data.sample import InputError, Sample, SampleSpec
 
-from .batch import check_sample
+from .batch import check_samples, largest_grid
 from .checkpoint import CheckpointError, WeightsInfo
 from .embed import EmbeddingBatch
 
@@ -59,10 +59,7 @@ class ForeignEncoder:
             InputError: samples that do not fit `spec`, no dense map where one is asked for, or vectors of
                 another number, dimension or order, or that are not finite.
         """
-        if not samples:
-            raise InputError("no samples: embed takes at least one")
-        for sample in samples:
-            check_sample(sample, self.spec.px_per_cell)
+        check_samples(samples, self.spec.px_per_cell)
         made: EmbeddingBatch = self.inner.embed(samples, dense=dense)
         vectors = self._unit(made.embedding, len(samples), "embedding", absent=False)
         self._check_order(samples, vectors)
@@ -116,7 +113,7 @@ class ForeignEncoder:
             raise InputError(
                 f"{self.named} has no dense map: leave --granularity out, or choose another encoder"
             )
-        h, w = (max(sample.grid_shape[i] for sample in samples) for i in (0, 1))
+        h, w = largest_grid(samples)
         if dense.ndim != 4 or dense.shape[0] != len(samples) or dense.shape[2:] != (h, w):
             raise InputError(
                 f"{self.named} gave a dense map {dense.shape}; expected {(len(samples), 'd', h, w)}"

@@ -1,13 +1,13 @@
 """From the word after `--weights` to an encoder.
 
 FILE or the name of a size: ours. `statistics`, `rcf`: without weights. `clip:FILE`: a CLIP checkpoint of
-yours. `plugin:NAME`: an entry point of the
-group `skyhex.encoders` of an installed package. `python:MODULE:ATTRIBUTE`: an encoder of your own, or what
-makes one. Code is named by whoever starts a command, or in Python: never by a table, a link or a served
-request, which call this with `code=False`.
+yours. `plugin:NAME`: an entry point of the group `skyhex.encoders` of an installed package.
+`python:MODULE:ATTRIBUTE`: an encoder of your own, or what makes one. Code is named by whoever starts a
+command, or in Python: never by a table, a link or a served request, which call this with `code=False`.
 """
 
 import importlib
+import inspect
 import sys
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -85,9 +85,6 @@ def _attribute(weights: str) -> Any:
 
 def _made(found: Any, device: str) -> Any:
     """An encoder itself, or what a class or function makes, on a device where it takes one."""
-    if hasattr(found, "embed") and not isinstance(found, type):
+    if not callable(found) or (hasattr(found, "embed") and not isinstance(found, type)):
         return found
-    if not callable(found):
-        return found
-    takes = getattr(getattr(found, "__init__", found) if isinstance(found, type) else found, "__code__", None)
-    return found(device=device) if takes and "device" in takes.co_varnames else found()
+    return found(device=device) if "device" in inspect.signature(found).parameters else found()

@@ -14,11 +14,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from data.modality import MODALITIES
-from data.sample import ImageSeries, InputError, Sample, SampleSpec
+from data.sample import ImageSeries, Sample, SampleSpec
 
-from .batch import check_sample
+from .batch import check_samples, largest_grid
 from .checkpoint import WeightsInfo
 from .embed import EmbeddingBatch
+from .skysense import cell_validity
 
 IMAGES = 16  # at a time: bounds memory
 LEAST_VALID = 0.5  # of a cell's pixels, for its date to count
@@ -77,15 +78,14 @@ class SingleImageEncoder:
 
     def embed(self, samples: Sequence[Sample], dense: bool = False) -> EmbeddingBatch:
         """Embeds samples, each on its own terms. Raises InputError for samples that do not fit `spec`."""
-        if not samples:
-            raise InputError("no samples: embed takes at least one")
-        for sample in samples:
-            check_sample(sample, self.spec.px_per_cell)
+        check_samples(samples, self.spec.px_per_cell)
         maps = [self._map(sample) for sample in samples]  # (d, h, w) each
         flat = [one[:, np.isfinite(one).all(axis=0)] for one in maps]
         mean = np.stack([cells.mean(axis=1) for cells in flat])
         vectors = mean / np.maximum(np.linalg.norm(mean, axis=1, keepdims=True), 1e-12)
-        return EmbeddingBatch(vectors, None, {self.sensor: vectors}, _stacked(maps) if dense else None)
+        return EmbeddingBatch(
+            vectors, None, {self.sensor: vectors}, _stacked(maps, largest_grid(samples)) if dense else None
+        )
 
     def _map(self, sample: Sample) -> np.ndarray:
         """Mean over the dates that are valid in a cell: (d, h, w), NaN where none is."""
@@ -103,7 +103,8 @@ class SingleImageEncoder:
         whole = torch.unflatten(torch.cat(made), 0, (len(shown), rows, cols))  # (T, rows, cols, d, c, c)
         h, w = sample.grid_shape
         maps = whole.permute(0, 3, 1, 4, 2, 5).flatten(2, 3).flatten(3, 4)[:, :, :h, :w].cpu().numpy()
-        seen = self._seen(series)[:, None]  # (T, 1, h, w)
+        valid = torch.from_numpy(series.valid)[None]
+        seen = cell_validity(valid, self.spec.px_per_cell[self.sensor], LEAST_VALID)[0, :, None].numpy()
         count = seen.sum(axis=0)
         total = np.where(seen, maps, 0).sum(axis=0)
         mean = np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
@@ -120,18 +121,10 @@ class SingleImageEncoder:
         cut = torch.unflatten(torch.unflatten(torch.from_numpy(whole), 3, (cols, side)), 2, (rows, side))
         return cut.permute(0, 2, 4, 1, 3, 5).flatten(0, 2), rows, cols
 
-    def _seen(self, series: ImageSeries) -> np.ndarray:
-        """Cells of which enough is valid, or, where no date has such a cell, any: (T, h, w) bool."""
-        valid = torch.from_numpy(series.valid.astype(np.float32))[:, None]
-        share = F.avg_pool2d(valid, self.spec.px_per_cell[self.sensor])[:, 0].numpy()
-        enough = share >= LEAST_VALID
-        return np.asarray(enough if enough.any() else share > 0)
 
-
-def _stacked(maps: Sequence[np.ndarray]) -> np.ndarray:
+def _stacked(maps: Sequence[np.ndarray], grid: tuple[int, int]) -> np.ndarray:
     """Maps of several sizes on one grid, NaN beyond each."""
-    h, w = (max(one.shape[i] for one in maps) for i in (1, 2))
-    out = np.full((len(maps), maps[0].shape[0], h, w), np.nan, dtype=np.float32)
+    out = np.full((len(maps), maps[0].shape[0], *grid), np.nan, dtype=np.float32)
     for whole, one in zip(out, maps, strict=True):
         whole[:, : one.shape[1], : one.shape[2]] = one
     return out

@@ -44,13 +44,7 @@ def random_state(seed: int) -> dict[str, torch.Tensor]:
         shapes |= {f"{norm}.weight": (WIDTH,), f"{norm}.bias": (WIDTH,)}
     for layer in (f"{where}transformer.resblocks.{i}" for where in ("visual.", "") for i in range(2)):
         shapes |= {f"{layer}.ln_{i}.{part}": (WIDTH,) for i in (1, 2) for part in ("weight", "bias")}
-        linear = {
-            "attn.in_proj_": (3, 1),
-            "attn.out_proj.": (1, 1),
-            "mlp.c_fc.": (4, 1),
-            "mlp.c_proj.": (1, 4),
-        }
-        for name, (out, into) in linear.items():
+        for name, (out, into) in LINEAR.items():
             shapes[f"{layer}.{name}weight"] = (out * WIDTH, into * WIDTH)
             shapes[f"{layer}.{name}bias"] = (out * WIDTH,)
     generator = torch.Generator().manual_seed(seed)
@@ -158,13 +152,22 @@ def test_words_for_an_encoder_without_them(checkpoint: Path, tmp_path: Path) -> 
     ("spoil", "said"),
     [
         (lambda state: {k: v for k, v in state.items() if k != "visual.proj"}, "lacks visual.proj"),
-        (lambda state: {k: v for k, v in state.items() if "ln_final" not in k}, "lacks ln_final"),
+        (lambda state: {k: v for k, v in state.items() if "ln_final" not in k}, "missing ln_final"),
+        (lambda state: state | {"visual.ln_post.bias": torch.zeros(3)}, r"ln_post.bias is \(3,\), expected"),
     ],
 )
 def test_a_file_of_another_layout_is_named(spoil, said: str, tmp_path: Path) -> None:
     save_file(spoil(random_state(1)), tmp_path / "other.safetensors")
     with pytest.raises(CheckpointError, match=said):
         ClipEncoder(tmp_path / "other.safetensors")
+
+
+@pytest.mark.parametrize("name", ["evil.pt", "short.safetensors", "absent.pt"])
+def test_a_file_that_is_no_checkpoint_is_named(name: str, tmp_path: Path) -> None:
+    torch.save({"visual.conv1.weight": Path("code")}, tmp_path / "evil.pt")
+    (tmp_path / "short.safetensors").write_bytes(b"\0")
+    with pytest.raises(CheckpointError, match=name):
+        ClipEncoder(tmp_path / name)
 
 
 def test_a_missing_vocabulary_is_named(tmp_path: Path) -> None:

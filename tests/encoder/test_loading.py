@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from data.modality import MODALITIES
 from data.sample import InputError, Sample
 from encoder.baseline import rcf_encoder, statistics_encoder
 from encoder.checkpoint import CheckpointError
@@ -15,12 +16,13 @@ from encoder.foreign import ForeignEncoder
 from encoder.loading import load_encoder
 from encoder.protocol import AnyEncoder, TextSide
 
-from ..tolerance import scaling_error
+from ..tolerance import gamma, scaling_error
 from .tiny import sample
 
 SAMPLES = [sample(number, ("s2", "s1")) for number in range(3)]
 MODULE = (
     "from encoder.baseline import rcf_encoder, statistics_encoder\nnot_one = 3\nmade = statistics_encoder()\n"
+    "def busy():\n    device = 'mine'\n    return rcf_encoder()\n"
 )
 
 
@@ -51,7 +53,7 @@ def test_words_that_need_no_code() -> None:
 
 @pytest.mark.usefixtures("my_module")
 def test_an_attribute_of_a_module_is_an_encoder_or_makes_one() -> None:
-    for word in ("python:my_encoders:rcf_encoder", "python:my_encoders:made"):
+    for word in ("python:my_encoders:rcf_encoder", "python:my_encoders:made", "python:my_encoders:busy"):
         found: AnyEncoder = load_encoder(word)
         assert found.embed(SAMPLES).embedding.shape == (3, found.info.dimension)
 
@@ -131,7 +133,7 @@ def test_baselines_see_a_sample_alone_as_in_a_batch(make) -> None:
     mixed[2] = replace(mixed[2], series={"hr": replace_hr(mixed[2])})
     whole = encoder.embed(mixed[:2], dense=True)
     for i, one in enumerate(mixed[:2]):
-        np.testing.assert_allclose(encoder.embed([one]).embedding[0], whole.embedding[i], rtol=1e-5)
+        np.testing.assert_array_equal(encoder.embed([one]).embedding[0], whole.embedding[i])  # alone in both
     assert np.isnan(whole.by_modality["s1"][0]).all()
     assert np.isfinite(whole.by_modality["s1"][1]).all()
     assert whole.dense is not None
@@ -152,9 +154,30 @@ def test_statistics_are_statistics() -> None:
     one = sample(5, ("s2",), dates=1)
     vector = statistics_encoder().embed([one]).embedding[0]
     pixels = one.series["s2"].pixels[0].reshape(10, 2, 8, 2, 8)
-    from data.modality import MODALITIES
+    mean, std = (np.reshape(v, (10, 1, 1, 1, 1)) for v in (MODALITIES["s2"].mean, MODALITIES["s2"].std))
+    cells = ((pixels - mean) / std).transpose(0, 1, 3, 2, 4).reshape(10, 4, 64)  # bands, cells, pixels
+    parts = [cells.mean(axis=2), cells.std(axis=2), cells.max(axis=2), cells.min(axis=2)]
+    want = np.concatenate([part.mean(axis=1) for part in parts])
+    own = vector[12:52].astype(float)  # after the aerial bands: 4 x 3
+    # Rounded: a score and its square, 64 sums, the quotient and root, four cells, the scaling. Each moves a
+    # number by a part of its band's largest score, and a unit vector as far as its numbers together.
+    largest = 4**0.5 * np.linalg.norm(np.abs(cells).max(axis=(1, 2)))
+    atol = gamma(2 + 64 + 2 + 4 + 2) * largest / np.linalg.norm(want)
+    np.testing.assert_allclose(own / np.linalg.norm(own), want / np.linalg.norm(want), rtol=0, atol=atol)
 
-    mean, std = (np.array(v) for v in (MODALITIES["s2"].mean, MODALITIES["s2"].std))
-    want = ((pixels.mean(axis=(2, 4)).mean(axis=(1, 2))) - mean) / std
-    own = vector[12:22]  # after the aerial bands: 4 x 3
-    np.testing.assert_allclose(own / np.linalg.norm(own), want / np.linalg.norm(want), rtol=1e-4)
+
+@pytest.mark.parametrize("make", [statistics_encoder, rcf_encoder])
+def test_baselines_do_not_see_what_is_not_valid(make) -> None:
+    one = sample(5, ("s2",), dates=3)
+    valid = one.series["s2"].valid.copy()
+    valid[0] = False
+    valid[:, 8:, 8:] = False  # a whole cell
+    valid[1, 2:5, 2:5] = False
+    made = []
+    for filler in (0, 9000):
+        pixels = np.where(valid[:, None], one.series["s2"].pixels, filler).astype(np.uint16)
+        shown = replace(one, series={"s2": replace(one.series["s2"], pixels=pixels, valid=valid)})
+        made.append(make().embed([shown], dense=True))
+    np.testing.assert_array_equal(made[0].embedding, made[1].embedding)
+    assert np.isnan(made[0].dense[0]).all(axis=0).tolist() == [[False, False], [False, True]]
+    assert np.isfinite(made[0].dense[0]).all(axis=0).sum() == 3
