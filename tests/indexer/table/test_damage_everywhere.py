@@ -20,7 +20,7 @@ import pytest
 from indexer.errors import TableError
 from indexer.index import faiss_index, ivf, recall, segment_files
 from indexer.index.faiss_index import build_index, open_index
-from indexer.index.mapped import DamagedIndexError
+from indexer.index.mapped import DamagedIndexError, name_of
 from indexer.index.planner import Measured, Plan, Point
 from indexer.prototypes import assignments
 from indexer.prototypes.regional import fit_prototypes, read_prototypes
@@ -192,11 +192,11 @@ def rewrite_index(table: EmbeddingTable, change: Callable[[dict[str, object], Pa
     description = change(description, folder) or description
     content = json.dumps(description).encode()
     (folder / "segment.json").write_bytes(content)
-    name = segment_files._name(content)
+    name = name_of(content)
     folder.rename(root / name)
     (old,) = root.glob("*.json")
     document = json.dumps({"format": faiss_index.FORMAT, "snapshot": 3, "segments": [name]}).encode()
-    old.rename(root / f"000003-{faiss_index._digest(document)}.json").write_bytes(document)
+    old.rename(root / f"000003-{name_of(document)}.json").write_bytes(document)
 
 
 def absurd_shape(description: dict[str, object], folder: Path) -> None:
