@@ -420,9 +420,9 @@ def check_packages() -> None:
         spec = (
             importlib.util.find_spec(package) if package not in sys.modules else sys.modules[package].__spec__
         )
-        found = Path(spec.origin).resolve() if spec and spec.origin else None
-        if found != expected:
+        origin = Path(spec.origin).resolve() if spec and spec.origin else None
+        if origin != expected:
             raise ImportError(
-                f"`import {package}` finds {found}, expected {expected}. "
+                f"`import {package}` finds {origin}, expected {expected}. "
                 f"Rename the stray {package}, or start Python in another directory."
             )

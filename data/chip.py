@@ -28,10 +28,12 @@ def scene_of_raster(href: str, modality: str | None = None) -> Scene:
         )
     if not any(standard_band(modality, [name]) for name in names):
         names = unnamed_bands(modality, _medians(href, raster))
-    found = {
+    band_index = {
         standard_band(modality, [name]): index for index, name in reversed(list(enumerate(names, start=1)))
     }
-    bands = tuple(BandSource(name, href, found[name]) for name in MODALITIES[modality].bands if name in found)
+    bands = tuple(
+        BandSource(name, href, band_index[name]) for name in MODALITIES[modality].bands if name in band_index
+    )
     scene = Scene(href, None, modality, "", bands, raster.grid, None, *ANY_TIME)
     if scene.missing_bands:
         raise InputError(

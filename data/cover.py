@@ -44,7 +44,7 @@ def plan_chips(
         spec, h3_resolution, start and utc(start), end and utc(end), period, allow_l1c, on_contradiction
     )
     return make_plan(
-        [found for place in catalog.places for found in _chip_tasks(place, request)],
+        [entry for place in catalog.places for entry in _chip_tasks(place, request)],
         spec,
         catalog.access,
     )
@@ -107,12 +107,12 @@ def plan_area(
     spans = periods([s for of in usable.values() for s in of], request.period, request.start, request.end)
     if usable and not spans:
         raise InputError(f"no scene over the area has a date from {start} to {end}; widen the period")
-    found = [
+    entries = [
         task
         for indexes, cells in groups.items()
         for task in _cell_tasks(cells, [scenes[i] for i in indexes], spans, side_m, request)
     ]
-    return make_plan(found, spec, catalog.access)
+    return make_plan(entries, spec, catalog.access)
 
 
 def _not_covered(catalog: Catalog) -> str:
@@ -139,7 +139,7 @@ def _cells_by_scenes(
     by_grid: dict[PixelGrid, list[int]] = defaultdict(list)
     for index, scene in enumerate(scenes):
         by_grid[scene.grid].append(index)
-    outlines, members = _on_one_map([(grid.footprint(), found) for grid, found in by_grid.items()])
+    outlines, members = _on_one_map([(grid.footprint(), of_grid) for grid, of_grid in by_grid.items()])
     cells = cells_in(area.intersection(_widened(shapely.union_all(outlines), side_m)), h3_resolution)
     touched: list[set[int]] = [set() for _ in cells]
     pairs = shapely.STRtree(outlines).query(_window_boxes(cells, side_m), predicate="intersects")
@@ -153,11 +153,11 @@ def _cells_by_scenes(
 
 
 def _on_one_map(
-    found: Iterable[tuple[shapely.Polygon, list[int]]],
+    pairs: Iterable[tuple[shapely.Polygon, list[int]]],
 ) -> tuple[list[shapely.Polygon], list[list[int]]]:
     """Outlines and their members; an outline that runs beyond +-180 degrees has a copy on the other side."""
     outlines, members = [], []
-    for footprint, indexes in found:
+    for footprint, indexes in pairs:
         west, _, east, _ = footprint.bounds
         for shift in (0, *([360] if west < -180 else []), *([-360] if east > 180 else [])):
             outlines.append(shapely.transform(footprint, lambda xy, by=shift: xy + np.array([by, 0])))

@@ -12,15 +12,15 @@ def decisions(scenes: Iterable[Scene]) -> list[str]:
     for scene in scenes:
         groups[scene.collection or "no collection", scene.provider, scene.modality].append(scene)
     lines: list[str] = []
-    for (collection, provider, modality), found in sorted(groups.items()):
-        lines.append(f"{collection} ({provider}): {_count(found)} {modality}")
-        said = Counter(decision for scene in found for decision in scene.decisions)
-        lines += [f"  {text}{_part(n, len(found))}" for text, n in said.items()]
+    for (collection, provider, modality), members in sorted(groups.items()):
+        lines.append(f"{collection} ({provider}): {_count(members)} {modality}")
+        said = Counter(decision for scene in members for decision in scene.decisions)
+        lines += [f"  {text}{_part(n, len(members))}" for text, n in said.items()]
     return lines
 
 
-def _count(found: list[Scene]) -> str:
-    return f"{len(found):,} scene{'s' if len(found) > 1 else ''} of"
+def _count(scenes: list[Scene]) -> str:
+    return f"{len(scenes):,} scene{'s' if len(scenes) > 1 else ''} of"
 
 
 def _part(count: int, of: int) -> str:

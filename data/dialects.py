@@ -225,8 +225,8 @@ def matches(text: str, patterns: Iterable[str]) -> bool:
 
 def spelled_in_name(row: Dialect, files: str) -> dict[str, str]:
     """What the letters in a product's name say: {"unit": "power", "backscatter": "gamma0"} or less."""
-    found = re.search(row.names, files) if row.names else None
-    return {key: LETTERS[letter] for key, letter in found.groupdict().items()} if found else {}
+    match = re.search(row.names, files) if row.names else None
+    return {key: LETTERS[letter] for key, letter in match.groupdict().items()} if match else {}
 
 
 # Names of bands that any provider uses: common names of the eo extension, numbers, and words.

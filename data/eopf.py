@@ -111,10 +111,10 @@ def _array(href: str) -> "zarr.Array[Any]":
     if "://" in href:
         raise InputError(f"{href} is a Zarr store elsewhere; expected one on this machine: copy it here")
     with _faults(href, "is no array of a Zarr store that can be read"):
-        found = zarr.open_array(href, mode="r")
-    if found.ndim != 2:
-        raise InputError(f"{href} has {found.ndim} dimensions; expected rows and columns of one band")
-    return found
+        array = zarr.open_array(href, mode="r")
+    if array.ndim != 2:
+        raise InputError(f"{href} has {array.ndim} dimensions; expected rows and columns of one band")
+    return array
 
 
 def _crs(href: str, about: dict[str, Any]) -> str:

@@ -24,15 +24,15 @@ def item_grid(item: pystac.Item, asset: pystac.Asset) -> tuple[PixelGrid, str] |
     Also a note where `proj:transform` stands in GDAL's order and is read so, as bbox or geometry prove it.
     Raises InputError when the grid contradicts them, or is no grid.
     """
-    found = {
+    projection = {
         key: asset.extra_fields.get(f"proj:{key}", item.properties.get(f"proj:{key}"))
         for key in ("code", "epsg", "wkt2", "transform", "shape")
     }
-    crs = found["code"] or (f"EPSG:{found['epsg']}" if found["epsg"] else found["wkt2"])
-    if not (crs and found["transform"] and found["shape"]):
+    crs = projection["code"] or (f"EPSG:{projection['epsg']}" if projection["epsg"] else projection["wkt2"])
+    if not (crs and projection["transform"] and projection["shape"]):
         return None
-    values = [float(value) for value in found["transform"][:6]]
-    height, width = (int(value) for value in found["shape"])
+    values = [float(value) for value in projection["transform"][:6]]
+    height, width = (int(value) for value in projection["shape"])
     if not (0 < height <= MAX_SIDE_PX and 0 < width <= MAX_SIDE_PX):
         raise InputError(
             f"item {item.id} has proj:shape {height} x {width}; expected pixels, {MAX_SIDE_PX:,} at most"

@@ -112,8 +112,8 @@ def _days(table: pa.Table, dates: int) -> np.ndarray:
     cache: dict[tuple[datetime.date, ...], list[int]] = {}
     for row, (days, month) in enumerate(zip(given, months, strict=True)):
         if max(len(days or ()), len(month or ())) > dates:
-            found = len(days or month)
-            raise InputError(f"row {row} has {found} dates and {dates} steps: expected as many of both")
+            count = len(days or month)
+            raise InputError(f"row {row} has {count} dates and {dates} steps: expected as many of both")
         if days:
             key = tuple(days)
             out[row, : len(days)] = cache.setdefault(key, [day.timetuple().tm_yday for day in days])

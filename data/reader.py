@@ -104,9 +104,9 @@ def _read_sample(task: SampleTask, spec: SampleSpec) -> Sample | Skip:
     images: dict[str, list[_Image]] = {}
     dropped = list(task.dropped)
     for modality, acquisitions in task.series.items():
-        found, failures = _read_images(acquisitions, task, spec)
-        if found:
-            images[modality] = sorted(found, key=_in_time)
+        usable, failures = _read_images(acquisitions, task, spec)
+        if usable:
+            images[modality] = sorted(usable, key=_in_time)
         if failures:
             dropped.append((modality, _failure(failures, len(acquisitions))))
     if not images:
@@ -135,16 +135,16 @@ def read_chip(href: str | Path, spec: SampleSpec, *, modality: str | None = None
 def _read_images(
     acquisitions: tuple[Acquisition, ...], task: SampleTask, spec: SampleSpec
 ) -> tuple[list[_Image], list[str]]:
-    found: list[_Image] = []
+    images: list[_Image] = []
     failures: list[str] = []
     for acquisition in acquisitions:
-        if len(found) == spec.max_dates[acquisition.modality]:
+        if len(images) == spec.max_dates[acquisition.modality]:
             break
         try:
-            found.append(_read_acquisition(acquisition, task, spec))
+            images.append(_read_acquisition(acquisition, task, spec))
         except InputError as error:
             failures.append(str(error))
-    return found, failures
+    return images, failures
 
 
 def _failure(failures: list[str], tried: int) -> str:
@@ -254,7 +254,7 @@ def _sample(
     task: SampleTask, spec: SampleSpec, images: dict[str, list[_Image]], dropped: tuple[tuple[str, str], ...]
 ) -> Sample:
     site, window = task.site, task.site.window
-    every = [image for found in images.values() for image in found]
+    every = [image for dates in images.values() for image in dates]
     optical = [image.cloud_fraction for image in every if image.acquisition.modality != "s1"]
     known = [cloud for cloud in optical if not math.isnan(cloud)]
     return Sample(
@@ -269,7 +269,7 @@ def _sample(
         origin_m=(window.left_m, window.top_m),
         grid_shape=window.grid_shape,
         series={
-            name: _series(found, window.grid_shape, spec.px_per_cell[name]) for name, found in images.items()
+            name: _series(dates, window.grid_shape, spec.px_per_cell[name]) for name, dates in images.items()
         },
         valid_fraction=sum(int(image.valid.sum()) for image in every)
         / sum(image.valid.size for image in every),
@@ -277,8 +277,8 @@ def _sample(
         dropped=dropped,
         notes=tuple(
             (name, note)
-            for name, found in images.items()
-            for note in dict.fromkeys(note for image in found for note in image.notes)
+            for name, dates in images.items()
+            for note in dict.fromkeys(note for image in dates for note in image.notes)
         ),
         imagery=tuple(dict.fromkeys(source for image in every for source in image.imagery)),
     )

@@ -217,14 +217,14 @@ class RemoteFile:
             return b""
         wanted = range(start // BLOCK, -(-stop // BLOCK))
         missing = [number for number in wanted if number not in self._blocks]
-        found = {number: self._blocks[number] for number in wanted if number in self._blocks}
+        blocks = {number: self._blocks[number] for number in wanted if number in self._blocks}
         if missing:
             in_order = start == self._next
             self._ahead = min(2 * self._ahead, LONGEST_AHEAD) if in_order else BLOCK
-            found |= self._fetch(missing[0], max(missing[-1] + 1, missing[0] + self._ahead // BLOCK))
+            blocks |= self._fetch(missing[0], max(missing[-1] + 1, missing[0] + self._ahead // BLOCK))
         self._next = stop
-        held = b"".join(found[number] for number in sorted(found))
-        offset = start - min(found) * BLOCK
+        held = b"".join(blocks[number] for number in sorted(blocks))
+        offset = start - min(blocks) * BLOCK
         return held[offset : offset + stop - start]
 
     def _fetch(self, first: int, last: int) -> dict[int, bytes]:

@@ -57,15 +57,15 @@ def baseline_of(properties: Mapping[str, Any], item_id: str = "") -> float:
 
 def _baseline(properties: Mapping[str, Any], item_id: str) -> tuple[float, str]:
     for name in _BASELINES:
-        if found := _BASELINE.search(str(properties.get(name))):
-            return _as_number(*found.groups()), name
-    if found := _VERSION_BASELINE.fullmatch(str(properties.get(_VERSION))):
-        return _as_number(*found.groups()), _VERSION
+        if match := _BASELINE.search(str(properties.get(name))):
+            return _as_number(*match.groups()), name
+    if match := _VERSION_BASELINE.fullmatch(str(properties.get(_VERSION))):
+        return _as_number(*match.groups()), _VERSION
     for name, text in ((name, str(properties.get(name))) for name in _NAMES):
-        if found := _IN_NAME.search(text):
-            return _as_number(*found.groups()), name
-    found = _IN_NAME.search(item_id)
-    return (_as_number(*found.groups()), "the item's name") if found else (0.0, "")
+        if match := _IN_NAME.search(text):
+            return _as_number(*match.groups()), name
+    match = _IN_NAME.search(item_id)
+    return (_as_number(*match.groups()), "the item's name") if match else (0.0, "")
 
 
 def _as_number(whole: str, part: str | None) -> float:

@@ -97,7 +97,7 @@ def modality_by_bands(names: Iterable[str | None]) -> str | None:
     """The modality that has bands of these names, or None."""
     known = list(names)
     for modality, telltale in TELLTALE_BANDS.items():
-        found = {standard_band(modality, [name]) for name in known}
-        if (telltale <= found) if modality == "hr" else (telltale & found):
+        bands = {standard_band(modality, [name]) for name in known}
+        if (telltale <= bands) if modality == "hr" else (telltale & bands):
             return modality
     return None

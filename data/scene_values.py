@@ -61,10 +61,10 @@ def _kept(scene: Scene, stamps: tuple[tuple[int, int], ...]) -> SceneValues:
 
 def window_values(scene: Scene, raw: np.ndarray, has_data: np.ndarray) -> SceneValues:
     """The values of one window (C, H, W) in place of the scene's."""
-    found = SceneValues(scene)
+    values = SceneValues(scene)
     known = np.where(has_data, raw, np.nan).astype(np.float32)
-    vars(found).update(dtype=raw.dtype, raster_scale=1.0, bands=tuple(known.reshape(len(raw), -1)))
-    return found
+    vars(values).update(dtype=raw.dtype, raster_scale=1.0, bands=tuple(known.reshape(len(raw), -1)))
+    return values
 
 
 def _sample(href: str, indexes: list[int], nodata: float | None) -> np.ndarray:

@@ -55,10 +55,10 @@ def usable_scenes(scenes: Iterable[Scene], request: Request) -> tuple[Scenes, Dr
         if modality not in request.spec.px_per_cell:
             dropped.append((modality, f"the encoder takes {', '.join(request.spec.px_per_cell)} alone"))
             continue
-        found = by_modality[modality]
-        complete = [scene for scene in found if not scene.missing_bands]
-        if len(complete) < len(found):
-            dropped.append((modality, _missing_bands(found, len(complete))))
+        candidates = by_modality[modality]
+        complete = [scene for scene in candidates if not scene.missing_bands]
+        if len(complete) < len(candidates):
+            dropped.append((modality, _missing_bands(candidates, len(complete))))
         kept = _of_best_level(complete, request.s2_levels) if modality == "s2" else complete
         if modality == "s1":
             kept, apart = _of_one_backscatter(complete)
@@ -82,8 +82,8 @@ def _missing_bands(scenes: Sequence[Scene], complete: int) -> str:
 def _of_best_level(scenes: Sequence[Scene], levels: Iterable[str]) -> list[Scene]:
     """Scenes of the first level that any has, and those of unknown level; levels are never mixed."""
     for level in levels:
-        if found := [scene for scene in scenes if scene.level in (level, "")]:
-            return found
+        if best := [scene for scene in scenes if scene.level in (level, "")]:
+            return best
     return []
 
 
@@ -117,9 +117,11 @@ def tasks_of(
 
 
 def _series(scenes: Scenes, span: Span, spec: SampleSpec) -> Series:
-    found = {
+    by_modality = {
         modality: acquisitions(scene for scene in scenes[modality] if within(scene, span))
         for modality in MODALITIES
         if modality in scenes
     }
-    return {name: by_preference(passes, spec.max_dates[name]) for name, passes in found.items() if passes}
+    return {
+        name: by_preference(passes, spec.max_dates[name]) for name, passes in by_modality.items() if passes
+    }

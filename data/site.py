@@ -59,8 +59,8 @@ def sites_of(windows: Mapping[str, Window], h3_resolution: int) -> list[Site | S
     sites: list[Site | Skip] = []
     for crs, names in by_crs.items():
         rings = lonlat_rings(crs, np.array([windows[name].bounds for name in names]))  # (N, 5, 2)
-        found = zip(names, rings, strict=True)
-        sites += [_site(name, windows[name], ring, h3_resolution) for name, ring in found]
+        named = zip(names, rings, strict=True)
+        sites += [_site(name, windows[name], ring, h3_resolution) for name, ring in named]
     return sites
 
 

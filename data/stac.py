@@ -15,7 +15,7 @@ from .remote import read_document
 from .sample import InputError
 from .scene import Scene
 from .stac_api import Search, answers, links_of, list_of, search_pages
-from .stac_files import MAX_ITEMS, Found, Progress, find_items, own_address, parse, terms_of, under_terms
+from .stac_files import MAX_ITEMS, Listing, Progress, find_items, own_address, parse, terms_of, under_terms
 from .stac_item import scene_of
 
 _MALFORMED = (
@@ -92,10 +92,12 @@ def search_catalog(
     """
     access = replace(access or Access(), typed=search.api)
     if kept is not None and kept.exists() and not again:
-        found = find_items(str(kept), replace(access, typed=str(kept)), max_items, progress)
-        found.notes.append(f"the items are those of an earlier run, kept in {kept}; --search-again asks anew")
-        return _catalog_of(found, access)
-    found = Found(search.api, search.api, progress)
+        listing = find_items(str(kept), replace(access, typed=str(kept)), max_items, progress)
+        listing.notes.append(
+            f"the items are those of an earlier run, kept in {kept}; --search-again asks anew"
+        )
+        return _catalog_of(listing, access)
+    listing = Listing(search.api, search.api, progress)
     names: set[tuple[str, str]] = set()
     terms: dict[str, Any] = {}
     ignored = 0
@@ -106,18 +108,18 @@ def search_catalog(
             elif not isinstance(item, dict) or _name(item) not in names:
                 names.update([_name(item)] if isinstance(item, dict) else [])
                 item = under_terms(item, _terms(item, search.api, access, terms))
-                found.add(item, own_address(item, search.api), max_items)
+                listing.add(item, own_address(item, search.api), max_items)
     if ignored:
-        found.notes.append(
+        listing.notes.append(
             f"{ignored:,} items that the server gave are not what was asked for, and are left out"
         )
-    if not found.items:
+    if not listing.items:
         raise InputError(
             f"{unsigned(search.api)} has no items of {', '.join(search.collections)} there and then"
         )
     if kept is not None:
-        keep_items(found, kept)
-    return _catalog_of(found, access)
+        keep_items(listing, kept)
+    return _catalog_of(listing, access)
 
 
 def _terms(item: Any, api: str, access: Access, known: dict[str, Any]) -> dict[str, Any]:
@@ -142,11 +144,11 @@ def _name(item: dict[str, Any]) -> tuple[str, str]:
     return str(item.get("collection")), str(item.get("id"))
 
 
-def keep_items(found: Found, path: Path) -> None:
+def keep_items(listing: Listing, path: Path) -> None:
     """Keep the items of a job as an item collection of unsigned hrefs, whole or not at all."""
     items = [
         {**item, "assets": {key: _unsigned(asset) for key, asset in _assets(item).items()}}
-        for item in found.items
+        for item in listing.items
     ]
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
@@ -167,13 +169,13 @@ def _unsigned(asset: Any) -> Any:
     )
 
 
-def _catalog_of(found: Found, access: Access) -> Catalog:
+def _catalog_of(listing: Listing, access: Access) -> Catalog:
     scenes: list[Scene] = []
-    problems: dict[str, list[str]] = {name: [reason] for name, reason in found.problems.items()}
-    unreachable, href = list(found.unreachable), unsigned(found.href)
+    problems: dict[str, list[str]] = {name: [reason] for name, reason in listing.problems.items()}
+    unreachable, href = list(listing.unreachable), unsigned(listing.href)
     simulated = False
     with using(access):
-        for document in found.items:
+        for document in listing.items:
             item = _item(document, problems)
             if item is None:
                 continue
@@ -192,7 +194,7 @@ def _catalog_of(found: Found, access: Access) -> Catalog:
             raise UnreachableError(f"no item of {href} can be read now; the first: {unreachable[0]}")
         raise InputError(f"{href} holds no items; expected a STAC catalog of GeoTIFFs")
     places = group_into_places(scenes, problems)
-    return Catalog(href, found.title, places, simulated, tuple(found.notes), tuple(unreachable), access)
+    return Catalog(href, listing.title, places, simulated, tuple(listing.notes), tuple(unreachable), access)
 
 
 def _item(document: dict[str, Any], problems: dict[str, list[str]]) -> pystac.Item | None:
@@ -217,11 +219,13 @@ def group_into_places(
     for scene in scenes:
         if scene.place is not None:
             members.setdefault(scene.place, []).append(scene)
-    for name, found in _places_by_footprint([scene for scene in scenes if scene.place is None]).items():
-        members.setdefault(name, []).extend(found)
+    for name, gathered in _places_by_footprint([scene for scene in scenes if scene.place is None]).items():
+        members.setdefault(name, []).extend(gathered)
     return tuple(
-        Place(name, tuple(sorted(found, key=lambda s: (s.start, s.item_id))), tuple(problems.get(name, ())))
-        for name, found in sorted(members.items())
+        Place(
+            name, tuple(sorted(gathered, key=lambda s: (s.start, s.item_id))), tuple(problems.get(name, ()))
+        )
+        for name, gathered in sorted(members.items())
     )
 
 

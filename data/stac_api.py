@@ -205,10 +205,10 @@ def parse_query(texts: tuple[str, ...]) -> dict[str, dict[str, Any]]:
     """`eo:cloud_cover<40` as the query extension has it. Raises InputError."""
     query: dict[str, dict[str, Any]] = {}
     for text in texts:
-        found = re.fullmatch(r"\s*([\w:.\-]+)\s*(<=|>=|!=|=|<|>)\s*(.+?)\s*", text)
-        if found is None:
+        match = re.fullmatch(r"\s*([\w:.\-]+)\s*(<=|>=|!=|=|<|>)\s*(.+?)\s*", text)
+        if match is None:
             raise InputError(f"--query {text!r}; expected a property, one of < <= = != >= > and a value")
-        name, sign, value = found.groups()
+        name, sign, value = match.groups()
         query.setdefault(name, {})[_OPERATORS[sign]] = _value(value)
     return query
 
@@ -234,11 +234,11 @@ def answers(item: Mapping[str, Any], search: Search) -> bool:
     )
 
 
-def _holds(found: object, sign: str, value: str | float | bool) -> bool:
-    if isinstance(value, float) and isinstance(found, str):
-        found = _value(found)
+def _holds(held: object, sign: str, value: str | float | bool) -> bool:
+    if isinstance(value, float) and isinstance(held, str):
+        held = _value(held)
     try:
-        return bool(_COMPARE[sign](found, value))
+        return bool(_COMPARE[sign](held, value))
     except TypeError:  # of another type, or absent
         return False
 

@@ -33,7 +33,7 @@ Progress = Callable[[int], None]
 
 
 @dataclass
-class Found:
+class Listing:
     """The items below an href, as documents whose asset hrefs are absolute."""
 
     href: str
@@ -68,7 +68,7 @@ class Found:
 
 def find_items(
     href: str, access: Access, max_items: int = MAX_ITEMS, progress: Progress | None = None
-) -> Found:
+) -> Listing:
     """All items that a path or address holds.
 
     Raises InputError where it is missing or is not STAC, UnreachableError where its host does not answer.
@@ -78,7 +78,7 @@ def find_items(
         href = make_absolute_href(str(Path(plain_href(href)).absolute()))
         if Path(href).is_dir():
             href = str(PurePosixPath(href) / "catalog.json")
-    found = Found(href, unsigned(href), progress)
+    listing = Listing(href, unsigned(href), progress)
     try:
         content = read_document(href, access)
     except OSError as error:
@@ -86,28 +86,28 @@ def find_items(
         raise InputError(f"cannot read the catalog {typed}: {reason}; expected a path or address") from error
     if content.startswith(b"PAR1"):
         for document in _parquet_items(href, content):
-            found.add(document, href, max_items)
-        return found
+            listing.add(document, href, max_items)
+        return listing
     root = parse(content, href)
     if isinstance(root, list):
         for document in root:
             for member in _members(document):
-                found.add(member, href, max_items)
+                listing.add(member, href, max_items)
     elif root.get("type") == "FeatureCollection":
-        _add_pages(root, href, found, access, max_items)
+        _add_pages(root, href, listing, access, max_items)
     elif root.get("type") == "Feature":
-        found.title = str(root.get("id", href))
-        found.add(root, href, max_items)
+        listing.title = str(root.get("id", href))
+        listing.add(root, href, max_items)
     elif root.get("type") in ("Catalog", "Collection"):
         _refuse_api(root, href)
-        found.title = str(root.get("title") or root.get("id") or href)
-        _walk(root, href, found, access, max_items)
+        listing.title = str(root.get("title") or root.get("id") or href)
+        _walk(root, href, listing, access, max_items)
     else:
         raise InputError(
             f"{unsigned(href)} is not a STAC catalog: its type is {root.get('type')!r:.60};"
             " expected a catalog, collection or items"
         )
-    return found
+    return listing
 
 
 def parse(content: bytes, href: str) -> dict[str, Any] | list[Any]:
@@ -139,23 +139,23 @@ def _members(document: object) -> Iterable[object]:
     return [document]
 
 
-def _add_pages(page: dict[str, Any], href: str, found: Found, access: Access, max_items: int) -> None:
+def _add_pages(page: dict[str, Any], href: str, listing: Listing, access: Access, max_items: int) -> None:
     """The items of a page, and of those that follow one that was asked for now."""
-    _add_members(page, href, found, max_items)
+    _add_members(page, href, listing, max_items)
     if href.startswith(WEB):
         for after in following(page, href, access):
-            _add_members(after, href, found, max_items)
-    matched, held = _matched(page), len(found.items) + len(found.problems)
+            _add_members(after, href, listing, max_items)
+    matched, held = _matched(page), len(listing.items) + len(listing.problems)
     if matched is not None and matched > held:
-        found.notes.append(
+        listing.notes.append(
             f"{unsigned(href)} holds {held:,} of the {matched:,} items that its search matched; the API's"
             " address with --collections reads them all"
         )
 
 
-def _add_members(page: Document, href: str, found: Found, max_items: int) -> None:
+def _add_members(page: Document, href: str, listing: Listing, max_items: int) -> None:
     for member in list_of(page, "features"):
-        found.add(member, own_address(member, href), max_items)
+        listing.add(member, own_address(member, href), max_items)
 
 
 def _matched(page: Document) -> int | None:
@@ -183,10 +183,10 @@ class _Link:
     terms: Document
 
 
-def _walk(root: Document, href: str, found: Found, access: Access, max_items: int) -> None:
+def _walk(root: Document, href: str, listing: Listing, access: Access, max_items: int) -> None:
     """All items below a catalog, each document once: level by level, the documents of a level together."""
     seen = {href}
-    level = list(_links(root, href, {}, found))
+    level = list(_links(root, href, {}, listing))
     pool = ThreadPoolExecutor(access.connections)
     try:
         while level:
@@ -201,12 +201,12 @@ def _walk(root: Document, href: str, found: Found, access: Access, max_items: in
                 some = fresh[start : start + AHEAD]
                 read = pool.map(lambda link: _read(link.href, access), some)
                 for link, document in zip(some, read, strict=True):
-                    level += _add_read(link, document, found, max_items)
+                    level += _add_read(link, document, listing, max_items)
     finally:
         pool.shutdown(wait=False, cancel_futures=True)  # what has not been asked for is not any more
 
 
-def _links(document: Document, href: str, terms: Document, found: Found) -> Iterator[_Link]:
+def _links(document: Document, href: str, terms: Document, listing: Listing) -> Iterator[_Link]:
     """What a catalog leads to; below a collection, under its terms."""
     terms = terms_of(document) or terms
     for link in links_of(document, "item", "child"):
@@ -216,7 +216,7 @@ def _links(document: Document, href: str, terms: Document, found: Found) -> Iter
             child = make_absolute_href(plain_href(link["href"]), href)
             yield _Link(str(link["rel"]), child, terms)
         except ValueError as error:
-            found.problems[link["href"][:60]] = f"a link of {unsigned(href)} cannot be read: {error}"
+            listing.problems[link["href"][:60]] = f"a link of {unsigned(href)} cannot be read: {error}"
 
 
 def terms_of(document: Document) -> Document:
@@ -245,19 +245,19 @@ def _read(href: str, access: Access) -> dict[str, Any] | list[Any] | ValueError:
 
 
 def _add_read(
-    link: _Link, read: dict[str, Any] | list[Any] | ValueError, found: Found, max_items: int
+    link: _Link, read: dict[str, Any] | list[Any] | ValueError, listing: Listing, max_items: int
 ) -> Iterator[_Link]:
     """Add the items of a document; what it leads to, where it is a catalog."""
     if isinstance(read, UnreachableError):
-        found.unreachable.append(str(read))
+        listing.unreachable.append(str(read))
     elif isinstance(read, ValueError):
         name = PurePosixPath(link.href).stem
-        found.problems[name] = f"{link.rel} {unsigned(link.href)} cannot be read: {read}"
+        listing.problems[name] = f"{link.rel} {unsigned(link.href)} cannot be read: {read}"
     elif isinstance(read, dict) and read.get("type") in ("Catalog", "Collection"):
-        yield from _links(read, link.href, link.terms, found)
+        yield from _links(read, link.href, link.terms, listing)
     else:
         for member in _members(read):
-            found.add(under_terms(member, link.terms), link.href, max_items)
+            listing.add(under_terms(member, link.terms), link.href, max_items)
 
 
 def _refuse_api(root: Document, href: str) -> None:

@@ -70,8 +70,8 @@ class _Reading:
     @cached_property
     def assets(self) -> dict[str, pystac.Asset]:
         """Those that may hold bands, the preferred first."""
-        found = {key: asset for key, asset in self.item.assets.items() if self._may_hold_bands(key, asset)}
-        return dict(sorted(found.items(), key=lambda entry: _rank(*entry)))
+        holders = {key: asset for key, asset in self.item.assets.items() if self._may_hold_bands(key, asset)}
+        return dict(sorted(holders.items(), key=lambda entry: _rank(*entry)))
 
     def _may_hold_bands(self, key: str, asset: pystac.Asset) -> bool:
         roles = {role.lower() for role in asset.roles or ()}
@@ -81,8 +81,8 @@ class _Reading:
     @cached_property
     def layers(self) -> dict[str, list[_Layer]]:
         """By key of asset, those whose names metadata tell."""
-        found = {key: self._named(key, asset) for key, asset in self.assets.items()}
-        return {key: layers for key, layers in found.items() if layers}
+        by_key = {key: self._named(key, asset) for key, asset in self.assets.items()}
+        return {key: layers for key, layers in by_key.items() if layers}
 
     def _named(self, key: str, asset: pystac.Asset) -> list[_Layer]:
         described = asset.extra_fields.get("bands") or asset.extra_fields.get("eo:bands") or []
@@ -102,7 +102,7 @@ class _Reading:
     @cached_property
     def opened(self) -> tuple[dict[str, list[_Layer]], list[str]]:
         """Layers of assets that only their rasters can name, and what could not be opened."""
-        found: dict[str, list[_Layer]] = {}
+        layers: dict[str, list[_Layer]] = {}
         failures: list[str] = []
         for key, asset in self.assets.items():
             if key not in self.layers:
@@ -111,8 +111,8 @@ class _Reading:
                 except InputError as error:
                     failures.append(str(error))
                     continue
-                found[key] = [_Layer(asset, i, (name,)) for i, name in enumerate(names, start=1)]
-        return found, failures
+                layers[key] = [_Layer(asset, i, (name,)) for i, name in enumerate(names, start=1)]
+        return layers, failures
 
     @cached_property
     def modality(self) -> str:
@@ -129,45 +129,45 @@ class _Reading:
         names = [*_names(self.layers), *_names(opened)]
         modality = modality_by_bands(names)
         if modality is None:
-            found = ", ".join(dict.fromkeys(names)) or "none named"
+            listed = ", ".join(dict.fromkeys(names)) or "none named"
             more = f" ({'; '.join(failures)})" if failures else ""
             raise InputError(
-                f"item {self.item.id} is no known modality; its bands: {found}{more};"
+                f"item {self.item.id} is no known modality; its bands: {listed}{more};"
                 " expected RGB, Sentinel-2 or -1"
             )
         return modality
 
     def sources(self) -> dict[str, _Layer]:
         """The modality's bands, each from the first asset that holds it."""
-        found = self._found(self.layers)
-        if set(found) != set(MODALITIES[self.modality].bands) and len(self.layers) < len(self.assets):
-            found = self._found(self.opened[0]) | found
-        if not found:
+        by_band = self._sources_in(self.layers)
+        if set(by_band) != set(MODALITIES[self.modality].bands) and len(self.layers) < len(self.assets):
+            by_band = self._sources_in(self.opened[0]) | by_band
+        if not by_band:
             modality = MODALITIES[self.modality]
             more = "; ".join(["", *self.opened[1]]) if len(self.layers) < len(self.assets) else ""
             raise InputError(
                 f"item {self.item.id} names none of the bands {', '.join(modality.bands)}"
                 f" of {modality.title}{more}"
             )
-        return found
+        return by_band
 
-    def _found(self, layers: Mapping[str, Sequence[_Layer]]) -> dict[str, _Layer]:
+    def _sources_in(self, layers: Mapping[str, Sequence[_Layer]]) -> dict[str, _Layer]:
         """High-resolution colours come from one asset where one has all; Sentinel's may lie in one each."""
         if self.modality == "hr":
             keys = sorted(layers, key=lambda key: _depth(key, self.assets[key], self.dialect))
             whole = [self._bands_of(layers[key]) for key in keys]
             every = self._bands_of(layer for key in keys for layer in layers[key])
-            return next((found for found in whole if len(found) == len(MODALITIES["hr"].bands)), every)
+            return next((colours for colours in whole if len(colours) == len(MODALITIES["hr"].bands)), every)
         colourless = (layer for key in layers if not matches(key, COLOURS) for layer in layers[key])
         return self._bands_of(colourless)
 
     def _bands_of(self, layers: Iterable[_Layer]) -> dict[str, _Layer]:
-        found: dict[str, _Layer] = {}
+        by_band: dict[str, _Layer] = {}
         for layer in layers:
             band = standard_band(self.modality, layer.names)
             if band is not None:
-                found.setdefault(band, layer)
-        return found
+                by_band.setdefault(band, layer)
+        return by_band
 
     @cached_property
     def files(self) -> str:
@@ -234,7 +234,7 @@ def _finest_grid(item: pystac.Item, assets: Sequence[pystac.Asset]) -> tuple[Pix
 
     Bands come in the modality's order, which begins with the finest.
     """
-    told = [(*found, asset) for asset in assets if (found := item_grid(item, asset))]
+    told = [(*grid_and_note, asset) for asset in assets if (grid_and_note := item_grid(item, asset))]
     if told:
         return min(told, key=lambda place: place[0].gsd_m)
     return open_raster(asset_href(assets[0])).grid, "", assets[0]
@@ -307,8 +307,8 @@ def _level(item: pystac.Item, modality: str) -> str:
         [item.collection_id or "", *(_text(item.properties.get(f)) for f in fields), item.id]
     ).upper()
     pattern = r"L2A|L1C" if modality == "s2" else r"RTC|GRD"
-    found = re.search(pattern, said) if modality != "hr" else None
-    return found.group() if found else ""
+    match = re.search(pattern, said) if modality != "hr" else None
+    return match.group() if match else ""
 
 
 def acquisition_time(
@@ -343,10 +343,10 @@ def _mask(reading: _Reading) -> tuple[str | None, str]:
     """Href and kind of the finest raster that tells cloud and shadow."""
     named = [(reading.dialect.mask.asset, reading.dialect.mask.kind)] if reading.dialect.mask else []
     for pattern, kind in (*named, ("scl", "scl"), ("scl_*m", "scl")):
-        found = {k: a for k, a in reading.item.assets.items() if matches(k, [pattern])}
-        if found:
-            key = min(found, key=lambda key: _rank(key, found[key]))
-            return asset_href(found[key]), kind
+        masks = {k: a for k, a in reading.item.assets.items() if matches(k, [pattern])}
+        if masks:
+            key = min(masks, key=lambda key: _rank(key, masks[key]))
+            return asset_href(masks[key]), kind
     return None, "scl"
 
 
@@ -377,7 +377,9 @@ def _raster_field(asset: pystac.Asset, field: str) -> object:
     fields = asset.extra_fields
     first_bands = [(fields.get(key) or [{}])[0] for key in ("bands", "raster:bands")]
     names = (field, f"raster:{field}")
-    every = (found[name] for found in (fields, *first_bands) for name in names if found.get(name) is not None)
+    every = (
+        holder[name] for holder in (fields, *first_bands) for name in names if holder.get(name) is not None
+    )
     return next(every, None)
 
 

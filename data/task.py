@@ -74,11 +74,11 @@ class Plan:
     summary: PlanSummary
 
 
-def make_plan(found: Sequence[SampleTask | Skip], spec: SampleSpec, access: Access = EVERYTHING) -> Plan:
+def make_plan(entries: Sequence[SampleTask | Skip], spec: SampleSpec, access: Access = EVERYTHING) -> Plan:
     """Put tasks in order and sum them up; they are to be read with `access`."""
     refused: dict[int, list[str]] = {}  # by series, which the tasks of one place or neighbourhood share
-    tasks = [_with_access(task, access, refused) for task in found if isinstance(task, SampleTask)]
-    skips = [skip for skip in found if isinstance(skip, Skip)]
+    tasks = [_with_access(task, access, refused) for task in entries if isinstance(task, SampleTask)]
+    skips = [skip for skip in entries if isinstance(skip, Skip)]
     ordered = tuple(sorted(tasks, key=lambda task: (task.h3_cell, task.sample_id, task.start)))
     dates: Counter[str] = Counter()
     read_bytes = 0
@@ -96,7 +96,9 @@ def make_plan(found: Sequence[SampleTask | Skip], spec: SampleSpec, access: Acce
 def _with_access(task: SampleTask, access: Access, refused: dict[int, list[str]]) -> SampleTask:
     """A task whose key tells what `access` leaves out of it: allowed another time, it is another sample."""
     if id(task.series) not in refused:
-        scenes = [scene for found in task.series.values() for each in found for scene in each.scenes]
+        scenes = [
+            scene for acquisitions in task.series.values() for each in acquisitions for scene in each.scenes
+        ]
         hrefs = {href for scene in scenes for href in _hrefs(scene)}
         refused[id(task.series)] = sorted(unsigned(h) for h in hrefs if _is_refused(access, _place_of(h)))
     left_out = refused[id(task.series)]
@@ -144,7 +146,12 @@ def _notes(tasks: Sequence[SampleTask]) -> tuple[str, ...]:
 
 def series_digest(series: Series) -> str:
     """Digest of the scenes and of the files they lie in, as far as these can be told without reading them."""
-    scenes = [scene for found in series.values() for acquisition in found for scene in acquisition.scenes]
+    scenes = [
+        scene
+        for acquisitions in series.values()
+        for acquisition in acquisitions
+        for scene in acquisition.scenes
+    ]
     return _digest(
         *(part for scene in scenes for part in (_unsigned(scene).key_text, *map(repr, _stamps(scene))))
     )

@@ -47,12 +47,12 @@ def acquisitions(scenes: Iterable[Scene]) -> tuple[Acquisition, ...]:
             passes[-1].append(scene)
         else:
             passes.append([scene])
-    found = [
+    joined = [
         Acquisition(members[0].modality, members[0].date, tuple(sorted(members, key=_preference)))
         for members in passes
     ]
     return tuple(
-        sorted(found, key=lambda a: (a.date is None, a.date or a.scenes[0].start, a.scenes[0].item_id))
+        sorted(joined, key=lambda a: (a.date is None, a.date or a.scenes[0].start, a.scenes[0].item_id))
     )
 
 
@@ -73,14 +73,14 @@ def _preference(scene: Scene) -> tuple[float, float, str]:
     return -scene.baseline, scene.cloud_percent or 0.0, scene.item_id
 
 
-def by_preference(found: Sequence[Acquisition], max_dates: int) -> tuple[Acquisition, ...]:
+def by_preference(candidates: Sequence[Acquisition], max_dates: int) -> tuple[Acquisition, ...]:
     """Acquisitions in the order in which to try them until `max_dates` are found good.
 
     The time from first to last date is cut into `max_dates` equal parts, and the clearest date of each comes
     first, of equally clear ones that nearest to the part's middle; then the others, the clearest first. Dates
     of more than 80 % cloud are left out unless all are.
     """
-    clear = [a for a in found if _cloud(a) <= CLOUDY_PERCENT] or list(found)
+    clear = [a for a in candidates if _cloud(a) <= CLOUDY_PERCENT] or list(candidates)
     placed = zip(clear, _positions(clear, max_dates), strict=True)
     first: dict[int, Acquisition] = {}
     rest: list[Acquisition] = []
@@ -98,9 +98,9 @@ def _cloud(acquisition: Acquisition) -> float:
     return 50.0 if acquisition.cloud_percent is None else acquisition.cloud_percent
 
 
-def _positions(found: Sequence[Acquisition], count: int) -> list[float]:
+def _positions(candidates: Sequence[Acquisition], count: int) -> list[float]:
     """Where dates lie in the time from the first to the last, 0 to below `count`; -1 for unknown dates."""
-    dates = [a.date for a in found if a.date]
+    dates = [a.date for a in candidates if a.date]
     first, last = (min(dates), max(dates)) if dates else (None, None)
 
     def position(date: datetime | None) -> float:
@@ -108,7 +108,7 @@ def _positions(found: Sequence[Acquisition], count: int) -> list[float]:
             return -1.0
         return min((date - first) / (last - first) * count, count - 1e-6) if last > first else 0.5
 
-    return [position(a.date) for a in found]
+    return [position(a.date) for a in candidates]
 
 
 def covered_days(scenes: Iterable[Scene]) -> Span:

@@ -58,10 +58,10 @@ def read_grounds(catalog: Path) -> dict[str, Ground]:
     return {
         place: Ground(
             place,
-            tuple(shape(item.geometry) for item in found),
-            frozenset(str(item.properties.get("license")) for item in found),
+            tuple(shape(item.geometry) for item in members),
+            frozenset(str(item.properties.get("license")) for item in members),
         )
-        for place, found in items.items()
+        for place, members in items.items()
     }
 
 

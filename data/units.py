@@ -245,9 +245,9 @@ def _known(bands: Sequence[np.ndarray]) -> np.ndarray:
 
 def _without_fills(bands: list[np.ndarray]) -> tuple[tuple[float, ...], list[np.ndarray]]:
     """The fills that occur, and the bands with NaN in their place."""
-    found = tuple(fill for fill in FILLS if any(np.any(band == np.float32(fill)) for band in bands))
-    return found, [
-        np.where(np.isin(band, np.array(found, np.float32)), np.float32(np.nan), band) for band in bands
+    fills = tuple(fill for fill in FILLS if any(np.any(band == np.float32(fill)) for band in bands))
+    return fills, [
+        np.where(np.isin(band, np.array(fills, np.float32)), np.float32(np.nan), band) for band in bands
     ]
 
 

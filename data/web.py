@@ -234,10 +234,10 @@ class _InnerAddressError(NewConnectionError):
 def _connect_public(connection: HTTPConnection) -> socket.socket:
     """A connection to an address that is public; the one that was judged is the one that is used."""
     try:
-        found = socket.getaddrinfo(connection._dns_host, connection.port, type=socket.SOCK_STREAM)
+        entries = socket.getaddrinfo(connection._dns_host, connection.port, type=socket.SOCK_STREAM)
     except OSError as error:
         raise NameResolutionError(connection.host, connection, error) from error  # type: ignore[arg-type]
-    addresses = [str(entry[4][0]) for entry in found]
+    addresses = [str(entry[4][0]) for entry in entries]
     if not all(map(is_public_ip, addresses)):
         raise _InnerAddressError(connection, "inner address")
     try:

@@ -76,8 +76,8 @@ class BaselineEncoder:
 
     def _dense(self, maps: Sequence[Maps], samples: Sequence[Sample]) -> np.ndarray:
         out = np.full((len(samples), self.info.dimension, *largest_grid(samples)), np.nan, dtype=np.float32)
-        for one, found in zip(out, maps, strict=True):
-            for name, cells in found.items():
+        for one, by_name in zip(out, maps, strict=True):
+            for name, cells in by_name.items():
                 rows, cols = cells.shape[:2]
                 seen = np.isfinite(cells).all(axis=2)
                 part = one[:, :rows, :cols]

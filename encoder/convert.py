@@ -43,10 +43,10 @@ def convert(
     """
     official: dict[str, Tensor] = {}
     for path in paths:
-        found = _whole_layout(_read(path), path)
-        if twice := official.keys() & found.keys():
+        layout = _whole_layout(_read(path), path)
+        if twice := official.keys() & layout.keys():
             raise CheckpointError(f"{path} repeats {', '.join(sorted(twice)[:5])}, ...: give each part once")
-        official |= found
+        official |= layout
     tensors = to_ours(official)
     plus_plus = any(key.startswith("backbone_hr.") for key in official)
     config = _adapted(config or preset("huge"), tensors, plus_plus)

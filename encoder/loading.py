@@ -48,21 +48,21 @@ def load_encoder(
             raise CheckpointError(
                 f"{weights!r} names code: only the command line and Python may, not a table or a served page"
             )
-        found = _plugin(weights) if weights.startswith(PLUGIN) else _attribute(weights)
-        return ForeignEncoder(_made(found, device), weights)
+        target = _plugin(weights) if weights.startswith(PLUGIN) else _attribute(weights)
+        return ForeignEncoder(_made(target, device), weights)
     return Encoder(weights, device, compiled=compiled)
 
 
 def _plugin(weights: str) -> Any:
     name = weights.removeprefix(PLUGIN)
-    found = entry_points(group=GROUP)
-    if name not in found.names:
+    plugins = entry_points(group=GROUP)
+    if name not in plugins.names:
         raise CheckpointError(
-            f"no plugin {name!r} is installed; expected one of {', '.join(sorted(found.names)) or 'none'}: "
+            f"no plugin {name!r} is installed; expected one of {', '.join(sorted(plugins.names)) or 'none'}: "
             f"an entry point of the group {GROUP} (docs/encoders.md)"
         )
     try:
-        return found[name].load()
+        return plugins[name].load()
     except (ImportError, AttributeError) as error:
         raise CheckpointError(f"{weights}: {error}; install what it needs") from error
 
@@ -83,8 +83,8 @@ def _attribute(weights: str) -> Any:
         sys.path.remove(here)
 
 
-def _made(found: Any, device: str) -> Any:
+def _made(target: Any, device: str) -> Any:
     """An encoder itself, or what a class or function makes, on a device where it takes one."""
-    if not callable(found) or (hasattr(found, "embed") and not isinstance(found, type)):
-        return found
-    return found(device=device) if "device" in inspect.signature(found).parameters else found()
+    if not callable(target) or (hasattr(target, "embed") and not isinstance(target, type)):
+        return target
+    return target(device=device) if "device" in inspect.signature(target).parameters else target()

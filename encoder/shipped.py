@@ -20,9 +20,10 @@ def shipped_weights(size: str) -> Path | None:
         return None
     name, expected = SHA256[size]
     path = FOLDER / name
-    found = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "no file"
-    if found != expected:
+    digest = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "no file"
+    if digest != expected:
         raise CheckpointError(
-            f"{path} has the SHA-256 {found}, expected {expected}: fetch the file again, or give another path"
+            f"{path} has the SHA-256 {digest}, expected {expected}: "
+            "fetch the file again, or give another path"
         )
     return path

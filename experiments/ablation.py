@@ -141,7 +141,7 @@ def run(shared: Path, folder: Path, steps: int, variants: Sequence[str]) -> list
     """Trains what has no score yet; returns the rows of the table."""
     sets = read_validation(series_paths(shared), BASE.model.px_per_cell)
     corpus = cache(partial(build_corpus, shared, BASE.model))
-    found: dict[str, Scored] = {}
+    by_name: dict[str, Scored] = {}
     for name in (UNTRAINED, *variants):
         path = folder / _slug(name) / "scores.json"
         if not path.exists():
@@ -151,9 +151,9 @@ def run(shared: Path, folder: Path, steps: int, variants: Sequence[str]) -> list
                 variant.config(steps), variant.corpus(corpus(), folder), path.parent, stop_at_step=last
             )
             path.write_text(json.dumps(asdict(scored(model.eval(), sets))))
-        found[name] = Scored(**json.loads(path.read_text()))
-        print(name, json.dumps(found[name].families), flush=True)
-    return [row(name, one, found[UNTRAINED], sets) for name, one in found.items()]
+        by_name[name] = Scored(**json.loads(path.read_text()))
+        print(name, json.dumps(by_name[name].families), flush=True)
+    return [row(name, one, by_name[UNTRAINED], sets) for name, one in by_name.items()]
 
 
 def row(name: str, one: Scored, untrained: Scored, sets: Sequence[ValidationSet]) -> dict[str, Any]:

@@ -115,9 +115,9 @@ def training_chips(shared: Path, places: Mapping[str, set[str]], config: SkySens
     for name, kept in places.items():
         catalog = read_catalog(shared / name / "catalog.json")
         mine = replace(catalog, places=tuple(place for place in catalog.places if place.name in kept))
-        found = windows(mine, spec, {"s2", "s1"})
-        samples += found.samples
-        skipped += found.skipped
+        cut_out = windows(mine, spec, {"s2", "s1"})
+        samples += cut_out.samples
+        skipped += cut_out.skipped
     return Found(samples, skipped)
 
 

@@ -41,7 +41,7 @@ def heat(
     config = table.model.config
     reading = replace(reading, model=reading.model or str(config.get("product") or table.model.name),
                       licence=reading.licence or table.model.licence)  # fmt: skip
-    found = resolve(table, query, Filter())
+    resolved = resolve(table, query, Filter())
     rasters, skipped = open_rasters(files, reading)
     if skipped:
         raise InputError(f"{skipped[0].sample_id}: {skipped[0].reason}")
@@ -52,8 +52,8 @@ def heat(
             raise InputError(
                 f"{raster.href} holds {raster.product.model}, the table {table.model.name}: other vectors"
             )
-    vector = found.vectors[0][: rasters[0].dimension]  # of a table of means and deviations, the means
-    return write_heat(rasters, vector, out, progress), found.notes
+    vector = resolved.vectors[0][: rasters[0].dimension]  # of a table of means and deviations, the means
+    return write_heat(rasters, vector, out, progress), resolved.notes
 
 
 def layout_of(table: EmbeddingTable) -> Layout:

@@ -57,16 +57,16 @@ def piece_rows_of(
     for sample, piece, dense in zip(samples, pieces, batch.dense, strict=True):
         grid_h, grid_w = sample.grid_shape
         pooled.append(pool_pieces(dense[:, :grid_h, :grid_w], piece.overlap_m2))
-    found = [(i, j) for i, vectors in enumerate(pooled) for j in np.flatnonzero(np.isfinite(vectors[:, 0]))]
-    if not found:
+    kept = [(i, j) for i, vectors in enumerate(pooled) for j in np.flatnonzero(np.isfinite(vectors[:, 0]))]
+    if not kept:
         return None
-    owners = [samples[i] for i, _ in found]
-    cells = [int(pieces[i].cells[j]) for i, j in found]
+    owners = [samples[i] for i, _ in kept]
+    cells = [int(pieces[i].cells[j]) for i, j in kept]
     return make_rows(
         h3_cell=np.array(cells, np.uint64),
         sample_id=[_piece_id(owner, cell) for owner, cell in zip(owners, cells, strict=True)],
-        footprint=[pieces[i].footprints[j] for i, j in found],
-        embedding=np.stack([pooled[i][j] for i, j in found]),
+        footprint=[pieces[i].footprints[j] for i, j in kept],
+        embedding=np.stack([pooled[i][j] for i, j in kept]),
         model=model,
         **_described(owners),
     )

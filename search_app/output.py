@@ -129,13 +129,13 @@ def _with_geometry(rows: pa.Table) -> pa.Table:
 def _cells_of(rows: pa.Table) -> list[int]:
     """The cell that each row is drawn as: `h3_cell`, or else the first column of cells, such as a region."""
     columns = [name for name in ("h3_cell", *rows.column_names) if is_cell_column(name)]
-    found = next((name for name in columns if name in rows.column_names), None)
-    if found is None:
+    column = next((name for name in columns if name in rows.column_names), None)
+    if column is None:
         raise QueryError(
             f"A map form needs the column h3_cell; these rows have {', '.join(rows.column_names)}. "
             "Select h3_cell too, or choose --format csv"
         )
-    return [parse_cell(cell) for cell in rows[found].to_pylist()]
+    return [parse_cell(cell) for cell in rows[column].to_pylist()]
 
 
 def _to_text(rows: pa.Table) -> str:

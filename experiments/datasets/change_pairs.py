@@ -77,14 +77,12 @@ def _days(path: Path) -> list[int]:
     lines = file_of(path, "OSCD", "date_1 and date_2 as YYYYMMDD").read_text(encoding="utf-8").split("\n")
     dates = [line.split()[-1] for line in lines if line.strip()]
     try:
-        found = [
-            np.datetime64(f"{d[:4]}-{d[4:6]}-{d[6:8]}").astype(object).timetuple().tm_yday for d in dates
-        ]
+        days = [np.datetime64(f"{d[:4]}-{d[4:6]}-{d[6:8]}").astype(object).timetuple().tm_yday for d in dates]
     except ValueError as error:
         raise InputError(f"{path}: {error}; expected dates as YYYYMMDD.") from error
-    if len(found) != 2:
-        raise InputError(f"{path} has {len(found)} dates; expected two.")
-    return found
+    if len(days) != 2:
+        raise InputError(f"{path} has {len(days)} dates; expected two.")
+    return days
 
 
 LEVIR_CD = About(

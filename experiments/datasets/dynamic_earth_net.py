@@ -37,9 +37,9 @@ def _read(sensors: tuple[str, ...], pairs: bool, folder: Path, part: str) -> lis
     if not months:
         raise InputError(f"DynamicEarthNet: {path} is empty; expected planet folder, label and month a line.")
     entries = []
-    for cube, found in sorted(months.items()):
-        found.sort()
-        steps = pairwise(found) if pairs else ((one,) for one in found)
+    for cube, of_cube in sorted(months.items()):
+        of_cube.sort()
+        steps = pairwise(of_cube) if pairs else ((one,) for one in of_cube)
         for step in steps:
             files = [
                 {name: _image(folder, cube, month, planet, name) for name in sensors}

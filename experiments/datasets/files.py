@@ -119,9 +119,9 @@ def colour_codes(path: Path, legend: Mapping[tuple[int, int, int], int]) -> np.n
     """
     pixels = read_image(path).astype(np.int64)
     packed = (pixels[0] << 16) | (pixels[1] << 8) | pixels[2]
-    found, inverse = np.unique(packed, return_inverse=True)
-    codes = np.empty(len(found), dtype=np.int16)
-    for i, colour in enumerate(found):
+    colours, inverse = np.unique(packed, return_inverse=True)
+    codes = np.empty(len(colours), dtype=np.int16)
+    for i, colour in enumerate(colours):
         rgb = (int(colour) >> 16, int(colour) >> 8 & 255, int(colour) & 255)
         near = min(legend, key=lambda known: max(abs(a - b) for a, b in zip(known, rgb, strict=True)))
         if max(abs(a - b) for a, b in zip(near, rgb, strict=True)) > COLOUR_SLACK:
@@ -170,11 +170,11 @@ def numbers(path: Path, node: ElementTree.Element | None, names: Sequence[str]) 
         InputError: one is missing or no number.
     """
     texts = [node.findtext(name) for name in names] if node is not None else []
-    found = [text for text in texts if text is not None]
-    if len(found) < len(names):
+    present = [text for text in texts if text is not None]
+    if len(present) < len(names):
         raise InputError(f"{path}: a box lacks some of {', '.join(names)}.")
     try:
-        return [float(text) for text in found]
+        return [float(text) for text in present]
     except ValueError as error:
         raise InputError(f"{path}: {error}; expected numbers in {', '.join(names)}.") from error
 

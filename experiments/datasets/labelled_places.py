@@ -75,7 +75,7 @@ def _labelled(
     labels, unnamed = find_labels(catalog)
     imagery, filled = with_bands(read_catalog(catalog), rules.fill_band)
     classes = tuple(sorted({name for raster in labels.values() for name in raster.names.values()}))
-    found, dropped = [], Counter[str]()
+    labelled, dropped = [], Counter[str]()
     for task in plan_chips(imagery, spec, allow_l1c=rules.allow_l1c).tasks:
         place = task.sample_id.split("#")[0]
         sample = read_sample(task, spec) if place in labels else None
@@ -83,17 +83,17 @@ def _labelled(
             dropped[f"{place}: {sample.reason}"] += 1
         elif sample is not None:
             codes = _codes(sample, labels[place], classes, spec.cell_m)
-            found.append(LabelledSample(sample, place, codes))
-    if not found:
+            labelled.append(LabelledSample(sample, place, codes))
+    if not labelled:
         raise InputError(
             f"{catalog} gave no labelled sample; expected items with an asset of role `labels`, a GeoTIFF "
             f"whose `sample:legend` names its codes. Without legend: {unnamed or 'none'}. "
             f"Skipped: {dict(dropped)}."
         )
-    notes = [f"{len({one.place for one in found})} places with labels"]
+    notes = [f"{len({one.place for one in labelled})} places with labels"]
     notes += [f"{place}: {words}" for place, words in filled.items() if place in labels]
     notes += [f"no legend, left out: {place}" for place in unnamed]
-    return found, classes, notes + [f"left out {n} x {reason}" for reason, n in dropped.most_common(8)]
+    return labelled, classes, notes + [f"left out {n} x {reason}" for reason, n in dropped.most_common(8)]
 
 
 def _codes(sample: Sample, raster: LabelRaster, classes: tuple[str, ...], cell_m: float) -> np.ndarray:

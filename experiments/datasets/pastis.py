@@ -29,9 +29,9 @@ CRS = "EPSG:2154"  # where the metadata name none
 def _read(folder: Path, part: str) -> list[Entry]:
     path = file_of(folder / "metadata.geojson", "PASTIS", "patches with ID_PATCH, Fold and dates")
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        crs = found.get("crs", {}).get("properties", {}).get("name", CRS)
-        patches = [(feature["properties"], feature["geometry"]) for feature in found["features"]]
+        collection = json.loads(path.read_text(encoding="utf-8"))
+        crs = collection.get("crs", {}).get("properties", {}).get("name", CRS)
+        patches = [(feature["properties"], feature["geometry"]) for feature in collection["features"]]
         chosen = [(about, shape) for about, shape in patches if int(about["Fold"]) in FOLDS[part]]
     except (ValueError, KeyError, AttributeError, TypeError) as error:
         raise InputError(f"{path} cannot be used ({error!r}); expected features with a Fold.") from error
@@ -74,14 +74,14 @@ def _days(about: Mapping[str, Any], name: str, count: int, path: Path) -> np.nda
     told: Any = about.get(name)
     try:
         dates = json.loads(told) if isinstance(told, str) else told
-        found = [
+        days = [
             datetime.strptime(str(dates[key]), "%Y%m%d").timetuple().tm_yday for key in sorted(dates, key=int)
         ]
     except (ValueError, TypeError) as error:
         raise InputError(f"PASTIS: {name} of {path.name} is {told!r}; expected dates as YYYYMMDD.") from error
-    if len(found) != count:
-        raise InputError(f"PASTIS: {path.name} has {count} dates and {name} names {len(found)}.")
-    return np.array(found)
+    if len(days) != count:
+        raise InputError(f"PASTIS: {path.name} has {count} dates and {name} names {len(days)}.")
+    return np.array(days)
 
 
 def _located(shape: Mapping[str, Any], crs: str) -> tuple[float, float]:

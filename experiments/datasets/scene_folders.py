@@ -31,8 +31,8 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".tif")
 
 def _read(title: str, classes: tuple[str, ...], folder: Path, part: str) -> list[Entry]:
     folder_of(folder, title, f"a folder for each of its {len(classes)} classes")
-    found = {path.name: path for path in folder.iterdir() if path.is_dir()}
-    missing, strange = sorted(set(classes) - set(found)), sorted(set(found) - set(classes))
+    folders = {path.name: path for path in folder.iterdir() if path.is_dir()}
+    missing, strange = sorted(set(classes) - set(folders)), sorted(set(folders) - set(classes))
     if missing or strange:
         raise InputError(
             f"{title}: {folder} lacks the classes {missing} and has the folders {strange} that are none; "
@@ -40,9 +40,9 @@ def _read(title: str, classes: tuple[str, ...], folder: Path, part: str) -> list
         )
     entries = []
     for code, name in enumerate(classes):
-        paths = sorted(path for path in found[name].iterdir() if path.suffix.lower() in SUFFIXES)
+        paths = sorted(path for path in folders[name].iterdir() if path.suffix.lower() in SUFFIXES)
         if not paths:
-            raise InputError(f"{title}: {found[name]} holds no image; expected some of each class.")
+            raise InputError(f"{title}: {folders[name]} holds no image; expected some of each class.")
         truth = np.eye(len(classes), dtype=bool)[code]
         entries += [
             Entry(f"{name}/{path.stem}", f"{name}/{path.stem}", partial(_load, path, truth), label=name)

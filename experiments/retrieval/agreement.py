@@ -54,11 +54,11 @@ def agreement(pair: TablePair, *, beyond_km: float, max_queries: int, seed: int 
 def _shared(pair: TablePair, query: np.ndarray, hidden: Hidden) -> tuple[np.ndarray, np.ndarray]:
     """Share of the K nearest that both tables name, and what chance would give: (q,) each."""
     first, second = (_named(by_cosine(v[query], v, K, hidden)) for v in pair.vectors)
-    found = (first >= 0).sum(axis=1)  # of both: as many are hidden
+    named = (first >= 0).sum(axis=1)  # of both: as many are hidden
     same = ((first[:, :, None] == second[:, None, :]) & (first >= 0)[:, :, None]).sum(axis=(1, 2))
     left = np.concatenate([(~hidden(slice(i, i + CHUNK))).sum(axis=1) for i in range(0, len(query), CHUNK)])
     with np.errstate(invalid="ignore"):
-        return same / found, found / left
+        return same / named, named / left
 
 
 def _named(neighbours: Neighbours) -> np.ndarray:
@@ -66,16 +66,16 @@ def _named(neighbours: Neighbours) -> np.ndarray:
     return np.where(np.isneginf(neighbours.similarity), -1, neighbours.index)
 
 
-def agreement_table(found: Agreement, seed: int) -> Table:
+def agreement_table(agreed: Agreement, seed: int) -> Table:
     """The means, with intervals over blocks of cells."""
-    block = np.array([h3.cell_to_parent(text, _block_resolution(text)) for text in _texts(found)])
+    block = np.array([h3.cell_to_parent(text, _block_resolution(text)) for text in _texts(agreed)])
     rows = (
-        ("all", *_line(found.shared, found.chance, block, seed)),
-        (f"beyond {found.beyond_km:g} km", *_line(found.shared_beyond, found.chance_beyond, block, seed)),
+        ("all", *_line(agreed.shared, agreed.chance, block, seed)),
+        (f"beyond {agreed.beyond_km:g} km", *_line(agreed.shared_beyond, agreed.chance_beyond, block, seed)),
     )
-    names = " and ".join(found.pair.names)
+    names = " and ".join(agreed.pair.names)
     note = (
-        f"{names}: share of a cell's ten nearest cells that both tables name. {'; '.join(found.pair.notes)}."
+        f"{names}: share of a cell's ten nearest cells that both tables name. {'; '.join(agreed.pair.notes)}."
     )
     return Table("Neighbours", ("neighbours", "queries", "recall@10", "chance"), rows, note)
 
@@ -91,36 +91,38 @@ def _line(
     return float(asked.sum()), interval, float(chance[asked].mean())
 
 
-def _texts(found: Agreement) -> list[str]:
-    return cells_to_text(found.pair.cell[found.query])
+def _texts(agreed: Agreement) -> list[str]:
+    return cells_to_text(agreed.pair.cell[agreed.query])
 
 
 def _block_resolution(cell: str) -> int:
     return min(BLOCK_RESOLUTION, int(h3.get_resolution(cell)))
 
 
-def agreement_rows(found: Agreement) -> pa.Table:
+def agreement_rows(agreed: Agreement) -> pa.Table:
     """The map: each asked cell with what the tables share there, least first."""
     rows = pa.table(
         {
-            "h3_cell": found.pair.cell[found.query],
-            "recall_at_10": found.shared,
-            "recall_at_10_beyond": pa.array(found.shared_beyond, from_pandas=True),
-            "lon": found.pair.lon_deg[found.query],
-            "lat": found.pair.lat_deg[found.query],
+            "h3_cell": agreed.pair.cell[agreed.query],
+            "recall_at_10": agreed.shared,
+            "recall_at_10_beyond": pa.array(agreed.shared_beyond, from_pandas=True),
+            "lon": agreed.pair.lon_deg[agreed.query],
+            "lat": agreed.pair.lat_deg[agreed.query],
         }
     )
     return rows.sort_by([("recall_at_10", "ascending"), ("h3_cell", "ascending")])
 
 
-def draw_agreement(found: Agreement, path: Path) -> None:
+def draw_agreement(agreed: Agreement, path: Path) -> None:
     """The same as a picture: means over cells coarse enough to be seen, where few cells were asked."""
-    known = np.isfinite(found.shared_beyond)
-    values = np.where(known, found.shared_beyond, found.shared) if known.any() else found.shared
-    what = f"beyond {found.beyond_km:g} km" if known.any() else "all neighbours"
-    drawn, member = _drawn(found.pair.cell[found.query], was_thinned=len(found.query) < len(found.pair.cell))
+    known = np.isfinite(agreed.shared_beyond)
+    values = np.where(known, agreed.shared_beyond, agreed.shared) if known.any() else agreed.shared
+    what = f"beyond {agreed.beyond_km:g} km" if known.any() else "all neighbours"
+    drawn, member = _drawn(
+        agreed.pair.cell[agreed.query], was_thinned=len(agreed.query) < len(agreed.pair.cell)
+    )
     means = np.bincount(member, values) / np.bincount(member)
-    names = " and ".join(found.pair.names)
+    names = " and ".join(agreed.pair.names)
     title = f"{names}: recall@10, {what}, cells of resolution {resolutions(drawn[:1])[0]}"
     draw_cells([np.array(boundary(int(cell))) for cell in drawn], means, title, path)
 

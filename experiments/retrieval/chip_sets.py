@@ -134,7 +134,7 @@ def with_bands(catalog: Catalog, fill_band: Mapping[str, str]) -> tuple[Catalog,
 
 def find_labels(catalog: Path) -> tuple[dict[str, LabelRaster], list[str]]:
     """Label rasters by place, one each, and the places whose only label rasters name no classes."""
-    found: dict[str, LabelRaster] = {}
+    labels: dict[str, LabelRaster] = {}
     unnamed: set[str] = set()
     for item in pystac.Catalog.from_file(str(catalog)).get_items(recursive=True):
         place = str(item.properties.get("place", item.id))
@@ -143,10 +143,10 @@ def find_labels(catalog: Path) -> tuple[dict[str, LabelRaster], list[str]]:
             if href is None or not href.endswith((".tif", ".tiff")):
                 continue
             if names := _legend(asset):
-                found.setdefault(place, LabelRaster(href, names))
+                labels.setdefault(place, LabelRaster(href, names))
             else:
                 unnamed.add(place)
-    return found, sorted(unnamed - set(found))
+    return labels, sorted(unnamed - set(labels))
 
 
 def _legend(asset: pystac.Asset) -> dict[int, str]:
@@ -165,10 +165,10 @@ def patches_of(
     for row in range(0, sample.grid_shape[0] - cells + 1, cells):
         for col in range(0, sample.grid_shape[1] - cells + 1, cells):
             y, x = row * LABEL_PX_PER_CELL, col * LABEL_PX_PER_CELL
-            found = majority_label(codes[y : y + side, x : x + side], labels.names)
-            patch = cut(sample, row, col, cells, cell_m) if found else None
-            if found and patch:
-                yield patch, *found
+            majority = majority_label(codes[y : y + side, x : x + side], labels.names)
+            patch = cut(sample, row, col, cells, cell_m) if majority else None
+            if majority and patch:
+                yield patch, *majority
 
 
 def labels_on_grid(sample: Sample, href: str, cell_m: float) -> np.ndarray:

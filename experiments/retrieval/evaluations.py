@@ -43,8 +43,8 @@ def evaluate_chips(
         case = chip_case(catalog, encoders, options, cells=cells, per_place=per_place)
         return judge(case, options)
 
-    found = report_of(each(catalogs, work), options, encoders.info)
-    return replace(found, settings=found.settings | {"cells": cells, "per_place": per_place})
+    report = report_of(each(catalogs, work), options, encoders.info)
+    return replace(report, settings=report.settings | {"cells": cells, "per_place": per_place})
 
 
 def evaluate_images(folders: Sequence[Path], encoders: Encoders, options: Options, each: Each) -> Report:
@@ -63,7 +63,7 @@ def evaluate_tables(
     pair: TablePair, labels: Path | None, options: Options, *, beyond_km: float
 ) -> tuple[Report, Agreement]:
     """Two tables of the same cells: their neighbours, and what each does on labels; and the map's rows."""
-    found = agreement(pair, beyond_km=beyond_km, max_queries=options.max_queries, seed=options.seed)
+    agreed = agreement(pair, beyond_km=beyond_km, max_queries=options.max_queries, seed=options.seed)
     judged = []
     if labels is not None:
         resolution = int(resolutions(pair.cell[:1])[0])
@@ -71,9 +71,9 @@ def evaluate_tables(
         judged = [judge(replace(case, problem=replace(case.problem, name=labels.stem)), options)]
     model = {"name": " beside ".join(pair.names), "digest": "", "trained": True}
     report = report_of(judged, options, model)
-    tables = (agreement_table(found, options.seed),) if options.wants("neighbours") else ()
+    tables = (agreement_table(agreed, options.seed),) if options.wants("neighbours") else ()
     settings = report.settings | {"beyond_km": beyond_km}
-    return replace(report, settings=settings, tables=tables + report.tables), found
+    return replace(report, settings=settings, tables=tables + report.tables), agreed
 
 
 def evaluate_prototypes(

@@ -53,13 +53,13 @@ def parts_of(shared: Path, options: Options) -> list[Part]:
         Part("tasks", catalogs, options, evaluate_places, {"max_train": 200, "max_test": 200}),
         Part("prototypes", large, by_rows, evaluate_prototypes, {"region_res": 3, "per_region": 100}),
     )
-    found = [part for part in every if part.paths]
-    if not found:
+    parts = [part for part in every if part.paths]
+    if not parts:
         raise InputError(
             f"{shared} holds none of eval/*.parquet, series/*.parquet and samples/catalog.json; "
             "expected labelled series or a STAC catalog with label rasters."
         )
-    return found
+    return parts
 
 
 def evaluate_all(
@@ -81,9 +81,9 @@ def evaluate_all(
         (where / ASKED).unlink(missing_ok=True)
         write_report(part.make(part.paths, encoders, part.options, each, **part.dial), where)
         (where / ASKED).write_text(json.dumps(asked, indent=1) + "\n", encoding="utf-8")
-    found = {part.name: json.loads((folder / part.name / "report.json").read_text()) for part in parts}
+    reports = {part.name: json.loads((folder / part.name / "report.json").read_text()) for part in parts}
     out = folder / "README.md"
-    out.write_text(summary(options.command, found), encoding="utf-8")
+    out.write_text(summary(options.command, reports), encoding="utf-8")
     return out
 
 

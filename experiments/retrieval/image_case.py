@@ -27,35 +27,35 @@ def image_case(folder: Path, encoders: Encoders, options: Options) -> Case:
     Raises:
         InputError: a folder of no known layout, or nothing to compare.
     """
-    found = read_images(
+    images = read_images(
         folder,
         encoders.spec,
         rules=options.rules,
         at_most=options.max_queries + options.max_database,
         seed=options.seed,
     )
-    problem = image_problem(found)
+    problem = image_problem(images)
     fit_on = problem.folds[0].database
-    ours, *untrained = embed_by_each([encoders.ours, *encoders.untrained], found.samples, batch_size=16)
+    ours, *untrained = embed_by_each([encoders.ours, *encoders.untrained], images.samples, batch_size=16)
     px_per_cell = encoders.spec.px_per_cell
     candidates = [
         encoder_candidate("ours", [ours]),
         *untrained_candidates(untrained),
-        *image_baselines(found.samples, px_per_cell, fit_on, options.seed),
+        *image_baselines(images.samples, px_per_cell, fit_on, options.seed),
     ]
-    if np.isfinite(found.lon_deg).all():
-        place = partial(baselines.position, found.lon_deg, found.lat_deg)
+    if np.isfinite(images.lon_deg).all():
+        place = partial(baselines.position, images.lon_deg, images.lat_deg)
         candidates.append(timed("lon/lat alone", FLOAT32_BYTES, place))
-    pairs = image_pairs(found.samples, problem, ours, untrained, px_per_cell)
-    exhibit = Exhibit(problem, ours.fused, partial(draw_sample, found.samples))
-    findings = sensor_findings(problem, ours, np.arange(len(found.samples)), options.seed)
+    pairs = image_pairs(images.samples, problem, ours, untrained, px_per_cell)
+    exhibit = Exhibit(problem, ours.fused, partial(draw_sample, images.samples))
+    findings = sensor_findings(problem, ours, np.arange(len(images.samples)), options.seed)
     return Case(problem, tuple(candidates), exhibit, pairs, findings)
 
 
-def image_problem(found: ImageSet) -> Problem:
+def image_problem(images: ImageSet) -> Problem:
     """Held-out blocks against the rest."""
-    labels, classes = many_hot(found.labels)
-    query = hold_out(found.block, HELD_OUT)
-    position = (found.lon_deg, found.lat_deg)
-    fold, note = split_fold(query, ~query, *position, found.name)
-    return Problem(found.name, labels, classes, found.block, *position, (fold,), (*found.notes, note))
+    labels, classes = many_hot(images.labels)
+    query = hold_out(images.block, HELD_OUT)
+    position = (images.lon_deg, images.lat_deg)
+    fold, note = split_fold(query, ~query, *position, images.name)
+    return Problem(images.name, labels, classes, images.block, *position, (fold,), (*images.notes, note))

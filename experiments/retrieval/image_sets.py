@@ -64,20 +64,20 @@ def read_images(folder: Path, spec: SampleSpec, *, rules: SensorRules, at_most: 
         raise InputError(f"{folder} is no folder; expected one folder per class, or BigEarthNet patches.")
     is_big_earth = any(folder.glob("*/*_labels_metadata.json"))
     layout = _big_earth_net if is_big_earth else _class_folders
-    found = list(layout(folder, rules.fill_band, at_most, seed))
-    if not found:
+    images = list(layout(folder, rules.fill_band, at_most, seed))
+    if not images:
         raise InputError(
             f"{folder} holds no images; expected CLASS/NAME.jpg or .tif, or BigEarthNet patches."
         )
-    filled = dict.fromkeys(note for image in found for note in image.filled)
-    notes = [*filled, *_checked(folder, found, rules.allow_l1c)]
-    grid = _common_grid(found, spec)
-    lon, lat = (np.array([getattr(image, name) for image in found]) for name in ("lon_deg", "lat_deg"))
-    block, split_note = _blocks(found, lon, lat)
+    filled = dict.fromkeys(note for image in images for note in image.filled)
+    notes = [*filled, *_checked(folder, images, rules.allow_l1c)]
+    grid = _common_grid(images, spec)
+    lon, lat = (np.array([getattr(image, name) for image in images]) for name in ("lon_deg", "lat_deg"))
+    block, split_note = _blocks(images, lon, lat)
     return ImageSet(
         folder.name,
-        [to_sample(image, grid, spec) for image in found],
-        [image.labels for image in found],
+        [to_sample(image, grid, spec) for image in images],
+        [image.labels for image in images],
         block,
         lon,
         lat,
@@ -162,10 +162,10 @@ def _stacked(patch: Path, bands: Sequence[str]) -> tuple[np.ndarray, tuple[float
     return np.stack(layers), read[0][2]
 
 
-def _checked(folder: Path, found: Sequence[LabelledImage], allow_l1c: bool) -> list[str]:
+def _checked(folder: Path, images: Sequence[LabelledImage], allow_l1c: bool) -> list[str]:
     """A unit mix-up or a processing level that was not allowed is an error, not a bad embedding."""
     notes = []
-    s2 = [image.pixels["s2"] for image in found if "s2" in image.pixels]
+    s2 = [image.pixels["s2"] for image in images if "s2" in image.pixels]
     if s2:
         medians = np.median([np.median(pixels, axis=(1, 2)) for pixels in s2], axis=0)
         if medians.max() > MODALITIES["s2"].valid_range[1] or medians.max() < 30:
@@ -193,14 +193,14 @@ def _haze(s2: Sequence[np.ndarray]) -> str:
     return f"blue/green over vegetation {ratio:.2f}" if ratio >= 0.8 else ""
 
 
-def _common_grid(found: Sequence[LabelledImage], spec: SampleSpec) -> int:
+def _common_grid(images: Sequence[LabelledImage], spec: SampleSpec) -> int:
     """Side, in cells, of the grid that all images are put on.
 
     Aerial images fill the model's window, Sentinel ones keep the first one's own size.
     """
-    if "s2" not in found[0].pixels:
+    if "s2" not in images[0].pixels:
         return spec.window_cells
-    side = min(found[0].pixels["s2"].shape[1:])
+    side = min(images[0].pixels["s2"].shape[1:])
     return int(np.clip(side // spec.px_per_cell["s2"], 1, LARGEST_S2_CELLS))
 
 
@@ -246,9 +246,9 @@ def _middle(pixels: np.ndarray, side: int) -> np.ndarray:
     return np.pad(pixels, short, mode="symmetric")[:, y : y + side, x : x + side]
 
 
-def _blocks(found: Sequence[LabelledImage], lon: np.ndarray, lat: np.ndarray) -> tuple[np.ndarray, str]:
+def _blocks(images: Sequence[LabelledImage], lon: np.ndarray, lat: np.ndarray) -> tuple[np.ndarray, str]:
     if np.isfinite(lon).all():
         cells = [h3.latlng_to_cell(y, x, BLOCK_RESOLUTION) for x, y in zip(lon, lat, strict=True)]
         return np.array(cells), f"blocks are H3 cells of resolution {BLOCK_RESOLUTION}"
-    ids = [f"{'+'.join(image.labels)}/{image.id}" for image in found]
+    ids = [f"{'+'.join(image.labels)}/{image.id}" for image in images]
     return np.array(ids), "no positions: split at random, so scores are higher than across places"

@@ -42,7 +42,7 @@ def sensor_findings(problem: Problem, ours: Embedded, place: np.ndarray, seed: i
         return ()
     fused, block = ours.fused[rows], problem.block[rows]
     alone = {name: vectors[rows] for name, vectors in subsets.items()}
-    found = [
+    findings = [
         Finding(
             f"same place, all sensors -> {name}, recall@{NEIGHBOURS}",
             same_place_recall(fused, vectors, block),
@@ -52,7 +52,7 @@ def sensor_findings(problem: Problem, ours: Embedded, place: np.ndarray, seed: i
     ]
     mixed, code = mixed_subsets(fused, alone, seed)
     share, base = group_excess(mixed, code, place[rows], block)
-    return (*found, Finding("neighbours of the query's sensor subset", share, base))
+    return (*findings, Finding("neighbours of the query's sensor subset", share, base))
 
 
 def same_place_recall(seen: np.ndarray, other: np.ndarray, block: np.ndarray) -> Interval:

@@ -17,8 +17,8 @@ def average_precision(relevant: np.ndarray) -> np.ndarray:
     """
     ranks = np.arange(1, relevant.shape[1] + 1)
     precision = np.cumsum(relevant, axis=1) / ranks  # (n, k)
-    found = relevant.sum(axis=1)
-    return np.asarray((precision * relevant).sum(axis=1) / np.maximum(found, 1))
+    hits = relevant.sum(axis=1)
+    return np.asarray((precision * relevant).sum(axis=1) / np.maximum(hits, 1))
 
 
 def precision(relevant: np.ndarray) -> np.ndarray:

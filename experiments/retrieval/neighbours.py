@@ -39,7 +39,7 @@ def _nearest(
 ) -> Neighbours:
     """Largest `queries @ database.T - offset`, ties among the found by position."""
     k = min(k, len(database))
-    found, scores = [], []
+    nearest, scores = [], []
     for start in range(0, len(queries), CHUNK):
         similarity = queries[start : start + CHUNK] @ database.T - offset
         if hidden is not None:
@@ -47,6 +47,6 @@ def _nearest(
         some = np.sort(np.argpartition(-similarity, k - 1, axis=1)[:, :k], axis=1)
         order = np.argsort(-np.take_along_axis(similarity, some, axis=1), axis=1, kind="stable")
         best = np.take_along_axis(some, order, axis=1)
-        found.append(best)
+        nearest.append(best)
         scores.append(np.take_along_axis(similarity, best, axis=1))
-    return Neighbours(np.concatenate(found), np.concatenate(scores))
+    return Neighbours(np.concatenate(nearest), np.concatenate(scores))

@@ -34,9 +34,9 @@ class Exhibit:
 def draw_sheet(sheet: Sheet, folder: Path) -> Path:
     """Bars of the headline metric with 95 % intervals."""
     rows = [row for row in sheet.rows if sheet.headline in row.scores][::-1]
-    found = [bootstrap(row.scores[sheet.headline]) for row in rows]
-    means = np.array([interval.mean for interval in found])
-    reach = np.abs(np.array([[i.low, i.high] for i in found]).T - means)
+    intervals = [bootstrap(row.scores[sheet.headline]) for row in rows]
+    means = np.array([interval.mean for interval in intervals])
+    reach = np.abs(np.array([[i.low, i.high] for i in intervals]).T - means)
     figure, axes = _figure(7.5, 0.6 + 0.36 * len(rows))
     colours = [OURS if row is sheet.rows[0] else OTHERS for row in rows]
     axes.barh([row.name for row in rows], means, color=colours, xerr=np.nan_to_num(reach), capsize=2.5)

@@ -136,8 +136,8 @@ def cross_modal(problem: Problem, from_vectors: np.ndarray, to_vectors: np.ndarr
         rank = partner_rank(similarity)
         np.fill_diagonal(similarity, -np.inf)  # the true pair is no hit when labels are judged
         others = np.argsort(-similarity, axis=1, kind="stable")[:, :5]
-        found = {f"recall@{k}": (rank <= k).astype(float) for k in (1, 10)}
-        tables.append(found | {"MRR": 1 / rank, "F1@5": f1_of_votes(labels[others], labels)})
+        recall = {f"recall@{k}": (rank <= k).astype(float) for k in (1, 10)}
+        tables.append(recall | {"MRR": 1 / rank, "F1@5": f1_of_votes(labels[others], labels)})
     return _joined(tables)
 
 

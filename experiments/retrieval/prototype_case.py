@@ -25,9 +25,9 @@ def prototype_rows(path: Path, encoders: Encoders, options: Options) -> Rows:
         InputError: neither, or nothing to compare.
     """
     if path.suffix == ".parquet":
-        found, problem, ours, _ = embedded_series(read_series(path, options.rules), encoders, options)
-        features = statistics(found.raw)
-        years = vectors_by_year(found, encoders, options)
+        labelled, problem, ours, _ = embedded_series(read_series(path, options.rules), encoders, options)
+        features = statistics(labelled.raw)
+        years = vectors_by_year(labelled, encoders, options)
     else:
         patches, problem = split_patches(path, encoders, options, cells=1, per_place=PATCHES_PER_PLACE)
         ours = embed_small(encoders.ours, patches.samples)
@@ -39,23 +39,25 @@ def prototype_rows(path: Path, encoders: Encoders, options: Options) -> Rows:
     return Rows(problem, ours.fused, ours.by_modality, measured, years)
 
 
-def vectors_by_year(found: SeriesSet, encoders: Encoders, options: Options) -> dict[str, np.ndarray]:
+def vectors_by_year(labelled: SeriesSet, encoders: Encoders, options: Options) -> dict[str, np.ndarray]:
     """Our vectors (n, d) of the two years with most dates, each from the months that both have.
 
     NaN where a place shows nothing of that year; empty where no two years have three months in common.
     """
-    month = (found.pixels.day_of_year - 1) // 31  # (n, T)
-    seen = (found.pixels.s2_valid & found.encoder_sees_s2 | found.pixels.s1_valid) & (found.year > 0)
-    years, dates = np.unique(found.year[seen], return_counts=True)
+    month = (labelled.pixels.day_of_year - 1) // 31  # (n, T)
+    seen = (labelled.pixels.s2_valid & labelled.encoder_sees_s2 | labelled.pixels.s1_valid) & (
+        labelled.year > 0
+    )
+    years, dates = np.unique(labelled.year[seen], return_counts=True)
     pair = sorted(years[np.argsort(-dates, kind="stable")[:2]].tolist())
-    of_year = [seen & (found.year == year) for year in pair]
+    of_year = [seen & (labelled.year == year) for year in pair]
     shared = set.intersection(*(set(month[dates].tolist()) for dates in of_year)) if len(pair) == 2 else set()
     if len(shared) < LEAST_MONTHS:
         return {}
     in_both = np.isin(month, list(shared))
     px = encoders.spec.px_per_cell
     shown = {
-        str(year): found.showing(dates & in_both).samples(px, options.max_dates)
+        str(year): labelled.showing(dates & in_both).samples(px, options.max_dates)
         for year, dates in zip(pair, of_year, strict=True)
     }
     return {year: embed_small(encoders.ours, samples).fused for year, samples in shown.items()}

@@ -132,7 +132,7 @@ def scorecard(
 def _judged(rows: Rows, regions: Sequence[Region], seed: int) -> dict[str, list[tuple[float, ...]]]:
     """What `_judge` says by method and region; k-means has as many centres as prototypes were kept."""
     fits = [sinkhorn_prototypes(rows.vectors[r.fit_on], r.count, seed) for r in regions]
-    found = [_judge(rows, r, rows.vectors, fit) for r, fit in zip(regions, fits, strict=True)]
+    ours = [_judge(rows, r, rows.vectors, fit) for r, fit in zip(regions, fits, strict=True)]
     place = (
         position(rows.problem.lon_deg, rows.problem.lat_deg) * 1000
     )  # a region is a small part of the sphere
@@ -144,7 +144,7 @@ def _judged(rows: Rows, regions: Sequence[Region], seed: int) -> dict[str, list[
         ]
         for name, of in features.items()
     }
-    return {"prototypes (Sinkhorn)": found, **beside}
+    return {"prototypes (Sinkhorn)": ours, **beside}
 
 
 def _judge(rows: Rows, region: Region, features: np.ndarray, centres: np.ndarray) -> tuple[float, ...]:
@@ -166,7 +166,9 @@ def _agreement(
     rows: Rows, regions: Sequence[Region], judged: dict[str, list[tuple[float, ...]]], title: str
 ) -> Table:
     header = ("clusters", "AMI", "NMI", "purity", "entropy / max", "dead share", "K")
-    lines: tuple[tuple[Cell, ...], ...] = tuple((n, *_pooled(found, regions)) for n, found in judged.items())
+    lines: tuple[tuple[Cell, ...], ...] = tuple(
+        (n, *_pooled(scores, regions)) for n, scores in judged.items()
+    )
     note = "On rows that were not fitted on. Means over regions by rows, 95 % over regions. "
     return Table(
         f"{title}: agreement with labels, balance", header, lines, note + "; ".join(rows.problem.notes)
@@ -177,7 +179,7 @@ def _by_region(regions: Sequence[Region], judged: dict[str, list[tuple[float, ..
     """AMI of every method in the largest regions."""
     order = sorted(range(len(regions)), key=lambda i: -len(regions[i].unseen))[:REGIONS_SHOWN]
     lines: tuple[tuple[Cell, ...], ...] = tuple(
-        (regions[i].cell, float(len(regions[i].unseen)), *(found[i][0] for found in judged.values()))
+        (regions[i].cell, float(len(regions[i].unseen)), *(scores[i][0] for scores in judged.values()))
         for i in order
     )
     return Table(f"{title}: AMI by region, the largest", ("region", "unseen rows", *judged), lines)
@@ -193,8 +195,8 @@ def _stability(rows: Rows, regions: Sequence[Region], title: str) -> Table:
     by_seed = []
     for region, fits in zip(regions, centres, strict=True):
         assigned = [nearest(rows.vectors[region.unseen], c) for c in fits]
-        found = [adjusted_mutual_info_score(a, b) for i, a in enumerate(assigned) for b in assigned[:i]]
-        by_seed.append((float(np.mean(found)),))
+        agreements = [adjusted_mutual_info_score(a, b) for i, a in enumerate(assigned) for b in assigned[:i]]
+        by_seed.append((float(np.mean(agreements)),))
     lines: list[tuple[Cell, ...]] = [(f"{len(SEEDS)} seeds, pair by pair", *_pooled(by_seed, regions))]
     firsts = [fits[0] for fits in centres]
     for name, pair in _views(rows).items():
@@ -222,14 +224,14 @@ def _between(
     from sklearn.metrics import adjusted_mutual_info_score
 
     seen = finite_rows(*pair)
-    found, kept = [], []
+    scores, kept = [], []
     for region, of_region in zip(regions, centres, strict=True):
         unseen = region.unseen[seen[region.unseen]]
         if len(unseen) > ROWS_PER_PROTOTYPE:
             both = (nearest(vectors[unseen], of_region) for vectors in pair)
-            found.append((float(adjusted_mutual_info_score(*both)),))
+            scores.append((float(adjusted_mutual_info_score(*both)),))
             kept.append(region)
-    return _pooled(found, kept) if found else []
+    return _pooled(scores, kept) if scores else []
 
 
 def _gain(rows: Rows, regions: Sequence[Region], title: str, seed: int) -> Table:
@@ -248,8 +250,8 @@ def _gain(rows: Rows, regions: Sequence[Region], title: str, seed: int) -> Table
     made = {"z": z, "[z; attended prototypes]": np.c_[z, attended], "[z; lon/lat harmonics]": np.c_[z, place]}
     scores = {name: asked.scored(probes(asked, v, ["linear"])["linear"]) for name, v in made.items()}
     lines = tuple(
-        (name, bootstrap(found, seed=seed), bootstrap(found.minus(scores["z"]), seed=seed))
-        for name, found in scores.items()
+        (name, bootstrap(of_probe, seed=seed), bootstrap(of_probe.minus(scores["z"]), seed=seed))
+        for name, of_probe in scores.items()
     )
     note = "A gain that lon/lat gives too is knowledge of the place, not of what is there."
     return Table(f"{title}: gain", ("vector", "linear", "gain over z"), lines, note)
@@ -269,8 +271,8 @@ def harmonics(lon_deg: np.ndarray, lat_deg: np.ndarray) -> np.ndarray:
     return np.concatenate([np.sin(flat), np.cos(flat)], axis=1)
 
 
-def _pooled(found: Sequence[Sequence[float]], regions: Sequence[Region]) -> list[Interval]:
+def _pooled(by_region: Sequence[Sequence[float]], regions: Sequence[Region]) -> list[Interval]:
     """Per column, the mean over regions weighed by their unseen rows."""
     weight = np.array([len(region.unseen) for region in regions], dtype=float)
     names = np.array([region.cell for region in regions])
-    return [bootstrap(Scores(np.array(column), names, weight)) for column in zip(*found, strict=True)]
+    return [bootstrap(Scores(np.array(column), names, weight)) for column in zip(*by_region, strict=True)]

@@ -33,13 +33,13 @@ if TYPE_CHECKING:
 RCF_STEPS = 3  # a filter's reach in time
 
 
-def series_case(found: SeriesSet, encoders: Encoders, options: Options) -> Case:
+def series_case(labelled: SeriesSet, encoders: Encoders, options: Options) -> Case:
     """Split, thin and embed a set.
 
     Raises:
         InputError: nothing to compare in this split.
     """
-    shown, problem, ours, untrained = embedded_series(found, encoders, options)
+    shown, problem, ours, untrained = embedded_series(labelled, encoders, options)
     candidates = (
         encoder_candidate("ours", [ours]),
         *untrained_candidates(untrained),
@@ -55,42 +55,42 @@ def series_case(found: SeriesSet, encoders: Encoders, options: Options) -> Case:
 
 
 def embedded_series(
-    found: SeriesSet, encoders: Encoders, options: Options
+    labelled: SeriesSet, encoders: Encoders, options: Options
 ) -> tuple[SeriesSet, Problem, Embedded, list[Embedded]]:
     """The rows of the split that the encoder sees anything of, as a problem, by ours and untrained.
 
     Raises:
         InputError: nothing to compare in this split.
     """
-    query, database = _split(found, options)
+    query, database = _split(labelled, options)
     asked = query | database
-    samples = found.samples(encoders.spec.px_per_cell, options.max_dates)
+    samples = labelled.samples(encoders.spec.px_per_cell, options.max_dates)
     seen = np.array([sample is not None for sample in samples])
     rows = np.flatnonzero(asked & seen)
-    problem = series_problem(found.take(rows), query[rows], database[rows])
+    problem = series_problem(labelled.take(rows), query[rows], database[rows])
     if blind := int((asked & ~seen).sum()):
         problem = problem.noting(f"{blind} rows left out: the encoder sees nothing of them")
     picked = [samples[i] for i in rows]
     ours, *untrained = embed_by_each([encoders.ours, *encoders.untrained], picked)
-    return found.take(rows), problem, ours, untrained
+    return labelled.take(rows), problem, ours, untrained
 
 
-def _split(found: SeriesSet, options: Options) -> tuple[np.ndarray, np.ndarray]:
+def _split(labelled: SeriesSet, options: Options) -> tuple[np.ndarray, np.ndarray]:
     """Queries and database, thinned: the file's own split, or blocks held out of its train part."""
     if options.split == "test":
-        query, database = found.pixels.split == "test", found.pixels.split == "train"
+        query, database = labelled.pixels.split == "test", labelled.pixels.split == "train"
     else:
-        query = held_out(found.pixels)
-        database = (found.pixels.split == "train") & ~query
+        query = held_out(labelled.pixels)
+        database = (labelled.pixels.split == "train") & ~query
     return (
         capped(query, options.max_queries, options.seed),
         capped(database, options.max_database, options.seed),
     )
 
 
-def _baselines(found: SeriesSet, problem: Problem, seed: int) -> list[Candidate[np.ndarray]]:
-    raw, fit_on = found.raw, problem.folds[0].database
-    pixels = found.pixels
+def _baselines(labelled: SeriesSet, problem: Problem, seed: int) -> list[Candidate[np.ndarray]]:
+    raw, fit_on = labelled.raw, problem.folds[0].database
+    pixels = labelled.pixels
 
     def convolved(whitened: bool) -> np.ndarray:
         series = raw[:, :, None]  # (n, T, 1, C)
@@ -108,7 +108,7 @@ def _baselines(found: SeriesSet, problem: Problem, seed: int) -> list[Candidate[
     ]
 
 
-def _pairs(found: SeriesSet, problem: Problem, ours: Embedded, untrained: list[Embedded]) -> Pairs | None:
+def _pairs(labelled: SeriesSet, problem: Problem, ours: Embedded, untrained: list[Embedded]) -> Pairs | None:
     """S1 against S2, where the set has both and the encoder may see both."""
     s1, s2 = ours.by_modality.get("s1"), ours.by_modality.get("s2")
     if s1 is None or s2 is None:
@@ -118,16 +118,16 @@ def _pairs(found: SeriesSet, problem: Problem, ours: Embedded, untrained: list[E
     if not paired.folds:
         return None
     return Pairs(
-        paired, "S1", "S2", (*encoder_pairs(ours, untrained, "s1", "s2"), _cca(found, problem, both))
+        paired, "S1", "S2", (*encoder_pairs(ours, untrained, "s1", "s2"), _cca(labelled, problem, both))
     )
 
 
-def _cca(found: SeriesSet, problem: Problem, both: np.ndarray) -> Candidate[Pair]:
+def _cca(labelled: SeriesSet, problem: Problem, both: np.ndarray) -> Candidate[Pair]:
     """Fitted on the database's raw pairs alone."""
     started = time.perf_counter()
     fit_on = problem.folds[0].database
     fit_on = fit_on[both[fit_on]]
-    x, y = baselines.raw_series(found.s1, fit_on), baselines.raw_series(found.s2, fit_on)
+    x, y = baselines.raw_series(labelled.s1, fit_on), baselines.raw_series(labelled.s2, fit_on)
     cca = baselines.CCA.chosen(x[fit_on], y[fit_on], problem.block[fit_on])
     projected = cca.project(x, y)
     ms = 1000 * (time.perf_counter() - started) / len(x)
@@ -135,26 +135,26 @@ def _cca(found: SeriesSet, problem: Problem, both: np.ndarray) -> Candidate[Pair
 
 
 def _findings(
-    found: SeriesSet, problem: Problem, ours: Embedded, encoders: Encoders, options: Options
+    labelled: SeriesSet, problem: Problem, ours: Embedded, encoders: Encoders, options: Options
 ) -> tuple[Finding, ...]:
     position = np.stack([problem.lon_deg, problem.lat_deg])
     place = np.unique(position, axis=1, return_inverse=True)[1]
     rows = problem.queries
-    months = _month_findings(found.take(rows), problem.block[rows], encoders, options)
+    months = _month_findings(labelled.take(rows), problem.block[rows], encoders, options)
     return (*leakage.sensor_findings(problem, ours, place, options.seed), *months)
 
 
 def _month_findings(
-    found: SeriesSet, block: np.ndarray, encoders: Encoders, options: Options
+    labelled: SeriesSet, block: np.ndarray, encoders: Encoders, options: Options
 ) -> list[Finding]:
     """One random date per place: do neighbours in other blocks share its month more than at random?"""
-    pixels = found.pixels
-    kept = leakage.one_date(pixels.s2_valid & found.encoder_sees_s2 | pixels.s1_valid, options.seed)
+    pixels = labelled.pixels
+    kept = leakage.one_date(pixels.s2_valid & labelled.encoder_sees_s2 | pixels.s1_valid, options.seed)
     month = (np.where(kept, pixels.day_of_year, 0).sum(axis=1) - 1) // 31
     seen = kept.any(axis=1) & (month >= 0)
     if seen.sum() < 50 or len(np.unique(month[seen])) < 2:
         return []
-    dated = found.showing(kept)
+    dated = labelled.showing(kept)
     undated = replace(dated.pixels, day_of_year=np.zeros_like(pixels.day_of_year))
     out = []
     for name, shown in (("date given", dated), ("date withheld", replace(dated, pixels=undated))):
@@ -165,11 +165,11 @@ def _month_findings(
     return out
 
 
-def _draw_series(found: SeriesSet, axes: "Axes", row: int) -> None:
+def _draw_series(labelled: SeriesSet, axes: "Axes", row: int) -> None:
     """NDVI over the steps, and VH where there is radar."""
-    s2 = found.s2[row]
-    at = {band: s2[:, i] for i, band in enumerate(found.bands)}
+    s2 = labelled.s2[row]
+    at = {band: s2[:, i] for i, band in enumerate(labelled.bands)}
     if {"B04", "B08"} <= set(at):
         axes.plot((at["B08"] - at["B04"]) / (at["B08"] + at["B04"]), color="#2a9d55", marker=".", ms=3, lw=1)
-    axes.plot((found.s1[row, :, 1] + 35) / 30, color="#7b4fa3", lw=0.8)  # -35 to -5 dB
+    axes.plot((labelled.s1[row, :, 1] + 35) / 30, color="#7b4fa3", lw=0.8)  # -35 to -5 dB
     axes.set_ylim(-0.2, 1.1)

@@ -114,7 +114,7 @@ def read_series(path: Path, rules: SensorRules) -> SeriesSet:
     stand_in = dict.fromkeys(lacking, bands[0]) | filled
     table = pq.read_table(path, columns=["label", "dates"])
     pixels = read_pixel_series(path, stand_in)
-    found = SeriesSet(
+    labelled = SeriesSet(
         name=path.stem,
         pixels=pixels,
         year=_years(table["dates"].to_pylist(), pixels.day_of_year.shape),
@@ -124,24 +124,24 @@ def read_series(path: Path, rules: SensorRules) -> SeriesSet:
         notes=tuple(f"{band} filled with {source}" for band, source in filled.items())
         + (("no year: mid-month dates, if any",) if table["dates"].null_count == len(table) else ()),
     )
-    if unlabelled := int((found.label == "").sum()):
-        found = found.take(found.label != "").noting(f"{unlabelled} rows without a label left out")
-    _check_units(path, found)
+    if unlabelled := int((labelled.label == "").sum()):
+        labelled = labelled.take(labelled.label != "").noting(f"{unlabelled} rows without a label left out")
+    _check_units(path, labelled)
     stated = (schema.metadata or {}).get(b"s2_level", b"").decode()
-    return _allowed(found, [band for band in lacking if band not in filled], stated, rules)
+    return _allowed(labelled, [band for band in lacking if band not in filled], stated, rules)
 
 
-def series_problem(found: SeriesSet, query: np.ndarray, database: np.ndarray) -> Problem:
+def series_problem(labelled: SeriesSet, query: np.ndarray, database: np.ndarray) -> Problem:
     """The set as a question: rows of `query` (n,) bool against those of `database`.
 
     Raises:
         InputError: no query, or no row far enough from all of them.
     """
-    pixels = found.pixels
-    fold, note = split_fold(query, database, pixels.lon_deg, pixels.lat_deg, found.name)
-    labels, classes = one_hot(found.label)
+    pixels = labelled.pixels
+    fold, note = split_fold(query, database, pixels.lon_deg, pixels.lat_deg, labelled.name)
+    labels, classes = one_hot(labelled.label)
     position = (pixels.lon_deg, pixels.lat_deg)
-    return Problem(found.name, labels, classes, pixels.block, *position, (fold,), (*found.notes, note))
+    return Problem(labelled.name, labels, classes, pixels.block, *position, (fold,), (*labelled.notes, note))
 
 
 def _schema(path: Path) -> pa.Schema:
@@ -165,9 +165,9 @@ def _years(dates: Sequence[Sequence[datetime.date] | None], shape: tuple[int, ..
     return out
 
 
-def _check_units(path: Path, found: SeriesSet) -> None:
+def _check_units(path: Path, labelled: SeriesSet) -> None:
     """A median outside what a scene can have is a unit mix-up, which would silently ruin every number."""
-    for modality, values in ((S2, found.s2), (S1, found.s1)):
+    for modality, values in ((S2, labelled.s2), (S1, labelled.s1)):
         flat = values.reshape(-1, values.shape[2])
         flat = flat[np.isfinite(flat).all(axis=1)]
         if len(flat):
@@ -183,10 +183,10 @@ def _check_medians(path: Path, modality: Modality, medians: np.ndarray) -> None:
         )
 
 
-def _allowed(found: SeriesSet, lacking: list[str], stated_level: str, rules: SensorRules) -> SeriesSet:
+def _allowed(labelled: SeriesSet, lacking: list[str], stated_level: str, rules: SensorRules) -> SeriesSet:
     """Decide whether the encoder may see S2, and say what a reader of the table must know."""
-    level, level_note = (stated_level, "") if stated_level else guess_level(found)
-    notes = [level_note, *_remarks(found)]
+    level, level_note = (stated_level, "") if stated_level else guess_level(labelled)
+    notes = [level_note, *_remarks(labelled)]
     refused = ""
     if lacking:
         refused = f"{', '.join(lacking)} missing, see --fill-band"
@@ -195,12 +195,12 @@ def _allowed(found: SeriesSet, lacking: list[str], stated_level: str, rules: Sen
         notes.append("" if refused else f"{level} taken as L2A")
     if refused:
         notes.append(f"the encoder sees no S2 ({refused})")
-    return replace(found, encoder_sees_s2=not refused, notes=found.notes + tuple(n for n in notes if n))
+    return replace(labelled, encoder_sees_s2=not refused, notes=labelled.notes + tuple(n for n in notes if n))
 
 
-def guess_level(found: SeriesSet) -> tuple[str, str]:
+def guess_level(labelled: SeriesSet) -> tuple[str, str]:
     """Processing level by haze: over vegetation blue is well below green at the surface, equal above it."""
-    at = {band: found.s2[..., i] for i, band in enumerate(found.bands)}
+    at = {band: labelled.s2[..., i] for i, band in enumerate(labelled.bands)}
     if not {"B02", "B03", "B04", "B08"} <= set(at):
         return "L2A", "S2 level unknown, taken as L2A"
     vegetation = (at["B08"] - at["B04"]) > 0.4 * (at["B08"] + at["B04"])  # NDVI above 0.4
@@ -212,17 +212,17 @@ def guess_level(found: SeriesSet) -> tuple[str, str]:
     return "L1C", f"S2 is L1C by its haze (blue/green over vegetation {ratio:.2f}, L2A is below 0.8)"
 
 
-def _remarks(found: SeriesSet) -> list[str]:
-    pixels, notes = found.pixels, []
-    if missing := [band for band in S2.bands if band not in found.bands]:
+def _remarks(labelled: SeriesSet) -> list[str]:
+    pixels, notes = labelled.pixels, []
+    if missing := [band for band in S2.bands if band not in labelled.bands]:
         notes.append(f"file lacks {', '.join(missing)}")
     if not pixels.day_of_year.any():
         notes.append("no dates")
     if not pixels.s1_valid.any():
         notes.append("no S1")
     places = len(np.unique(np.stack([pixels.lon_deg, pixels.lat_deg]), axis=1).T)
-    if places < len(found):
-        notes.append(f"{len(found)} rows at {places} positions")
+    if places < len(labelled):
+        notes.append(f"{len(labelled)} rows at {places} positions")
     return notes
 
 

@@ -190,9 +190,9 @@ def _contest(sheets: Sequence[Sheet], metric: str, seed: int) -> Contest:
     shared = [name for name in by_sheet[0] if all(name in gains for gains in by_sheet)]
     gains = []
     for name in shared:
-        found = [of_sheet[name] for of_sheet in by_sheet]
-        each = dict(zip(names, (bootstrap(scores, seed=seed) for scores in found), strict=True))
-        gains.append(Gain(name, pooled(found, seed=seed), each))
+        of_candidate = [of_sheet[name] for of_sheet in by_sheet]
+        each = dict(zip(names, (bootstrap(scores, seed=seed) for scores in of_candidate), strict=True))
+        gains.append(Gain(name, pooled(of_candidate, seed=seed), each))
     ours = (bootstrap(sheet.rows[0].scores[metric], seed=seed) for sheet in sheets)
     family, title = sheets[0].family, sheets[0].title
     return Contest(family, title, metric, dict(zip(names, ours, strict=True)), tuple(gains))

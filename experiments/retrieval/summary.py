@@ -34,8 +34,8 @@ def all_sets(reports: Mapping[str, Mapping[str, Any]]) -> Table:
         for gain in contest["gains"]:
             if kind := next((kind for kind in KINDS if gain["name"].startswith(kind)), ""):
                 count = counts.setdefault((contest["name"], kind), [0, 0, 0])
-                found = (gain["sets_above_zero"], gain["sets_below_zero"], len(gain["by_set"]))
-                count[:] = [a + b for a, b in zip(count, found, strict=True)]
+                more = (gain["sets_above_zero"], gain["sets_below_zero"], len(gain["by_set"]))
+                count[:] = [a + b for a, b in zip(count, more, strict=True)]
     rows = tuple((*key, f"{above} / {below} of {n}") for key, (above, below, n) in counts.items())
     note = (
         "Sets whose paired 95 % interval lies above / below zero. Pooled, and the bar: each part's verdict."
@@ -58,16 +58,18 @@ def _section(name: str, report: Mapping[str, Any]) -> str:
     return "\n\n".join([title, *verdicts, *contests, *others])
 
 
-def _contest(found: Mapping[str, Any]) -> Contest:
+def _contest(written: Mapping[str, Any]) -> Contest:
     gains = (
-        Gain(gain["name"], _interval(gain["pooled"]), _by_set(gain["by_set"])) for gain in found["gains"]
+        Gain(gain["name"], _interval(gain["pooled"]), _by_set(gain["by_set"])) for gain in written["gains"]
     )
-    return Contest(found["family"], found["title"], found["metric"], _by_set(found["ours"]), tuple(gains))
+    return Contest(
+        written["family"], written["title"], written["metric"], _by_set(written["ours"]), tuple(gains)
+    )
 
 
-def _table(found: Mapping[str, Any]) -> Table:
-    rows = tuple(tuple(_cell(value) for value in row) for row in found["rows"])
-    return Table(found["title"], tuple(found["header"]), rows, found["note"])
+def _table(written: Mapping[str, Any]) -> Table:
+    rows = tuple(tuple(_cell(value) for value in row) for row in written["rows"])
+    return Table(written["title"], tuple(written["header"]), rows, written["note"])
 
 
 def _cell(value: Any) -> Cell:
@@ -76,9 +78,9 @@ def _cell(value: Any) -> Cell:
     return float("nan") if value is None else value
 
 
-def _by_set(found: Mapping[str, Any]) -> dict[str, Interval]:
-    return {name: _interval(interval) for name, interval in found.items()}
+def _by_set(written: Mapping[str, Any]) -> dict[str, Interval]:
+    return {name: _interval(interval) for name, interval in written.items()}
 
 
-def _interval(found: Mapping[str, Any]) -> Interval:
-    return Interval(*(float("nan") if found[k] is None else found[k] for k in ("mean", "low", "high")))
+def _interval(written: Mapping[str, Any]) -> Interval:
+    return Interval(*(float("nan") if written[k] is None else written[k] for k in ("mean", "low", "high")))

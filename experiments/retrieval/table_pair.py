@@ -99,13 +99,13 @@ def _span(rows: pa.Table) -> str:
 
 def _vectors(table: EmbeddingTable, rows: np.ndarray) -> np.ndarray:
     """Embeddings of rows (n,) in rising order: (n, d) float32."""
-    found, start = [np.empty((0, table.dimension), np.float32)], 0
+    vectors, start = [np.empty((0, table.dimension), np.float32)], 0
     for batch in table.scan(["embedding"]):
         inside = rows[np.searchsorted(rows, start) : np.searchsorted(rows, start + len(batch))]
         if len(inside):
-            found.append(to_matrix(batch["embedding"].take(pa.array(inside - start))).astype(np.float32))
+            vectors.append(to_matrix(batch["embedding"].take(pa.array(inside - start))).astype(np.float32))
         start += len(batch)
-    return np.concatenate(found)
+    return np.concatenate(vectors)
 
 
 def _names(first: EmbeddingTable, second: EmbeddingTable) -> tuple[str, str]:

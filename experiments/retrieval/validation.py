@@ -53,12 +53,12 @@ def held_out(pixels: PixelSeries) -> np.ndarray:
     return np.asarray(held)
 
 
-def _prepare(found: SeriesSet, px_per_cell: Mapping[str, int], at_most: int, seed: int) -> ValidationSet:
-    train = np.flatnonzero(found.pixels.split == "train")
+def _prepare(labelled: SeriesSet, px_per_cell: Mapping[str, int], at_most: int, seed: int) -> ValidationSet:
+    train = np.flatnonzero(labelled.pixels.split == "train")
     rows = np.sort(np.random.default_rng(seed).permutation(train)[:at_most])
-    held = held_out(found.pixels)[rows]
-    problem = series_problem(found.take(rows), held, ~held)
-    return ValidationSet(problem, found.take(rows).samples(px_per_cell, MAX_DATES))
+    held = held_out(labelled.pixels)[rows]
+    problem = series_problem(labelled.take(rows), held, ~held)
+    return ValidationSet(problem, labelled.take(rows).samples(px_per_cell, MAX_DATES))
 
 
 def validation_score(model: SkySense, sets: Sequence[ValidationSet]) -> dict[str, float]:
@@ -80,15 +80,15 @@ def validation_score(model: SkySense, sets: Sequence[ValidationSet]) -> dict[str
 
 def _scores(problem: Problem, embedded: Embedded) -> dict[str, float]:
     vectors = np.nan_to_num(embedded.fused)
-    found = {
+    scores = {
         "mAP@20": problem.scored(zero_shot(problem, vectors)["mAP@20"]).mean,
         "kNN-20": problem.scored(probes(problem, vectors, ["kNN-20"])["kNN-20"]).mean,
     }
     if not {"s1", "s2"} <= set(embedded.by_modality):
-        return found
+        return scores
     s1, s2 = embedded.by_modality["s1"], embedded.by_modality["s2"]
     paired = problem.asking(finite_rows(s1, s2))
     if paired.folds:
         both = [cross_modal(paired, a, b)["recall@10"].mean() for a, b in ((s1, s2), (s2, s1))]
-        found["recall@10"] = float(np.mean(both))
-    return found
+        scores["recall@10"] = float(np.mean(both))
+    return scores

@@ -15,11 +15,11 @@ NOTE = (
 )
 
 
-def verdict(found: Sequence[Contest]) -> Table | None:
+def verdict(contests: Sequence[Contest]) -> Table | None:
     """One line for each contested metric and baseline; None where no such baseline was there."""
     lines = [
         (contest.name, gain.name, gain.pooled, f"{gain.above} / {gain.below} of {len(gain.by_set)}", said)
-        for contest in found
+        for contest in contests
         for gain in contest.gains
         if (said := judgement(contest, gain))
     ]

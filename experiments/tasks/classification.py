@@ -62,8 +62,8 @@ class Classification:
         """Scores drawn at random, and how frequent each class is."""
         frequent = self.labels[: self.n].mean(axis=0)
         random = np.random.default_rng(seed).random((len(self.block), len(frequent)))
-        found = {"chance": random, "majority": np.broadcast_to(frequent, random.shape)}
-        return {name: self._scored("linear", scores, 0.5) for name, scores in found.items()}
+        by_name = {"chance": random, "majority": np.broadcast_to(frequent, random.shape)}
+        return {name: self._scored("linear", scores, 0.5) for name, scores in by_name.items()}
 
 
 def rank_of_truth(scores: np.ndarray, truth: np.ndarray) -> np.ndarray:

@@ -87,8 +87,8 @@ class Detection:
         score, shape, centres = (torch.stack(part) for part in zip(*truth, strict=True))
         for _ in range(self.steps):
             rows = rng.choice(len(maps), size=min(BATCH, len(maps)), replace=False)
-            found = head(maps[rows])
-            loss = detection_loss(found, (score[rows], shape[rows]), centres[rows])
+            given = head(maps[rows])
+            loss = detection_loss(given, (score[rows], shape[rows]), centres[rows])
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
@@ -98,15 +98,15 @@ class Detection:
     def _decoded(self, score: Tensor, shape: Tensor) -> Detections:
         return decoded(score, shape, self.step_px, self.rotated)
 
-    def _scored(self, found: Sequence[Detections]) -> Table:
-        return dict(box_measures(found, self.boxes[self.n :], self.k, self.block))
+    def _scored(self, detections: Sequence[Detections]) -> Table:
+        return dict(box_measures(detections, self.boxes[self.n :], self.k, self.block))
 
     def floors(self, seed: int) -> dict[str, Table]:
         """Boxes of those fitted on, with random scores, in every tile: what sizes and places alone give."""
         rng = np.random.default_rng(seed)
         known = [boxes for boxes in self.boxes[: self.n] if len(boxes.code)]
-        found = [known[i] for i in rng.integers(0, len(known), len(self.boxes) - self.n)]
-        return {"chance": self._scored([Detections(boxes, rng.random(len(boxes.code))) for boxes in found])}
+        drawn = [known[i] for i in rng.integers(0, len(known), len(self.boxes) - self.n)]
+        return {"chance": self._scored([Detections(boxes, rng.random(len(boxes.code))) for boxes in drawn])}
 
 
 def targets(
@@ -143,9 +143,9 @@ def geometry(corners: np.ndarray, rotated: bool) -> tuple[np.ndarray, tuple[floa
     return corners.mean(axis=0), (sides[longer], sides[1 - longer]), float(np.arctan2(along[1], along[0]))
 
 
-def detection_loss(found: tuple[Tensor, Tensor], wanted: tuple[Tensor, Tensor], centres: Tensor) -> Tensor:
+def detection_loss(given: tuple[Tensor, Tensor], wanted: tuple[Tensor, Tensor], centres: Tensor) -> Tensor:
     """CenterNet's focal loss of scores, and L1 of the shapes at centres, each for one object on average."""
-    (score, shape), (wanted_score, wanted_shape) = found, wanted
+    (score, shape), (wanted_score, wanted_shape) = given, wanted
     objects = centres.sum().clamp(min=1)
     likely = score.sigmoid().clamp(1e-5, 1 - 1e-5)
     peak = wanted_score > 1 - 1e-4

@@ -19,9 +19,9 @@ def label_measures(scores: np.ndarray, truth: np.ndarray, block: np.ndarray) -> 
     each = [_Ranked(scores[:, i], truth[:, i], np.arange(n)) for i in range(labels)]
 
     def macro(times: np.ndarray) -> np.ndarray:
-        found = np.stack([ranked.average_precision(times) for ranked in each])  # (L, R)
-        known = np.isfinite(found)
-        return np.asarray(np.where(known, found, 0).sum(axis=0) / np.maximum(known.sum(axis=0), 1))
+        precision = np.stack([ranked.average_precision(times) for ranked in each])  # (L, R)
+        known = np.isfinite(precision)
+        return np.asarray(np.where(known, precision, 0).sum(axis=0) / np.maximum(known.sum(axis=0), 1))
 
     return {
         "mAP micro": SetMeasure(lambda times: np.nan_to_num(together.average_precision(times)), block),

@@ -62,9 +62,9 @@ def evaluate_task(
     if len(set(names)) < len(names):
         raise InputError(f"{', '.join(names)}: expected each set once.")
     sheets = [sheet for about, folder in sets for sheet in sheets_of(about, folder, encoders, options, task)]
-    found = verdict(contests(sheets, options.seed))
+    table = verdict(contests(sheets, options.seed))
     settings = options.settings | asdict(task)
-    return Report(options.command, encoders.info, settings, tuple(sheets), (found,) if found else ())
+    return Report(options.command, encoders.info, settings, tuple(sheets), (table,) if table else ())
 
 
 def sheets_of(
@@ -118,7 +118,7 @@ def _rows(source: Source, judges: dict[str, Judge], views: int) -> dict[str, Row
         parts = split_views(made, views)
         for title, judge in judges.items():
             tables[title].append(judge(parts))
-    return {title: Row(source.name, _averaged(found), size, spent) for title, found in tables.items()}
+    return {title: Row(source.name, _averaged(scores), size, spent) for title, scores in tables.items()}
 
 
 def split_views(made: Features, views: int) -> tuple[Features, ...]:

@@ -89,10 +89,10 @@ def main() -> None:
     sheets = tuple(compare(one, budget, told.seeds, told.folder) for one in data)
     model = {"name": "factorised", "digest": "", "trained": True}
     tables: tuple[Table, ...] = ()
-    found = Report("temporal baselines", model, {"seed": 0, "seconds": told.seconds}, tuple(sheets), tables)
-    print(to_markdown(found))
+    report = Report("temporal baselines", model, {"seed": 0, "seconds": told.seconds}, tuple(sheets), tables)
+    print(to_markdown(report))
     if told.report:
-        write_report(found, told.report)
+        write_report(report, told.report)
 
 
 if __name__ == "__main__":

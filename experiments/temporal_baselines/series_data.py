@@ -78,8 +78,8 @@ def pixel_data(path: Path, at_most: int, seed: int, rules: SensorRules) -> Serie
     Raises:
         InputError: a file that cannot be used, or without Sentinel-2.
     """
-    found = read_series(path, rules)
-    pixels = found.pixels
+    labelled = read_series(path, rules)
+    pixels = labelled.pixels
     rng = np.random.default_rng(seed)
     seen = np.flatnonzero(pixels.s2_valid.any(axis=1))
     rows = np.concatenate(
@@ -87,7 +87,7 @@ def pixel_data(path: Path, at_most: int, seed: int, rules: SensorRules) -> Serie
     )
     if not len(rows):
         raise InputError(f"{path} has no row with Sentinel-2 in its train and test parts.")
-    labels = [str(label) for label in np.asarray(found.label)[rows]]
+    labels = [str(label) for label in np.asarray(labelled.label)[rows]]
     classes = tuple(sorted(set(labels)))
     series = [
         Imagery(pixels.s2[i][:, :, None, None], pixels.s2_valid[i][:, None, None], pixels.day_of_year[i])

@@ -110,10 +110,10 @@ def _load(path: Path, model: nn.Module, optimiser: torch.optim.Optimizer) -> tup
 def counts_of(model: nn.Module, data: SeriesData, batch: int = 64) -> np.ndarray:
     """Pixels by true and predicted class of each series asked: (q, K, K)."""
     rows = np.flatnonzero(data.asked)
-    found = []
+    counts = []
     for start in range(0, len(rows), batch):
         some = torch.from_numpy(rows[start : start + batch])
         answers = model(data.pixels[some], data.valid[some], data.day_of_year[some]).argmax(dim=1)
         pairs = zip(data.codes[some].numpy(), answers.numpy(), strict=True)
-        found += [count(truth, answer, len(data.classes)) for truth, answer in pairs]
-    return np.stack(found)
+        counts += [count(truth, answer, len(data.classes)) for truth, answer in pairs]
+    return np.stack(counts)

@@ -59,8 +59,8 @@ def compare(
     options = replace(options, protocol=protocol, protocols=COMPARE_PROTOCOLS)
     tables = EmbeddingTable.open(first), EmbeddingTable.open(second)
     pair = read_pair(*tables, period=_period(start, end), max_cells=max_cells, seed=options.seed)
-    found, agreement = evaluate_tables(pair, labels, options, beyond_km=beyond_km)
-    give(found, json_file, report)
+    evaluation, agreement = evaluate_tables(pair, labels, options, beyond_km=beyond_km)
+    give(evaluation, json_file, report)
     for path in drawn or []:
         _draw(agreement, path)
         say(f"map of {len(agreement.query):,} cells in {path}")

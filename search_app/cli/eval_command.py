@@ -208,13 +208,13 @@ def _each(items: Sequence[T], work: Callable[[T], C]) -> list[C]:
     return done
 
 
-def give(found: "Report", json_file: Path | None, folder: Path | None) -> None:
+def give(evaluation: "Report", json_file: Path | None, folder: Path | None) -> None:
     """Print the tables; write what was asked for."""
     from experiments.retrieval.report import to_markdown, write_json, write_report
 
-    typer.echo(to_markdown(found))
+    typer.echo(to_markdown(evaluation))
     if json_file:
-        write_json(found, json_file)
+        write_json(evaluation, json_file)
     if folder:
-        write_report(found, folder)
+        write_report(evaluation, folder)
         say(f"report and pictures in {folder}")

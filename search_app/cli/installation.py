@@ -15,13 +15,13 @@ def check_faiss() -> None:
     Raises:
         InstallationError: both or neither are there.
     """
-    found = [name for name in ("faiss-cpu", "faiss-gpu") if _installed(name)]
-    if len(found) == 2:
+    installed = [name for name in ("faiss-cpu", "faiss-gpu") if _installed(name)]
+    if len(installed) == 2:
         raise InstallationError(
             "faiss-cpu and faiss-gpu are both installed and overwrite each other's files; expected one. "
             "Run `pip uninstall -y faiss-cpu faiss-gpu`, then install skyhex with [cpu] or [gpu]"
         )
-    if not found:
+    if not installed:
         raise InstallationError(
             "FAISS is not installed; install skyhex with one extra: "
             '`pip install -c constraints.txt -e ".[cpu,app]"`.'

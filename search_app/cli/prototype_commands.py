@@ -113,8 +113,8 @@ def like(
     from indexer.prototypes.regional import read_prototypes
     from indexer.table.embedding_table import EmbeddingTable
 
-    found = read_prototypes(EmbeddingTable.open(table, snapshot)).like(parse_cell(region), prototype, k)
-    emit(found, form, out)
+    matches = read_prototypes(EmbeddingTable.open(table, snapshot)).like(parse_cell(region), prototype, k)
+    emit(matches, form, out)
 
 
 @app.command("drift")

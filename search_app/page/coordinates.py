@@ -48,9 +48,9 @@ def parse_lonlat(text: str) -> LonLatText | None:
     if len(text) > MOST_LETTERS:
         return None
     for form in LATITUDE_FIRST:
-        found = form.search(text)
-        if found:
-            return _checked(float(found[2]), float(found[1]), sure=True)
+        match = form.search(text)
+        if match:
+            return _checked(float(match[2]), float(match[1]), sure=True)
     plain = PLAIN.fullmatch(text)
     angles = [(float(plain[1]), ""), (float(plain[2]), "")] if plain else _angles(text)
     if angles is None:
@@ -76,10 +76,10 @@ def _angles(text: str) -> list[tuple[float, str]] | None:
     body = re.sub(r"\blat(?:itude)?\b\s*[:=]?", "N", body, flags=re.IGNORECASE)
     body = re.sub(r"\b(?:lon(?:gitude)?|lng)\b\s*[:=]?", "E", body, flags=re.IGNORECASE)
     for form in (SPACED, ANGLE):
-        found = list(form.finditer(body))
+        matches = list(form.finditer(body))
         rest = form.sub("", body)
-        if len(found) == 2 and not re.sub(r"[\s,;/|]+", "", rest):
-            return [_angle(match) for match in found]
+        if len(matches) == 2 and not re.sub(r"[\s,;/|]+", "", rest):
+            return [_angle(match) for match in matches]
     return None
 
 

@@ -25,8 +25,8 @@ class Town:
 def towns_named(text: str) -> list[Town]:
     """Towns of a name in any language, the largest first; `Bern, CH` asks for one country's."""
     name, _, country = text.partition(",")
-    found = _by_name().get(_folded(name), ())
-    return [town for town in found if not country.strip() or town.country == country.strip().upper()]
+    towns = _by_name().get(_folded(name), ())
+    return [town for town in towns if not country.strip() or town.country == country.strip().upper()]
 
 
 @cache
@@ -40,7 +40,9 @@ def _by_name() -> dict[str, tuple[Town, ...]]:
         for name in (city["name"], *city["alternatenames"]):
             towns[_folded(name)].add(town)
     del towns[""]
-    return {name: tuple(sorted(found, key=lambda town: -town.people)) for name, found in towns.items()}
+    return {
+        name: tuple(sorted(namesakes, key=lambda town: -town.people)) for name, namesakes in towns.items()
+    }
 
 
 def _folded(name: str) -> str:

@@ -43,9 +43,9 @@ def read_typed(text: str, cells: Cells) -> Typed:
     Raises:
         QueryError: it is no cell, no coordinates and no town.
     """
-    found = parse_lonlat(text)
-    if found:
-        return _of_lonlat(found, cells)
+    place = parse_lonlat(text)
+    if place:
+        return _of_lonlat(place, cells)
     try:
         return Typed(cell_to_text(parse_cell(text)))
     except QueryError:
@@ -63,14 +63,14 @@ def write_lonlat(lon_deg: float, lat_deg: float) -> str:
     return ",".join(f"{angle:.6f}".rstrip("0").rstrip(".") for angle in (lon_deg, lat_deg))
 
 
-def _of_lonlat(found: LonLatText, cells: Cells) -> Typed:
+def _of_lonlat(place: LonLatText, cells: Cells) -> Typed:
     """Two bare numbers are taken the other way round where the table has rows there and none here."""
-    lon, lat = found.lon_deg, found.lat_deg
-    swapped = abs(lon) <= 90 and not found.sure and not _near(lon, lat, cells) and _near(lat, lon, cells)
+    lon, lat = place.lon_deg, place.lat_deg
+    swapped = abs(lon) <= 90 and not place.sure and not _near(lon, lat, cells) and _near(lat, lon, cells)
     if swapped:
         note = f"Read as latitude {lon:g}, longitude {lat:g}: the table has nothing near the other way round."
         return Typed(write_lonlat(lat, lon), note=note)
-    return Typed(write_lonlat(lon, lat), note=f"{found.note.capitalize()}." if found.note else "")
+    return Typed(write_lonlat(lon, lat), note=f"{place.note.capitalize()}." if place.note else "")
 
 
 def _of_towns(towns: Sequence[Town], cells: Cells) -> Typed:
