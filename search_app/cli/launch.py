@@ -19,11 +19,25 @@ HOST = "127.0.0.1"
 FIRST_PORT = 8501
 START_SECONDS = 60.0
 SCRIPT = Path(__file__).parents[1] / "page" / "serve.py"
-# Given as flags, so that no configuration of the user's opens the app to others or reports its use.
+ROOT = SCRIPT.parents[2]
+# Given as flags, so that no file of settings, here or in the user's home, opens the app to others. Who is
+# answered is decided by page/guard.py; these close what lies beside it.
 FLAGS = {
+    "global.developmentMode": "false",
     "server.address": HOST,
-    "server.showEmailPrompt": "false",
+    "server.baseUrlPath": "",
+    "server.corsAllowedOrigins": f"http://{HOST}",
+    "server.enableAgentApi": "false",
+    "server.enableCORS": "true",
+    "server.enableStaticServing": "false",
+    "server.enableXsrfProtection": "true",
     "server.fileWatcherType": "none",
+    "server.runOnSave": "false",
+    "server.showEmailPrompt": "false",
+    "server.sslCertFile": "",
+    "server.sslKeyFile": "",
+    "server.trustedUserHeaders": "{}",
+    "client.allowedOrigins": f"http://{HOST}",
     "logger.level": "warning",
     "browser.serverAddress": HOST,
     "browser.gatherUsageStats": "false",
@@ -67,9 +81,12 @@ def start(
         raise TableError(f"There is no table at {table_path}: make one with `skyhex embed` or `skyhex demo`")
     port = free_port(port)
     flags = {**FLAGS, "server.port": str(port), "server.headless": str(headless).lower()}
+    words = [f"--{name}={value}" for name, value in flags.items()]
+    words += [f"--server.allowedHosts={name}" for name in (HOST, "localhost")]
     server = subprocess.Popen(
-        [sys.executable, "-m", "streamlit", "run", str(SCRIPT), *(f"--{k}={v}" for k, v in flags.items())],
-        env={**os.environ, "SKYHEX_TABLE": str(table_path)},
+        [sys.executable, "-m", "streamlit", "run", str(SCRIPT), *words],
+        cwd=ROOT,  # neither settings nor modules of the folder that the command was given in
+        env={**_surroundings(), "SKYHEX_TABLE": _from_anywhere(str(table_path))},
         stdout=subprocess.DEVNULL,
     )
     url = f"http://{HOST}:{port}"
@@ -78,6 +95,15 @@ def start(
         _wait_until_up(server, url)
         undo.pop_all()  # it is up: whoever asked for it ends it
     return server, url
+
+
+def _surroundings() -> dict[str, str]:
+    """The environment without Streamlit's settings."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("STREAMLIT_")}
+
+
+def _from_anywhere(table_path: str) -> str:
+    return table_path if "://" in table_path else str(Path(table_path).absolute())
 
 
 def stop(server: subprocess.Popen[bytes]) -> None:

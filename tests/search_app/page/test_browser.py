@@ -1,6 +1,5 @@
 """The app in a real browser: looking, asking, drawing, undoing; by pointer and keyboard, on small screens."""
 
-import shutil
 import time
 from collections.abc import Iterator
 from math import asinh, radians, tan
@@ -14,21 +13,11 @@ from search_app.cli.launch import start, stop
 from search_app.page.shapes import region_of
 
 from ..make_table import CELLS, small_table
+from .chromium import MARKS, WAIT_MS
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-ARGUMENTS = [
-    "--no-sandbox",
-    "--use-angle=swiftshader",
-    "--enable-unsafe-swiftshader",
-    "--disable-background-networking",
-]
 HOSTILE = '<img src=x onerror="document.title=1"> ![x](https://example.org/x.png)'
-WAIT_MS = 60_000
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed: apt-get install chromium"),
-]
+pytestmark = MARKS
 
 
 @pytest.fixture(scope="module")
@@ -39,14 +28,6 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     )
     yield url
     stop(server)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[sync_api.Browser]:
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
