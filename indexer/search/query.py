@@ -66,8 +66,9 @@ class Query:
     def __post_init__(self) -> None:
         if self.match not in ("mean", "any"):
             raise QueryError(f"match {self.match!r}: expected mean or any")
-        if not (np.isfinite(self.negative_weight) and self.negative_weight >= 0):
-            raise QueryError(f"negative weight {self.negative_weight}: expected 0 or more")
+        weight = self.negative_weight
+        if not (isinstance(weight, int | float) and np.isfinite(weight) and weight >= 0):
+            raise QueryError(f"negative weight {weight!r}: expected 0 or more")
 
 
 @dataclass(frozen=True)
