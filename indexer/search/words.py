@@ -1,7 +1,7 @@
 """A search in plain words, as the facade and the command line take it, turned into a query and a filter.
 
-Wherever one value is taken, so is a sequence of them. Dates are text (`2024-06-01`), a year or a month (its first
-day), `date` or `datetime`. A word of another type is refused by the name that it was given.
+Wherever one value is taken, so is a sequence of them. Dates are text (`2024-06-01`), a year or a month (its
+first day), `date` or `datetime`. A word of another type is refused by the name that it was given.
 """
 
 from __future__ import annotations
@@ -148,7 +148,7 @@ def diversity_of(
 
 
 def moment(day: DayWord | None) -> datetime | None:
-    """The beginning of a day, a month or a year, or a moment; UTC where no zone is given. Raises `QueryError`."""
+    """The beginning of a day, a month or a year, or a moment; UTC without a zone. Raises `QueryError`."""
     if day is None:
         return None
     if isinstance(day, bool) or not isinstance(day, str | int | np.integer | date):
@@ -177,16 +177,16 @@ def period_of(word: PeriodWord) -> Filter:
             raise wrong  # of two years it would not be known whether the second is meant, too
         return Filter(start=moment(ends[0]), end=moment(ends[1]))
     text = str(word)
-    if len(text) not in _TO_FIRST:
+    if len(text) not in _DAYS:
         raise wrong
     try:
         first_day = moment(text)
         assert first_day is not None
-        days = {4: 366, 7: 31, 10: 1}[len(text)]  # at least to the next year, month, day
-        end = (first_day + timedelta(days=days)).replace(**_TO_FIRST[len(text)])
+        later = first_day + timedelta(days=_DAYS[len(text)])
     except (QueryError, OverflowError):
         raise wrong from None
-    return Filter(start=first_day, end=end)
+    ends_at = {4: later.replace(month=1, day=1), 7: later.replace(day=1), 10: later}
+    return Filter(start=first_day, end=ends_at[len(text)])
 
 
 _LONLAT = "(lon, lat) in degrees, or several of them"
@@ -195,7 +195,7 @@ _NEAR = "(lon, lat, km)"
 _DAY = "one such as 2021-03-01, 2021-03 or 2021, a date or a datetime"
 _PERIOD = "2023, 2023-06, 2023-06-15, 2023-03-01/2023-10-01 or a pair of days"
 _FIRST_DAY = {4: "-01-01", 7: "-01"}  # by the length of a year and of a month
-_TO_FIRST: dict[int, dict[str, int]] = {4: {"month": 1, "day": 1}, 7: {"day": 1}, 10: {}}
+_DAYS = {4: 366, 7: 31, 10: 1}  # by the length of a period: at least so many to the next one
 
 
 def _not_expected(name: str, came: object, expected: str) -> QueryError:
