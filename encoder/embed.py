@@ -112,10 +112,14 @@ def _device(name: str) -> torch.device:
     return torch.device(name)
 
 
+def is_untrained(weights: str) -> bool:
+    """Whether a word names a size of ours that no weights are shipped for: its values are drawn from a seed."""
+    return weights in PRESETS and shipped_weights(weights) is None
+
+
 def _load(weights: str) -> tuple[SkySense, WeightsInfo]:
-    shipped = shipped_weights(weights)
-    if shipped or weights not in PRESETS:
-        return load_weights(shipped or Path(weights))
+    if not is_untrained(weights):
+        return load_weights(shipped_weights(weights) or Path(weights))
     model = SkySense(preset(weights))
     initialise(model, UNTRAINED_SEED)
     return model, weights_info(model, f"skyhex/{weights}-untrained", trained=False, licence=OUR_LICENCE)

@@ -7,3 +7,7 @@ class TableError(ValueError):
 
 class QueryError(ValueError):
     """A query, a filter or SQL that cannot be answered."""
+
+
+class NoRowError(QueryError):
+    """An example that the table has no row of, or none with the vectors asked for: others may have theirs."""

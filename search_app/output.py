@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import sys
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -15,6 +16,7 @@ import pyarrow.parquet as pq
 import shapely
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from indexer.errors import QueryError
 from indexer.geo.cells import boundary, parse_cell
@@ -22,6 +24,8 @@ from indexer.geo.cells import boundary, parse_cell
 from .terminal_text import shown
 
 TERMINAL_ROWS = 200  # a terminal table stops here and says so; the other forms never stop
+COLUMNS_ACROSS = 8  # a table of more that does not fit the terminal is written down it, a line a value
+CUT = 60  # characters of a value in a terminal; the other forms have all of it
 
 
 class Format(StrEnum):
@@ -34,12 +38,60 @@ class Format(StrEnum):
     geoparquet = "geoparquet"
 
 
-def emit(rows: pa.Table, form: Format, out: Path | None) -> None:
-    """Write `rows` to stdout, or to `out`.
+ENDINGS = {  # of a file's name, the first as we write it
+    Format.table: (".txt",),
+    Format.json: (".json",),
+    Format.csv: (".csv",),
+    Format.geojson: (".geojson",),
+    Format.geoparquet: (".parquet", ".geoparquet", ".pq"),
+}
+
+
+def form_of(form: Format | None, out: Path | None) -> Format:
+    """The form that is asked for, or else the one that a file's name says; a terminal table without either.
 
     Raises:
-        QueryError: GeoJSON or GeoParquet of rows without a column of cells, or GeoParquet to a terminal.
+        QueryError: the name says another form than the one asked for, or none that is known.
     """
+    if out is None:
+        return form or Format.table
+    said = next((known for known, endings in ENDINGS.items() if out.suffix.lower() in endings), None)
+    if form is None and said is None:
+        names = ", ".join(ending for endings in ENDINGS.values() for ending in endings)
+        raise QueryError(f"{out} says no form: expected a name that ends in {names}, or --format NAME")
+    if form is not None and said is not None and form is not said:
+        raise QueryError(f"{out} is named as {said} and --format asks for {form}: change one of the two")
+    form = form or said
+    assert form is not None
+    return form
+
+
+def check_ending(out: Path, endings: tuple[str, ...], form: str) -> None:
+    """Raises `QueryError` for a file that is named as something else than it will be."""
+    if out.suffix.lower() not in endings:
+        raise QueryError(f"{out} will hold {form}: expected a name that ends in {' or '.join(endings)}")
+
+
+def emit(
+    rows: pa.Table,
+    form: Format | None,
+    out: Path | None,
+    readable: Callable[[pa.Table], pa.Table] | None = None,
+) -> None:
+    """Write `rows` to stdout, or to `out`, in a form or in that of its name.
+
+    Args:
+        rows: to be written.
+        form: see `form_of`.
+        out: a file.
+        readable: makes of rows what people read in a terminal.
+
+    Raises:
+        QueryError: see `form_of`; GeoJSON or GeoParquet of rows without a column of cells, or GeoParquet to a
+            terminal.
+    """
+    form = form_of(form, out)
+    rows = readable(rows) if readable is not None and form is Format.table else rows
     if out is not None:
         out.write_bytes(encode(rows, form))
     elif form is Format.geoparquet:
@@ -145,7 +197,13 @@ def _to_text(rows: pa.Table) -> str:
 
 
 def _print_table(console: Console, rows: pa.Table) -> None:
-    console.print(_terminal_table(rows))
+    table = _terminal_table(rows)
+    width = console.measure(table, options=console.options.update(max_width=10_000)).maximum
+    if width <= console.width or len(table.columns) <= COLUMNS_ACROSS:
+        console.print(table)
+    else:
+        for record in _down(rows):
+            console.print(record, soft_wrap=True)
     if rows.num_rows > TERMINAL_ROWS:
         console.print(f"{TERMINAL_ROWS} of {rows.num_rows:,} rows; --format csv -o FILE writes them all.")
 
@@ -156,9 +214,27 @@ def _terminal_table(rows: pa.Table) -> Table:
         right = pa.types.is_integer(kind) or pa.types.is_floating(kind)
         cell = is_cell_column(name)
         table.add_column(shown(name), justify="right" if right and not cell else "left", no_wrap=cell)
-    for row in records(rows.slice(0, TERMINAL_ROWS)):
+    for row in _first(rows):
         table.add_row(*(shown(_short(value)) for value in row.values()))
     return table
+
+
+def _down(rows: pa.Table) -> Iterator[Text]:
+    """Each row as lines, a name and a value each; rows apart by an empty line."""
+    widest = max((len(name) for name in rows.column_names), default=0)
+    for row in _first(rows):
+        lines = [shown(f"{name:<{widest}}  ", "bold") + shown(_short(value)) for name, value in row.items()]
+        yield Text("\n").join([*lines, Text()])
+
+
+def _first(rows: pa.Table) -> list[dict[str, Any]]:
+    """The rows that a terminal shows, as plain values; of shapes their size alone."""
+    some = rows.slice(0, TERMINAL_ROWS)
+    binary = [name for name in some.column_names if pa.types.is_binary(some.schema.field(name).type)]
+    for name in binary:
+        sizes = [None if value is None else f"<{len(value)} bytes>" for value in some[name].to_pylist()]
+        some = some.set_column(some.schema.get_field_index(name), name, pa.array(sizes, pa.string()))
+    return records(some)
 
 
 def _short(value: Any) -> str:
@@ -170,7 +246,10 @@ def _short(value: Any) -> str:
         return value[:10]
     if isinstance(value, list):
         return f"[{len(value)}]" if len(value) > 4 else ", ".join(_short(v) for v in value)
-    return str(value)
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_short(v)}" for name, v in value.items())
+    text = str(value)
+    return text if len(text) <= CUT else f"{text[: CUT - 1]}…"
 
 
 _TEXT = {

@@ -15,13 +15,13 @@ import pyarrow.csv
 import pyarrow.json
 import pyarrow.parquet as pq
 
-from ..errors import QueryError
+from ..errors import NoRowError, QueryError
 from ..geo.cells import cell_to_text
 from ..progress import Progress
 from ..table.embedding_table import EmbeddingTable
 from .filter import Filter
 from .query import Cell, Example, LonLat, Query, Vector
-from .search import Hits, search_many
+from .search import Hits, search_each
 from .words import column_of
 
 NAMES = ("query", "id")
@@ -66,26 +66,33 @@ def search_batch(
 ) -> Hits:
     """What each query finds, one after another, in one table whose first column is the query's name.
 
+    A query whose example has no row finds nothing, and a note says why.
+
     Raises:
-        QueryError, TableError: as `search`.
+        QueryError, TableError: as `search`; no query has a row.
     """
     if not named.queries:
         raise QueryError("there is no query: expected at least one")
-    hits: list[Hits] = []
+    hits: list[Hits | NoRowError] = []
     for first in range(0, len(named.queries), SEARCHED_AT_ONCE):
         some = named.queries[first : first + SEARCHED_AT_ONCE]
-        hits += search_many(table, some, k=k, filter=filter, include_query=include_query)
+        hits += search_each(table, some, k=k, filter=filter, include_query=include_query)
         if progress is not None:
             progress(len(hits), len(named.queries))
+    each = list(zip(named.names, hits, strict=True))
+    answered = [(name, one) for name, one in each if isinstance(one, Hits)]
+    left_out = [f"left out {name}: {one}" for name, one in each if isinstance(one, NoRowError)]
+    if not answered:
+        raise QueryError(f"no query has a row of its own; {left_out[0].removeprefix('left out ')}")
     found = [
         one.rows.add_column(0, "query", pa.array([name] * len(one.rows), pa.string()))
-        for name, one in zip(named.names, hits, strict=True)
+        for name, one in answered
     ]
-    plans = Counter(one.plan for one in hits).most_common()
+    plans = Counter(one.plan for _, one in answered).most_common()
     return Hits(
         pa.concat_tables(found, promote_options="default"),
         "; ".join(f"{count} x {plan}" for plan, count in plans),
-        tuple(dict.fromkeys(note for one in hits for note in one.notes)),
+        tuple(dict.fromkeys((*left_out, *(note for _, one in answered for note in one.notes)))),
     )
 
 
@@ -137,7 +144,8 @@ def _cell(value: Any, row: int, path: Path) -> Cell:
 
 
 def _place(lon_deg: Any, lat_deg: Any, row: int, path: Path) -> LonLat:
-    if not (isinstance(lon_deg, int | float) and isinstance(lat_deg, int | float)):
+    numbers = all(isinstance(degrees, int | float) for degrees in (lon_deg, lat_deg))
+    if not (numbers and abs(lon_deg) <= 180 and abs(lat_deg) <= 90):
         raise QueryError(f"{path}: row {row}: lon {lon_deg!r}, lat {lat_deg!r}, expected degrees")
     return LonLat(float(lon_deg), float(lat_deg))
 

@@ -21,10 +21,20 @@ class Diversity:
     relevance: float | None = None  # of maximal marginal relevance: 1 is similarity alone, 0 is novelty alone
 
     def __post_init__(self) -> None:
+        for name, number in (
+            ("rows a parent", self.per_parent),
+            ("parent resolution", self.parent_resolution),
+        ):
+            if number is not None and not isinstance(number, int | np.integer):
+                raise QueryError(f"{name} {number!r}: expected a whole number")
         if self.per_parent is not None and self.per_parent < 1:
             raise QueryError(f"{self.per_parent} rows a parent: expected 1 or more")
-        if self.relevance is not None and not 0 <= self.relevance <= 1:
-            raise QueryError(f"relevance {self.relevance}: expected 0 to 1")
+        if not 0 <= self.parent_resolution <= 15:
+            raise QueryError(f"parent resolution {self.parent_resolution}: expected 0 to 15")
+        if self.relevance is None:
+            return
+        if not isinstance(self.relevance, int | float) or not 0 <= self.relevance <= 1:
+            raise QueryError(f"relevance {self.relevance!r}: expected 0 to 1")
 
 
 def spread(cells: Cells, per_parent: int, resolution: int) -> Rows:

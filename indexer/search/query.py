@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from ..errors import QueryError
+from ..errors import NoRowError, QueryError
 from ..geo.cells import cell_at, cell_to_text, centres, parent, parse_cell, resolution_of
 from ..index.faiss_index import Index
 from ..table.columns import Cosines, has_direction, key_numbers
@@ -66,8 +66,9 @@ class Query:
     def __post_init__(self) -> None:
         if self.match not in ("mean", "any"):
             raise QueryError(f"match {self.match!r}: expected mean or any")
-        if not (np.isfinite(self.negative_weight) and self.negative_weight >= 0):
-            raise QueryError(f"negative weight {self.negative_weight}: expected 0 or more")
+        weight = self.negative_weight
+        if not (isinstance(weight, int | float) and np.isfinite(weight) and weight >= 0):
+            raise QueryError(f"negative weight {weight!r}: expected 0 or more")
 
 
 @dataclass(frozen=True)
@@ -160,7 +161,7 @@ def _find_cell(book: _Book, cell: int) -> _Found:
         notes.append(f"cell {name} is finer than the table: its parent {cell_to_text(cell)} is compared")
     found = _latest(book, cell)
     if found is None:
-        raise QueryError(_unknown(book.table, cell))
+        raise NoRowError(_unknown(book.table, cell))
     return replace(found, notes=(*notes, *found.notes))
 
 
@@ -183,7 +184,7 @@ def _find_near(book: _Book, place: LonLat, cell: int) -> _Found:
     nearest, away_km = nearest_cell(book.table, place.lon_deg, place.lat_deg, around)
     found = _latest(book, nearest) if nearest is not None and away_km <= NEARBY_KM else None
     if nearest is None or found is None:
-        raise QueryError(f"no row within {NEARBY_KM:g} km of {where}; {_unknown(book.table, cell)}")
+        raise NoRowError(f"no row within {NEARBY_KM:g} km of {where}; {_unknown(book.table, cell)}")
     note = f"no row lies at {where}: cell {cell_to_text(nearest)}, {away_km * 1000:.0f} m away, is compared"
     return replace(found, notes=(note, *found.notes))
 
@@ -200,7 +201,7 @@ def _latest(book: _Book, cell: int, sample_id: str | None = None) -> _Found | No
     _, start_us, end_us = key_numbers(rows)
     usable = has_direction(matrix)
     if not usable.any():
-        raise QueryError(f"cell {name} has no {book.column}: its input lacked that modality")
+        raise NoRowError(f"cell {name} has no {book.column}: its input lacked that modality")
     in_time = usable & book.filter.matches_time(start_us, end_us)
     usable = in_time if in_time.any() else usable
     latest = max(np.flatnonzero(usable).tolist(), key=lambda row: (end_us[row], start_us[row]))

@@ -9,6 +9,7 @@ from itertools import pairwise
 import numpy as np
 import pyarrow as pa
 
+from ..errors import NoRowError
 from ..index.faiss_index import Index, open_index
 from ..index.mapped import DamagedIndexError
 from ..prototypes.assignments import assigned
@@ -84,10 +85,40 @@ def search_many(
     Raises:
         QueryError, TableError: as `search`, for the first query that is wrong.
     """
+    each = search_each(table, queries, k, filter, include_query)
+    for found in each:
+        if isinstance(found, NoRowError):
+            raise found
+    return [found for found in each if isinstance(found, Hits)]
+
+
+def search_each(
+    table: EmbeddingTable,
+    queries: Sequence[Query],
+    k: int = 20,
+    filter: Filter = Filter(),  # noqa: B008 - frozen
+    include_query: bool = False,
+) -> list[Hits | NoRowError]:
+    """`search_many`, but in the place of a query whose example has no row stands the reason.
+
+    Raises:
+        QueryError, TableError: as `search`, for the first query that is wrong.
+    """
     check_k(k)
-    if not queries:
-        return []
-    return _asked(table, lambda index: _answers(table, index, queries, k, filter, include_query))
+    missing: dict[int, NoRowError] = {}
+
+    def ask(index: Index | None) -> Answered:
+        missing.clear()
+        resolved: dict[int, Resolved] = {}
+        for i, query in enumerate(queries):
+            try:
+                resolved[i] = _resolved(table, index, query, filter, include_query)
+            except NoRowError as error:
+                missing[i] = error
+        return _answers(table, index, [queries[i] for i in resolved], [*resolved.values()], k, filter)
+
+    hits = iter(_asked(table, ask) if queries else ())
+    return [missing[i] if i in missing else next(hits) for i in range(len(queries))]
 
 
 def _asked(
@@ -125,12 +156,11 @@ def _answers(
     table: EmbeddingTable,
     index: Index | None,
     queries: Sequence[Query],
+    resolved: Sequence[Resolved],
     k: int,
     filter: Filter,
-    include_query: bool,
 ) -> Answered:
     """The answers in the order of the queries; those against one column are found together."""
-    resolved = [_resolved(table, index, query, filter, include_query) for query in queries]
     answers: dict[int, Answer] = {}
     for column in dict.fromkeys(query.against for query in queries):
         mine = [i for i, query in enumerate(queries) if query.against == column]
@@ -200,6 +230,8 @@ def _hits(
     columns: Sequence[str],
 ) -> list[Hits]:
     """The answers with their rows, all read at once."""
+    if not answers:
+        return []
     rows = _fetch(table, [answer.best for answer in answers], columns)
     ends = np.cumsum([0, *(len(answer.best) for answer in answers)]).tolist()
     hits = []

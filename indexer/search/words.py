@@ -1,6 +1,7 @@
 """A search in plain words, as the facade and the command line take it, turned into a query and a filter.
 
-Wherever one value is taken, so is a sequence of them. Dates are text (`2024-06-01`), `date` or `datetime`.
+Wherever one value is taken, so is a sequence of them. Dates are text (`2024-06-01`), a year or a month (its
+first day), `date` or `datetime`. A word of another type is refused by the name that it was given.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, TypedDict, Unpack
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from ..errors import QueryError
 from .diversity import Diversity
@@ -28,7 +29,7 @@ COLUMNS = {
 
 CellWord = str | int
 LonLatWord = tuple[float, float]
-DayWord = str | date
+DayWord = str | int | date
 PeriodWord = str | int | tuple[DayWord, DayWord]
 PolygonWord = str | Path | Mapping[str, Any]
 
@@ -40,13 +41,12 @@ def examples_of(
     vector: ArrayLike | None = None,  # (d,) or (m, d)
 ) -> tuple[Example, ...]:
     """Cells, then places, then vectors. Raises `QueryError`."""
-    cells = [] if cell is None else [cell] if isinstance(cell, str | int | np.integer) else cell
-    places = np.atleast_2d(np.empty((0, 2)) if lonlat is None else np.asarray(lonlat, np.float64))
+    places = np.empty((0, 2)) if lonlat is None else _numbers_of("lonlat", lonlat, _LONLAT)
     if places.shape[1:] != (2,):
-        raise QueryError(f"lonlat came as {lonlat!r}: expected (lon, lat) in degrees, or several of them")
-    vectors = np.atleast_2d(np.empty((0, 1)) if vector is None else np.asarray(vector, np.float64))
+        raise _not_expected("lonlat", lonlat, _LONLAT)
+    vectors = np.empty((0, 1)) if vector is None else _numbers_of("vector", vector, "(d,) numbers, or (m, d)")
     return (
-        *(Cell.parse(one) for one in cells),
+        *(Cell.parse(one) for one in _several("cell", cell, (str, int, np.integer))),
         *(LonLat(lon, lat) for lon, lat in places.tolist()),
         *(Vector(values) for values in vectors),
     )
@@ -99,15 +99,19 @@ def filter_of(**words: Unpack[Conditions]) -> Filter:
     unknown = ", ".join(set(words) - Conditions.__annotations__.keys())
     if unknown:
         raise TypeError(f"no condition {unknown}: expected some of {', '.join(Conditions.__annotations__)}")
-    months, modalities = words.get("months", ()), words.get("modalities", ())
+    where, footprint = words.get("where"), words.get("footprint", False)
+    if not isinstance(where, str | None):
+        raise _not_expected("where", where, "SQL as text")
+    if not isinstance(footprint, bool):
+        raise _not_expected("footprint", footprint, "True or False")
     return Filter(
         region=_area_of(words),
-        footprint=words.get("footprint", False),
+        footprint=footprint,
         start=moment(words.get("start")),
         end=moment(words.get("end")),
-        months=(months,) if isinstance(months, int) else tuple(months),
-        modalities=(modalities,) if isinstance(modalities, str) else tuple(modalities),
-        where=words.get("where"),
+        months=tuple(int(month) for month in _several("months", words.get("months"), (int, np.integer))),
+        modalities=tuple(_several("modalities", words.get("modalities"), (str,))),
+        where=where,
     )
 
 
@@ -115,13 +119,19 @@ def _area_of(words: Conditions) -> Region | None:
     """What all areas that are named have in common."""
     areas: list[Region] = []
     if (bbox := words.get("bbox")) is not None:
-        areas.append(Region.from_bbox(*bbox))
+        areas.append(Region.from_bbox(*_count_of("bbox", bbox, _BBOX, 4)))
     if (within := words.get("within")) is not None:
-        areas.append(Region.from_geojson(getattr(within, "__geo_interface__", within)))
+        polygons = getattr(within, "__geo_interface__", within)
+        if not isinstance(polygons, str | Path | Mapping):
+            raise _not_expected(
+                "within", within, "a GeoJSON file or mapping, or what has a __geo_interface__"
+            )
+        areas.append(Region.from_geojson(polygons))
     if (cells := words.get("cells")) is not None:
-        areas.append(Region.from_cells([cells] if isinstance(cells, str | int) else cells))
+        areas.append(Region.from_cells(_several("cells", cells, (str, int, np.integer))))
     if (near := words.get("near")) is not None:
-        areas.append(Region.from_point(near[0], near[1], 1000 * near[2]))
+        lon_deg, lat_deg, radius_km = _count_of("near", near, _NEAR, 3)
+        areas.append(Region.from_point(lon_deg, lat_deg, 1000 * radius_km))
     return Region(tuple(shape for area in areas for shape in area.shapes)) if areas else None
 
 
@@ -138,14 +148,17 @@ def diversity_of(
 
 
 def moment(day: DayWord | None) -> datetime | None:
-    """The beginning of a day, or a moment; UTC where no zone is given. Raises `QueryError`."""
+    """The beginning of a day, a month or a year, or a moment; UTC without a zone. Raises `QueryError`."""
     if day is None:
         return None
-    if isinstance(day, str):
+    if isinstance(day, bool) or not isinstance(day, str | int | np.integer | date):
+        raise _not_expected("the date", day, _DAY)
+    if isinstance(day, str | int | np.integer):
+        text = str(day).strip()
         try:
-            day = datetime.fromisoformat(day)
+            day = datetime.fromisoformat(text + _FIRST_DAY.get(len(text), ""))
         except ValueError:
-            raise QueryError(f"{day!r} is not a date: expected one such as 2021-03-01") from None
+            raise QueryError(f"{day!r} is not a date: expected {_DAY}") from None
     if not isinstance(day, datetime):
         day = datetime(day.year, day.month, day.day)
     return day if day.tzinfo else day.replace(tzinfo=UTC)
@@ -157,22 +170,66 @@ def period_of(word: PeriodWord) -> Filter:
     Raises:
         QueryError: none of these.
     """
-    if isinstance(word, str) and "/" in word:
-        first, _, last = word.partition("/")
-        return Filter(start=moment(first), end=moment(last))
-    if isinstance(word, tuple):
-        return Filter(start=moment(word[0]), end=moment(word[1]))
+    ends = word.split("/") if isinstance(word, str) and "/" in word else word
+    wrong = QueryError(f"{str(word)[:60]!r} is not a period: expected {_PERIOD}")
+    if isinstance(ends, tuple | list):
+        if len(ends) != 2 or any(len(str(end)) < 10 for end in ends):
+            raise wrong  # of two years it would not be known whether the second is meant, too
+        return Filter(start=moment(ends[0]), end=moment(ends[1]))
     text = str(word)
+    if len(text) not in _DAYS:
+        raise wrong
     try:
-        if len(text) == 4:
-            first_day = datetime(int(text), 1, 1, tzinfo=UTC)
-            return Filter(start=first_day, end=first_day.replace(year=first_day.year + 1))
-        if len(text) == 7:
-            first_day = datetime.strptime(text, "%Y-%m").replace(tzinfo=UTC)
-            return Filter(start=first_day, end=(first_day + timedelta(days=31)).replace(day=1))
-        first_day = datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
-    except ValueError:
-        raise QueryError(
-            f"{text!r} is not a period: expected 2023, 2023-06, 2023-06-15 or 2023-03-01/2023-10-01"
-        ) from None
-    return Filter(start=first_day, end=first_day + timedelta(days=1))
+        first_day = moment(text)
+        assert first_day is not None
+        later = first_day + timedelta(days=_DAYS[len(text)])
+    except (QueryError, OverflowError):
+        raise wrong from None
+    ends_at = {4: later.replace(month=1, day=1), 7: later.replace(day=1), 10: later}
+    return Filter(start=first_day, end=ends_at[len(text)])
+
+
+_LONLAT = "(lon, lat) in degrees, or several of them"
+_BBOX = "(west, south, east, north) in degrees"
+_NEAR = "(lon, lat, km)"
+_DAY = "one such as 2021-03-01, 2021-03 or 2021, a date or a datetime"
+_PERIOD = "2023, 2023-06, 2023-06-15, 2023-03-01/2023-10-01 or a pair of days"
+_FIRST_DAY = {4: "-01-01", 7: "-01"}  # by the length of a year and of a month
+_DAYS = {4: 366, 7: 31, 10: 1}  # by the length of a period: at least so many to the next one
+
+
+def _not_expected(name: str, came: object, expected: str) -> QueryError:
+    return QueryError(f"{name} came as {str(came)[:60]!r}: expected {expected}")
+
+
+def _several(name: str, came: Any, kinds: tuple[type, ...]) -> list[Any]:
+    """One value of some kinds or a sequence of them, as a list; none of None. Raises `QueryError`."""
+    values = [came] if isinstance(came, kinds) else came if came is not None else []
+    try:
+        values = list(values)
+    except TypeError:
+        values = [came]
+    if not all(isinstance(value, kinds) and not isinstance(value, bool) for value in values):
+        kind = "text" if kinds == (str,) else "whole numbers" if str not in kinds else "ids of H3 cells"
+        raise _not_expected(name, came, f"{kind}, one or several")
+    return values
+
+
+def _numbers_of(name: str, came: Any, expected: str) -> NDArray[np.float64]:
+    """Numbers as (m, n), a line of them as (1, n). Raises `QueryError`."""
+    if not isinstance(came, str | bytes):
+        try:
+            numbers = np.atleast_2d(np.asarray(came, np.float64))
+        except (TypeError, ValueError):
+            numbers = np.empty(0)
+        if numbers.ndim == 2:
+            return numbers
+    raise _not_expected(name, came, expected)
+
+
+def _count_of(name: str, came: Any, expected: str, count: int) -> list[float]:
+    """So many numbers. Raises `QueryError`."""
+    numbers = _numbers_of(name, came, expected)
+    if numbers.shape != (1, count):
+        raise _not_expected(name, came, expected)
+    return [float(number) for number in numbers[0]]

@@ -27,6 +27,8 @@ def best_first(rows: pa.Table, by: str, order: str, k: int | None) -> pa.Table:
 
 
 def check_k(k: int) -> None:
-    """Raises `QueryError` for fewer rows than one."""
+    """Raises `QueryError` for what is no whole number, or fewer rows than one."""
+    if isinstance(k, bool) or not isinstance(k, int | np.integer):
+        raise QueryError(f"k = {k!r}: expected a whole number")
     if k < 1:
         raise QueryError(f"k = {k}: expected 1 or more")

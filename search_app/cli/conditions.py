@@ -64,12 +64,12 @@ CONDITIONS: dict[str, Condition] = {
         _same,
     ),
     "start": (
-        Annotated[str | None, option(ROWS, "Periods that end after this day.", "D")],
+        Annotated[str | None, option(ROWS, "Periods that end after this day; 2024 is its first.", "D")],
         None,
         _same,
     ),
     "end": (
-        Annotated[str | None, option(ROWS, "Periods that begin before this day.", "D")],
+        Annotated[str | None, option(ROWS, "Periods that begin before this day; 2024 is its first.", "D")],
         None,
         _same,
     ),

@@ -19,6 +19,8 @@ from data.stac_files import MAX_ITEMS
 from data.task import OnContradiction
 from data.time_series import Period
 from data.web import traffic
+from encoder.checkpoint import CheckpointError
+from encoder.embed import is_untrained
 from encoder.loading import load_encoder
 from encoder.protocol import AnyEncoder
 from indexer.index.faiss_index import build_index
@@ -115,6 +117,7 @@ def run_embed(
     h3_resolution: int | None = None,
     granularity: int | None = None,
     weights: str = "nano",
+    untrained: bool = False,
     device: str = "auto",
     allow_l1c: bool = False,
     on_contradiction: OnContradiction = "drop",
@@ -127,7 +130,13 @@ def run_embed(
     Raises:
         InputError: the area, the dates or the catalog cannot be used, or nothing could be embedded.
         UnreachableError: the catalog's host does not answer, or none of the imagery's does.
+        CheckpointError: the weights cannot be used, or are a size without trained ones and not so asked for.
     """
+    if is_untrained(weights) and not untrained:
+        raise CheckpointError(
+            f"no trained weights of the size {weights!r} are shipped, and vectors of random ones show nothing: "
+            "name a file with --weights FILE, or add --untrained if that is what you want"
+        )
     source = Source(source) if isinstance(source, str) else source
     resolution = h3_resolution or (CHIP_RESOLUTION if area is None else AREA_RESOLUTION)
     catalog = source.read(table, area, dates, keep=not dry_run)

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from ..output import ENDINGS, Format, check_ending
 from .options import DEFAULT_TABLE, SnapshotOption, TableOption
 from .progress import progress_bar, say
 
@@ -28,6 +29,7 @@ def export(
     from indexer.table.embedding_table import EmbeddingTable
     from indexer.table.export import export as export_rows
 
+    check_ending(out, (".lance",) if form == "lance" else ENDINGS[Format.geoparquet], form)
     opened = EmbeddingTable.open(table, snapshot)
     with progress_bar("export", "rows") as progress:
         export_rows(opened, out, form, values, progress)

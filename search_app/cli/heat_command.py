@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from ..output import check_ending
 from .options import DEFAULT_TABLE, TableOption
 from .progress import progress_bar, say
 
@@ -48,6 +49,7 @@ def heat(
 
     if (cell is None) == (hits is None):
         raise typer.BadParameter("Give --cell CELL or --hits FILE: one of the two.")
+    check_ending(out, (".tif", ".tiff"), "a GeoTIFF")
     opened = EmbeddingTable.open(table)
     if cell is not None:
         query = Query((Cell.parse(cell),))

@@ -73,6 +73,9 @@ def embed(
         typer.Option(help="Cut time into rows."),
     ] = "all",
     weights: WeightsOption = "nano",
+    untrained: Annotated[
+        bool, typer.Option("--untrained", help="Take a size without trained weights: random vectors.")
+    ] = False,
     device: DeviceOption = "auto",
     allow_l1c: Annotated[bool, typer.Option("--allow-l1c", help="Take Sentinel-2 L1C as if L2A.")] = False,
     on_contradiction: Annotated[
@@ -138,6 +141,7 @@ def embed(
         h3_resolution=h3_res,
         granularity=granularity,
         weights=weights,
+        untrained=untrained,
         device=device,
         allow_l1c=allow_l1c,
         on_contradiction=on_contradiction,

@@ -15,9 +15,13 @@ SnapshotOption = Annotated[
     int | None, typer.Option(help="Read this snapshot instead of the newest.", metavar="N")
 ]
 FormatOption = Annotated[
-    Format, typer.Option("--format", help="table, json, csv, geojson or geoparquet.", metavar="NAME")
+    Format | None,
+    typer.Option("--format", help="table (default), json, csv, geojson or geoparquet.", metavar="NAME"),
 ]
-OutOption = Annotated[Path | None, typer.Option("-o", "--out", help="Write to a file.", metavar="FILE")]
+OutOption = Annotated[
+    Path | None,
+    typer.Option("-o", "--out", help="Write to a file, in the form that its name says.", metavar="FILE"),
+]
 WeightsOption = Annotated[
     str, typer.Option(help="Name of shipped weights, or a .safetensors file.", metavar="NAME")
 ]

@@ -1,5 +1,6 @@
 """`skyhex prototypes`: what each region is made of."""
 
+from functools import partial
 from typing import Annotated
 
 import pyarrow as pa
@@ -7,7 +8,7 @@ import typer
 
 from indexer.errors import QueryError
 
-from ..output import Format, emit
+from ..output import emit
 from .options import DEFAULT_TABLE, FormatOption, OutOption, SnapshotOption, TableOption
 from .progress import progress_bar, say
 from .readable import MEMBERS, readable
@@ -50,7 +51,7 @@ def fit(
 def list_regions(
     table: TableOption = DEFAULT_TABLE,
     snapshot: SnapshotOption = None,
-    form: FormatOption = Format.table,
+    form: FormatOption = None,
     out: OutOption = None,
 ) -> None:
     """The regions that have prototypes."""
@@ -62,7 +63,7 @@ def show(
     region: RegionOption,
     table: TableOption = DEFAULT_TABLE,
     snapshot: SnapshotOption = None,
-    form: FormatOption = Format.table,
+    form: FormatOption = None,
     out: OutOption = None,
 ) -> None:
     """One region's prototypes: rows, share, the cell most like each."""
@@ -86,7 +87,7 @@ def cells(
     k: Annotated[int | None, typer.Option("-k", help="How many (default: all).", metavar="N")] = None,
     table: TableOption = DEFAULT_TABLE,
     snapshot: SnapshotOption = None,
-    form: FormatOption = Format.table,
+    form: FormatOption = None,
     out: OutOption = None,
 ) -> None:
     """The rows of one prototype, the most typical first."""
@@ -95,7 +96,7 @@ def cells(
     from indexer.table.embedding_table import EmbeddingTable
 
     rows = cells_of_prototype(EmbeddingTable.open(table, snapshot), parse_cell(region), prototype, k)
-    emit(readable(rows, MEMBERS) if form is Format.table else rows, form, out)
+    emit(rows, form, out, partial(readable, columns=MEMBERS))
 
 
 @app.command("like")
@@ -105,7 +106,7 @@ def like(
     k: Annotated[int, typer.Option("-k", help="How many.", metavar="N")] = 20,
     table: TableOption = DEFAULT_TABLE,
     snapshot: SnapshotOption = None,
-    form: FormatOption = Format.table,
+    form: FormatOption = None,
     out: OutOption = None,
 ) -> None:
     """The same prototype elsewhere: those of other regions that are most like it."""
@@ -124,7 +125,7 @@ def drift(
     ] = None,
     table: TableOption = DEFAULT_TABLE,
     snapshot: SnapshotOption = None,
-    form: FormatOption = Format.table,
+    form: FormatOption = None,
     out: OutOption = None,
 ) -> None:
     """How each region's prototypes moved since an older snapshot: cosines, 1 where they did not."""

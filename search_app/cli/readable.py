@@ -7,7 +7,7 @@ from typing import Any
 import h3
 import pyarrow as pa
 
-HITS = ("query", "rank", "like", "h3_cell", "place", "period", "lon", "lat")
+HITS = ("query", "rank", "similarity", "h3_cell", "place", "period", "lon", "lat")
 CHANGES = ("rank", "change", "h3_cell", "place", "before", "after", "lon", "lat")
 OUTLIERS = ("rank", "typical", "h3_cell", "place", "period", "region_cell", "prototype")
 MEMBERS = ("rank", "typical", "h3_cell", "place", "period", "lon", "lat")
@@ -53,7 +53,7 @@ def _places(rows: pa.Table) -> list[str]:
 
 _COLUMNS: dict[str, Callable[[pa.Table], Any]] = {
     **{name: _column(name) for name in ("query", "rank", "h3_cell", "region_cell", "prototype")},
-    "like": _decimals("similarity", 3),
+    "similarity": _decimals("similarity", 3),
     "change": _decimals("change", 3),
     "typical": _decimals("prototype_similarity", 3),
     "place": _places,

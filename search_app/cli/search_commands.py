@@ -1,15 +1,15 @@
 """`skyhex search`, `changes` and `outliers`: questions that rows of the table answer."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pyarrow as pa
 import typer
 
 from indexer.errors import QueryError
 
-from ..output import Format, emit
+from ..output import emit
 from . import search_options as words
 from .conditions import with_filter
 from .options import DEFAULT_TABLE, FormatOption, OutOption, SnapshotOption, TableOption, WeightsOption
@@ -53,7 +53,7 @@ def search(
     table: TableOption = DEFAULT_TABLE,
     snapshot: SnapshotOption = None,
     weights: WeightsOption = "nano",
-    form: FormatOption = Format.table,
+    form: FormatOption = None,
     out: OutOption = None,
 ) -> None:
     """Where else does it look like this? All conditions given must hold."""
@@ -86,7 +86,7 @@ def search(
     _say_notes(opened, hits.notes)
     if explain:
         say(f"plan: {hits.plan}")
-    _emit(hits.rows, HITS, form, out)
+    emit(hits.rows, form, out, partial(readable, columns=HITS))
 
 
 @app.command()
@@ -99,7 +99,7 @@ def changes(
     k: words.KOption = 20,
     table: TableOption = DEFAULT_TABLE,
     snapshot: SnapshotOption = None,
-    form: FormatOption = Format.table,
+    form: FormatOption = None,
     out: OutOption = None,
 ) -> None:
     """What changed most: each place compared with itself in another period."""
@@ -114,7 +114,7 @@ def changes(
     rows = changes_of_table(opened, *periods, k, filter=filter, column=column_of(column))
     none = None if len(rows) else "no place has a row in both periods"
     _say_notes(opened, [note for note in (comparable_years(opened), none) if note])
-    _emit(rows, CHANGES, form, out)
+    emit(rows, form, out, partial(readable, columns=CHANGES))
 
 
 @app.command()
@@ -124,7 +124,7 @@ def outliers(
     k: words.KOption = 20,
     table: TableOption = DEFAULT_TABLE,
     snapshot: SnapshotOption = None,
-    form: FormatOption = Format.table,
+    form: FormatOption = None,
     out: OutOption = None,
 ) -> None:
     """What is rare in its region: rows least like any of its prototypes."""
@@ -136,7 +136,7 @@ def outliers(
     rows = outliers_of_table(opened, k, filter)
     none = None if len(rows) else "no row with a prototype matches the filter"
     _say_notes(opened, [note for note in (outdated(opened), none) if note])
-    _emit(rows, OUTLIERS, form, out)
+    emit(rows, form, out, partial(readable, columns=OUTLIERS))
 
 
 def _check_one_or_many(queries: Path | None, like: bool, for_one_alone: bool) -> None:
@@ -160,7 +160,3 @@ def _say_notes(table: "EmbeddingTable", notes: Sequence[str]) -> None:
         say(note, "note")
     if len(notes) > NOTES_SHOWN:
         say(f"and {len(notes) - NOTES_SHOWN:,} more notes of this kind", "note")
-
-
-def _emit(rows: pa.Table, columns: Sequence[str], form: Format, out: Path | None) -> None:
-    emit(readable(rows, columns) if form is Format.table else rows, form, out)

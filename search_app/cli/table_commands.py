@@ -6,7 +6,7 @@ from typing import Annotated
 import pyarrow as pa
 import typer
 
-from ..output import Format, emit
+from ..output import emit
 from .options import DEFAULT_TABLE, FormatOption, OutOption, SnapshotOption, TableOption
 from .progress import progress_bar, say
 
@@ -29,7 +29,7 @@ def sql(
     query: Annotated[str, typer.Argument(help="SELECT or EXPLAIN over embeddings, prototypes, regions.")],
     table: TableOption = DEFAULT_TABLE,
     snapshot: SnapshotOption = None,
-    form: FormatOption = Format.table,
+    form: FormatOption = None,
     out: OutOption = None,
 ) -> None:
     """Ask the table in SQL (DuckDB)."""
@@ -47,7 +47,7 @@ def info(table: TableOption = DEFAULT_TABLE, snapshot: SnapshotOption = None) ->
 
 
 @app.command()
-def log(table: TableOption = DEFAULT_TABLE, form: FormatOption = Format.table, out: OutOption = None) -> None:
+def log(table: TableOption = DEFAULT_TABLE, form: FormatOption = None, out: OutOption = None) -> None:
     """The table's snapshots."""
     from indexer.table.embedding_table import EmbeddingTable
 

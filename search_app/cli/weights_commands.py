@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from ..output import check_ending
 from .options import WeightsOption
 from .progress import say
 
@@ -39,6 +40,7 @@ def convert(
     """Turn the authors' checkpoints into one .safetensors; no code in a file is run."""
     from encoder.convert import convert as convert_files
 
+    check_ending(out, (".safetensors",), "weights")
     made = convert_files(inputs, out, allow_missing=allow_missing or ())
     say(f"{out}: {made.name}, {made.digest[:12]}")
     say(made.licence)

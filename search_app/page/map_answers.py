@@ -18,7 +18,7 @@ from indexer.geo.cells import cell_to_text, cells_to_text, centres, parse_cell
 from indexer.table.embedding_table import EmbeddingTable
 from indexer.table.schema import COUNTS, KEY
 
-from ..output import Format, encode
+from ..output import ENDINGS, Format, encode
 from .background import Extent
 from .cached import BY_SNAPSHOT, keys_of, read_cells, read_keys, read_kinds, read_vectors, similarities
 from .finding import find
@@ -27,7 +27,16 @@ from .kinds import kind_name
 from .map_bytes import areas_km2, code_similarity, kind_codes, pack_cells, similarity_codes
 from .query_panel import to_filter
 from .quicklook import modalities
-from .results import FILES, PICTURE_PX, dates_used, period, picture, quicklook_folder, rows_by_key, subjects
+from .results import (
+    MEDIA_TYPES,
+    PICTURE_PX,
+    dates_used,
+    period,
+    picture,
+    quicklook_folder,
+    rows_by_key,
+    subjects,
+)
 from .url_state import View, parse_bbox, read_view
 
 BYTES = "application/octet-stream"
@@ -117,10 +126,9 @@ def send_export(request: Request, table: EmbeddingTable) -> Response:
     if name not in EXPORTS:
         raise QueryError(f"form={name!r}: expected one of {', '.join(EXPORTS)}")
     form = Format(name)
-    suffix, mime = FILES[form]
     rows = cells_above(table, _question(request), _number(request, "least"))
-    headers = {"Content-Disposition": f'attachment; filename="cells.{suffix}"'}
-    return Response(encode(rows, form), media_type=mime, headers=headers)
+    headers = {"Content-Disposition": f'attachment; filename="cells{ENDINGS[form][0]}"'}
+    return Response(encode(rows, form), media_type=MEDIA_TYPES[form], headers=headers)
 
 
 def cells_above(table: EmbeddingTable, question: View, least: int) -> pa.Table:

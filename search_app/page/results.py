@@ -16,7 +16,7 @@ from indexer.geo.cells import cells_to_text
 from indexer.table.embedding_table import EmbeddingTable
 from indexer.table.schema import KEY
 
-from ..output import Format, encode
+from ..output import ENDINGS, Format, encode
 from .plain import plain
 from .quicklook import TITLES, Quicklook, Subject, modalities, quicklook
 
@@ -28,11 +28,11 @@ MAX_THUMBNAILS = 60  # rows that get a picture in the table; each may be a read 
 WORKERS = 4
 DOWNLOADS = {"CSV": Format.csv, "JSON": Format.json}
 MAP_DOWNLOADS = {"GeoJSON": Format.geojson, "GeoParquet": Format.geoparquet}
-FILES = {  # of a form: the name's ending and the media type
-    Format.csv: ("csv", "text/csv"),
-    Format.json: ("json", "application/json"),
-    Format.geojson: ("geojson", "application/geo+json"),
-    Format.geoparquet: ("parquet", "application/vnd.apache.parquet"),
+MEDIA_TYPES = {
+    Format.csv: "text/csv",
+    Format.json: "application/json",
+    Format.geojson: "application/geo+json",
+    Format.geoparquet: "application/vnd.apache.parquet",
 }
 
 
@@ -163,15 +163,15 @@ def draw_downloads(rows: pa.Table, name: str) -> None:
     forms = DOWNLOADS | (MAP_DOWNLOADS if "h3_cell" in rows.column_names else {})
     with st.popover("Download", icon=":material/download:"):
         for label, form in forms.items():
-            suffix, mime = FILES[form]
+            ending = ENDINGS[form][0]
             st.download_button(
                 label,
                 data=partial(encode, rows, form),
-                file_name=f"{name}.{suffix}",
-                mime=mime,
+                file_name=f"{name}{ending}",
+                mime=MEDIA_TYPES[form],
                 on_click="ignore",
                 width="stretch",
-                key=f"download {name} {suffix}",
+                key=f"download {name} {ending}",
             )
 
 

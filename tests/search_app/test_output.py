@@ -12,7 +12,7 @@ import pytest
 import shapely
 
 from indexer.errors import QueryError
-from search_app.output import Format, emit, hexagon, records
+from search_app.output import Format, check_ending, emit, encode, form_of, hexagon, records
 
 CELL = h3.str_to_int("891f1d48a2bffff")
 ROWS = pa.table(
@@ -90,3 +90,36 @@ def test_the_terminal_table_says_when_it_stops(capsys: pytest.CaptureFixture[str
 def test_a_hexagon_across_the_antimeridian_stays_in_one_piece() -> None:
     cell = h3.str_to_int(h3.latlng_to_cell(-16.8, 180.0, 5))
     assert hexagon(cell).area < 0.1
+
+
+def test_a_file_is_written_in_the_form_of_its_name(tmp_path: Path) -> None:
+    for name in ("r.geojson", "r.GEOJSON", "r.csv", "r.json", "r.parquet"):
+        emit(ROWS, None, tmp_path / name)
+        form = form_of(None, tmp_path / name)
+        assert (tmp_path / name).read_bytes() == encode(ROWS, form)
+    assert form_of(Format.csv, tmp_path / "hits") is Format.csv
+    assert form_of(None, None) is Format.table
+    for form, name, said in (
+        (None, "s.shp", "ends in .txt, .json"),
+        (None, "s", "says no form"),
+        (Format.json, "s.geojson", "named as geojson and --format asks for json"),
+    ):
+        with pytest.raises(QueryError, match=said):
+            emit(ROWS, form, tmp_path / name)
+        assert not (tmp_path / name).exists()
+    check_ending(tmp_path / "a.TIF", (".tif",), "a GeoTIFF")
+    with pytest.raises(QueryError, match="will hold a GeoTIFF"):
+        check_ending(tmp_path / "a.png", (".tif",), "a GeoTIFF")
+
+
+def test_wide_rows_are_written_down_the_terminal() -> None:
+    wide = pa.table({f"column_{i}": [f"value {i}", "x" * 300] for i in range(12)})
+    wide = wide.append_column("geometry", pa.array([b"12345", None], pa.binary()))
+    wide = wide.append_column("bbox", [[{"west": 1.5, "east": 2.0}] * 2])
+    lines = encode(wide, Format.table).decode().splitlines()
+    first, second = "\n".join(lines).split("\n\n")[:2]
+    assert first.splitlines()[1].split() == ["column_1", "value", "1"]
+    assert first.splitlines()[12:] == ["geometry   <5 bytes>", "bbox       west 1.5000, east 2.0000"]
+    assert second.splitlines()[3] == "column_3   " + "x" * 59 + "…"
+    few = encode(wide.select(["column_1", "geometry"]), Format.table).decode().splitlines()
+    assert few[0].split() == ["column_1", "geometry"]

@@ -9,12 +9,12 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 
-from indexer.errors import QueryError
+from indexer.errors import NoRowError, QueryError
 from indexer.geo.cells import cell_to_text, centres
 from indexer.search import batch
 from indexer.search.batch import NamedQueries, read_queries, search_batch
 from indexer.search.query import Cell, LonLat, Query, Vector
-from indexer.search.search import search
+from indexer.search.search import search, search_many
 from indexer.table.embedding_table import EmbeddingTable
 
 from ...tolerance import cosine_error, rounding
@@ -115,3 +115,22 @@ def test_files_that_hold_no_queries(tmp_path: Path, name: str, content: str, say
         read_queries(tmp_path / name)
     with pytest.raises(QueryError, match="cannot be read"):
         read_queries(tmp_path / "missing.csv")
+
+
+def test_a_query_without_a_row_is_told_and_the_others_are_answered(table: EmbeddingTable) -> None:
+    cells = whole(table)["h3_cell"].to_pylist()
+    far, known = LonLat(0.0, -60.0), [Query((Cell(cell),)) for cell in cells[:2]]
+    with_far = NamedQueries(["a", "far", "b"], [known[0], Query((far,)), known[1]])
+    hits = search_batch(table, with_far, k=3)
+    without = search_batch(table, NamedQueries(["a", "b"], known), k=3)
+    assert hits.rows.equals(without.rows)
+    assert hits.plan == without.plan
+    assert hits.notes[0].startswith("left out far: no row within 1 km of 0.0 -60.0; the table has no cell")
+    assert hits.notes[1:] == without.notes
+    with pytest.raises(QueryError, match="no query has a row of its own; far: no row within"):
+        search_batch(table, NamedQueries(["far"], [Query((far,))]))
+    with pytest.raises(NoRowError, match="no row within"):
+        search_many(table, with_far.queries)
+    wrong = Query((Vector(np.ones(3)),))
+    with pytest.raises(QueryError, match="3 dimensions"):
+        search_batch(table, NamedQueries(["a", "wrong"], [known[0], wrong]))

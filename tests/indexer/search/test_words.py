@@ -1,5 +1,6 @@
 """Plain words against what they mean."""
 
+import re
 from datetime import UTC, date, datetime, timedelta, timezone
 
 import numpy as np
@@ -12,6 +13,7 @@ from indexer.search.diversity import Diversity
 from indexer.search.filter import Filter, Region
 from indexer.search.query import Cell, LonLat, Query, Vector
 from indexer.search.words import column_of, diversity_of, examples_of, filter_of, moment, period_of, query_of
+from indexer.table.ranked import check_k
 
 A, B = "891f9c46523ffff", "891f9c0092bffff"
 AREA = shapely.Polygon([(5, 45), (8, 45), (8, 48)])
@@ -77,6 +79,7 @@ def test_days_as_text_date_or_moment() -> None:
     abroad = datetime(2024, 6, 1, tzinfo=timezone(timedelta(hours=2)))
     assert moment(abroad) == moment("2024-06-01T00:00:00+02:00") == abroad
     assert moment(None) is None
+    assert moment(2024) == moment("2024") == moment("2024-01") == datetime(2024, 1, 1, tzinfo=UTC)
     with pytest.raises(QueryError, match="'June' is not a date"):
         moment("June")
 
@@ -112,3 +115,41 @@ def test_diversity() -> None:
     assert diversity_of(per_parent=1, parent_res=3, relevance=0.5) == Diversity(1, 3, 0.5)
     with pytest.raises(QueryError, match="how many rows"):
         diversity_of(parent_res=3)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ({"bbox": (1, 2)}, "bbox came as '(1, 2)': expected (west"),
+        ({"bbox": "1,2,3,4"}, "bbox came as '1,2,3,4'"),
+        ({"near": (7.0, 46.0)}, "near came as '(7.0, 46.0)': expected (lon, lat, km)"),
+        ({"near": "here"}, "near came as 'here'"),
+        ({"within": 7}, "within came as '7': expected a GeoJSON"),
+        ({"cells": 1.5}, "cells came as '1.5': expected ids of H3 cells"),
+        ({"cells": [A, None]}, "cells came as"),
+        ({"months": "6,7"}, "months came as '6,7': expected whole numbers"),
+        ({"months": [True]}, "months came as"),
+        ({"modalities": 2}, "modalities came as '2': expected text"),
+        ({"start": 3.5}, "the date came as '3.5': expected one such as 2021-03-01"),
+        ({"start": ["2024"]}, "the date came as"),
+        ({"where": 3}, "where came as '3': expected SQL"),
+        ({"footprint": "yes"}, "footprint came as 'yes': expected True or False"),
+    ],
+)
+def test_a_condition_of_another_type_is_refused_by_its_name(words: dict[str, object], said: str) -> None:
+    with pytest.raises(QueryError, match=re.escape(said)):
+        filter_of(**words)  # type: ignore[arg-type]
+
+
+def test_an_example_of_another_type_is_refused_by_its_name() -> None:
+    for words in ({"lonlat": "2,3"}, {"lonlat": ["a", "b"]}, {"vector": "v.npy"}, {"cell": 3.5}):
+        (name,) = words
+        with pytest.raises(QueryError, match=f"{name} came as"):
+            examples_of(**words)  # type: ignore[arg-type]
+    with pytest.raises(QueryError, match="k = 'ten': expected a whole number"):
+        check_k("ten")  # type: ignore[arg-type]
+    for diversity in ({"per_parent": "a"}, {"per_parent": 1, "parent_res": 16}, {"relevance": "a"}):
+        with pytest.raises(QueryError, match="expected"):
+            diversity_of(**diversity)  # type: ignore[arg-type]
+    with pytest.raises(QueryError, match="negative weight 'a'"):
+        query_of((Cell.parse(A),), negative_weight="a")  # type: ignore[arg-type]

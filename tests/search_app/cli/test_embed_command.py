@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from data import raster, web
 from data.access import UnreachableError
 from data.sample import InputError
+from encoder.checkpoint import CheckpointError
 from indexer.table.embedding_table import EmbeddingTable
 from search_app.cli.main import app
 
@@ -101,3 +102,13 @@ def test_items_that_name_an_inner_host_need_it_allowed(served: Served, tmp_path:
         host = inner.url.removeprefix("http://")
         assert embed(served, tmp_path / "t", "--allow-host", host).exit_code == 0
         assert inner.requests
+
+
+def test_a_size_without_trained_weights_is_asked_for_by_a_flag(tmp_path: Path) -> None:
+    words = ["embed", str(tmp_path / "no catalog"), "--chips", "-t", str(tmp_path / "t"), "--weights", "huge"]
+    refused = CliRunner().invoke(app, words)
+    assert isinstance(refused.exception, CheckpointError)
+    assert "no trained weights of the size 'huge'" in str(refused.exception)
+    assert "--untrained" in str(refused.exception)
+    asked = CliRunner().invoke(app, [*words, "--untrained"])
+    assert isinstance(asked.exception, InputError)  # of the catalog, which comes next

@@ -31,10 +31,10 @@ def hits(sample_id: str = "891f1d48a2bffff", start: str = "2021-01-01", end: str
 
 
 def test_each_answer_has_its_columns() -> None:
-    assert readable(hits(), HITS).column_names == ["rank", "like", "h3_cell", "period", "lon", "lat"]
+    assert readable(hits(), HITS).column_names == ["rank", "similarity", "h3_cell", "period", "lon", "lat"]
     assert readable(hits("chip 7")).column_names == [
         "rank",
-        "like",
+        "similarity",
         "h3_cell",
         "place",
         "period",

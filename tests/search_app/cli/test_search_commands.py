@@ -122,7 +122,7 @@ def test_a_file_of_queries(table: EmbeddingTable, cells: list[str], tmp_path: Pa
     assert "3/3" in err
     assert "plan: 3 x exact" in err
     _, out, _ = run(*at)
-    assert out.splitlines()[0].split()[:3] == ["query", "rank", "like"]
+    assert out.splitlines()[0].split()[:3] == ["query", "rank", "similarity"]
     assert out.splitlines()[1].startswith("q0")
     code, _, err = run(*at, "--cell", cells[0])
     assert (code, "--queries FILE holds all" in err) == (2, True)
