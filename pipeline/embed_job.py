@@ -5,9 +5,8 @@ the keys it holds, so a job that was killed goes on where it stopped.
 """
 
 import hashlib
-import json
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -26,10 +25,10 @@ from indexer.table.schema import ModelInfo
 
 from .decoder import decoder
 from .rows import model_info, piece_rows_of, rows_of
+from .skips import keep_skips, settle_skips
 
 CHUNK_MIN, CHUNK_MAX = 64, 256  # samples per commit
 BATCH = 32  # samples handed to the encoder at once
-SKIPPED_FILE = "skipped.json"
 
 
 class Progress(Protocol):
@@ -87,16 +86,17 @@ def embed_plan(
         InputError: a decoding process died, or `granularity` is finer than the model's grid.
     """
     model = model_info(encoder)
-    targets = [_Target(open_or_create(path, model, h3_resolution, simulated), partial(rows_of, model=model))]
+    begin = partial(EmbeddingTable.open_or_create, model=model, simulated=simulated)
+    targets = [_Target(begin(path, h3_resolution=h3_resolution), partial(rows_of, model=model))]
     if granularity is not None:
-        finer = open_or_create(finer_path(path, granularity), model, granularity, simulated)
+        finer = begin(finer_path(path, granularity), h3_resolution=granularity)
         pieces = partial(piece_rows_of, model=model, resolution=granularity, cell_m=encoder.spec.cell_m)
         targets.append(_Target(finer, pieces))
     chunks = [(chunk_key(chunk, model), chunk) for chunk in chunks_of(plan.tasks)]
     todo = [(key, chunk) for key, chunk in chunks if any(key not in t.table.input_keys for t in targets)]
     total = len(plan.tasks)
     already = done = total - sum(len(chunk) for _, chunk in todo)
-    skips = [*_read_skips(path), *plan.skipped]
+    keep_skips(targets[0].table, plan.skipped)
     dropped: list[tuple[str, str]] = []
     notes: list[tuple[str, str]] = []
     unfinished: list[Unfinished] = []
@@ -107,6 +107,7 @@ def embed_plan(
         for key, chunk in todo:
             made: list[list[pa.Table]] = [[] for _ in targets]
             imagery: set[Imagery] = set()
+            skips: list[Skip] = []
             unread = len(unfinished)
             for size in _batch_sizes(len(chunk)):
                 asked = time.perf_counter()
@@ -126,7 +127,7 @@ def embed_plan(
                 done += size
                 if progress:
                     progress(done, total)
-            _write_skips(path, skips)
+            keep_skips(targets[0].table, skips)
             is_whole = len(unfinished) == unread
             for target, rows in zip(targets, made, strict=True):
                 if rows or is_whole:
@@ -135,8 +136,8 @@ def embed_plan(
                     )
     seconds = time.perf_counter() - began
     table = targets[0].table
-    skipped = _whole_places(skips, table)
-    _write_skips(path, skipped)
+    tried = {left.sample_id for left in unfinished}
+    skipped = settle_skips(table, [task.sample_id for task in plan.tasks if task.sample_id not in tried])
     return EmbedReport(
         table,
         embedded,
@@ -153,26 +154,6 @@ def embed_plan(
 def finer_path(path: Path, resolution: int) -> Path:
     """Where the finer table lies: beside the first, so that a search never mixes them."""
     return path.with_name(f"{path.resolve().name}-r{resolution}")
-
-
-def open_or_create(path: Path, model: ModelInfo, h3_resolution: int, simulated: bool) -> EmbeddingTable:
-    """The table at `path`, made if there is none.
-
-    Raises:
-        TableError: the table there holds another model or another H3 resolution.
-    """
-    if not EmbeddingTable.exists(path):
-        return EmbeddingTable.create(path, model, h3_resolution=h3_resolution, simulated=simulated)
-    table = EmbeddingTable.open(path)
-    table.require(model, h3_resolution)
-    return table
-
-
-def _whole_places(skips: Iterable[Skip], table: EmbeddingTable) -> list[Skip]:
-    """One skip per place of which the table holds nothing: neither a tile nor a period."""
-    held = {i.split("#")[0] for batch in table.scan(["sample_id"]) for i in batch["sample_id"].to_pylist()}
-    places = {skip.sample_id.split("#")[0]: skip.reason for skip in skips}
-    return [Skip(place, reason) for place, reason in places.items() if place not in held]
 
 
 def chunks_of(tasks: Sequence[SampleTask]) -> Iterator[tuple[SampleTask, ...]]:
@@ -199,20 +180,3 @@ def chunk_key(chunk: Sequence[SampleTask], model: ModelInfo) -> str:
 
 def _batch_sizes(n: int) -> list[int]:
     return [min(BATCH, n - start) for start in range(0, n, BATCH)]
-
-
-def _read_skips(path: Path) -> list[Skip]:
-    file = path / SKIPPED_FILE
-    if not file.exists():
-        return []
-    return [
-        Skip(entry["sample_id"], entry["reason"]) for entry in json.loads(file.read_text(encoding="utf-8"))
-    ]
-
-
-def _write_skips(path: Path, skips: Iterable[Skip]) -> None:
-    entries = [{"sample_id": skip.sample_id, "reason": skip.reason} for skip in skips]
-    file = path / SKIPPED_FILE
-    part = file.with_suffix(".part")
-    part.write_text(json.dumps(entries, indent=1) + "\n", encoding="utf-8")
-    part.replace(file)

@@ -182,10 +182,7 @@ def import_rasters(
 
 def open_or_create(path: str | Path, model: ModelInfo, h3_resolution: int) -> EmbeddingTable:
     """The table, made if there is none. Raises TableError where it holds something else."""
-    if not EmbeddingTable.exists(path):
-        return EmbeddingTable.create(path, model, h3_resolution=h3_resolution)
-    table = EmbeddingTable.open(path)
-    table.require(model, h3_resolution)
+    table = EmbeddingTable.open_or_create(path, model, h3_resolution=h3_resolution)
     if table.model.licence != model.licence:
         raise TableError(
             f"these vectors are {model.licence}, the table {path} says {table.model.licence}: make another"

@@ -45,7 +45,7 @@ from .schema import (
 from .storage import Storage
 
 SCAN_ROWS = 8_192
-MAX_PARTITION_RESOLUTION = 3
+PARTITION_RESOLUTION, MAX_PARTITION_RESOLUTION = 1, 3
 
 
 class EmbeddingTable:
@@ -61,7 +61,7 @@ class EmbeddingTable:
         model: ModelInfo,
         *,
         h3_resolution: int,
-        partition_resolution: int = 1,
+        partition_resolution: int = PARTITION_RESOLUTION,
         simulated: bool = False,
     ) -> "EmbeddingTable":
         """A new empty table in a directory (made if missing) or under a URL.
@@ -69,20 +69,28 @@ class EmbeddingTable:
         Raises:
             TableError: a table is there already, the place cannot be written, or a resolution is wrong.
         """
-        if (
-            not 0 <= partition_resolution <= min(MAX_PARTITION_RESOLUTION, h3_resolution)
-            or h3_resolution > 15
-        ):
-            raise TableError(
-                f"h3_resolution {h3_resolution}, partition_resolution {partition_resolution}: expected 0-15, "
-                f"and 0-{MAX_PARTITION_RESOLUTION}, no finer than the rows"
-            )
+        first = _first(model, h3_resolution, partition_resolution, simulated)
         storage = Storage(path, create=True)
-        now = datetime.now(UTC).isoformat(timespec="milliseconds")
-        manifest = Manifest(1, now, "create", {}, model, h3_resolution, partition_resolution, simulated)
-        if snapshot_numbers(storage) or not put_new(storage, manifest):
+        if snapshot_numbers(storage) or not put_new(storage, first):
             raise TableError(f"{path} holds a table already: open it, or choose another directory")
-        return EmbeddingTable(storage, manifest)
+        return EmbeddingTable(storage, first)
+
+    @staticmethod
+    def open_or_create(
+        path: str | Path, model: ModelInfo, *, h3_resolution: int, simulated: bool = False
+    ) -> "EmbeddingTable":
+        """The table at a path, made if there is none. Of several that make it at once one does, all go on.
+
+        Raises:
+            TableError: the table holds another model or another H3 resolution, or as in `create`.
+        """
+        first = _first(model, h3_resolution, PARTITION_RESOLUTION, simulated)
+        storage = Storage(path, create=True)
+        if not snapshot_numbers(storage) and put_new(storage, first):
+            return EmbeddingTable(storage, first)
+        table = EmbeddingTable(storage, read_manifest(storage))
+        table.require(model, h3_resolution)
+        return table
 
     @staticmethod
     def open(path: str | Path, snapshot: int | None = None) -> "EmbeddingTable":
@@ -360,3 +368,14 @@ class EmbeddingTable:
 
     def _empty(self, names: Sequence[str]) -> pa.Table:
         return pa.schema([self.schema.field(name) for name in names]).empty_table()
+
+
+def _first(model: ModelInfo, h3_resolution: int, partition_resolution: int, simulated: bool) -> Manifest:
+    """The manifest of a new table. Raises TableError for a resolution that cannot be."""
+    if not 0 <= partition_resolution <= min(MAX_PARTITION_RESOLUTION, h3_resolution) or h3_resolution > 15:
+        raise TableError(
+            f"h3_resolution {h3_resolution}, partition_resolution {partition_resolution}: expected 0-15, "
+            f"and 0-{MAX_PARTITION_RESOLUTION}, no finer than the rows"
+        )
+    now = datetime.now(UTC).isoformat(timespec="milliseconds")
+    return Manifest(1, now, "create", {}, model, h3_resolution, partition_resolution, simulated)

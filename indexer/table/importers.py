@@ -142,7 +142,7 @@ def import_file(
             resumed += len(batch)
         else:
             made = _rows(batch, start, layout, period, model, h3_resolution)
-            table = table or EmbeddingTable.create(into, model, h3_resolution=h3_resolution)
+            table = table or EmbeddingTable.open_or_create(into, model, h3_resolution=h3_resolution)
             fresh = _without_repeats(table, made)
             table = table.upsert(fresh, input_key=key)
             rows, skipped = rows + len(fresh), skipped + len(batch) - len(made)

@@ -8,24 +8,28 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
-from datetime import UTC, datetime
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from ..errors import TableError
+from ..geo import cells
+from ..typed import OddFieldError, typed
 from .extent import Extent
-from .schema import EXTRA_SCHEMA_VERSION, SCHEMA_VERSION, ModelInfo, schema_version, table_schema
+from .schema import EXTRA_SCHEMA_VERSION, EXTRA_TYPES, SCHEMA_VERSION, ModelInfo, schema_version, table_schema
 from .storage import Storage
-
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
 
 FORMAT = "skyhex-table"
 FOLDER = "manifests"
+MAX_DIMENSION = 2**20
+HEXADECIMAL = re.compile(r"[0-9a-f]{1,16}")
+INSIDE = re.compile(r"(?!\.)[\w.=-]+(/(?!\.)[\w.=-]+)+")  # of a file: no way out of the table
 
 
 @dataclass(frozen=True)
@@ -193,7 +197,7 @@ def _parse(content: bytes, where: str) -> Manifest:
     damaged = f"{where} is damaged: open the snapshot before it, or restore the file"
     try:
         document = json.loads(content)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise TableError(f"{damaged} ({error})") from error
     if not isinstance(document, dict) or document.pop("format", None) != FORMAT:
         raise TableError(f"{where} is not the manifest of a table")
@@ -207,45 +211,57 @@ def _parse(content: bytes, where: str) -> Manifest:
         raise TableError(f"{damaged} (its digest does not match its content)")
     try:
         return _from_document(document)
-    except (KeyError, TypeError, ValueError) as error:
-        raise TableError(f"{where} is not the manifest of a table: {error!r}") from error
+    except OddFieldError as error:
+        raise TableError(f"{where} is not the manifest of a table: {error}") from error
 
 
 def _from_document(document: dict[str, Any]) -> Manifest:
-    files = [_known(PartFile, file) for file in document["files"]]
-    bounds = [{side: int(file[side], 16) for side in ("min_h3", "max_h3")} for file in files]
-    parsed = {
-        "model": ModelInfo(**_known(ModelInfo, document["model"])),
-        "files": tuple(PartFile(**file | ends) for file, ends in zip(files, bounds, strict=True)),
-        "input_keys": tuple(document["input_keys"]),
-        "sidecars": {kind: _sidecar(sidecar) for kind, sidecar in document["sidecars"].items()},
-        "extent": _extent(document.get("extent")),
-        "imagery": tuple(_imagery(source) for source in document.get("imagery", ())),
-    }
-    return Manifest(**_known(Manifest, document) | parsed)
+    """Raises OddFieldError for what no program of this version would write."""
+    files = typed(tuple[Mapping[str, Any], ...], document.get("files"), "files")
+    stored = {**document, "files": [{**file, **_bounds(file)} for file in files]}
+    table = typed(Manifest, stored, "it")
+    for is_right, what in _rules(table, document.get("row_count")):
+        if not is_right:
+            raise OddFieldError(what)
+    return table
 
 
-def _sidecar(document: dict[str, Any]) -> Sidecar:
-    files = tuple(SidecarFile(**_known(SidecarFile, file)) for file in document["files"])
-    return Sidecar(document["snapshot"], files, document["info"])
+def _bounds(file: Mapping[str, Any]) -> dict[str, int]:
+    """First and last cell of a part, from hexadecimal text."""
+    sides = {side: typed(str, file.get(side), side) for side in ("min_h3", "max_h3")}
+    return {side: int(text, 16) for side, text in sides.items() if HEXADECIMAL.fullmatch(text)}
 
 
-def _imagery(document: dict[str, Any]) -> Imagery:
-    known = _known(Imagery, document)
-    listed = {name: tuple(known.get(name, ())) for name in ("attribution", "decided")}
-    return Imagery(**known | listed)
+def _rules(table: Manifest, row_count: Any) -> Iterator[tuple[bool, str]]:
+    """What holds beyond the types, and what is wrong where it does not."""
+    dimensions = [table.model.dimension, *table.optional.values()]
+    yield all(0 < d <= MAX_DIMENSION for d in dimensions), f"dimensions {dimensions} cannot be"
+    finest = table.h3_resolution
+    yield (
+        0 <= table.partition_resolution <= finest <= cells.MAX_RESOLUTION,
+        f"H3 resolution {finest} cannot be",
+    )
+    unknown = [kind for kind in table.extra.values() if kind not in EXTRA_TYPES]
+    yield not unknown, f"no column can be of type {unknown}"
+    yield 1 <= table.rows_snapshot <= table.snapshot, f"rows of snapshot {table.rows_snapshot} cannot be"
+    moments = [table.committed, *((table.extent.start, table.extent.end) if table.extent else ())]
+    yield all(map(_is_moment, moments)), f"{moments} are not moments in UTC"
+    sidecars = (file.path for sidecar in table.sidecars.values() for file in sidecar.files)
+    paths = [*(file.path for file in table.files), *sidecars]
+    outside = [path for path in paths if not INSIDE.fullmatch(path)]
+    yield not outside, f"{outside[:1]} is no path in a table"
+    yield all(file.rows > 0 and file.bytes > 0 for file in table.files), "a part is empty"
+    yield row_count == table.row_count, f"{table.row_count} rows in its parts, {row_count!r} in all"
+    ends = np.array([(file.min_h3, file.max_h3) for file in table.files], np.uint64).reshape(-1, 2)
+    is_cell = cells.are_valid(ends.ravel()) & (cells.resolutions(ends.ravel()) == finest)
+    yield bool(is_cell.all() and (ends[:, 0] <= ends[:, 1]).all()), f"cells of its parts are none of {finest}"
 
 
-def _extent(document: dict[str, Any] | None) -> Extent | None:
-    if document is None:
-        return None
-    west, south, east, north = document["bbox"]
-    return Extent((west, south, east, north), document["start"], document["end"])
-
-
-def _known(kind: type[DataclassInstance], document: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields that this version knows; a later one may have added others, an earlier one lacked some."""
-    return {f.name: document[f.name] for f in fields(kind) if f.name in document}
+def _is_moment(text: str) -> bool:
+    try:
+        return datetime.fromisoformat(text).utcoffset() == timedelta(0)
+    except ValueError:
+        return False
 
 
 def _in_lines(value: Any) -> str:

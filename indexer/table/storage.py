@@ -11,9 +11,10 @@ import re
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import takewhile
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
@@ -50,7 +51,7 @@ class Storage:
                 self._store: Any = from_url(self.root)
             else:
                 if create:
-                    self.directory.mkdir(parents=True, exist_ok=True)
+                    _make(self.directory)
                 if not self.directory.is_dir():
                     raise TableError(f"{self.root} is not there: expected a directory that holds a table")
                 self._store = LocalStore(self.directory)
@@ -175,15 +176,29 @@ class Storage:
         self._flush(path)
 
     def _flush(self, path: str) -> None:
-        """A local file, and its name in the directory, on the disk before anything refers to it."""
+        """A local file, and its name in all directories above, on the disk before anything refers to it."""
         if self.directory is not None:
             file = self.directory / path
-            for target in (file, file.parent, file.parent.parent):
-                descriptor = os.open(target, os.O_RDONLY)
-                try:
-                    os.fsync(descriptor)
-                finally:
-                    os.close(descriptor)
+            for target in (file, *takewhile(lambda above: above != self.directory, file.parents)):
+                _sync(target)
+            _sync(self.directory)
+
+
+def _make(directory: Path) -> None:
+    """A directory with all above it; their names are on the disk before anything is put there."""
+    missing = list(takewhile(lambda above: not above.exists(), directory.parents))
+    directory.mkdir(parents=True, exist_ok=True)
+    for made in (directory, *missing):
+        with suppress(PermissionError):  # what is above may be somebody else's
+            _sync(made.parent)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _locked(file: IO[str]) -> bool:

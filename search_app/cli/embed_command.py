@@ -26,7 +26,8 @@ from encoder.protocol import AnyEncoder
 from indexer.index.faiss_index import build_index
 from indexer.table.embedding_table import EmbeddingTable
 from pipeline.area import given_area
-from pipeline.embed_job import SKIPPED_FILE, EmbedReport, embed_plan, finer_path
+from pipeline.embed_job import EmbedReport, embed_plan, finer_path
+from pipeline.skips import SKIPPED_FILE
 
 from .progress import progress_bar, say
 

@@ -20,12 +20,10 @@ from hypothesis import strategies as st
 
 from data.sample import InputError
 from data.simulate import Area, simulate
-from indexer.errors import TableError
 from indexer.table.columns import to_matrix
 from indexer.table.embedding_table import EmbeddingTable
-from indexer.table.schema import ModelInfo
 from pipeline import embed_job
-from pipeline.embed_job import CHUNK_MAX, chunks_of, open_or_create
+from pipeline.embed_job import CHUNK_MAX, chunks_of
 from search_app.cli.embed_command import Dates, run_embed
 
 from ..tolerance import stored_length_error
@@ -146,16 +144,6 @@ def aoi(catalog: Path, folder: Path) -> Path:
     path = folder / "area.geojson"
     path.write_text(json.dumps(shapely.geometry.mapping(area_of(catalog))))
     return path
-
-
-def test_rows_are_of_the_table_s_model_or_refused(tmp_path: Path) -> None:
-    one = ModelInfo("one", "1" * 64, 8, "Apache-2.0", trained=True, config={})
-    two = ModelInfo("two", "2" * 64, 8, "Apache-2.0", trained=True, config={})
-    open_or_create(tmp_path, one, 9, False)
-    with pytest.raises(TableError, match=r"two.*one"):
-        open_or_create(tmp_path, two, 9, False)
-    with pytest.raises(TableError, match="H3 resolution 12"):
-        open_or_create(tmp_path, one, 12, False)
 
 
 def test_rows_say_what_they_are(catalog: Path, tmp_path: Path) -> None:

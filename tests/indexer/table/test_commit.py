@@ -8,6 +8,7 @@ import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import nullcontext
+from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 from unittest.mock import DEFAULT, Mock
@@ -105,6 +106,41 @@ def test_the_loser_of_a_race_plans_again_on_the_winners_snapshot(
     after = table.upsert(mine)
     assert (after.snapshot, after.row_count) == (3, 60)
     assert after.validate() == []
+
+
+def test_of_jobs_that_begin_a_table_at_once_all_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_new = storage.Storage.put_new
+
+    def be_late(self: storage.Storage, path: str, content: bytes) -> None:
+        monkeypatch.setattr(storage.Storage, "put_new", put_new)
+        EmbeddingTable.create(tmp_path, MODEL, h3_resolution=9).upsert(random_rows(30, seed=1))
+        put_new(self, path, content)
+
+    monkeypatch.setattr(storage.Storage, "put_new", be_late)
+    table = EmbeddingTable.open_or_create(tmp_path, MODEL, h3_resolution=9)
+    assert table.snapshot == 2, "what the other wrote is there"
+    assert table.upsert(random_rows(30, seed=2)).row_count == 60
+    with pytest.raises(TableError, match="H3 resolution 12"):
+        EmbeddingTable.open_or_create(tmp_path, MODEL, h3_resolution=12)
+    with pytest.raises(TableError, match=r"two.*skyhex/test"):
+        EmbeddingTable.open_or_create(tmp_path, replace(MODEL, name="two", digest="2" * 64), h3_resolution=9)
+
+
+def test_the_names_of_a_new_table_are_flushed_in_every_directory_above(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flushed: list[str] = []
+    fsync = storage.os.fsync
+    monkeypatch.setattr(
+        storage.os, "fsync", lambda f: (flushed.append(str(Path(f"/proc/self/fd/{f}").readlink())), fsync(f))
+    )
+    EmbeddingTable.create(tmp_path / "new" / "deep" / "table", MODEL, h3_resolution=9)
+    assert {str(tmp_path), str(tmp_path / "new"), str(tmp_path / "new/deep")} <= set(flushed)
+    flushed.clear()
+    table = EmbeddingTable.open(tmp_path / "new/deep/table").commit_sidecar("kind", {"a": b"a"}, {})
+    assert str(table.path) in flushed[: flushed.index(str(table.path / "sidecars")) + 2]
 
 
 def test_killed_writers_leave_a_readable_table(tmp_path: Path) -> None:
