@@ -8,6 +8,4 @@ from starlette.middleware import Middleware
 from search_app.page.guard import Guard
 from search_app.page.map_routes import routes
 
-app = st.App(
-    Path(__file__).with_name("streamlit_app.py"), routes=routes(), middleware=[Middleware(Guard)]
-)
+app = st.App(Path(__file__).with_name("streamlit_app.py"), routes=routes(), middleware=[Middleware(Guard)])
