@@ -113,7 +113,7 @@ def _device(name: str) -> torch.device:
 
 
 def is_untrained(weights: str) -> bool:
-    """Whether a word names a size of ours that no weights are shipped for: its values are drawn from a seed."""
+    """Whether a word names a size without shipped weights: its values are drawn from a seed."""
     return weights in PRESETS and shipped_weights(weights) is None
 
 

@@ -135,7 +135,7 @@ def run_embed(
     """
     if is_untrained(weights) and not untrained:
         raise CheckpointError(
-            f"no trained weights of the size {weights!r} are shipped, and vectors of random ones show nothing: "
+            f"no trained weights of the size {weights!r} are shipped; vectors of random ones show nothing: "
             "name a file with --weights FILE, or add --untrained if that is what you want"
         )
     source = Source(source) if isinstance(source, str) else source
