@@ -203,7 +203,10 @@ def test_the_words_of_a_search() -> None:
     across = shapely.union_all([shapely.box(170, 0, 180, 5), shapely.box(-180, 0, -170, 5)])
     assert _where(across)["intersects"]["type"] == "MultiPolygon"
     many = shapely.Point(0, 0).buffer(5, quad_segs=1000)
-    assert shapely.get_num_coordinates(shapely.geometry.shape(_where(many)["intersects"])) < 20
+    boxes = shapely.geometry.shape(_where(many)["intersects"])
+    assert shapely.get_num_coordinates(boxes) < 20
+    assert boxes.covers(many)
+    assert boxes.area < 1.5 * many.area
 
 
 @pytest.mark.parametrize("path", ["", "/nowhere"])

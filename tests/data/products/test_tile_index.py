@@ -84,6 +84,13 @@ def geopackage(folder: Path) -> Path:
     return folder / "index.gpkg"
 
 
+def test_a_tile_of_a_geopackage_without_an_outline_may_be_anywhere(tmp_path: Path) -> None:
+    path = geopackage(tmp_path)
+    with closing(sqlite3.connect(path)) as base, base:
+        base.execute("UPDATE aef SET geom = NULL WHERE path LIKE '%fiji%'")
+    assert f"{tmp_path}/fiji-2024.tiff" in select_tiles(str(path), 2024, MUNICH)
+
+
 FORMS = [aef_parquet, stac_parquet, csv_with_wkt, geopackage]
 
 

@@ -106,6 +106,7 @@ def test_alignment_is_that_of_the_places_with_all_modalities() -> None:
 def test_one_place_cannot_be_told_from_others_and_costs_nothing() -> None:
     losses, _, _ = run(batch_of(1))
     assert float(losses["align"].detach()) == 0.0
+    assert float(run(batch_of(2))[0]["align"].detach()) > 0
     apart = run(batch_of(1), same_window=False)[0]
     assert float(apart["place"].detach()) == pytest.approx(0.0)
 

@@ -78,13 +78,23 @@ def test_a_tensor_of_a_fixed_shape(tmp_path: Path) -> None:
     np.testing.assert_allclose(matrix, unit, **stored(D))
 
 
-@pytest.mark.parametrize("crs", ["EPSG:4326", "OGC:CRS84", WGS84, {**WGS84, "id": {"code": 4326}}], ids=str)
+@pytest.mark.parametrize(
+    "crs",
+    ["EPSG:4326", "OGC:CRS84", WGS84, {**WGS84, "id": {"code": 4326}}, {**WGS84, "id": {"code": None}}],
+    ids=str,
+)
 def test_longitude_and_latitude_in_other_words(tmp_path: Path, crs: Any) -> None:
     assert imported(tmp_path, columns(), geo(crs)).rows == N
 
 
 @pytest.mark.parametrize(
-    "crs", ["EPSG:3857", {"type": "ProjectedCRS", "name": "WGS 84 / UTM zone 32N"}], ids=str
+    "crs",
+    [
+        "EPSG:3857",
+        {"type": "ProjectedCRS", "name": "WGS 84 / UTM zone 32N"},
+        {**WGS84, "id": {"code": 4269}},  # the code decides, not the name
+    ],
+    ids=str,
 )
 def test_metres_are_refused_unless_the_file_is_known_to_be_wrong(tmp_path: Path, crs: Any) -> None:
     with pytest.raises(TableError, match="expected lon/lat"):
