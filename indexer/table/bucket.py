@@ -35,6 +35,11 @@ def open_storage(place: str | Path, create: bool = False) -> Storage:
     return Bucket(str(place)) if is_address(place) else Storage(place, create)
 
 
+def workspace(place: str | Path, folder: str) -> Path:
+    """A local folder for what belongs to a table, there or not: beside it, or in the cache of a bucket's."""
+    return Bucket(str(place)).workspace(folder) if is_address(place) else Path(place) / folder
+
+
 class Bucket(Storage):
     """Files below an address: s3://, gs:// or az://."""
 
