@@ -73,10 +73,14 @@ __all__ = [
 def open_table(path: str | Path = "skyhex-data", snapshot: int | None = None) -> EmbeddingTable:
     """Open a table at its newest snapshot, or at the one named.
 
+    Args:
+        path: its folder, or its address in a bucket: s3://, gs:// or az://BUCKET/PATH.
+        snapshot: its number.
+
     Raises:
         TableError: there is no table, it is damaged, or the snapshot is unknown.
     """
-    table: EmbeddingTable = _load("EmbeddingTable").open(Path(path), snapshot)
+    table: EmbeddingTable = _load("EmbeddingTable").open(path, snapshot)
     return table
 
 

@@ -19,6 +19,7 @@ from data.reader import Unfinished
 from data.sample import Sample
 from encoder.embed import EmbeddingBatch
 from encoder.protocol import AnyEncoder
+from indexer.table.bucket_access import is_address
 from indexer.table.embedding_table import EmbeddingTable
 from indexer.table.manifest import Imagery
 from indexer.table.schema import ModelInfo
@@ -63,7 +64,7 @@ class _Target:
 def embed_plan(
     plan: Plan,
     encoder: AnyEncoder,
-    path: Path,
+    path: str | Path,
     *,
     h3_resolution: int,
     granularity: int | None = None,
@@ -151,9 +152,11 @@ def embed_plan(
     )
 
 
-def finer_path(path: Path, resolution: int) -> Path:
+def finer_path(path: str | Path, resolution: int) -> str:
     """Where the finer table lies: beside the first, so that a search never mixes them."""
-    return path.with_name(f"{path.resolve().name}-r{resolution}")
+    if is_address(path):
+        return f"{str(path).rstrip('/')}-r{resolution}"
+    return str(Path(path).with_name(f"{Path(path).resolve().name}-r{resolution}"))
 
 
 def chunks_of(tasks: Sequence[SampleTask]) -> Iterator[tuple[SampleTask, ...]]:

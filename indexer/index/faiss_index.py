@@ -19,16 +19,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..progress import Progress
+from ..table.bucket import Bucket
 from ..table.embedding_table import EmbeddingTable
 from ..table.manifest import PartFile
 from ..table.storage import explained
+from . import bucket_index
+from .bucket_index import FOLDER
 from .mapped import DamagedIndexError, name_of
 from .planner import Point
 from .recall import TARGET_RECALL
 from .segment_files import SegmentFiles, open_segment, write_segment
 
 FORMAT = "skyhex-index-1"
-FOLDER = "index"
 MERGED_SHARE = 0.1  # small segments and replaced rows may be this share of all; beyond, all is written anew
 
 
@@ -81,20 +83,24 @@ def build_index(table: EmbeddingTable, progress: Progress | None = None) -> Inde
     mapped matrix come on top, and are the system's to take back.
 
     Args:
-        table: a table in a local directory.
+        table: one snapshot. For a table in a bucket the index is built on the local disk, and sent there.
         progress: called with rows done and rows in all, for each pass over them.
 
     Raises:
-        TableError: the table is remote, a part cannot be read, or the disk refuses; an index that was there
-            stays.
+        TableError: a part cannot be read, or the disk or the bucket refuses; an index that was there stays.
     """
-    root = table.path / FOLDER
+    root = table.storage.workspace(FOLDER)
     with explained(f"cannot write {root}"), _locked(root):
-        return _build(table, root, progress)
+        if isinstance(table.storage, Bucket):
+            _fetch(table.storage, root)
+        info = _build(table, root, progress)
+        if isinstance(table.storage, Bucket):
+            bucket_index.publish(table.storage, root)
+        return info
 
 
 def _build(table: EmbeddingTable, root: Path, progress: Progress | None) -> IndexInfo:
-    index = _sound(open_index(table)[0])
+    index = _sound(_open(table, root)[0])
     kept = index.segments if index is not None else ()
     files = index.missing if index is not None else table.files
     action = "nothing to do"
@@ -119,11 +125,27 @@ def _sound(index: Index | None) -> Index | None:
 
 
 def open_index(table: EmbeddingTable) -> tuple[Index | None, tuple[str, ...]]:
-    """The newest index that can be read, and notes on those that cannot. Remote tables have none."""
+    """The newest index that can be read, and notes on those that cannot."""
+    bucket, root = table.storage, table.storage.workspace(FOLDER)
+    notes: tuple[str, ...] = ()
+    if isinstance(bucket, Bucket) and bucket_index.is_due(bucket):
+        with explained(f"cannot write {root}"), _locked(root):
+            notes = _fetch(bucket, root)
+    index, said = _open(table, root)
+    return index, (*notes, *said)
+
+
+def _fetch(bucket: Bucket, root: Path) -> tuple[str, ...]:
+    try:
+        bucket_index.fetch(bucket, root)
+    except DamagedIndexError as error:
+        return (error.note,)
+    return ()
+
+
+def _open(table: EmbeddingTable, root: Path) -> tuple[Index | None, tuple[str, ...]]:
     notes = []
-    root = table.storage.directory / FOLDER if table.storage.directory is not None else None
-    manifests = sorted(_manifests(root), reverse=True) if root is not None else []
-    for path in manifests:
+    for path in sorted(_manifests(root), reverse=True):
         try:
             snapshot, names = _read(path)
             segments = tuple(open_segment(path.parent / name) for name in names)
@@ -153,7 +175,7 @@ def describe_index(table: EmbeddingTable) -> str:
 @contextmanager
 def _locked(root: Path) -> Iterator[None]:
     """One builder at a time; what a builder that died left behind is removed."""
-    root.mkdir(exist_ok=True)
+    root.mkdir(parents=True, exist_ok=True)
     with (root / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         for left in root.glob(".building-*"):

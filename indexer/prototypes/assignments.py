@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -154,7 +153,8 @@ class _Groups:
 
     def _read(self, group: int) -> pa.Table:
         with parts.readable(self.storage, self.file):
-            parquet = parts.open_parquet(self.storage, self.file.path, self.metadata)
+            path = parts.checked_copy(self.storage, self.file)
+            parquet = parts.open_parquet(path, self.metadata)
             return parts.row_group(parquet, group).cast(SCHEMA).combine_chunks()
 
 
@@ -165,7 +165,7 @@ _kept = Recent[pa.Table](KEPT_BYTES, lambda rows: int(rows.nbytes))
 def _groups(storage: Storage, file: SidecarFile) -> _Groups:
     """A file of assignments, its digest checked; its pages are checked again when they are read."""
     with parts.readable(storage, file):
-        metadata = pq.read_metadata(BytesIO(sidecars.read(storage, KIND, file)))
+        metadata = pq.read_metadata(parts.checked_copy(storage, file))
     cells = [metadata.row_group(group).column(0).statistics for group in range(metadata.num_row_groups)]
     first, last = (np.array([getattr(c, side) for c in cells], np.uint64) for side in ("min", "max"))
     return _Groups(storage, file, metadata, first, last)

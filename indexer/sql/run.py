@@ -17,8 +17,6 @@ import pyarrow as pa
 from duckdb import StatementType
 
 from ..errors import QueryError
-from ..prototypes.assignments import KIND
-from ..table import parts
 from ..table.embedding_table import EmbeddingTable
 from .views import TABLE_MACROS, add_views
 
@@ -35,14 +33,14 @@ def run_sql(
     DuckDB checks no checksums, so the files' digests are checked the first time a process reads them.
 
     Args:
-        table: a table in a local directory.
+        table: one snapshot; the files of a table in a bucket are fetched first.
         query: DuckDB's SQL.
         memory_limit: what DuckDB may take; nothing is spilled to disk.
         timeout_s: give up after so long.
 
     Raises:
         QueryError: not one reading statement, wrong SQL, or beyond a limit.
-        TableError: a damaged file, or a table that is not local.
+        TableError: a damaged file, or one that cannot be fetched.
     """
     with explained(timeout_s), connect(table, memory_limit) as connection:
         check_reads_only(connection, query)
@@ -53,8 +51,6 @@ def run_sql(
 
 def connect(table: EmbeddingTable, memory_limit: str = "2GB") -> duckdb.DuckDBPyConnection:
     """A connection that sees the snapshot, its files' digests checked, and can change nothing."""
-    sidecar = table.sidecar(KIND)
-    parts.check_digests(table.storage, [*table.files, *(sidecar.files if sidecar else ())])
     config = {"memory_limit": memory_limit, "temp_directory": "", "python_enable_replacements": "false"}
     connection = duckdb.connect(config=config)
     allowed = add_views(connection, table)

@@ -15,6 +15,7 @@ from ..prototypes.assignments import ASSIGNMENTS, KIND, SCHEMA
 from ..prototypes.regional import PROTOTYPES
 from ..table.columns import DECIMALS
 from ..table.embedding_table import EmbeddingTable
+from ..table.parts import checked_copies
 from ..table.schema import KEY
 
 TABLE_MACROS = ("embeddings_in", "nearest", "similar_to")
@@ -93,7 +94,7 @@ def add_views(connection: duckdb.DuckDBPyConnection, table: EmbeddingTable) -> l
             decimals=DECIMALS,
         )
     )
-    part_paths = [str(table.path / file.path) for file in table.files]
+    part_paths = [str(path) for path in checked_copies(table.storage, table.files)]
     _add_parquet(connection, "_parts", part_paths, _plain(table.schema).append(_partition_field(partition)))
     sidecar = _add_sidecar(connection, table)
     connection.execute(
@@ -121,7 +122,9 @@ def _partition_field(partition: int) -> pa.Field:
 def _add_sidecar(connection: duckdb.DuckDBPyConnection, table: EmbeddingTable) -> list[str]:
     """Views of the prototype files, empty where there are none."""
     sidecar = table.sidecar(KIND)
-    stored = {file.name: str(table.path / file.path) for file in sidecar.files} if sidecar else {}
+    files = sidecar.files if sidecar else ()
+    paths = map(str, checked_copies(table.storage, files))
+    stored = dict(zip((file.name for file in files), paths, strict=True))
     for view, name, schema in (
         ("_assignments", ASSIGNMENTS, SCHEMA),
         ("_prototypes", PROTOTYPES, PROTOTYPE_SCHEMA),

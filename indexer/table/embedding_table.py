@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 from ..errors import TableError
 from ..geo import cells as h3_cells
 from . import extent, merge, parts, sidecars, upkeep, validate
+from .bucket import open_storage
+from .bucket_access import is_address
 from .commit import commit, put_new
 from .manifest import (
     Imagery,
@@ -70,7 +72,7 @@ class EmbeddingTable:
             TableError: a table is there already, the place cannot be written, or a resolution is wrong.
         """
         first = _first(model, h3_resolution, partition_resolution, simulated)
-        storage = Storage(path, create=True)
+        storage = open_storage(path, create=True)
         if snapshot_numbers(storage) or not put_new(storage, first):
             raise TableError(f"{path} holds a table already: open it, or choose another directory")
         return EmbeddingTable(storage, first)
@@ -85,7 +87,7 @@ class EmbeddingTable:
             TableError: the table holds another model or another H3 resolution, or as in `create`.
         """
         first = _first(model, h3_resolution, PARTITION_RESOLUTION, simulated)
-        storage = Storage(path, create=True)
+        storage = open_storage(path, create=True)
         if not snapshot_numbers(storage) and put_new(storage, first):
             return EmbeddingTable(storage, first)
         table = EmbeddingTable(storage, read_manifest(storage))
@@ -95,13 +97,13 @@ class EmbeddingTable:
     @staticmethod
     def open(path: str | Path, snapshot: int | None = None) -> "EmbeddingTable":
         """A snapshot of a table, the newest by default. Raises TableError."""
-        storage = Storage(path)
+        storage = open_storage(path)
         return EmbeddingTable(storage, read_manifest(storage, snapshot))
 
     @staticmethod
     def exists(path: str | Path) -> bool:
         """Whether there is a table, readable or not."""
-        return ("://" in str(path) or Path(path).is_dir()) and bool(snapshot_numbers(Storage(path)))
+        return (is_address(path) or Path(path).is_dir()) and bool(snapshot_numbers(open_storage(path)))
 
     def require(self, model: ModelInfo, h3_resolution: int) -> None:
         """Refuse what does not belong in this table. Raises TableError."""

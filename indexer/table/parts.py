@@ -8,6 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict
 from functools import lru_cache, partial
+from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,6 +28,7 @@ ROW_GROUP_ROWS = 16_384
 VECTORS = ("embedding", *OPTIONAL_VECTORS)
 WIDE = {*VECTORS, "geometry", "bbox"}
 NARROW_BYTES = 256 << 20
+AT_ONCE = 8  # files fetched or compared
 ITEMS = "source_items"
 NAMES_IN_DICTIONARY = ["start_datetime", "end_datetime", "n_hr", "n_s2", "n_s1", f"{ITEMS}.list.element"]
 
@@ -53,7 +56,8 @@ def write_part(storage: Storage, rows: pa.Table, table: Manifest) -> PartFile:
 def read_part(storage: Storage, file: PartFile) -> pa.Table:
     """All rows of a part."""
     with readable(storage, file):
-        rows = _open(storage, file).read(use_threads=True)
+        groups = range(_metadata(storage, file).num_row_groups)
+        rows = _open(storage, file, groups).read(use_threads=True)
         _check_count(len(rows), file.rows)
         return rows
 
@@ -64,10 +68,10 @@ def scan_part(
     """Rows of a part in order, those in the cell ranges alone; memory is one row group's."""
     wanted = list(dict.fromkeys([*columns, "h3_cell"])) if ranges is not None else list(columns)
     with readable(storage, file):
-        parquet = _open(storage, file)
-        groups = _groups_in(parquet.metadata, ranges)
+        groups = _groups_in(_metadata(storage, file), ranges)
         if not groups:
             return
+        parquet = _open(storage, file, groups, wanted)
         expected = sum(parquet.metadata.row_group(group).num_rows for group in groups)
         for batch in parquet.iter_batches(batch_rows, row_groups=groups, columns=wanted, use_threads=True):
             expected -= len(batch)
@@ -118,7 +122,8 @@ def _row_group(storage: Storage, file: PartFile, group: int, columns: Sequence[s
 
 def _read_row_group(storage: Storage, file: PartFile, group: int, columns: Sequence[str]) -> pa.Table:
     """A row group's columns; names that repeat stay in a dictionary, a tenth of the memory and time."""
-    return row_group(_open(storage, file, read_dictionary=[f"{ITEMS}.list.element"]), group, columns)
+    parquet = _open(storage, file, [group], columns, read_dictionary=[f"{ITEMS}.list.element"])
+    return row_group(parquet, group, columns)
 
 
 def row_group(parquet: pq.ParquetFile, group: int, columns: Sequence[str] | None = None) -> pa.Table:
@@ -154,16 +159,28 @@ def read_group(storage: Storage, file: PartFile, group: int, columns: Sequence[s
         return _read_row_group(storage, file, group, columns)
 
 
-def check_digests(storage: Storage, files: Sequence[PartFile | SidecarFile]) -> None:
-    """Compare files with their SHA-256, once for each in a process (1 GB/s per core). Raises TableError."""
-    with ThreadPoolExecutor() as pool:
-        for _ in pool.map(partial(_check_digest, storage), files):
-            pass
+def checked_copies(storage: Storage, files: Sequence[PartFile | SidecarFile]) -> list[Path]:
+    """Where files are whole on the local disk, fetched where they were not.
+
+    They are compared with their SHA-256, once for each in a process (1 GB/s per core). Raises TableError.
+    """
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return list(pool.map(partial(checked_copy, storage), files))
+
+
+def checked_copy(storage: Storage, file: PartFile | SidecarFile) -> Path:
+    """One of them."""
+    with readable(storage, file):
+        path = storage.local_copy(file.path)
+        _check_digest(storage, file, path, path.stat().st_ino)
+        return path
 
 
 @lru_cache(maxsize=100_000)
-def _check_digest(storage: Storage, file: PartFile | SidecarFile) -> None:
-    if hashlib.sha256(storage.read(file.path)).hexdigest() != file.sha256:
+def _check_digest(storage: Storage, file: PartFile | SidecarFile, path: Path, inode: int) -> None:
+    with path.open("rb") as content:
+        digest = hashlib.file_digest(content, "sha256").hexdigest()
+    if digest != file.sha256:
         raise _damaged(storage, file, "its SHA-256 is not the one in the manifest")
 
 
@@ -218,25 +235,42 @@ def _footer_crc32(tail: bytes | memoryview) -> int:
     return zlib.crc32(tail[-8 - length :])
 
 
-def _open(storage: Storage, file: PartFile, **options: Any) -> pq.ParquetFile:
-    return open_parquet(storage, file.path, _metadata(storage, file), **options)
+def _open(
+    storage: Storage,
+    file: PartFile,
+    groups: Sequence[int],
+    columns: Sequence[str] | None = None,
+    **options: Any,
+) -> pq.ParquetFile:
+    """A part, to read some row groups and columns of."""
+    metadata = _metadata(storage, file)
+    ranges = [span for group in groups for span in _spans(metadata.row_group(group), columns)]
+    return open_parquet(storage.open(file.path, file.bytes, ranges), metadata, **options)
 
 
-def open_parquet(storage: Storage, path: str, metadata: pq.FileMetaData, **options: Any) -> pq.ParquetFile:
+def open_parquet(source: Any, metadata: pq.FileMetaData, **options: Any) -> pq.ParquetFile:
     """A file whose pages are compared with their checksums when they are read."""
     # pre_buffer would read all that is asked for into memory before the first batch
     options |= {"metadata": metadata, "pre_buffer": False, "page_checksum_verification": True}
-    return pq.ParquetFile(storage.open(path), **options)
+    return pq.ParquetFile(source, **options)
+
+
+def _spans(group: pq.RowGroupMetaData, columns: Sequence[str] | None) -> Iterator[tuple[int, int]]:
+    """Where the columns of a row group lie in the file: start and stop, ascending."""
+    for column in map(group.column, range(group.num_columns)):
+        if columns is None or column.path_in_schema.split(".")[0] in columns:
+            start = column.dictionary_page_offset or column.data_page_offset
+            yield start, start + column.total_compressed_size
 
 
 @lru_cache(maxsize=1024)
 def _metadata(storage: Storage, file: PartFile) -> pq.FileMetaData:
     """A part's footer, read once: parts never change."""
-    tail = storage.read_end(file.path, 8)
-    tail = storage.read_end(file.path, 8 + min(int.from_bytes(tail[:4], "little"), file.bytes))
+    tail = storage.read_end(file.path, 8, file.bytes)
+    tail = storage.read_end(file.path, 8 + min(int.from_bytes(tail[:4], "little"), file.bytes), file.bytes)
     if tail[-4:] != b"PAR1" or _footer_crc32(tail) != file.footer_crc32:
         raise _damaged(storage, file, "its footer is not the one that was written")
-    return pq.read_metadata(storage.open(file.path))
+    return pq.read_metadata(BytesIO(tail))
 
 
 @lru_cache(maxsize=1024)
@@ -260,6 +294,7 @@ def _check_count(found: int, expected: int) -> None:
 
 
 def _damaged(storage: Storage, file: PartFile | SidecarFile, reason: str) -> TableError:
+    storage.forget(file.path)
     return TableError(
         f"{storage.locate(file.path)} is missing or damaged ({reason}): restore it or open an older snapshot"
     )

@@ -1,4 +1,4 @@
-"""Files below one directory or bucket prefix: read, list, put whole. No rename, no overwriting of the old.
+"""Files below one directory, or in a bucket (`bucket.py`): read, list, put whole; nothing old is overwritten.
 
 Through obstore, so that `put_new` means the same on a local disk (hard link), S3, GCS and Azure
 (If-None-Match): of two writers of one name exactly one succeeds, and no reader sees half a file.
@@ -10,8 +10,8 @@ import random
 import re
 import time
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import takewhile
@@ -20,7 +20,7 @@ from typing import IO, Any
 
 import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError
-from obstore.store import LocalStore, from_url
+from obstore.store import LocalStore
 
 from ..errors import TableError
 
@@ -41,20 +41,19 @@ class StoredFile:
 
 
 class Storage:
-    """Files below a root: a local directory or a URL (s3://, gs://, az://)."""
+    """Files below a local directory. What differs in a bucket, and nothing else, is in `Bucket`."""
+
+    directory: Path | None  # None: not on this disk
 
     def __init__(self, root: str | Path, create: bool = False) -> None:
         self.root = str(root)
-        self.directory = None if "://" in self.root else Path(root).expanduser().resolve()
+        self.directory = self._directory = Path(root).expanduser().resolve()
         with explained(f"cannot open {self.root}"):
-            if self.directory is None:
-                self._store: Any = from_url(self.root)
-            else:
-                if create:
-                    _make(self.directory)
-                if not self.directory.is_dir():
-                    raise TableError(f"{self.root} is not there: expected a directory that holds a table")
-                self._store = LocalStore(self.directory)
+            if create:
+                _make(self._directory)
+            if not self._directory.is_dir():
+                raise TableError(f"{self.root} is not there: expected a directory that holds a table")
+            self._store: Any = LocalStore(self._directory)
 
     @property
     def name(self) -> str:
@@ -75,21 +74,29 @@ class Storage:
         with explained(f"cannot read {self.locate(path)}"):
             return bytes(obstore.get(self._store, path).bytes())
 
-    def open(self, path: str) -> Any:
-        """A file to read by parts: a local path, or a seekable reader; what pyarrow takes."""
-        if self.directory is not None:
-            return self.locate(path)
-        with explained(f"cannot read {self.locate(path)}"):
-            return obstore.open_reader(self._store, path)
+    def open(self, path: str, size: int, ranges: Sequence[tuple[int, int]]) -> Any:
+        """A file to read by parts, what pyarrow takes; `ranges` are those (start, stop), ascending."""
+        return self.locate(path)
 
-    def read_end(self, path: str, length: int) -> bytes:
-        """The last bytes of a file."""
+    def local_copy(self, path: str) -> Path:
+        """A file that never changes, whole on the local disk; not compared with any digest."""
+        return self._directory / path
+
+    def forget(self, path: str) -> None:
+        """What may be kept of a file elsewhere is of no use: it was found damaged."""
+
+    def workspace(self, folder: str) -> Path:
+        """A local folder for what is mapped, there or not: beside the table's files."""
+        return self._directory / folder
+
+    def read_end(self, path: str, length: int, size: int) -> bytes:
+        """The last bytes of a file whose size is known; of what is there of it, where it was cut."""
         with explained(f"cannot read {self.locate(path)}"):
-            size: int = obstore.head(self._store, path)["size"]
+            size = min(size, obstore.head(self._store, path)["size"])
             start = max(size - length, 0)
             return bytes(obstore.get_range(self._store, path, start=start, end=size)) if size else b""
 
-    def put(self, path: str, content: bytes | memoryview, flush: bool = True) -> None:
+    def put(self, path: str, content: bytes | memoryview | Path, flush: bool = True) -> None:
         """A file put whole: of two that write it one is seen, and never half of it.
 
         `flush=False` is for what can be made again: it may be lost with the power.
@@ -103,10 +110,7 @@ class Storage:
         """A file that must not be there yet. Raises AlreadyThereError, TableError."""
         with explained(f"cannot write {self.locate(path)}"):
             try:
-                if self.directory is None:
-                    obstore.put(self._store, path, content, mode="create", use_multipart=False)
-                else:
-                    self._link_new(path, content)
+                self._link_new(path, content)
             except AlreadyExistsError as error:
                 raise AlreadyThereError(path) from error
 
@@ -119,10 +123,8 @@ class Storage:
 
     def names(self, folder: str) -> list[str]:
         """Names of the files in a folder; none where it is not there. A local disk is asked nothing else."""
-        if self.directory is None:
-            return [PurePosixPath(file.path).name for file in self.files(folder)]
         with explained(f"cannot list {self.locate(folder)}"):
-            place = self.directory / folder
+            place = self._directory / folder
             return [file.name for file in place.iterdir()] if place.is_dir() else []
 
     def delete(self, path: str) -> None:
@@ -135,35 +137,19 @@ class Storage:
 
     def locate(self, path: str) -> str:
         """Where a file is, for people and for other readers."""
-        return str(self.directory / path) if self.directory is not None else f"{self.root.rstrip('/')}/{path}"
+        return str(self._directory / path)
 
-    @contextmanager
-    def turn(self) -> Iterator[None]:
-        """Writers on one machine wait for each other here, which saves the work that losers do twice.
-
-        Nothing depends on it: writers elsewhere are not seen, and the lock of a killed process is gone.
-        """
-        if self.directory is None:
-            yield
-            return
-        with explained(f"cannot write {self.root}"):
-            (self.directory / STAGING).mkdir(exist_ok=True)
-            lock = (self.directory / STAGING / "turn").open("w")
-        with lock:
-            deadline = time.monotonic() + LONGEST_TURN_S
-            while not _locked(lock) and time.monotonic() < deadline:
-                time.sleep(random.uniform(0, 0.01))
-            yield
+    def turn(self) -> AbstractContextManager[None]:
+        """Writers on one machine wait for each other here, which saves the work that losers do twice."""
+        return turn_at(self._directory / STAGING, self.root)
 
     def sweep(self, before: datetime) -> list[str]:
         """Delete what killed writers left half-written on a local disk before a time; their paths."""
-        if self.directory is None:
-            return []
-        torn = [file for file in self.directory.rglob("*") if TORN.fullmatch(file.name)]
+        torn = [file for file in self._directory.rglob("*") if TORN.fullmatch(file.name)]
         old = [file for file in torn if file.stat().st_mtime < before.timestamp()]
         for file in old:
             file.unlink(missing_ok=True)
-        return [str(file.relative_to(self.directory)) for file in old]
+        return [str(file.relative_to(self._directory)) for file in old]
 
     def _link_new(self, path: str, content: bytes) -> None:
         """Local `put_new`: on the disk first, then under its name, so no name has half a content."""
@@ -177,11 +163,26 @@ class Storage:
 
     def _flush(self, path: str) -> None:
         """A local file, and its name in all directories above, on the disk before anything refers to it."""
-        if self.directory is not None:
-            file = self.directory / path
-            for target in (file, *takewhile(lambda above: above != self.directory, file.parents)):
-                _sync(target)
-            _sync(self.directory)
+        file = self._directory / path
+        for target in (file, *takewhile(lambda above: above != self._directory, file.parents)):
+            _sync(target)
+        _sync(self._directory)
+
+
+@contextmanager
+def turn_at(folder: Path, table: str) -> Iterator[None]:
+    """A turn of whoever writes on this machine.
+
+    Nothing depends on it: writers elsewhere are not seen, and the lock of a killed process is gone.
+    """
+    with explained(f"cannot write {table}"):
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / "turn").open("w")
+    with lock:
+        deadline = time.monotonic() + LONGEST_TURN_S
+        while not _locked(lock) and time.monotonic() < deadline:
+            time.sleep(random.uniform(0, 0.01))
+        yield
 
 
 def _make(directory: Path) -> None:

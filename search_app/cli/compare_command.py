@@ -23,8 +23,8 @@ app = typer.Typer()
 @with_options(seed=0, max_queries=1500, max_database=4000)
 def compare(
     options: "Options",
-    first: Annotated[Path, typer.Argument(help="A table.", metavar="T1")],
-    second: Annotated[Path, typer.Argument(help="Another table of the same cells.", metavar="T2")],
+    first: Annotated[str, typer.Argument(help="A table.", metavar="T1")],
+    second: Annotated[str, typer.Argument(help="Another table of the same cells.", metavar="T2")],
     labels: Annotated[
         Path | None,
         typer.Option(help="CSV or Parquet: label, and h3_cell or lon and lat.", metavar="FILE", exists=True),

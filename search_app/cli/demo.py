@@ -12,6 +12,7 @@ from data.stac import read_catalog
 from indexer.prototypes.regional import fit_prototypes
 from indexer.search.query import Cell, Query
 from indexer.search.search import search
+from indexer.table.bucket import workspace
 from indexer.table.embedding_table import EmbeddingTable
 
 from ..output import Format, emit
@@ -23,12 +24,12 @@ from .readable import readable
 IMAGERY = "simulated-imagery"
 
 
-def run_demo(path: Path) -> None:
-    """Simulate, embed, fit prototypes, search; everything lands in `path`."""
+def run_demo(path: str) -> None:
+    """Simulate, embed, fit prototypes, search; everything lands in `path`, imagery on this disk."""
     began = time.monotonic()
     say("skyhex demo: a simulated landscape, no real place on Earth")
     with progress_bar("simulate", "rasters") as progress:
-        catalog = simulate(path / IMAGERY, progress=progress)
+        catalog = simulate(workspace(path, IMAGERY), progress=progress)
     report = run_embed(str(catalog), path, whole_area(catalog), Dates())
     assert report is not None
     with progress_bar("prototypes", "regions") as progress:
@@ -54,9 +55,9 @@ def typical_cell(table: EmbeddingTable) -> int:
     return int(cells[len(cells) // 3])
 
 
-def next_commands(path: Path, cell: str, seconds: float) -> str:
+def next_commands(path: str, cell: str, seconds: float) -> str:
     """What to type next."""
-    t = "" if str(path) == "skyhex-data" else f" -t {path}"
+    t = "" if path == "skyhex-data" else f" -t {path}"
     return f"""
 Done in {seconds:.0f} s. Try next, with .venv/bin on the PATH:
   skyhex search --cell {cell}{t} -k 20 --explain

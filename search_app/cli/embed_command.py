@@ -24,6 +24,7 @@ from encoder.embed import is_untrained
 from encoder.loading import load_encoder
 from encoder.protocol import AnyEncoder
 from indexer.index.faiss_index import build_index
+from indexer.table.bucket import workspace
 from indexer.table.embedding_table import EmbeddingTable
 from pipeline.area import given_area
 from pipeline.embed_job import EmbedReport, embed_plan, finer_path
@@ -79,7 +80,7 @@ class Source:
     again: bool = False  # ask the API anew, whatever an earlier run kept
     max_items: int = MAX_ITEMS
 
-    def read(self, table: Path, area: shapely.Geometry | None, dates: Dates, keep: bool) -> Catalog:
+    def read(self, table: str, area: shapely.Geometry | None, dates: Dates, keep: bool) -> Catalog:
         """The catalog. An API's answer is kept beside the table's rows, and read from there the next time.
 
         Raises:
@@ -97,7 +98,7 @@ class Source:
                     progress=lambda found: progress(found, found),
                 )
         search = Search(self.href, self.collections, area, dates.start, dates.end, self.query)
-        kept = table / ITEMS_FOLDER / f"{search.digest}.json"
+        kept = workspace(table, ITEMS_FOLDER) / f"{search.digest}.json"
         with progress_bar("search", "items") as progress:
             return search_catalog(
                 search,
@@ -111,7 +112,7 @@ class Source:
 
 def run_embed(
     source: str | Source,
-    table: Path,
+    table: str,
     area: shapely.Geometry | None,
     dates: Dates,
     *,
@@ -179,13 +180,13 @@ def run_embed(
     if report.table.row_count == 0:
         if report.unfinished:
             raise UnreachableError(f"Nothing could be read: {report.unfinished[0].reason}")
-        raise InputError(f"Nothing could be embedded. The reasons are in {table / SKIPPED_FILE}")
+        raise InputError(f"Nothing could be embedded. The reasons are in {table}/{SKIPPED_FILE}")
     if index:
         _build_indexes(table, granularity)
     return report
 
 
-def _build_indexes(path: Path, granularity: int | None) -> None:
+def _build_indexes(path: str, granularity: int | None) -> None:
     for table in [path] if granularity is None else [path, finer_path(path, granularity)]:
         with progress_bar("index", "rows") as progress:
             info = build_index(EmbeddingTable.open(table), progress=progress)
@@ -302,7 +303,7 @@ def _first_with(report: EmbedReport, reason: str) -> str:
     return next(left.sample_id for left in report.unfinished if left.reason == reason)
 
 
-def _print_report(report: EmbedReport, table: Path) -> None:
+def _print_report(report: EmbedReport, table: str) -> None:
     say(
         f"{report.embedded:,} samples embedded, {report.already:,} were there already; "
         f"{report.table.row_count:,} rows in {table}",
@@ -312,6 +313,6 @@ def _print_report(report: EmbedReport, table: Path) -> None:
     for (modality, note), n in Counter(report.notes).most_common(12):
         say(f"{modality} of {n} samples: {note}", "note")
     if report.skipped:
-        say(f"{len(report.skipped)} places (all in {table / SKIPPED_FILE}):", "skipped")
+        say(f"{len(report.skipped)} places (all in {table}/{SKIPPED_FILE}):", "skipped")
         for skip in report.skipped[:12]:
             say(f"  {skip.sample_id}: {skip.reason}")

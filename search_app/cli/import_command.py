@@ -128,7 +128,7 @@ def _import_vectors(
     files: list[str],
     source: str,
     given: dict[str, Any],
-    table: Path,
+    table: str,
     period: tuple[datetime, datetime] | None,
     h3_res: int | None,
 ) -> None:

@@ -54,8 +54,9 @@ def describe(table: EmbeddingTable) -> dict[str, str]:
     """What `info` prints, line by line."""
     row = run_sql(table, _SUMMARY).to_pylist()[0]
     model = table.model
+    place = table.storage.directory or table.storage.root
     lines = {
-        "table": f"{table.path}, snapshot {table.snapshot}" + (", simulated" if table.simulated else ""),
+        "table": f"{place}, snapshot {table.snapshot}" + (", simulated" if table.simulated else ""),
         "model": f"{model}" + ("" if model.trained else ", untrained"),
         "licence": model.licence,
         **({"attribution": str(model.config["attribution"])} if model.config.get("attribution") else {}),

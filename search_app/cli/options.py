@@ -9,7 +9,14 @@ import typer
 from ..output import Format
 
 TableOption = Annotated[
-    Path, typer.Option("-t", "--table", envvar="SKYHEX_TABLE", help="The table's directory.", metavar="DIR")
+    str,
+    typer.Option(
+        "-t",
+        "--table",
+        envvar="SKYHEX_TABLE",
+        help="The table's folder, or its address: s3://, gs:// or az://BUCKET/PATH.",
+        metavar="DIR|URL",
+    ),
 ]
 SnapshotOption = Annotated[
     int | None, typer.Option(help="Read this snapshot instead of the newest.", metavar="N")
@@ -30,7 +37,7 @@ BoxOption = Annotated[
     tuple[float, float, float, float] | None,
     typer.Option(metavar="W S E N", help="Box in degrees; W > E crosses the antimeridian."),
 ]
-DEFAULT_TABLE = Path("skyhex-data")
+DEFAULT_TABLE = "skyhex-data"
 
 
 def names(text: str | None) -> list[str]:

@@ -1,7 +1,6 @@
 """The raster side of `skyhex import`: plan, dry run, job, report."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import h3
 
@@ -26,7 +25,7 @@ SHOWN = 12  # skipped rasters, each in a line
 def run_raster_import(
     files: list[str],
     reading: Reading,
-    table: Path,
+    table: str,
     pooling: Pooling,
     *,
     h3_resolution: int | None,
@@ -76,7 +75,7 @@ def _print_plan(plan: RasterPlan, pooling: Pooling) -> None:
         say(note, "note")
 
 
-def _print_done(done: RasterImport, plan: RasterPlan, table: Path) -> None:
+def _print_done(done: RasterImport, plan: RasterPlan, table: str) -> None:
     say(
         f"{done.rows:,} rows from {done.pixels:,} pixels in {done.seconds:.1f} s; {done.resumed:,} of "
         f"{len(plan.pieces):,} pieces were there already; {done.table.row_count:,} rows in {table}"

@@ -1,6 +1,5 @@
 """Commands about the table itself: index, SQL, info, log, validate, compact, vacuum."""
 
-from pathlib import Path
 from typing import Annotated
 
 import pyarrow as pa
@@ -92,7 +91,7 @@ def vacuum(
     say(f"{len(deleted)} files deleted; the newest {keep} snapshots and all of the last hour are kept")
 
 
-def rows_of_sql(path: Path, snapshot: int | None, query: str) -> pa.Table:
+def rows_of_sql(path: str, snapshot: int | None, query: str) -> pa.Table:
     """Rows of a SELECT over a snapshot."""
     from indexer.sql.run import run_sql
     from indexer.table.embedding_table import EmbeddingTable

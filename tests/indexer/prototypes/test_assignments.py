@@ -119,5 +119,5 @@ def test_damage_is_an_error(table: EmbeddingTable) -> None:
     content[len(content) // 2] ^= 1
     path.chmod(0o644)
     path.write_bytes(content)
-    with pytest.raises(TableError, match="is damaged: make the prototypes again"):
+    with pytest.raises(TableError, match=r"is missing or damaged \(its SHA-256 is not"):
         search(table, Query((Cell(int(whole(table)["h3_cell"][0].as_py())),)), 3)

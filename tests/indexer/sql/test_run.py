@@ -9,7 +9,7 @@ import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from indexer.errors import QueryError, TableError
+from indexer.errors import QueryError
 from indexer.geo import cells
 from indexer.geo.great_circle import distance_km
 from indexer.sql.run import run_sql
@@ -291,8 +291,3 @@ def test_too_much_time_or_memory_is_an_error(table: EmbeddingTable) -> None:
     for greedy in ("SELECT list(range) FROM range(100000000)", endless.format("'x'", "i || i")):
         with pytest.raises(QueryError, match="more memory than allowed"):
             run_sql(table, greedy, memory_limit="50MB")
-
-
-def test_a_remote_table_is_refused(table: EmbeddingTable) -> None:
-    with pytest.raises(TableError, match="is remote: this needs a table in a local directory"):
-        EmbeddingTable(type(table.storage)("memory://"), table.manifest).path  # noqa: B018
