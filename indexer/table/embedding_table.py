@@ -29,7 +29,7 @@ from .manifest import (
     Sidecar,
     SnapshotInfo,
     joined_imagery,
-    read_all_manifests,
+    read_log,
     read_manifest,
     snapshot_numbers,
 )
@@ -314,7 +314,7 @@ class EmbeddingTable:
 
     def log(self) -> list[SnapshotInfo]:
         """The snapshots that are kept, oldest first."""
-        return [manifest.snapshot_info() for manifest in read_all_manifests(self.storage)]
+        return read_log(self.storage)
 
     def validate(self) -> list[str]:
         """What is wrong with this snapshot's files, each in a line; none is how it should be."""

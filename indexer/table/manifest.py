@@ -32,6 +32,10 @@ HEXADECIMAL = re.compile(r"[0-9a-f]{1,16}")
 INSIDE = re.compile(r"(?!\.)[\w.=-]+(/(?!\.)[\w.=-]+)+")  # of a file: no way out of the table
 
 
+class DamagedManifestError(TableError):
+    """A manifest is there and is not what was written."""
+
+
 @dataclass(frozen=True)
 class PartFile:
     """One Parquet file of a snapshot: rows of one partition, in order of key."""
@@ -88,8 +92,8 @@ class SnapshotInfo:
     """A line of a table's log."""
 
     snapshot: int
-    committed: datetime  # UTC
-    operation: str
+    committed: datetime | None  # UTC; None: its manifest is damaged
+    operation: str  # or "damaged"
     summary: Mapping[str, Any]
     row_count: int
     files: int
@@ -119,6 +123,12 @@ class Manifest:
     @property
     def row_count(self) -> int:
         return sum(file.rows for file in self.files)
+
+    @property
+    def stored_files(self) -> tuple[PartFile | SidecarFile, ...]:
+        """All that it names: parts, then files of sidecars."""
+        beside = (file for sidecar in self.sidecars.values() for file in sidecar.files)
+        return (*self.files, *beside)
 
     @cached_property
     def schema(self) -> pa.Schema:
@@ -164,9 +174,23 @@ def snapshot_numbers(storage: Storage) -> list[int]:
     return sorted(int(stem) for stem in stems if stem.isdecimal())
 
 
-def read_all_manifests(storage: Storage) -> Iterator[Manifest]:
-    """Those of all snapshots that are kept, oldest first. Raises TableError."""
-    yield from (_read(storage, number) for number in snapshot_numbers(storage))
+def read_history(storage: Storage) -> Iterator[tuple[int, Manifest | DamagedManifestError]]:
+    """Every snapshot that is kept, oldest first, and its manifest or what is wrong with it."""
+    for number in _kept_numbers(storage):
+        try:
+            yield number, _read(storage, number)
+        except DamagedManifestError as error:
+            yield number, error
+
+
+def read_log(storage: Storage) -> list[SnapshotInfo]:
+    """A line for every snapshot that is kept, oldest first, whatever became of its manifest."""
+    return [
+        SnapshotInfo(number, None, "damaged", {"reason": str(read)}, 0, 0)
+        if isinstance(read, DamagedManifestError)
+        else read.snapshot_info()
+        for number, read in read_history(storage)
+    ]
 
 
 def read_manifest(storage: Storage, snapshot: int | None = None) -> Manifest:
@@ -175,9 +199,7 @@ def read_manifest(storage: Storage, snapshot: int | None = None) -> Manifest:
     Raises:
         TableError: no table there, no such snapshot, or a manifest that is damaged or of another version.
     """
-    numbers = snapshot_numbers(storage)
-    if not numbers:
-        raise TableError(f"{storage.root} holds no table: expected {FOLDER}/000001.json in it")
+    numbers = _kept_numbers(storage)
     number = numbers[-1] if snapshot is None else snapshot
     if number not in numbers:
         kept = f"{numbers[0]}" if len(numbers) == 1 else f"{numbers[0]} to {numbers[-1]}"
@@ -185,22 +207,36 @@ def read_manifest(storage: Storage, snapshot: int | None = None) -> Manifest:
     return _read(storage, number)
 
 
+def _kept_numbers(storage: Storage) -> list[int]:
+    numbers = snapshot_numbers(storage)
+    if not numbers:
+        raise TableError(f"{storage.root} holds no table: expected {FOLDER}/000001.json in it")
+    return numbers
+
+
 def _read(storage: Storage, number: int) -> Manifest:
     where = storage.locate(manifest_path(number))
-    manifest = _parse(storage.read(manifest_path(number)), where)
+    content = storage.read(manifest_path(number))
+    try:
+        manifest = _parse(content, where)
+    except OddFieldError as error:
+        raise DamagedManifestError(
+            f"{where} is damaged ({error}): restore the file, open the snapshot before it, or let "
+            "`skyhex validate --repair` go back to that"
+        ) from error
     if manifest.snapshot != number:
         raise TableError(f"{where} says it is snapshot {manifest.snapshot}: it was renamed or copied")
     return manifest
 
 
 def _parse(content: bytes, where: str) -> Manifest:
-    damaged = f"{where} is damaged: open the snapshot before it, or restore the file"
+    """Raises OddFieldError for what is damaged, TableError for what is of another version."""
     try:
         document = json.loads(content)
     except (ValueError, RecursionError) as error:
-        raise TableError(f"{damaged} ({error})") from error
+        raise OddFieldError(str(error)) from error
     if not isinstance(document, dict) or document.pop("format", None) != FORMAT:
-        raise TableError(f"{where} is not the manifest of a table")
+        raise OddFieldError("it is not the manifest of a table")
     version = document.get("schema_version")
     if version not in (SCHEMA_VERSION, EXTRA_SCHEMA_VERSION):
         raise TableError(
@@ -208,11 +244,8 @@ def _parse(content: bytes, where: str) -> Manifest:
             f"{EXTRA_SCHEMA_VERSION}: update it"
         )
     if document.pop("sha256", None) != _digest({"format": FORMAT, **document}):
-        raise TableError(f"{damaged} (its digest does not match its content)")
-    try:
-        return _from_document(document)
-    except OddFieldError as error:
-        raise TableError(f"{where} is not the manifest of a table: {error}") from error
+        raise OddFieldError("its digest does not match its content")
+    return _from_document(document)
 
 
 def _from_document(document: dict[str, Any]) -> Manifest:
@@ -246,9 +279,7 @@ def _rules(table: Manifest, row_count: Any) -> Iterator[tuple[bool, str]]:
     yield 1 <= table.rows_snapshot <= table.snapshot, f"rows of snapshot {table.rows_snapshot} cannot be"
     moments = [table.committed, *((table.extent.start, table.extent.end) if table.extent else ())]
     yield all(map(_is_moment, moments)), f"{moments} are not moments in UTC"
-    sidecars = (file.path for sidecar in table.sidecars.values() for file in sidecar.files)
-    paths = [*(file.path for file in table.files), *sidecars]
-    outside = [path for path in paths if not INSIDE.fullmatch(path)]
+    outside = [file.path for file in table.stored_files if not INSIDE.fullmatch(file.path)]
     yield not outside, f"{outside[:1]} is no path in a table"
     yield all(file.rows > 0 and file.bytes > 0 for file in table.files), "a part is empty"
     yield row_count == table.row_count, f"{table.row_count} rows in its parts, {row_count!r} in all"

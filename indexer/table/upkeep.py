@@ -1,12 +1,19 @@
 """Keeping a table tidy: joining small files, deleting what no kept snapshot names."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
 
 from ..errors import TableError
 from ..geo import cells
-from .manifest import Manifest, PartFile, manifest_path, read_all_manifests
+from .manifest import (
+    DamagedManifestError,
+    Manifest,
+    PartFile,
+    manifest_path,
+    read_history,
+    read_manifest,
+)
 from .merge import MAX_FILE_BYTES, Rewrite, rewrite
 from .stac_item import write_item
 from .storage import Storage
@@ -37,7 +44,8 @@ def vacuum(storage: Storage, keep: int, grace: timedelta) -> list[str]:
     """Delete manifests first, oldest first, then orphans: dying on the way leaves only more orphans.
 
     Kept are the newest `keep` snapshots and any that was the newest within `grace`, for whoever reads it or
-    writes on top of it; so are files younger than that, which a writer may be about to name.
+    writes on top of it; so are files younger than that, which a writer may be about to name. While a damaged
+    manifest is kept, so are all files, as it may name them.
     """
     if keep < 1:
         raise TableError(f"keep {keep} snapshots: the newest always stays, so expected 1 or more")
@@ -45,20 +53,37 @@ def vacuum(storage: Storage, keep: int, grace: timedelta) -> list[str]:
         storage.files()
     )  # before the manifests are read: what is committed later is younger than this
     before = datetime.now(UTC) - grace
-    manifests = list(read_all_manifests(storage))
-    replaced = [datetime.fromisoformat(successor.committed) for successor in manifests[1:]]
-    old = [m for m, when in zip(manifests[:-keep], replaced, strict=False) if when < before]
-    named = {path for manifest in manifests[len(old) :] for path in _named_files(manifest)}
+    history = dict(read_history(storage))
+    kept = history | {}
+    for number, replaced in _replaced(history).items():
+        if number in list(history)[:-keep] and replaced < before:
+            del kept[number]
+    whole = [read for read in kept.values() if isinstance(read, Manifest)]
+    named = {file.path for manifest in whole for file in manifest.stored_files}
     orphans = [
         file.path
         for file in files
         if file.path.startswith(PREFIXES) and file.path not in named and file.modified < before
     ]
-    doomed = [manifest_path(manifest.snapshot) for manifest in old] + orphans
+    if len(whole) < len(kept):  # what a damaged manifest names is not known
+        orphans = []
+    doomed = [manifest_path(number) for number in history if number not in kept] + orphans
     for path in doomed:
         storage.delete(path)
-    write_item(storage, manifests[-1])  # it may be of a snapshot that is gone now
+    write_item(storage, read_manifest(storage))  # it may be of a snapshot that is gone now
     return doomed + storage.sweep(before)
+
+
+def _replaced(history: Mapping[int, Manifest | DamagedManifestError]) -> dict[int, datetime]:
+    """When each snapshot but the newest was replaced: the next one that can be read says so."""
+    moments: dict[int, datetime] = {}
+    waiting: list[int] = []
+    for number, read in history.items():
+        if isinstance(read, Manifest):
+            moments |= dict.fromkeys(waiting, datetime.fromisoformat(read.committed))
+            waiting = []
+        waiting.append(number)
+    return moments
 
 
 def _groups(files: Sequence[PartFile], partition_resolution: int) -> Iterator[list[PartFile]]:
@@ -71,9 +96,3 @@ def _groups(files: Sequence[PartFile], partition_resolution: int) -> Iterator[li
                 run = []
             run.append(file)
         yield run
-
-
-def _named_files(manifest: Manifest) -> Iterator[str]:
-    yield from (file.path for file in manifest.files)
-    for sidecar in manifest.sidecars.values():
-        yield from (file.path for file in sidecar.files)

@@ -1,5 +1,7 @@
 """The command `skyhex info`: what a table holds, on one screen."""
 
+from collections.abc import Sequence
+
 import h3
 import pyarrow as pa
 from rich.console import Console
@@ -9,6 +11,7 @@ from data.modality import MODALITIES
 from indexer.index.faiss_index import describe_index
 from indexer.sql.run import run_sql
 from indexer.table.embedding_table import EmbeddingTable
+from indexer.table.manifest import SnapshotInfo
 
 from ..terminal_text import shown
 
@@ -75,13 +78,13 @@ def describe(table: EmbeddingTable) -> dict[str, str]:
     return lines
 
 
-def snapshot_rows(table: EmbeddingTable) -> pa.Table:
+def snapshot_rows(entries: Sequence[SnapshotInfo]) -> pa.Table:
     """A row per kept snapshot; what its operation did in words."""
     return pa.Table.from_pylist(
         [
             {
                 "snapshot": entry.snapshot,
-                "committed": f"{entry.committed:%Y-%m-%d %H:%M:%S}Z",
+                "committed": f"{entry.committed:%Y-%m-%d %H:%M:%S}Z" if entry.committed else None,
                 "operation": entry.operation,
                 "done": ", ".join(
                     f"{name} {value}" for name, value in entry.summary.items() if value is not None
@@ -89,6 +92,6 @@ def snapshot_rows(table: EmbeddingTable) -> pa.Table:
                 "rows": entry.row_count,
                 "files": entry.files,
             }
-            for entry in table.log()
+            for entry in entries
         ]
     )

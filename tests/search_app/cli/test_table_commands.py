@@ -83,6 +83,25 @@ def test_the_log_tells_what_each_snapshot_did(
     assert entries[3]["done"] == "rows_added 30, rows_replaced 0"
 
 
+def test_a_damaged_newest_manifest_is_in_the_log_and_is_set_aside_by_repair(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    EmbeddingTable.create(tmp_path, MODEL, h3_resolution=9).upsert(random_rows(5))
+    (tmp_path / "manifests/000002.json").write_text("{")
+    where = ("-t", str(tmp_path))
+    with pytest.raises(SystemExit):
+        run(monkeypatch, capsys, "validate", *where)
+    assert "validate --repair" in capsys.readouterr().err
+    entries = json.loads(run(monkeypatch, capsys, "log", *where, "--format", "json")[0])
+    assert [(entry["operation"], entry["committed"] is None) for entry in entries] == [
+        ("create", False),
+        ("damaged", True),
+    ]
+    said = run(monkeypatch, capsys, "validate", *where, "--repair")[1]
+    assert "000002.json is damaged, and is now manifests/000002.json.damaged" in said
+    assert EmbeddingTable.open(tmp_path).snapshot == 1
+
+
 def test_compact_and_vacuum_say_what_they_did(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
