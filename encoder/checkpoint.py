@@ -1,7 +1,10 @@
 """Weights on disk: safetensors with the configuration, the name and the licence inside."""
 
 import hashlib
+import json
 import pickle
+import struct
+import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,6 +20,11 @@ from .skysense import SkySense
 
 FORMAT = "skyhex-weights-1"
 OUR_LICENCE = "Apache-2.0"
+SEAL = "sha256"  # of the tensors and of all else that a file says
+_UNREADABLE = (
+    SafetensorError, OSError, RuntimeError, EOFError, LookupError, ValueError, AttributeError, TypeError,
+    AssertionError, struct.error, MemoryError,
+)  # fmt: skip
 
 
 class CheckpointError(ValueError):
@@ -63,11 +71,15 @@ def save_weights(
         "config": model.config.to_json(),
     }
     tensors = {key: tensor.detach().cpu().contiguous() for key, tensor in model.state_dict().items()}
-    save_file(tensors, path, metadata)
+    save_file(tensors, path, metadata | {SEAL: _seal(metadata, digest(model))})
 
 
-def load_weights(path: Path) -> tuple[SkySense, WeightsInfo]:
-    """Reads what `save_weights` wrote. Raises CheckpointError for anything else."""
+def load_weights(path: Path, *, is_known: bool = False) -> tuple[SkySense, WeightsInfo]:
+    """Reads what `save_weights` wrote. Raises CheckpointError for anything else, and for what changed since.
+
+    A file without a digest is read with a warning, as earlier versions wrote none; not if `is_known`: whoever
+    calls knows the digest of the whole file.
+    """
     if not path.is_file():
         raise CheckpointError(
             f"no weights at {path}: give the name of shipped weights or a .safetensors file"
@@ -76,7 +88,7 @@ def load_weights(path: Path) -> tuple[SkySense, WeightsInfo]:
         with safe_open(path, "pt") as file:
             metadata: dict[str, str] = file.metadata() or {}
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-    except SafetensorError as error:
+    except _UNREADABLE as error:
         raise CheckpointError(
             f"{path} is not a safetensors file ({error}): `skyhex weights convert` makes one of a .pth file"
         ) from error
@@ -86,12 +98,40 @@ def load_weights(path: Path) -> tuple[SkySense, WeightsInfo]:
             " `skyhex weights convert` reads the official layouts"
         )
     try:
-        model = SkySense(SkySenseConfig.from_json(metadata["config"]))
+        config = SkySenseConfig.from_json(metadata["config"])
         facts = metadata["name"], metadata["trained"] == "true", metadata["licence"]
-    except (KeyError, TypeError, ValueError, AssertionError, RuntimeError) as error:
+        _check_fit(config, tensors, str(path))
+        model = SkySense(config)
+    except CheckpointError:
+        raise
+    except (*_UNREADABLE, ArithmeticError, RecursionError) as error:
         raise CheckpointError(f"the configuration inside {path} is not of this version: {error!r}") from error
     fill(model, tensors, str(path))
-    return model.eval(), weights_info(model, *facts)
+    info = weights_info(model, *facts)
+    _check_seal(metadata, info.digest, path, is_known)
+    return model.eval(), info
+
+
+def _check_fit(config: SkySenseConfig, tensors: Mapping[str, Tensor], source: str) -> None:
+    """Refuse a configuration that the tensors are not of, before it takes memory or time."""
+    parts = [part for part in (config.hr, config.s2, config.s1) if part is not None]
+    depths = [d for part in parts for d in (getattr(part, "depths", None) or [getattr(part, "depth", 0)])]
+    if sum(depths) + config.fusion.depth > len(tensors):
+        raise CheckpointError(f"{source} does not fit its configuration: it has fewer tensors than layers")
+    with torch.device("meta"):
+        _refuse_misfits(SkySense(config), tensors, source)
+
+
+def _seal(metadata: Mapping[str, str], tensors: str) -> str:
+    said = {name: text for name, text in metadata.items() if name != SEAL}
+    return hashlib.sha256(json.dumps([said, tensors], sort_keys=True).encode()).hexdigest()
+
+
+def _check_seal(metadata: Mapping[str, str], tensors: str, path: Path, is_known: bool) -> None:
+    if SEAL in metadata and metadata[SEAL] != _seal(metadata, tensors):
+        raise CheckpointError(f"{path} is damaged: its digest is not that of its content; fetch it again")
+    if SEAL not in metadata and not is_known:
+        warnings.warn(f"{path} holds no digest: nobody knows whether it is as it was written", stacklevel=3)
 
 
 def read_others(path: Path) -> Mapping[str, Any]:
@@ -102,19 +142,7 @@ def read_others(path: Path) -> Mapping[str, Any]:
     """
     if not path.is_file():
         raise CheckpointError(f"no file at {path}")
-    try:
-        if path.suffix == ".safetensors":
-            content = load_file(path)
-        else:
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise CheckpointError(
-            f"{path} is refused: it is no file of plain tensors, and reading pickled objects could run code"
-        ) from error
-    except (
-        SafetensorError, OSError, RuntimeError, EOFError, LookupError, ValueError, AttributeError,
-    ) as error:  # fmt: skip
-        raise CheckpointError(f"{path} is not a readable checkpoint: {error}") from error
+    content: Any = _read_safetensors(path) if path.suffix == ".safetensors" else read_torch(path)
     for wrapper in ("model", "state_dict"):
         content = content.get(wrapper, content) if isinstance(content, Mapping) else content
     if not isinstance(content, Mapping):
@@ -122,8 +150,37 @@ def read_others(path: Path) -> Mapping[str, Any]:
     return {str(key).removeprefix("module."): value for key, value in content.items()}
 
 
+def read_torch(path: Path) -> Any:
+    """What a file of `torch.save` holds, of plain values and tensors.
+
+    Raises:
+        CheckpointError: it cannot be read, or holds pickled code.
+    """
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise CheckpointError(
+            f"{path} is refused: it is no file of plain tensors, and reading pickled objects could run code"
+        ) from error
+    except _UNREADABLE as error:
+        raise CheckpointError(f"{path} is not a readable checkpoint: {error}") from error
+
+
+def _read_safetensors(path: Path) -> dict[str, Tensor]:
+    try:
+        content: dict[str, Tensor] = load_file(path)
+        return content
+    except _UNREADABLE as error:
+        raise CheckpointError(f"{path} is not a readable checkpoint: {error}") from error
+
+
 def fill(model: nn.Module, tensors: dict[str, Tensor], source: str) -> None:
     """Loads all of a model's tensors. Raises CheckpointError naming what does not fit."""
+    _refuse_misfits(model, tensors, source)
+    model.load_state_dict(tensors)
+
+
+def _refuse_misfits(model: nn.Module, tensors: Mapping[str, Tensor], source: str) -> None:
     expected = {key: tuple(tensor.shape) for key, tensor in model.state_dict().items()}
     problems = [f"missing {key}" for key in expected.keys() - tensors.keys()]
     problems += [f"unexpected {key}" for key in tensors.keys() - expected.keys()]
@@ -134,4 +191,3 @@ def fill(model: nn.Module, tensors: dict[str, Tensor], source: str) -> None:
     ]
     if problems:
         raise CheckpointError(f"{source} does not fit its configuration: {'; '.join(sorted(problems))}")
-    model.load_state_dict(tensors)

@@ -119,7 +119,8 @@ def is_untrained(weights: str) -> bool:
 
 def _load(weights: str) -> tuple[SkySense, WeightsInfo]:
     if not is_untrained(weights):
-        return load_weights(shipped_weights(weights) or Path(weights))
+        shipped = shipped_weights(weights)
+        return load_weights(shipped or Path(weights), is_known=shipped is not None)
     model = SkySense(preset(weights))
     initialise(model, UNTRAINED_SEED)
     return model, weights_info(model, f"skyhex/{weights}-untrained", trained=False, licence=OUR_LICENCE)

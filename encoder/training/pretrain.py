@@ -21,6 +21,7 @@ from ..checkpoint import CheckpointError, save_weights
 from ..config import SkySenseConfig
 from ..initialise import initialise
 from ..skysense import SkySense
+from ..state_file import load_state, save_state
 from ..vit import ViT
 from .branch import Branch
 from .corpus import Corpus, Step
@@ -245,12 +246,11 @@ class Run:
             "centring": self.centring.state_dict(),
         }
         if self.workers.rank == 0:
-            torch.save(state, path.with_suffix(".partial"))
-            path.with_suffix(".partial").replace(path)
+            save_state(state, path)
 
     def start_from(self, path: Path) -> None:
         """Takes the teacher of another run as student and teacher; the date table starts anew."""
-        saved = torch.load(path, map_location="cpu", weights_only=True)["teacher"]
+        saved = load_state(path)["teacher"]
         state = {name: value for name, value in saved.items() if "date_encoding" not in name}
         self.workers.load_model_state(self.teacher, state)
         self.workers.load_model_state(
@@ -259,7 +259,7 @@ class Run:
 
     def load(self, path: Path) -> None:
         """The inverse of `save`. Raises CheckpointError naming what differs in the configuration."""
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        state = load_state(path)
         theirs, ours = json.loads(state["config"]), json.loads(json.dumps(asdict(self.config)))
         if changed := differences(theirs | {"name": self.config.name}, ours):
             raise CheckpointError(

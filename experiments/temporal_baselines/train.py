@@ -4,12 +4,13 @@ import math
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
+
+from encoder.state_file import load_state, save_state
 
 from ..datasets.scene import IGNORED
 from ..tasks.confusion import count
@@ -95,12 +96,11 @@ def _schedule(done: float, warm_up: float) -> float:
 def _save(path: Path, model: nn.Module, optimiser: torch.optim.Optimizer, spent: float, step: int) -> None:
     state = {"model": model.state_dict(), "optimiser": optimiser.state_dict(), "spent": spent, "step": step}
     path.parent.mkdir(parents=True, exist_ok=True)
-    torch.save(state, path.with_suffix(".partial"))
-    path.with_suffix(".partial").replace(path)
+    save_state(state, path)
 
 
 def _load(path: Path, model: nn.Module, optimiser: torch.optim.Optimizer) -> tuple[float, int]:
-    state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    state = load_state(path)
     model.load_state_dict(state["model"])
     optimiser.load_state_dict(state["optimiser"])
     return float(state["spent"]), int(state["step"])

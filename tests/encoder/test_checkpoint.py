@@ -1,13 +1,15 @@
 """Weights on disk: a round trip, a digest, and clear refusals."""
 
 import json
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from encoder.checkpoint import CheckpointError, digest, load_weights, save_weights, weights_info
 from encoder.config import GeoContextConfig, SkySenseConfig
@@ -46,6 +48,57 @@ def test_the_digest_tells_weights_and_settings_apart(model: SkySense, config: Sk
     with torch.no_grad():
         same.fusion.class_token[0, 0, 0] += 1e-6
     assert digest(same) != digest(model)
+
+
+@pytest.mark.filterwarnings("ignore:.*holds no digest")  # where its name was hit
+def test_every_flipped_byte_is_told_or_changes_nothing(model: SkySense, tmp_path: Path) -> None:
+    path = tmp_path / "w.safetensors"
+    save_weights(model, path, "tests/one", trained=True)
+    good, rng, told = path.read_bytes(), np.random.default_rng(0), 0
+    expected = weights_info(model, "tests/one", trained=True, licence="Apache-2.0")
+    for at in [*rng.integers(0, len(good), 40).tolist(), *rng.integers(8, 3000, 40).tolist()]:
+        path.write_bytes(good[:at] + bytes([good[at] ^ int(rng.integers(1, 256))]) + good[at + 1 :])
+        try:
+            assert load_weights(path)[1] == expected
+        except CheckpointError:
+            told += 1
+    assert told >= 75
+
+
+def test_what_a_file_says_is_under_its_digest_and_none_is_a_note(model: SkySense, tmp_path: Path) -> None:
+    path = tmp_path / "w.safetensors"
+    save_weights(model, path, "tests/one", trained=True, licence="CC-BY-NC-4.0")
+    with safe_open(path, "pt") as file:
+        metadata = file.metadata()
+    tensors = load_file(path)
+    save_file(tensors, path, metadata | {"licence": "CC0-1.0"})
+    with pytest.raises(CheckpointError, match="is damaged: its digest"):
+        load_weights(path)
+    save_file(tensors, path, {name: text for name, text in metadata.items() if name != "sha256"})
+    with pytest.warns(UserWarning, match="holds no digest"):
+        load_weights(path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        load_weights(path, is_known=True)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"width": 10**9}, {"depth": 10**12}, {"depth": -1}, {"depth": "4"}, {"heads": 0}, {"width": None}],
+    ids=str,
+)
+def test_a_configuration_of_another_size_takes_neither_memory_nor_time(
+    model: SkySense, tmp_path: Path, change: dict[str, object]
+) -> None:
+    path = tmp_path / "w.safetensors"
+    save_weights(model, path, "tests/one", trained=True)
+    with safe_open(path, "pt") as file:
+        metadata = file.metadata()
+    config = json.loads(metadata["config"])
+    config["fusion"] |= change
+    save_file(load_file(path), path, metadata | {"config": json.dumps(config)})
+    with pytest.raises(CheckpointError, match=r"does not fit its configuration|configuration inside"):
+        load_weights(path)
 
 
 def test_other_files_are_refused(model: SkySense, tmp_path: Path) -> None:
