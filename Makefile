@@ -5,7 +5,7 @@ export OMP_WAIT_POLICY ?= PASSIVE
 TABLE ?= ./skyhex-data
 MAP := search_app/page/map
 
-.PHONY: install demo app test test-kernels check map map-check clean
+.PHONY: install demo app test test-buckets test-kernels check map map-check clean
 
 install: .venv/installed
 
@@ -29,8 +29,11 @@ check: .venv/installed-dev ## ruff and strict mypy
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-test: check                ## everything, coverage printed
-	$(BIN)/python -m pytest --cov --cov-report=term
+test: check test-buckets   ## everything, coverage printed
+	$(BIN)/python -m pytest --cov --cov-report=term --ignore=tests/buckets
+
+test-buckets: .venv/installed-dev  ## tables in a bucket, against an S3 server in an environment of its own
+	$(BIN)/python -m pytest tests/buckets
 
 test-kernels: .venv/installed-dev  ## what computes, on the kernels of lesser processors
 	bash tests/kernels.sh $(BIN)/python

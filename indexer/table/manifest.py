@@ -10,9 +10,10 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,7 @@ from .storage import Storage
 
 FORMAT = "skyhex-table"
 FOLDER = "manifests"
+AT_ONCE = 8  # manifests read
 MAX_DIMENSION = 2**20
 HEXADECIMAL = re.compile(r"[0-9a-f]{1,16}")
 INSIDE = re.compile(r"(?!\.)[\w.=-]+(/(?!\.)[\w.=-]+)+")  # of a file: no way out of the table
@@ -176,11 +178,16 @@ def snapshot_numbers(storage: Storage) -> list[int]:
 
 def read_history(storage: Storage) -> Iterator[tuple[int, Manifest | DamagedManifestError]]:
     """Every snapshot that is kept, oldest first, and its manifest or what is wrong with it."""
-    for number in _kept_numbers(storage):
-        try:
-            yield number, _read(storage, number)
-        except DamagedManifestError as error:
-            yield number, error
+    numbers = _kept_numbers(storage)
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        yield from zip(numbers, pool.map(partial(_read_or_error, storage), numbers), strict=True)
+
+
+def _read_or_error(storage: Storage, number: int) -> Manifest | DamagedManifestError:
+    try:
+        return _read(storage, number)
+    except DamagedManifestError as error:
+        return error
 
 
 def read_log(storage: Storage) -> list[SnapshotInfo]:

@@ -181,7 +181,7 @@ def _check_digest(storage: Storage, file: PartFile | SidecarFile, path: Path, in
     with path.open("rb") as content:
         digest = hashlib.file_digest(content, "sha256").hexdigest()
     if digest != file.sha256:
-        raise _damaged(storage, file, "its SHA-256 is not the one in the manifest")
+        raise damaged(storage, file, "its SHA-256 is not the one in the manifest")
 
 
 def _encode(rows: pa.Table) -> memoryview:
@@ -269,7 +269,7 @@ def _metadata(storage: Storage, file: PartFile) -> pq.FileMetaData:
     tail = storage.read_end(file.path, 8, file.bytes)
     tail = storage.read_end(file.path, 8 + min(int.from_bytes(tail[:4], "little"), file.bytes), file.bytes)
     if tail[-4:] != b"PAR1" or _footer_crc32(tail) != file.footer_crc32:
-        raise _damaged(storage, file, "its footer is not the one that was written")
+        raise damaged(storage, file, "its footer is not the one that was written")
     return pq.read_metadata(BytesIO(tail))
 
 
@@ -284,7 +284,7 @@ def readable(storage: Storage, file: PartFile | SidecarFile) -> Iterator[None]:
     try:
         yield
     except (pa.ArrowException, OSError) as error:
-        raise _damaged(storage, file, str(error).split("\n")[0]) from error
+        raise damaged(storage, file, str(error).split("\n")[0]) from error
 
 
 def _check_count(found: int, expected: int) -> None:
@@ -293,7 +293,8 @@ def _check_count(found: int, expected: int) -> None:
         raise pa.ArrowInvalid(f"{found} rows instead of {expected}")
 
 
-def _damaged(storage: Storage, file: PartFile | SidecarFile, reason: str) -> TableError:
+def damaged(storage: Storage, file: PartFile | SidecarFile, reason: str) -> TableError:
+    """What is said of a file that is not the one that was written; nothing of it is kept elsewhere."""
     storage.forget(file.path)
     return TableError(
         f"{storage.locate(file.path)} is missing or damaged ({reason}): restore it or open an older snapshot"

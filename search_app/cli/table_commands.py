@@ -106,6 +106,24 @@ def vacuum(
     say(f"{len(deleted)} files deleted; the newest {keep} snapshots and all of the last hour are kept")
 
 
+@app.command()
+def copy(
+    source: Annotated[str, typer.Argument(help="A table's folder or address.", metavar="T1")],
+    target: Annotated[str, typer.Argument(help="Where it goes: a folder or an address.", metavar="T2")],
+) -> None:
+    """Copy a table with its snapshots, between disk and bucket; stopped, the same command goes on."""
+    from indexer.table.copy import copy_table
+
+    with progress_bar("copy", "files") as progress:
+        done = copy_table(source, target, progress)
+    say(
+        f"{target}: {done.snapshots} snapshots, {done.files:,} files ({done.bytes / 1e6:,.1f} MB) copied, "
+        f"{done.already:,} were there already; `skyhex index -t {target}` makes its index"
+    )
+    if done.left_out:
+        say(f"{done.left_out} snapshots were left out: their manifests are damaged", "note")
+
+
 def rows_of_sql(path: str, snapshot: int | None, query: str) -> pa.Table:
     """Rows of a SELECT over a snapshot."""
     from indexer.sql.run import run_sql
