@@ -7,7 +7,7 @@ import types
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from functools import lru_cache
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 T = TypeVar("T")
 WHOLE = range(-(2**63), 2**64)  # what 64 bits hold, with a sign or without
@@ -20,7 +20,7 @@ class OddFieldError(ValueError):
 def typed(kind: type[T], value: object, where: str = "the document") -> T:
     """A JSON value as a dataclass; fields that it does not know are left out, as later versions may add some.
 
-    Annotations may be dataclasses, str, bool, int, float (finite), Any, tuples (from lists), mappings with
+    Annotations may be dataclasses, literals, str, bool, int, float (finite), Any, tuples (from lists), mappings with
     text for keys, and unions of these.
 
     Raises:
@@ -36,6 +36,8 @@ def _typed(kind: Any, value: Any, where: str) -> Any:
         return value
     if is_dataclass(kind) and isinstance(value, dict):
         return _dataclass(kind, value, where)
+    if origin is Literal and value in inner:
+        return value
     if origin in (Union, types.UnionType):
         return _union(inner, value, where)
     if origin is tuple and isinstance(value, list):

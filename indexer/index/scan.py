@@ -1,4 +1,4 @@
-"""Inner products of one query with rows of a float16 matrix, by FAISS, without a copy of them."""
+"""Inner products of one query with rows of a float16 or float32 matrix, by FAISS, without a copy of them."""
 
 from __future__ import annotations
 
@@ -49,18 +49,24 @@ def largest(pieces: Iterable[Block], query: Similarities, k: int) -> tuple[Simil
     Products that are not numbers are never among them.
     """
     best, best_rows = np.full(k, -np.inf, np.float32), np.full(k, -1)  # a heap that all blocks share
-    scanner = _scanners.of(query)
     heap = faiss.swig_ptr(best), faiss.swig_ptr(best_rows)
-    for block, rows in pieces:
-        assert block.shape[1:] == query.shape, (block.shape, query.shape)
+    for scanner, block, rows in _scanned(pieces, query):
         scanner.scan_codes(len(block), _codes(block), faiss.swig_ptr(rows), *heap, k)
     return best, best_rows
 
 
 def above(pieces: Iterable[Block], query: Similarities, least: float) -> Iterator[tuple[Similarities, Rows]]:
     """All products with a query (d,) greater than `least`, and their rows, block by block."""
-    scanner = _scanners.of(query)
-    return (_range_scanned(scanner, block, rows, least) for block, rows in pieces)
+    return (_range_scanned(*one, least) for one in _scanned(pieces, query))
+
+
+def _scanned(pieces: Iterable[Block], query: Similarities) -> Iterator[tuple[Any, Matrix, Rows]]:
+    """Blocks, each with the scanner of their kind of numbers."""
+    scanner = None
+    for block, rows in pieces:
+        assert block.shape[1:] == query.shape, (block.shape, query.shape)
+        scanner = scanner or _scanners.of(query, block.itemsize)  # all pieces are of one matrix
+        yield scanner, block, rows
 
 
 def _range_scanned(scanner: Any, block: Matrix, rows: Rows, least: float) -> tuple[Similarities, Rows]:
@@ -78,25 +84,34 @@ def _codes(block: Matrix) -> Any:
 
 
 class _Scanners(threading.local):
-    """FAISS's float16 scanner of a dimension, one a thread: it holds the query, and Python cannot free it."""
+    """FAISS's scanners by dimension and size of a number, a thread its own: they hold the query, and Python
+    cannot free them."""
 
     def __init__(self) -> None:
-        self._kept: dict[int, Any] = {}
+        self._kept: dict[tuple[int, int], Any] = {}
 
-    def of(self, query: Similarities) -> Any:
-        """The scanner, with a query (d,) float32."""
-        dimension = len(query)
-        if dimension not in self._kept:
-            quantizer = faiss.ScalarQuantizer(dimension, faiss.ScalarQuantizer.QT_fp16)
-            coarse = faiss.IndexFlatIP(dimension)  # asked for by the signature, not used
-            scanner = quantizer.select_InvertedListScanner(  # type: ignore[attr-defined]
-                faiss.METRIC_INNER_PRODUCT, coarse, False, None, False
-            )
-            self._kept[dimension] = (scanner, quantizer, coarse, np.empty(dimension, np.float32))
-        scanner, _, _, held = self._kept[dimension]
+    def of(self, query: Similarities, itemsize: int) -> Any:
+        """The scanner of numbers of so many bytes, with a query (d,) float32."""
+        kind = len(query), itemsize
+        if kind not in self._kept:
+            self._kept[kind] = (*_new_scanner(*kind), np.empty(len(query), np.float32))
+        scanner, _, _, held = self._kept[kind]
         held[:] = query
         scanner.set_query(faiss.swig_ptr(held))
         return scanner
+
+
+def _new_scanner(dimension: int, itemsize: int) -> tuple[Any, Any, Any]:
+    """A scanner, and what it points to."""
+    coarse = faiss.IndexFlatIP(dimension)  # asked for by the signatures, not used
+    if itemsize == 4:
+        flat = faiss.IndexIVFFlat(coarse, dimension, 1, faiss.METRIC_INNER_PRODUCT)
+        return flat.get_InvertedListScanner(False, None, None), flat, coarse
+    halves = faiss.ScalarQuantizer(dimension, faiss.ScalarQuantizer.QT_fp16)
+    scanner = halves.select_InvertedListScanner(  # type: ignore[attr-defined]
+        faiss.METRIC_INNER_PRODUCT, coarse, False, None, False
+    )
+    return scanner, halves, coarse
 
 
 _scanners = _Scanners()

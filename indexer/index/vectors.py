@@ -47,7 +47,7 @@ class NormRange:
 class Vectors:
     """One vector column of a segment."""
 
-    matrix: CheckedArray  # (n, d) float16
+    matrix: CheckedArray  # (n, d) as the table keeps them
     inverse_norms: CheckedArray  # (n,) float32, 0 where a row has no direction
     norm_range: NormRange
 

@@ -1,4 +1,4 @@
-"""Columns of rows as NumPy arrays: vectors as a float16 matrix and their cosines, keys as numbers."""
+"""Columns of rows as NumPy arrays: vectors as a matrix and their cosines, keys as numbers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from ..geo.cells import Cells
 from ..geo.row_ranges import Mask
 
-Matrix = NDArray[np.float16]
+Matrix = NDArray[np.float16] | NDArray[np.float32]  # as the table keeps them
 Similarities = NDArray[np.float32]
 Cosines = NDArray[np.float64]
 Norms = NDArray[np.float32]
@@ -21,7 +21,7 @@ ROWS_AT_ONCE = 8_192  # taken to float64
 
 
 def to_matrix(column: pa.Array | pa.ChunkedArray) -> Matrix:
-    """A vector column as (n, d) float16; rows that are null come as NaN."""
+    """A vector column as (n, d) of its own values; rows that are null come as NaN."""
     array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
     d = array.type.list_size
     values = array.values.slice(array.offset * d, len(array) * d)  # `flatten` would leave out null rows
@@ -55,7 +55,7 @@ def unit(vectors: NDArray[np.floating]) -> Cosines:
     return exact
 
 
-def cosines(matrix: Matrix | Similarities, query: Cosines) -> Cosines:
+def cosines(matrix: Matrix, query: Cosines) -> Cosines:
     """Of vectors (n, d) with a query (d,) of norm 1, rounded to DECIMALS: (n,).
 
     NaN where a vector has no direction.

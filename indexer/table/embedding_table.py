@@ -36,7 +36,9 @@ from .manifest import (
 from .schema import (
     KEY,
     OPTIONAL_VECTORS,
+    VALUE_TYPES,
     ModelInfo,
+    Values,
     extra_columns,
     model_of,
     optional_columns,
@@ -65,13 +67,17 @@ class EmbeddingTable:
         h3_resolution: int,
         partition_resolution: int = PARTITION_RESOLUTION,
         simulated: bool = False,
+        values: Values = "float16",
     ) -> "EmbeddingTable":
         """A new empty table in a directory (made if missing) or under a URL.
+
+        Args:
+            values: of vectors. float32 takes twice the bytes; docs/embedding_table.md says what it gains.
 
         Raises:
             TableError: a table is there already, the place cannot be written, or a resolution is wrong.
         """
-        first = _first(model, h3_resolution, partition_resolution, simulated)
+        first = _first(model, h3_resolution, partition_resolution, simulated, values)
         storage = open_storage(path, create=True)
         if snapshot_numbers(storage) or not put_new(storage, first):
             raise TableError(f"{path} holds a table already: open it, or choose another directory")
@@ -79,19 +85,30 @@ class EmbeddingTable:
 
     @staticmethod
     def open_or_create(
-        path: str | Path, model: ModelInfo, *, h3_resolution: int, simulated: bool = False
+        path: str | Path,
+        model: ModelInfo,
+        *,
+        h3_resolution: int,
+        simulated: bool = False,
+        values: Values | None = None,
     ) -> "EmbeddingTable":
         """The table at a path, made if there is none. Of several that make it at once one does, all go on.
 
+        Args:
+            values: of vectors, float16 in a new table by default; None takes a table as it is.
+
         Raises:
-            TableError: the table holds another model or another H3 resolution, or as in `create`.
+            TableError: the table holds another model or another H3 resolution, keeps vectors otherwise, or as
+                in `create`.
         """
-        first = _first(model, h3_resolution, PARTITION_RESOLUTION, simulated)
+        first = _first(model, h3_resolution, PARTITION_RESOLUTION, simulated, values or "float16")
         storage = open_storage(path, create=True)
         if not snapshot_numbers(storage) and put_new(storage, first):
             return EmbeddingTable(storage, first)
         table = EmbeddingTable(storage, read_manifest(storage))
         table.require(model, h3_resolution)
+        if values not in (None, table.values):
+            raise TableError(f"{path} keeps {table.values} vectors, not {values}: make another table")
         return table
 
     @staticmethod
@@ -148,6 +165,11 @@ class EmbeddingTable:
     @property
     def dimension(self) -> int:
         return self.model.dimension
+
+    @property
+    def values(self) -> Values:
+        """How the numbers of vectors are kept."""
+        return self.manifest.values
 
     @property
     def h3_resolution(self) -> int:
@@ -346,10 +368,17 @@ class EmbeddingTable:
         for rows in tables:
             self.require(model_of(rows.schema), self.h3_resolution)
             own, further = optional_columns(rows.schema), extra_columns(rows.schema)
+            kinds = self.dimension, own, further
             optional, extra = optional | own, extra | further
-            if not rows.schema.equals(table_schema(self.dimension, own, further)):
+            made = [name for name in VALUE_TYPES if rows.schema.equals(table_schema(*kinds, name))]
+            if not made:
                 raise TableError(f"these rows have columns {rows.schema.names}, not those of make_rows")
-        schema = table_schema(self.dimension, optional, extra)
+            if made != [self.values]:
+                raise TableError(
+                    f"these rows have {made[0]} vectors, the table {self.storage.root} {self.values}: make "
+                    f"them with values={self.values!r}"
+                )
+        schema = table_schema(self.dimension, optional, extra, self.values)
         joined = pa.concat_tables(
             [schema.empty_table(), *(merge.with_columns(rows, schema) for rows in tables)]
         )
@@ -372,7 +401,9 @@ class EmbeddingTable:
         return pa.schema([self.schema.field(name) for name in names]).empty_table()
 
 
-def _first(model: ModelInfo, h3_resolution: int, partition_resolution: int, simulated: bool) -> Manifest:
+def _first(
+    model: ModelInfo, h3_resolution: int, partition_resolution: int, simulated: bool, values: Values
+) -> Manifest:
     """The manifest of a new table. Raises TableError for a resolution that cannot be."""
     if not 0 <= partition_resolution <= min(MAX_PARTITION_RESOLUTION, h3_resolution) or h3_resolution > 15:
         raise TableError(
@@ -380,4 +411,6 @@ def _first(model: ModelInfo, h3_resolution: int, partition_resolution: int, simu
             f"and 0-{MAX_PARTITION_RESOLUTION}, no finer than the rows"
         )
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
-    return Manifest(1, now, "create", {}, model, h3_resolution, partition_resolution, simulated)
+    return Manifest(
+        1, now, "create", {}, model, h3_resolution, partition_resolution, simulated, values=values
+    )

@@ -22,11 +22,10 @@ from ..errors import TableError
 from ..geo import cells
 from .embedding_table import EmbeddingTable
 from .parts import ROW_GROUP_ROWS, VECTORS, geo_of
-from .schema import emb_metadata, geo_metadata
+from .schema import VALUE_TYPES, Values, emb_metadata, geo_metadata
 from .stac_item import PARQUET, licence_of, terms
 
 Form = Literal["geoparquet", "stac-geoparquet", "lance"]
-Values = Literal["float32", "float16"]
 Progress = Callable[[int, int], None]
 Groups = Iterator[pa.Table]  # rows for a row group each
 About = Mapping[str, str]  # what the file says of itself
@@ -47,8 +46,8 @@ def export(
     """Write all rows of a snapshot to a file (of `lance`: a folder); memory is a row group's.
 
     Args:
-        values: of vectors. Rows are kept as float16, so float32 is as exact, twice as large, and read
-            everywhere.
+        values: of vectors. float32 is as exact as any table, and read everywhere; of rows kept as float16 it
+            is twice as large and no more exact.
         progress: told (rows done, rows).
 
     Raises:
@@ -133,11 +132,10 @@ def _grouped(batches: Iterable[pa.RecordBatch]) -> Groups:
 def _plain(rows: pa.Table, values: Values) -> pa.Table:
     columns = {name: rows[name] for name in rows.column_names}
     columns["h3_cell"] = pa.array(cells.cells_to_text(rows["h3_cell"].to_numpy()), pa.string())
-    kind = {"float32": pa.float32(), "float16": pa.float16()}[values]
     for name in VECTORS:
         if name in columns:
             size = rows.schema.field(name).type.list_size
-            columns[name] = columns[name].cast(pa.list_(pa.field("element", kind), size))
+            columns[name] = columns[name].cast(pa.list_(pa.field("element", VALUE_TYPES[values]), size))
     return pa.table(columns)
 
 
@@ -149,9 +147,15 @@ def _about(table: EmbeddingTable, values: Values) -> dict[str, str]:
     imagery = [asdict(source) for source in table.manifest.imagery]
     return {
         "geo": json.dumps(geo_metadata(bbox, sorted({kind for of_file in kinds for kind in of_file}))),
-        "emb": json.dumps(emb_metadata(table.model, table.simulated) | {"data_type": values}),
+        "emb": json.dumps(_emb(table, values)),
         **({"imagery": json.dumps(imagery)} if imagery else {}),
     }
+
+
+def _emb(table: EmbeddingTable, values: Values) -> dict[str, Any]:
+    """Rounded by the table or by the export, or never."""
+    rounded: Values = "float16" if "float16" in (table.values, values) else "float32"
+    return emb_metadata(table.model, rounded, table.simulated) | {"data_type": values}
 
 
 # STAC: an item a row

@@ -23,11 +23,20 @@ from ..errors import TableError
 from ..geo import cells
 from ..typed import OddFieldError, typed
 from .extent import Extent
-from .schema import EXTRA_SCHEMA_VERSION, EXTRA_TYPES, SCHEMA_VERSION, ModelInfo, schema_version, table_schema
+from .schema import (
+    EXTRA_TYPES,
+    SCHEMA_VERSION,
+    WIDE_SCHEMA_VERSION,
+    ModelInfo,
+    Values,
+    schema_version,
+    table_schema,
+)
 from .storage import Storage
 
 FORMAT = "skyhex-table"
 FOLDER = "manifests"
+UNSAID: tuple[object, ...] = ({}, (), "float16")  # of fields that earlier versions do not have
 AT_ONCE = 8  # manifests read
 MAX_DIMENSION = 2**20
 HEXADECIMAL = re.compile(r"[0-9a-f]{1,16}")
@@ -121,6 +130,7 @@ class Manifest:
     sidecars: Mapping[str, Sidecar] = field(default_factory=dict)
     extent: Extent | None = None  # None: no rows, or written before manifests said so
     imagery: tuple[Imagery, ...] = ()  # that any row was ever made of
+    values: Values = "float16"  # of the numbers in vectors
 
     @property
     def row_count(self) -> int:
@@ -135,7 +145,7 @@ class Manifest:
     @cached_property
     def schema(self) -> pa.Schema:
         """The columns, in order."""
-        return table_schema(self.model.dimension, self.optional, self.extra)
+        return table_schema(self.model.dimension, self.optional, self.extra, self.values)
 
     def following(self, operation: str, summary: Mapping[str, Any], **changes: Any) -> Manifest:
         """The next snapshot."""
@@ -152,10 +162,11 @@ class Manifest:
 
     def to_json(self) -> bytes:
         """JSON with its own digest, a line a file; cells in hexadecimal, as JSON readers round 64 bits."""
-        document: dict[str, Any] = {"format": FORMAT, "schema_version": schema_version(self.extra)}
+        version = schema_version(self.extra, self.values)
+        document: dict[str, Any] = {"format": FORMAT, "schema_version": version}
         document |= {"row_count": self.row_count, **asdict(replace(self, files=()))}
-        for name in ("extra", "imagery"):
-            if not document[name]:
+        for name in ("extra", "imagery", "values"):
+            if document[name] in UNSAID:
                 del document[name]
         document["files"] = [
             vars(file) | {"min_h3": f"{file.min_h3:x}", "max_h3": f"{file.max_h3:x}"} for file in self.files
@@ -245,10 +256,10 @@ def _parse(content: bytes, where: str) -> Manifest:
     if not isinstance(document, dict) or document.pop("format", None) != FORMAT:
         raise OddFieldError("it is not the manifest of a table")
     version = document.get("schema_version")
-    if version not in (SCHEMA_VERSION, EXTRA_SCHEMA_VERSION):
+    if version not in range(SCHEMA_VERSION, WIDE_SCHEMA_VERSION + 1):
         raise TableError(
             f"{where} has schema version {version}, this program reads {SCHEMA_VERSION} to "
-            f"{EXTRA_SCHEMA_VERSION}: update it"
+            f"{WIDE_SCHEMA_VERSION}: update it"
         )
     if document.pop("sha256", None) != _digest({"format": FORMAT, **document}):
         raise OddFieldError("its digest does not match its content")

@@ -64,7 +64,7 @@ class Merger:
         """Write the parts that follow from `base`."""
         optional, extra = _joined_columns(base, self.rows)
         changed = (optional, extra) != (base.optional, base.extra)
-        fresh = with_columns(self.rows, table_schema(base.model.dimension, optional, extra))
+        fresh = with_columns(self.rows, table_schema(base.model.dimension, optional, extra, base.values))
         files: list[PartFile] = []
         replaced = 0
         for step in plan(base, fresh):

@@ -39,7 +39,7 @@ _narrow = Recent[pa.Table](NARROW_BYTES, lambda rows: int(rows.nbytes))
 def write_part(storage: Storage, rows: pa.Table, table: Manifest) -> PartFile:
     """One file of sorted rows of one partition, named by its content's digest.
 
-    Vectors are written plain and uncompressed (float16 of unit vectors does not compress), the rest with
+    Vectors are written plain and uncompressed (numbers of unit vectors do not compress), the rest with
     zstd; pages carry checksums.
     """
     numbers = rows["h3_cell"]
@@ -224,8 +224,8 @@ def _footer(rows: pa.Table, table: Manifest) -> dict[str, str]:
     imagery = {"imagery": json.dumps([asdict(source) for source in table.imagery])} if table.imagery else {}
     return imagery | {
         "geo": json.dumps(geo_metadata(bounds, kinds)),
-        "emb": json.dumps(emb_metadata(table.model, table.simulated)),
-        "skyhex:schema_version": str(schema_version(extra_columns(rows.schema))),
+        "emb": json.dumps(emb_metadata(table.model, table.values, table.simulated)),
+        "skyhex:schema_version": str(schema_version(extra_columns(rows.schema), table.values)),
     }
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -21,6 +21,7 @@ from ..geo import cells, footprints
 
 SCHEMA_VERSION = 1
 EXTRA_SCHEMA_VERSION = 2  # of tables with further columns, which version 1 would lose when it rewrites a part
+WIDE_SCHEMA_VERSION = 3  # of tables of float32 vectors, which earlier versions do not read
 GEOPARQUET_VERSION = "1.1.0"
 KEY = ("h3_cell", "sample_id", "start_datetime", "end_datetime")
 OPTIONAL_VECTORS = ("embedding_geo", "embedding_hr", "embedding_s2", "embedding_s1")
@@ -57,9 +58,17 @@ EXTRA_TYPES: Mapping[str, pa.DataType] = {
     "timestamp": pa.timestamp("us", tz="UTC"),
     "parts": PARTS,
 }
-NORM_TOLERANCE = (
-    1e-3  # of |1 - norm|: rounding to float16 moves it by 2**-11 at most, plus the tiniest values
-)
+Values = Literal["float16", "float32"]  # how a table keeps the numbers of its vectors
+VALUE_TYPES: Mapping[Values, pa.DataType] = {"float16": pa.float16(), "float32": pa.float32()}
+NORM_TOLERANCE: Mapping[Values, float] = {  # of |1 - norm|
+    "float16": 1e-3,  # rounding moves it by 2**-11 at most, plus the tiniest values
+    "float32": 1e-6,  # the norm, the quotient and its rounding: 2**-24 each, and so for what reads it back
+}
+HALVED = {
+    "method": "round to nearest, ties to even",
+    "original_dtype": "float32",
+    "quantized_dtype": "float16",
+}
 TIMESTAMP = pa.timestamp("us", tz="UTC")
 BBOX = pa.struct([pa.field(name, pa.float64(), nullable=False) for name in footprints.BBOX_FIELDS])
 
@@ -80,12 +89,15 @@ class ModelInfo:
 
 
 def table_schema(
-    dimension: int, optional: Mapping[str, int], extra: Mapping[str, str] = MappingProxyType({})
+    dimension: int,
+    optional: Mapping[str, int],
+    extra: Mapping[str, str] = MappingProxyType({}),
+    values: Values = "float16",
 ) -> pa.Schema:
     """The columns in order.
 
     `optional` gives the dimension of each optional vector column present, `extra` the type of each further
-    column, by its name in EXTRA_TYPES.
+    column, by its name in EXTRA_TYPES, `values` that of the numbers in vectors.
     """
     return pa.schema(
         [
@@ -95,8 +107,12 @@ def table_schema(
             pa.field("end_datetime", TIMESTAMP, nullable=False),
             pa.field("geometry", pa.binary(), nullable=False),
             pa.field("bbox", BBOX, nullable=False),
-            pa.field("embedding", vector_type(dimension), nullable=False),
-            *(pa.field(name, vector_type(optional[name])) for name in OPTIONAL_VECTORS if name in optional),
+            pa.field("embedding", vector_type(dimension, values), nullable=False),
+            *(
+                pa.field(name, vector_type(optional[name], values))
+                for name in OPTIONAL_VECTORS
+                if name in optional
+            ),
             *(pa.field(name, pa.int16(), nullable=False) for name in COUNTS),
             pa.field("valid_fraction", pa.float32()),
             pa.field("cloud_fraction", pa.float32()),
@@ -106,9 +122,9 @@ def table_schema(
     )
 
 
-def vector_type(dimension: int) -> pa.DataType:
-    """fixed_size_list<float16>[dimension]."""
-    return pa.list_(pa.field("element", pa.float16(), nullable=False), dimension)
+def vector_type(dimension: int, values: Values = "float16") -> pa.DataType:
+    """fixed_size_list<values>[dimension]."""
+    return pa.list_(pa.field("element", VALUE_TYPES[values], nullable=False), dimension)
 
 
 def optional_columns(schema: pa.Schema) -> dict[str, int]:
@@ -116,8 +132,10 @@ def optional_columns(schema: pa.Schema) -> dict[str, int]:
     return {name: schema.field(name).type.list_size for name in OPTIONAL_VECTORS if name in schema.names}
 
 
-def schema_version(extra: Mapping[str, str]) -> int:
+def schema_version(extra: Mapping[str, str], values: Values) -> int:
     """The version of a table: the lowest whose readers and writers stay right with it."""
+    if values != "float16":
+        return WIDE_SCHEMA_VERSION
     return EXTRA_SCHEMA_VERSION if extra else SCHEMA_VERSION
 
 
@@ -153,10 +171,11 @@ def make_rows(
     embedding_s2: NDArray[np.floating[Any]] | None = None,
     embedding_s1: NDArray[np.floating[Any]] | None = None,
     extra: Mapping[str, pa.Array] = MappingProxyType({}),  # further columns, (n,) each, of EXTRA_TYPES
+    values: Values = "float16",  # of vectors: the table's
 ) -> pa.Table:
     """Checked rows in order of key, with the model in the schema's metadata, ready for `upsert`.
 
-    Vectors are scaled to L2 norm 1 and rounded to float16. Datetimes without a zone are taken as UTC.
+    Vectors are scaled to L2 norm 1 and rounded to `values`. Datetimes without a zone are taken as UTC.
 
     Raises:
         TableError: columns of different lengths, a vector that is not finite, zero or of another dimension,
@@ -178,7 +197,7 @@ def make_rows(
         "end_datetime": pa.array(end, TIMESTAMP),
         "geometry": pa.array(shapely.to_wkb(shapes), pa.binary()),
         "bbox": footprints.bbox_array(shapes),
-        **{name: _vector_array(name, v, names) for name, v in vectors.items() if v is not None},
+        **{name: _vector_array(name, v, names, values) for name, v in vectors.items() if v is not None},
         "n_hr": pa.array(np.asarray(n_hr, np.int16)),
         "n_s2": pa.array(np.asarray(n_s2, np.int16)),
         "n_s1": pa.array(np.asarray(n_s1, np.int16)),
@@ -192,11 +211,11 @@ def make_rows(
         raise TableError(f"{len(names)} values of sample_id, but {wrong}: every column needs one value a row")
     optional = {name: columns[name].type.list_size for name in OPTIONAL_VECTORS if name in columns}
     kinds = extra_columns(pa.schema([pa.field(name, column.type) for name, column in extra.items()]))
-    rows = pa.table(columns, table_schema(model.dimension, optional, kinds))
+    rows = pa.table(columns, table_schema(model.dimension, optional, kinds, values))
     _check_rows(rows, names)
     rows = sort_by_key(rows)
     _check_unique(rows)
-    return rows.replace_schema_metadata({"emb": json.dumps(emb_metadata(model))})
+    return rows.replace_schema_metadata({"emb": json.dumps(emb_metadata(model, values))})
 
 
 def sort_by_key(rows: pa.Table) -> pa.Table:
@@ -214,18 +233,14 @@ def repeated_keys(rows: pa.Table) -> NDArray[np.int64]:
     return np.flatnonzero(same) + 1
 
 
-def emb_metadata(model: ModelInfo, simulated: bool = False) -> dict[str, Any]:
+def emb_metadata(model: ModelInfo, values: Values, simulated: bool = False) -> dict[str, Any]:
     """The `emb` footer: fields of the STAC embedding extension (geoembeddings.org), and the model whole."""
     return {
         "version": "0.0.1",
         "type": "chip",
         "dimensions": model.dimension,
-        "data_type": "float16",
-        "quantization": {
-            "method": "round to nearest, ties to even",
-            "original_dtype": "float32",
-            "quantized_dtype": "float16",
-        },
+        "data_type": values,
+        **({"quantization": HALVED} if values == "float16" else {}),
         "normalisation": "L2",
         "chip_layout": {"layout_type": "named_grid", "grid_id": "H3"},
         "license": model.licence,
@@ -276,7 +291,9 @@ def _checked_cells(h3_cell: ArrayLike, names: Sequence[str]) -> cells.Cells:
     return numbers
 
 
-def _vector_array(name: str, vectors: NDArray[np.floating[Any]], names: Sequence[str]) -> pa.Array:
+def _vector_array(
+    name: str, vectors: NDArray[np.floating[Any]], names: Sequence[str], values: Values
+) -> pa.Array:
     """(n, d) vectors, normalised; an optional column's NaN rows become null."""
     matrix = np.asarray(vectors, np.float32)
     if matrix.ndim != 2:
@@ -290,9 +307,9 @@ def _vector_array(name: str, vectors: NDArray[np.floating[Any]], names: Sequence
         label = names[row] if row < len(names) else "no sample_id"
         raise TableError(f"row {row} ({label}): {name} {what}, so it has no direction to compare")
     unit = matrix / np.where(absent, 1, norm)[:, None].astype(np.float32)
-    values = pa.array(unit.astype(np.float16).ravel())
+    flat = pa.array(unit.astype(values).ravel())
     mask = pa.array(absent) if absent.any() else None
-    return pa.FixedSizeListArray.from_arrays(values, type=vector_type(matrix.shape[1]), mask=mask)
+    return pa.FixedSizeListArray.from_arrays(flat, type=vector_type(matrix.shape[1], values), mask=mask)
 
 
 def _footprints(

@@ -48,7 +48,7 @@ def write_item(storage: Storage, manifest: Manifest) -> None:
 def stac_item(storage: Storage, manifest: Manifest) -> dict[str, Any]:
     """The item of a snapshot that has rows; hrefs are relative to it."""
     assert manifest.extent is not None, "an empty table is nowhere"
-    emb = emb_metadata(manifest.model, manifest.simulated)
+    emb = emb_metadata(manifest.model, manifest.values, manifest.simulated)
     described = ("type", "dimensions", "chip_layout", "normalisation", "weights", "simulated", "model")
     return {
         "type": "Feature",
@@ -68,8 +68,11 @@ def stac_item(storage: Storage, manifest: Manifest) -> dict[str, Any]:
             "data_type": emb["data_type"],
             "emb:runtime_parameters": {name: emb[name] for name in described}
             | {"h3_resolution": manifest.h3_resolution},
-            "emb:quantization": emb["quantization"],
-            "emb:postprocessing": {"format": "text", "expression": "embedding / L2 norm, as float16"},
+            **({"emb:quantization": emb["quantization"]} if "quantization" in emb else {}),
+            "emb:postprocessing": {
+                "format": "text",
+                "expression": f"embedding / L2 norm, as {manifest.values}",
+            },
             "table:columns": _columns(manifest),
             "table:primary_geometry": "geometry",
             "table:row_count": manifest.row_count,

@@ -69,7 +69,7 @@ def _sidecar_problems(storage: Storage, kind: str, file: SidecarFile) -> Iterato
 
 def _metadata_problems(table: Manifest, schema: pa.Schema) -> Iterator[str]:
     metadata = schema.metadata or {}
-    if json.loads(metadata.get(b"emb", b"null")) != emb_metadata(table.model, table.simulated):
+    if json.loads(metadata.get(b"emb", b"null")) != emb_metadata(table.model, table.values, table.simulated):
         yield "footer: `emb` is not the table's model"
     geo = json.loads(metadata.get(b"geo", b"{}"))
     if geo.get("primary_column") != "geometry":
@@ -93,14 +93,15 @@ def _key_problems(table: Manifest, file: PartFile, rows: pa.Table) -> Iterator[s
 
 
 def _vector_problems(table: Manifest, rows: pa.Table) -> Iterator[str]:
+    tolerance = NORM_TOLERANCE[table.values]
     for name in ("embedding", *table.optional):
         present = rows[name].is_valid().to_numpy()
         matrix = to_matrix(rows[name])[present].astype(np.float32)
-        norm = np.sqrt(np.einsum("nd,nd->n", matrix, matrix))
+        norm = np.sqrt(np.einsum("nd,nd->n", matrix, matrix, dtype=np.float64))
         if not np.isfinite(norm).all():
             yield f"{name}: {np.count_nonzero(~np.isfinite(norm))} vectors are not finite"
-        elif len(norm) and (error := np.abs(norm - 1).max()) > NORM_TOLERANCE:
-            yield f"{name}: a norm is off by {error:.2g}, more than {NORM_TOLERANCE}"
+        elif len(norm) and (error := np.abs(norm - 1).max()) > tolerance:
+            yield f"{name}: a norm is off by {error:.2g}, more than {tolerance}"
 
 
 def _geometry_problems(rows: pa.Table) -> Iterator[str]:

@@ -1,4 +1,7 @@
-"""Every face gives the cosine of the stored values, and their order, where rows are hardly apart."""
+"""Every face gives the cosine of the stored values, and their order, where rows are hardly apart.
+
+Of float16 as of float32: what is stored differs, not what is said of it.
+"""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,7 +27,7 @@ from indexer.search.words import period_of
 from indexer.sql.run import run_sql
 from indexer.table.columns import to_matrix
 from indexer.table.embedding_table import EmbeddingTable
-from indexer.table.schema import KEY
+from indexer.table.schema import KEY, VALUE_TYPES, Values
 from search_app.page.cached import read_vectors, similarities
 
 from ..close_clouds import CLOSE, close_cloud, close_rows, true_cosines, true_order
@@ -36,19 +39,28 @@ POINTS = tuple(Point(kind, share, Plan(16, 200), 0.99, 1e-9, 1.0) for share, kin
 
 
 def made(path: Path, rows: pa.Table) -> EmbeddingTable:
-    return EmbeddingTable.create(path, CLOSE, h3_resolution=9, partition_resolution=0).upsert(rows)
+    kind = rows.schema.field("embedding").type.value_type
+    (values,) = (name for name, of in VALUE_TYPES.items() if of == kind)
+    table = EmbeddingTable.create(path, CLOSE, h3_resolution=9, partition_resolution=0, values=values)
+    return table.upsert(rows)
+
+
+@pytest.fixture(scope="module", params=list(VALUE_TYPES))
+def values(request: pytest.FixtureRequest) -> Values:
+    kind: Values = request.param
+    return kind
 
 
 @pytest.fixture(scope="module")
-def table(tmp_path_factory: pytest.TempPathFactory) -> EmbeddingTable:
-    return made(tmp_path_factory.mktemp("close"), close_rows(N))
+def table(tmp_path_factory: pytest.TempPathFactory, values: Values) -> EmbeddingTable:
+    return made(tmp_path_factory.mktemp("close"), close_rows(N, values=values))
 
 
 @pytest.fixture(params=["parquet", "exact", "inverted"])
 def searched(
-    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, values: Values
 ) -> EmbeddingTable:
-    table = made(tmp_path, close_rows(N))
+    table = made(tmp_path, close_rows(N, values=values))
     if request.param == "inverted":
         monkeypatch.setattr(segment_files, "EXACT_ROWS", 50)
         monkeypatch.setattr(segment_files, "measure", lambda vectors, inverted: Measured(POINTS))
@@ -71,8 +83,8 @@ def check(found: pa.Table, table: EmbeddingTable, query: np.ndarray, left_out: i
     np.testing.assert_allclose(found["similarity"].to_numpy(), cosine, rtol=0, atol=TOLERANCE)
 
 
-def test_rounding_moves_norms_by_more_than_what_tells_rows_apart(table: EmbeddingTable) -> None:
-    matrix = stored(table).astype(np.float64)
+def test_rounding_moves_norms_by_more_than_what_tells_rows_apart(tmp_path: Path) -> None:
+    matrix = stored(made(tmp_path, close_rows(N))).astype(np.float64)
     products, cosine = matrix @ matrix[0], true_cosines(matrix, matrix[0])
     assert (np.argsort(-products)[:K] != np.argsort(-cosine)[:K]).any(), "or these tests could not fail"
 
@@ -88,10 +100,10 @@ def test_search_finds_the_first_and_the_order(searched: EmbeddingTable) -> None:
     check(search(searched, Query((Vector(foreign),)), K).rows, searched, foreign)
 
 
-def test_equal_rows_come_in_order_of_key_and_in_full(tmp_path: Path) -> None:
-    vectors = stored(made(tmp_path / "a", close_rows(N))).copy()
+def test_equal_rows_come_in_order_of_key_and_in_full(tmp_path: Path, values: Values) -> None:
+    vectors = stored(made(tmp_path / "a", close_rows(N, values=values))).copy()
     vectors[100:250] = vectors[7]
-    table = made(tmp_path / "b", close_rows(N, embedding=vectors))
+    table = made(tmp_path / "b", close_rows(N, values=values, embedding=vectors))
     for _ in ("parquet", "indexed"):
         check(search(table, Query((Vector(vectors[7].astype(np.float64)),)), K).rows, table, vectors[7])
         build_index(table)
@@ -103,11 +115,11 @@ def test_sql_says_the_same(table: EmbeddingTable) -> None:
         check(run_sql(table, f"FROM nearest({cells[row]}, {K})"), table, matrix[row], left_out=row)
 
 
-def test_sql_gives_null_where_a_vector_is_missing_or_has_no_direction(tmp_path: Path) -> None:
+def test_sql_gives_null_where_a_vector_is_missing_or_has_no_direction(tmp_path: Path, values: Values) -> None:
     n = len(close_rows(N))
     s1, s2 = close_cloud(n, 1), close_cloud(n, 2)
     s1[::3], s2[1::4] = np.nan, np.nan
-    table = made(tmp_path, close_rows(N, embedding_s1=s1, embedding_s2=s2))
+    table = made(tmp_path, close_rows(N, values=values, embedding_s1=s1, embedding_s2=s2))
     first, second = stored(table, "embedding_s1"), stored(table, "embedding_s2")
     expected = [
         true_cosines(one[None], other)[0] if np.isfinite(one).all() and np.isfinite(other).all() else None
@@ -125,8 +137,8 @@ def test_sql_gives_null_where_a_vector_is_missing_or_has_no_direction(tmp_path: 
     assert zero == [{"a": None, "b": None}]
 
 
-def test_prototypes_and_outliers(tmp_path: Path) -> None:
-    table = made(tmp_path, close_rows(N))
+def test_prototypes_and_outliers(tmp_path: Path, values: Values) -> None:
+    table = made(tmp_path, close_rows(N, values=values))
     fit_prototypes(table, region_resolution=4, per_region=6)
     table = EmbeddingTable.open(tmp_path)
     prototypes, given = read_prototypes(table), read_assignments(table)
@@ -145,11 +157,11 @@ def test_prototypes_and_outliers(tmp_path: Path) -> None:
     np.testing.assert_allclose(alike["similarity"], np.sort(expected)[::-1][:K], rtol=0, atol=TOLERANCE)
 
 
-def test_changes(tmp_path: Path) -> None:
-    first = close_rows(N)
+def test_changes(tmp_path: Path, values: Values) -> None:
+    first = close_rows(N, values=values)
     n = len(first)
     year = {"start": [datetime(2025, 1, 1, tzinfo=UTC)] * n, "end": [datetime(2026, 1, 1, tzinfo=UTC)] * n}
-    later = close_rows(N, embedding=close_cloud(n, 0)[::-1], **year)
+    later = close_rows(N, values=values, embedding=close_cloud(n, 0)[::-1], **year)
     table = made(tmp_path, first).upsert(later)
     before, after = (to_matrix(rows["embedding"]).astype(np.float64) for rows in (first, later))
     lengths = np.linalg.norm(before, axis=1) * np.linalg.norm(after, axis=1)

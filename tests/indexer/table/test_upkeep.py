@@ -192,7 +192,7 @@ def test_validate_looks_at_the_footer(tmp_path: Path) -> None:
     (problem,) = table.commit(lambda base: base.following("upsert", {}, files=(part,))).validate()
     assert problem.endswith("`emb` is not the table's model")
     footer = pq.read_schema(tmp_path / part.path)
-    assert json.loads(footer.metadata[b"emb"]) == emb_metadata(MODEL, simulated=True)
+    assert json.loads(footer.metadata[b"emb"]) == emb_metadata(MODEL, "float16", simulated=True)
     assert footer.equals(table_schema(8, {}))
 
 
