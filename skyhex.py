@@ -279,6 +279,7 @@ def import_rasters(
     pool: Literal["mean", "mean+std"] = "mean",
     min_valid: float = 0.0,
     workers: int | None = 0,
+    values: Literal["float16", "float32"] | None = None,
     **reading: Any,
 ) -> EmbeddingTable:
     """Pool published rasters of vectors per H3 cell into a table, made if missing: docs/products.md.
@@ -293,12 +294,13 @@ def import_rasters(
         pool: "mean+std" keeps standard deviations, too.
         min_valid: least share of a cell's pixels that have data.
         workers: processes that read; None: one a core. More than 0 needs a script with a main guard.
+        values: how a new table keeps vectors, float16 by default.
         reading: `year`, `dataset`, `landmask`, and of layout "raster" `model`, `licence`, `formula`, `scale`,
             `offset`, `nodata`, `period`, `own_zone`.
 
     Raises:
         InputError: nothing that can be read; what of several files cannot be is left out, with a warning.
-        TableError: the table holds another model, licence or resolution.
+        TableError: the table holds another model or resolution.
     """
     job, sources = _import("pipeline.import_rasters"), _import("data.products.sources")
     area = _import("pipeline.area").given_area(within, bbox)
@@ -308,7 +310,7 @@ def import_rasters(
     resolution = job.fitting_resolution(rasters[0], table, h3_res) if rasters else 0
     pooling = job.Pooling(resolution, pool, min_valid, area)
     plan = job.plan_rasters(rasters, pooling, skipped)
-    done = job.import_rasters(plan, pooling, table, workers=workers)
+    done = job.import_rasters(plan, pooling, table, workers=workers, values=values)
     for skip in done.skipped:
         warnings.warn(f"left out {skip.sample_id}: {skip.reason}", stacklevel=2)
     made: EmbeddingTable = done.table

@@ -20,8 +20,8 @@ class OddFieldError(ValueError):
 def typed(kind: type[T], value: object, where: str = "the document") -> T:
     """A JSON value as a dataclass; fields that it does not know are left out, as later versions may add some.
 
-    Annotations may be dataclasses, literals, str, bool, int, float (finite), Any, tuples (from lists), mappings with
-    text for keys, and unions of these.
+    Annotations may be dataclasses, literals, str, bool, int, float (finite), Any, tuples (from lists),
+    mappings with text for keys, and unions of these.
 
     Raises:
         OddFieldError: a field is missing or of another type.

@@ -88,10 +88,14 @@ def embed_plan(
     """
     model = model_info(encoder)
     begin = partial(EmbeddingTable.open_or_create, model=model, simulated=simulated)
-    targets = [_Target(begin(path, h3_resolution=h3_resolution), partial(rows_of, model=model))]
+    table = begin(path, h3_resolution=h3_resolution)
+    targets = [_Target(table, partial(rows_of, model=model, values=table.values))]
     if granularity is not None:
         finer = begin(finer_path(path, granularity), h3_resolution=granularity)
-        pieces = partial(piece_rows_of, model=model, resolution=granularity, cell_m=encoder.spec.cell_m)
+        cell_m = encoder.spec.cell_m
+        pieces = partial(
+            piece_rows_of, model=model, resolution=granularity, cell_m=cell_m, values=finer.values
+        )
         targets.append(_Target(finer, pieces))
     chunks = [(chunk_key(chunk, model), chunk) for chunk in chunks_of(plan.tasks)]
     todo = [(key, chunk) for key, chunk in chunks if any(key not in t.table.input_keys for t in targets)]

@@ -10,7 +10,7 @@ import hashlib
 import os
 import time
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -29,10 +29,9 @@ from data.products.pooling import chunk_side_px, meets, pixels_per_cell, pool_ch
 from data.products.vector_raster import VectorRaster
 from data.sample import InputError
 from data.site import Skip
-from indexer.errors import TableError
 from indexer.progress import Progress
 from indexer.table.embedding_table import EmbeddingTable
-from indexer.table.schema import ModelInfo
+from indexer.table.schema import ModelInfo, Values
 
 from .raster_rows import Pool, combine, model_info, rows_of
 
@@ -66,6 +65,9 @@ class Piece:
         top = max(f + e * self.window.row, f + e * self.window.end_row)
         left = min(c + a * self.window.col, c + a * self.window.end_col)
         return f"{self.raster.grid.crs} {left:.10g} {top:.10g}"
+
+
+RowsOf = Callable[[Piece], pa.Table | Skip | None]
 
 
 @dataclass(frozen=True)
@@ -142,6 +144,7 @@ def import_rasters(
     into: str | Path,
     *,
     workers: int | None = None,
+    values: Values | None = None,
     progress: Progress | None = None,
 ) -> RasterImport:
     """Pool every piece that the table does not hold yet, and commit it.
@@ -151,43 +154,35 @@ def import_rasters(
 
     Args:
         workers: processes that read and pool, one a core by default; 0 does it in this one.
+        values: how a new table keeps vectors, float16 by default.
 
     Raises:
         InputError: nothing to read, or a worker died.
-        TableError: the table holds another model, licence or resolution.
+        TableError: the table holds another model or resolution.
     """
     if not plan.pieces:
         raise InputError(_nothing(plan))
     first = plan.pieces[0].raster
     model = model_info(first.product, first.dimension, pooling.pool)
-    table = open_or_create(into, model, pooling.h3_resolution)
+    table = EmbeddingTable.open_or_create(into, model, h3_resolution=pooling.h3_resolution, values=values)
     keys = {piece: piece_key(piece, pooling) for piece in plan.pieces}
     todo = [piece for piece in plan.pieces if keys[piece] not in table.input_keys]
-    together = partial(combine, model=model)
+    together = partial(combine, model=model, values=table.values)
+    pooled = partial(_piece_rows, pooling=pooling, model=model, values=table.values)
     skipped, began = list(plan.skipped), time.perf_counter()
     rows, read, done = 0, 0, plan.pixels - sum(piece.window.pixels for piece in todo)
-    for piece, made in _pooled(todo, pooling, model, _cores() if workers is None else workers):
+    for piece, made in _pooled(todo, pooled, _cores() if workers is None else workers):
         if isinstance(made, Skip):
             skipped.append(made)
         else:
             fresh = [made] if made is not None else []
-            table = table.upsert(fresh, input_key=keys[piece], combine=together)
+            table = table.upsert(fresh, input_key=keys[piece], combine=together, source=first.product.model)
             rows, read = rows + sum(map(len, fresh)), read + piece.window.pixels
         done += piece.window.pixels
         if progress is not None:
             progress(done, plan.pixels)
     resumed = len(plan.pieces) - len(todo)
     return RasterImport(table, rows, read, resumed, tuple(skipped), time.perf_counter() - began)
-
-
-def open_or_create(path: str | Path, model: ModelInfo, h3_resolution: int) -> EmbeddingTable:
-    """The table, made if there is none. Raises TableError where it holds something else."""
-    table = EmbeddingTable.open_or_create(path, model, h3_resolution=h3_resolution)
-    if table.model.licence != model.licence:
-        raise TableError(
-            f"these vectors are {model.licence}, the table {path} says {table.model.licence}: make another"
-        )
-    return table
 
 
 def fitting_resolution(raster: VectorRaster, into: str | Path, asked: int | None = None) -> int:
@@ -216,17 +211,17 @@ def expected_rows(plan: RasterPlan, resolution: int) -> int:
 
 
 def _pooled(
-    pieces: Sequence[Piece], pooling: Pooling, model: ModelInfo, workers: int
+    pieces: Sequence[Piece], rows_of_piece: RowsOf, workers: int
 ) -> Iterator[tuple[Piece, pa.Table | Skip | None]]:
     """Each piece with its rows, in order."""
     if workers == 0 or len(pieces) < 2 or sum(piece.window.pixels for piece in pieces) < SPAWNED_PX:
-        yield from ((piece, _piece_rows(piece, pooling, model)) for piece in pieces)
+        yield from ((piece, rows_of_piece(piece)) for piece in pieces)
         return
     pool = ProcessPoolExecutor(min(workers, len(pieces)), mp_context=get_context("spawn"))
     waiting: deque[tuple[Piece, Future[bytes | Skip | None]]] = deque()
     try:
         for piece in pieces:
-            waiting.append((piece, pool.submit(_packed_rows, piece, pooling, model)))
+            waiting.append((piece, pool.submit(_packed_rows, piece, rows_of_piece)))
             if len(waiting) > workers + READ_AHEAD:
                 yield _unpacked(*waiting.popleft())
         while waiting:
@@ -244,9 +239,9 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _packed_rows(piece: Piece, pooling: Pooling, model: ModelInfo) -> bytes | Skip | None:
+def _packed_rows(piece: Piece, rows_of_piece: RowsOf) -> bytes | Skip | None:
     """Rows as an Arrow stream: pickled, their lists would lose the names of their elements."""
-    rows = _piece_rows(piece, pooling, model)
+    rows = rows_of_piece(piece)
     if not isinstance(rows, pa.Table):
         return rows
     sink = pa.BufferOutputStream()
@@ -260,7 +255,7 @@ def _unpacked(piece: Piece, made: Future[bytes | Skip | None]) -> tuple[Piece, p
     return piece, pa.ipc.open_stream(content).read_all() if isinstance(content, bytes) else content
 
 
-def _piece_rows(piece: Piece, pooling: Pooling, model: ModelInfo) -> pa.Table | Skip | None:
+def _piece_rows(piece: Piece, pooling: Pooling, model: ModelInfo, values: Values) -> pa.Table | Skip | None:
     try:
         pooled = pool_chunk(
             piece.raster,
@@ -271,7 +266,9 @@ def _piece_rows(piece: Piece, pooling: Pooling, model: ModelInfo) -> pa.Table | 
         )
     except (InputError, UnreachableError) as error:
         return Skip(piece.raster.href, str(error))
-    return rows_of(pooled, piece.raster, model, source=piece.source, min_valid=pooling.min_valid)
+    return rows_of(
+        pooled, piece.raster, model, source=piece.source, min_valid=pooling.min_valid, values=values
+    )
 
 
 def _few_pixels(raster: VectorRaster, resolution: int) -> list[str]:

@@ -16,7 +16,8 @@ from data.products.pooling import Pooled
 from data.products.vector_raster import Product, VectorRaster
 from indexer.geo import cells, footprints
 from indexer.geo.geojson import cell_on_globe, cut_at_antimeridian
-from indexer.table.schema import PARTS, ModelInfo, make_rows
+from indexer.table.schema import LICENCE, PARTS, ModelInfo, Values, make_rows
+from indexer.table.terms import both
 
 Pool = Literal["mean", "mean+std"]
 Part = dict[str, Any]  # as PARTS has it
@@ -42,7 +43,13 @@ def model_info(product: Product, dimension: int, pool: Pool) -> ModelInfo:
 
 
 def rows_of(
-    pooled: Pooled, raster: VectorRaster, model: ModelInfo, *, source: str, min_valid: float
+    pooled: Pooled,
+    raster: VectorRaster,
+    model: ModelInfo,
+    *,
+    source: str,
+    min_valid: float,
+    values: Values = "float16",
 ) -> pa.Table | None:
     """A row for each cell with data; None where there is none.
 
@@ -51,6 +58,7 @@ def rows_of(
     Args:
         source: names the piece of the raster that was pooled.
         min_valid: the least share of a whole cell's pixels that must have data.
+        values: how the table keeps vectors.
     """
     cut = (pooled.pixels < pooled.cell_pixels) | pooled.elsewhere
     share = pooled.valid / np.maximum(pooled.pixels, 1)
@@ -81,10 +89,11 @@ def rows_of(
             "partial": pa.array([part is not None and not is_whole([part]) for part in parts], pa.bool_()),
             "parts": pa.array([None if part is None else [part] for part in parts], PARTS),
         },
+        values=values,
     )
 
 
-def combine(old: pa.Table, fresh: pa.Table, *, model: ModelInfo) -> pa.Table:
+def combine(old: pa.Table, fresh: pa.Table, *, model: ModelInfo, values: Values = "float16") -> pa.Table:
     """Rows of the same keys as one each: what pieces of rasters know of a cell is added, each piece once.
 
     A row of a cell that one piece holds whole says it all: it stays, or it replaces. The order in which
@@ -96,7 +105,7 @@ def combine(old: pa.Table, fresh: pa.Table, *, model: ModelInfo) -> pa.Table:
     newer = np.setdiff1d(np.arange(len(fresh)), [*both, *older])
     merged = [
         pa.concat_tables([fresh.take(pa.array(newer)), old.take(pa.array(older, pa.int64()))]),
-        _merged(old.take(pa.array(both, pa.int64())), fresh.take(pa.array(both, pa.int64())), model),
+        _merged(old.take(pa.array(both, pa.int64())), fresh.take(pa.array(both, pa.int64())), model, values),
     ]
     return pa.concat_tables(merged)
 
@@ -136,7 +145,7 @@ def _part(pooled: Pooled, i: int, raster: VectorRaster, source: str) -> Part:
     }
 
 
-def _merged(old: pa.Table, fresh: pa.Table, model: ModelInfo) -> pa.Table:
+def _merged(old: pa.Table, fresh: pa.Table, model: ModelInfo, values: Values) -> pa.Table:
     """Rows whose pieces are those of both, a later piece of one name in place of the earlier."""
     if not len(fresh):
         return fresh
@@ -153,6 +162,10 @@ def _merged(old: pa.Table, fresh: pa.Table, model: ModelInfo) -> pa.Table:
         if has_squares
         else None
     )
+    licences = {}
+    if LICENCE in fresh.schema.names:
+        pairs = zip(old[LICENCE].to_pylist(), fresh[LICENCE].to_pylist(), strict=True)
+        licences[LICENCE] = pa.array([both(*pair) for pair in pairs], pa.string())
     items = zip(old["source_items"].to_pylist(), fresh["source_items"].to_pylist(), strict=True)
     unchanged = {name: fresh[name] for name in ("n_hr", "n_s2", "n_s1")}
     rows = make_rows(
@@ -171,9 +184,11 @@ def _merged(old: pa.Table, fresh: pa.Table, model: ModelInfo) -> pa.Table:
             **_counted(pixels, valid, sums, lengths),
             "partial": pa.array([not is_whole(row) for row in parts], pa.bool_()),
             "parts": pa.array(parts, PARTS),
+            **licences,
         },
+        values=values,
     )
-    return rows.replace_schema_metadata(fresh.schema.metadata)
+    return rows.select(fresh.schema.names).replace_schema_metadata(fresh.schema.metadata)
 
 
 def _added(parts: Sequence[Sequence[Part]], name: str) -> NDArray[np.float64]:

@@ -12,7 +12,7 @@ from data.sample import Sample
 from encoder.embed import EmbeddingBatch
 from encoder.granularity import pool_pieces
 from encoder.protocol import AnyEncoder
-from indexer.table.schema import ModelInfo, make_rows
+from indexer.table.schema import ModelInfo, Values, make_rows
 
 
 def model_info(encoder: AnyEncoder) -> ModelInfo:
@@ -21,7 +21,9 @@ def model_info(encoder: AnyEncoder) -> ModelInfo:
     return ModelInfo(info.name, info.digest, info.dimension, info.licence, info.trained, info.config)
 
 
-def rows_of(samples: Sequence[Sample], batch: EmbeddingBatch, model: ModelInfo) -> pa.Table:
+def rows_of(
+    samples: Sequence[Sample], batch: EmbeddingBatch, model: ModelInfo, values: Values = "float16"
+) -> pa.Table:
     """One row per sample.
 
     Raises:
@@ -37,12 +39,19 @@ def rows_of(samples: Sequence[Sample], batch: EmbeddingBatch, model: ModelInfo) 
         embedding_s2=batch.by_modality["s2"],
         embedding_s1=batch.by_modality["s1"],
         model=model,
+        values=values,
         **_described(samples),
     )
 
 
 def piece_rows_of(
-    samples: Sequence[Sample], batch: EmbeddingBatch, model: ModelInfo, *, resolution: int, cell_m: float
+    samples: Sequence[Sample],
+    batch: EmbeddingBatch,
+    model: ModelInfo,
+    *,
+    resolution: int,
+    cell_m: float,
+    values: Values = "float16",
 ) -> pa.Table | None:
     """One row per finer H3 cell of each sample, pooled from the same forward pass; None without any.
 
@@ -68,6 +77,7 @@ def piece_rows_of(
         footprint=[pieces[i].footprints[j] for i, j in kept],
         embedding=np.stack([pooled[i][j] for i, j in kept]),
         model=model,
+        values=values,
         **_described(owners),
     )
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ from .manifest import (
 )
 from .schema import (
     KEY,
+    LICENCE,
     OPTIONAL_VECTORS,
     VALUE_TYPES,
     ModelInfo,
@@ -47,6 +49,7 @@ from .schema import (
     table_schema,
 )
 from .storage import Storage
+from .terms import joined_terms, terms_of_model, terms_of_rows
 
 SCAN_ROWS = 8_192
 PARTITION_RESOLUTION, MAX_PARTITION_RESOLUTION = 1, 3
@@ -106,9 +109,7 @@ class EmbeddingTable:
         if not snapshot_numbers(storage) and put_new(storage, first):
             return EmbeddingTable(storage, first)
         table = EmbeddingTable(storage, read_manifest(storage))
-        table.require(model, h3_resolution)
-        if values not in (None, table.values):
-            raise TableError(f"{path} keeps {table.values} vectors, not {values}: make another table")
+        table.require(model, h3_resolution, values)
         return table
 
     @staticmethod
@@ -122,7 +123,7 @@ class EmbeddingTable:
         """Whether there is a table, readable or not."""
         return (is_address(path) or Path(path).is_dir()) and bool(snapshot_numbers(open_storage(path)))
 
-    def require(self, model: ModelInfo, h3_resolution: int) -> None:
+    def require(self, model: ModelInfo, h3_resolution: int, values: Values | None = None) -> None:
         """Refuse what does not belong in this table. Raises TableError."""
         if (model.digest, model.dimension) != (self.model.digest, self.dimension):
             raise TableError(
@@ -133,6 +134,10 @@ class EmbeddingTable:
             raise TableError(
                 f"these rows have H3 resolution {h3_resolution}, the table {self.storage.root} has "
                 f"{self.h3_resolution}: make another table, or ask for that resolution"
+            )
+        if values not in (None, self.values):
+            raise TableError(
+                f"{self.storage.root} keeps {self.values} vectors, not {values}: make another table"
             )
 
     def __repr__(self) -> str:
@@ -263,6 +268,7 @@ class EmbeddingTable:
         input_key: str | None = None,
         combine: merge.Combine | None = None,
         imagery: Iterable[Imagery] = (),
+        source: str | None = None,
     ) -> "EmbeddingTable":
         """Commit rows of `make_rows`; those whose key is there already are replaced.
 
@@ -273,20 +279,27 @@ class EmbeddingTable:
                 the same keys in the same order; new rows alone by default. Rows of an input key that is
                 there already are then not committed twice.
             imagery: what they were made of; it joins what the table holds already.
+            source: the file or product that they come from, named beside its licence. Rows whose model says
+                another licence than the table's are taken all the same: every row then says its own.
 
         Raises:
             TableError: rows of another model or resolution, a repeated key, or a disk that refuses; the
                 table is then as it was.
         """
-        fresh = self._checked([rows] if isinstance(rows, pa.Table) else rows)
+        given = [rows] if isinstance(rows, pa.Table) else rows
+        fresh = self._checked(given)
         merger = merge.Merger(self.storage, fresh, combine)
 
         made_of = tuple(imagery)
+        own = [one for rows in given for one in terms_of_rows(rows, source)]
+        new_terms = own if source is not None or LICENCE in fresh.schema.names else []
 
         def build(base: Manifest) -> Manifest:
             if combine is not None and input_key in base.input_keys:
                 return base
-            base = replace(base, imagery=joined_imagery(base.imagery, made_of))
+            before = base.terms or ([terms_of_model(base.model)] if base.row_count and new_terms else [])
+            terms = joined_terms(before, new_terms)
+            base = replace(base, imagery=joined_imagery(base.imagery, made_of), terms=terms)
             merged = merger.merge(base)
             known = base.extent is not None
             unknown = () if known else EmbeddingTable(self.storage, base).scan(extent.COLUMNS)
@@ -365,6 +378,7 @@ class EmbeddingTable:
         """Rows that fit this table, as one, in order of key."""
         optional: dict[str, int] = {}
         extra: dict[str, str] = {}
+        licences = [model_of(rows.schema).licence for rows in tables]
         for rows in tables:
             self.require(model_of(rows.schema), self.h3_resolution)
             own, further = optional_columns(rows.schema), extra_columns(rows.schema)
@@ -378,9 +392,11 @@ class EmbeddingTable:
                     f"these rows have {made[0]} vectors, the table {self.storage.root} {self.values}: make "
                     f"them with values={self.values!r}"
                 )
+        if any(licence != self.model.licence for licence in licences):
+            extra |= {LICENCE: "string"}
         schema = table_schema(self.dimension, optional, extra, self.values)
         joined = pa.concat_tables(
-            [schema.empty_table(), *(merge.with_columns(rows, schema) for rows in tables)]
+            [schema.empty_table(), *map(merge.with_columns, tables, repeat(schema), licences)]
         )
         for resolution in np.unique(h3_cells.resolutions(joined["h3_cell"].to_numpy())).tolist():
             self.require(self.model, resolution)

@@ -22,8 +22,9 @@ from ..errors import TableError
 from ..geo import cells
 from .embedding_table import EmbeddingTable
 from .parts import ROW_GROUP_ROWS, VECTORS, geo_of
-from .schema import VALUE_TYPES, Values, emb_metadata, geo_metadata
-from .stac_item import PARQUET, licence_of, terms
+from .schema import LICENCE, VALUE_TYPES, Values, emb_metadata, geo_metadata
+from .stac_item import PARQUET, terms_fields
+from .terms import in_force, licences_of, shared
 
 Form = Literal["geoparquet", "stac-geoparquet", "lance"]
 Progress = Callable[[int, int], None]
@@ -145,17 +146,42 @@ def _about(table: EmbeddingTable, values: Values) -> dict[str, str]:
     sides = np.array(bounds)  # (files, 4)
     bbox = [*sides[:, :2].min(axis=0).tolist(), *sides[:, 2:].max(axis=0).tolist()]
     imagery = [asdict(source) for source in table.manifest.imagery]
+    licences = _licences(table)
+    terms = in_force(table.manifest.terms, licences) if table.manifest.terms else ()
     return {
         "geo": json.dumps(geo_metadata(bbox, sorted({kind for of_file in kinds for kind in of_file}))),
-        "emb": json.dumps(_emb(table, values)),
+        "emb": json.dumps(_emb(table, values, shared(licences) if len(licences) > 1 else licences[0])),
         **({"imagery": json.dumps(imagery)} if imagery else {}),
+        **({"terms": json.dumps([asdict(one) for one in terms])} if terms else {}),
     }
 
 
-def _emb(table: EmbeddingTable, values: Values) -> dict[str, Any]:
+def _emb(table: EmbeddingTable, values: Values, licence: str) -> dict[str, Any]:
     """Rounded by the table or by the export, or never."""
     rounded: Values = "float16" if "float16" in (table.values, values) else "float32"
-    return emb_metadata(table.model, rounded, table.simulated) | {"data_type": values}
+    return emb_metadata(table.model, rounded, table.simulated, licence) | {"data_type": values}
+
+
+def _licences(table: EmbeddingTable) -> list[str]:
+    """Of the rows of a snapshot."""
+    of_model = table.model.licence
+    if LICENCE not in table.schema.names:
+        return [of_model]
+    found = {one for batch in table.scan([LICENCE]) for one in licences_of(batch, of_model)}
+    return sorted(found)
+
+
+def _of_imagery(table: EmbeddingTable) -> list[str]:
+    return [source.licence for source in table.manifest.imagery]
+
+
+def _licence_of_each(rows: pa.Table, table: EmbeddingTable) -> pa.Array:
+    """As STAC takes it, of the row and the imagery: (n,)."""
+    if LICENCE not in rows.schema.names:
+        return pa.repeat(shared([table.model.licence, *_of_imagery(table)]), len(rows))
+    each = rows[LICENCE].to_pylist()
+    said = {one: shared([one, *_of_imagery(table)]) for one in set(each)}
+    return pa.array([said[one] for one in each], pa.string())
 
 
 # STAC: an item a row
@@ -176,7 +202,7 @@ def _items(rows: pa.Table, table: EmbeddingTable, file: str) -> pa.Table:
         "assets": pa.array([{"embedding": asset}] * n, pa.struct([("embedding", ASSET)])),
         "collection": pa.repeat(table.storage.name, n),
         "datetime": pa.nulls(n, rows["start_datetime"].type),
-        "license": pa.repeat(licence_of(table.manifest), n),
+        "license": _licence_of_each(rows, table),
     }
     return pa.table(item | {name: rows[name] for name in rows.column_names if name not in item})
 
@@ -196,16 +222,19 @@ def _collection(table: EmbeddingTable, about: About) -> dict[str, Any]:
     """What the items share. Every item says its own period; the extent is the manifest's."""
     extent = table.manifest.extent
     interval = [extent.start, extent.end] if extent is not None else [None, None]
-    attribution = sorted({text for source in table.manifest.imagery for text in source.attribution})
+    said = [source.attribution for source in table.manifest.imagery]
+    said += [one.attribution for one in table.manifest.terms]
+    attribution = sorted({text for sentences in said for text in sentences})
     bbox = json.loads(about["geo"])["columns"]["geometry"]["bbox"]
+    licences = [one["licence"] for one in json.loads(about.get("terms", "[]"))] or [table.model.licence]
     words = f"Embeddings by {table.model.name}, one a row, H3 resolution {table.h3_resolution}."
     return {
         "type": "Collection",
         "stac_version": STAC_VERSION,
         "id": table.storage.name,
         "description": " ".join([words, *attribution]),
-        "license": licence_of(table.manifest),
+        "license": shared([*licences, *_of_imagery(table)]),
         "extent": {"spatial": {"bbox": [bbox]}, "temporal": {"interval": [interval]}},
         "links": [],
-        **terms(table.manifest),
+        **terms_fields(table.manifest),
     }

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from ..errors import TableError
 from ..geo import cells, footprints
+from .schema import LICENCE
 
 Period = tuple[datetime, datetime]  # [start, end), UTC
 
@@ -277,7 +278,7 @@ def extra_of(batch: pa.RecordBatch, known: Mapping[str, Any]) -> dict[str, pa.Ar
     for name in batch.schema.names:
         column = storage_of(batch[name])
         target = _kept_as(column.type)
-        if name not in known and target is not None:
+        if name not in known and target is not None and (name != LICENCE or target == pa.string()):
             kept[name] = column.cast(target, safe=False)
     return kept
 

@@ -25,7 +25,8 @@ from ..progress import Progress
 from . import foreign
 from .embedding_table import EmbeddingTable
 from .foreign import Period
-from .schema import OPTIONAL_VECTORS, ModelInfo, make_rows, table_schema
+from .schema import OPTIONAL_VECTORS, ModelInfo, Values, make_rows, table_schema
+from .terms import both
 
 Columns = tuple[str, ...]
 
@@ -100,6 +101,7 @@ def import_file(
     *,
     period: Period | None = None,
     h3_resolution: int | None = None,
+    values: Values | None = None,
     progress: Progress | None = None,
 ) -> Imported:
     """Stream a Parquet file into a table, made if missing; an interrupted import goes on where it stopped.
@@ -114,6 +116,7 @@ def import_file(
         into: the table's directory or URL.
         period: of all rows, instead of the layout's time column, and of what the file's `emb` metadata says.
         h3_resolution: of a new table, instead of the layout's.
+        values: how a new table keeps vectors, float16 by default.
         progress: called with rows done and rows in all.
 
     Raises:
@@ -128,10 +131,11 @@ def import_file(
     model = _model(path, file, layout)
     table = EmbeddingTable.open(into) if EmbeddingTable.exists(into) else None
     if table is not None:
-        table.require(model, table.h3_resolution if h3_resolution is None else h3_resolution)
+        table.require(model, table.h3_resolution if h3_resolution is None else h3_resolution, values)
         h3_resolution = table.h3_resolution
     elif h3_resolution is None:
         h3_resolution = layout.h3_resolution
+    values = table.values if table is not None else values or "float16"
     identity = _identity(path, layout, period)
     start = rows = skipped = resumed = repeated = 0
     chunk_rows = max(min(CHUNK_ROWS, CHUNK_BYTES // (4 * model.dimension)), 1)
@@ -141,10 +145,12 @@ def import_file(
         if table is not None and key in done:
             resumed += len(batch)
         else:
-            made = _rows(batch, start, layout, period, model, h3_resolution)
-            table = table or EmbeddingTable.open_or_create(into, model, h3_resolution=h3_resolution)
+            made = _rows(batch, start, layout, period, model, h3_resolution, values)
+            table = table or EmbeddingTable.open_or_create(
+                into, model, h3_resolution=h3_resolution, values=values
+            )
             fresh = _without_repeats(table, made)
-            table = table.upsert(fresh, input_key=key)
+            table = table.upsert(fresh, input_key=key, source=path.name)
             rows, skipped = rows + len(fresh), skipped + len(batch) - len(made)
             repeated += len(made) - len(fresh)
         start += len(batch)
@@ -203,7 +209,7 @@ def _filled_in(layout: Layout, period: Period | None, schema: pa.Schema) -> tupl
     """What `emb` says (geoembeddings.org) of model, licence, period and scale, if nobody else did."""
     said = _emb(schema)
     layout = replace(
-        layout, model=layout.model or _model_name(said), licence=layout.licence or said.get("license")
+        layout, model=layout.model or _model_name(said), licence=_licence(layout.licence, said.get("license"))
     )
     start, end = said.get("start_datetime"), said.get("end_datetime")
     if layout.time is None and period is None and isinstance(start, str) and isinstance(end, str):
@@ -214,6 +220,14 @@ def _filled_in(layout: Layout, period: Period | None, schema: pa.Schema) -> tupl
     if layout.scale is None and scale is not None:
         layout = replace(layout, scale=scale, offset=offset)
     return layout, period
+
+
+def _licence(given: str | None, of_file: object) -> str | None:
+    """The file's own where the layout knows one of old; of two that people say, both: none is loosened."""
+    if not isinstance(of_file, str) or not of_file:
+        return given
+    usual = {layout.licence for layout in LAYOUTS.values()}
+    return of_file if given is None or given in usual else both(given, of_file)
 
 
 def _emb(schema: pa.Schema) -> dict[str, Any]:
@@ -319,6 +333,7 @@ def _rows(
     period: Period | None,
     model: ModelInfo,
     h3_resolution: int,
+    values: Values,
 ) -> pa.Table:
     """Rows of the table; those that cannot be found or compared are left out."""
     places = foreign.places_of(batch, layout.geometry)
@@ -352,6 +367,7 @@ def _rows(
         cloud_fraction=unknown,
         source_items=[[source] for source in sources] if sources else [()] * len(kept),
         extra=foreign.extra_of(batch, dict.fromkeys((*layout.columns, *OWN))),
+        values=values,
     )
 
 

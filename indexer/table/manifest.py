@@ -25,14 +25,15 @@ from ..typed import OddFieldError, typed
 from .extent import Extent
 from .schema import (
     EXTRA_TYPES,
+    NEWEST_SCHEMA_VERSION,
     SCHEMA_VERSION,
-    WIDE_SCHEMA_VERSION,
     ModelInfo,
     Values,
     schema_version,
     table_schema,
 )
 from .storage import Storage
+from .terms import Terms
 
 FORMAT = "skyhex-table"
 FOLDER = "manifests"
@@ -131,6 +132,7 @@ class Manifest:
     extent: Extent | None = None  # None: no rows, or written before manifests said so
     imagery: tuple[Imagery, ...] = ()  # that any row was ever made of
     values: Values = "float16"  # of the numbers in vectors
+    terms: tuple[Terms, ...] = ()  # of everything that was ever imported
 
     @property
     def row_count(self) -> int:
@@ -165,7 +167,7 @@ class Manifest:
         version = schema_version(self.extra, self.values)
         document: dict[str, Any] = {"format": FORMAT, "schema_version": version}
         document |= {"row_count": self.row_count, **asdict(replace(self, files=()))}
-        for name in ("extra", "imagery", "values"):
+        for name in ("extra", "imagery", "values", "terms"):
             if document[name] in UNSAID:
                 del document[name]
         document["files"] = [
@@ -256,10 +258,10 @@ def _parse(content: bytes, where: str) -> Manifest:
     if not isinstance(document, dict) or document.pop("format", None) != FORMAT:
         raise OddFieldError("it is not the manifest of a table")
     version = document.get("schema_version")
-    if version not in range(SCHEMA_VERSION, WIDE_SCHEMA_VERSION + 1):
+    if version not in range(SCHEMA_VERSION, NEWEST_SCHEMA_VERSION + 1):
         raise TableError(
             f"{where} has schema version {version}, this program reads {SCHEMA_VERSION} to "
-            f"{WIDE_SCHEMA_VERSION}: update it"
+            f"{NEWEST_SCHEMA_VERSION}: update it"
         )
     if document.pop("sha256", None) != _digest({"format": FORMAT, **document}):
         raise OddFieldError("its digest does not match its content")

@@ -16,7 +16,7 @@ from ..errors import TableError
 from ..geo import cells
 from . import parts
 from .manifest import Manifest, PartFile
-from .schema import KEY, extra_columns, optional_columns, sort_by_key, table_schema
+from .schema import KEY, LICENCE, extra_columns, optional_columns, sort_by_key, table_schema
 from .storage import Storage
 
 Combine = Callable[[pa.Table, pa.Table], pa.Table]  # old and new rows of the same keys -> what is kept
@@ -63,8 +63,11 @@ class Merger:
     def merge(self, base: Manifest) -> Merged:
         """Write the parts that follow from `base`."""
         optional, extra = _joined_columns(base, self.rows)
+        licence = base.model.licence
         changed = (optional, extra) != (base.optional, base.extra)
-        fresh = with_columns(self.rows, table_schema(base.model.dimension, optional, extra, base.values))
+        fresh = with_columns(
+            self.rows, table_schema(base.model.dimension, optional, extra, base.values), licence
+        )
         files: list[PartFile] = []
         replaced = 0
         for step in plan(base, fresh):
@@ -89,7 +92,7 @@ def rewrite(
     storage: Storage, base: Manifest, step: Rewrite, schema: pa.Schema, combine: Combine | None = None
 ) -> tuple[list[PartFile], int]:
     """Write the union of a step's parts and rows; the new parts, and how many rows were replaced."""
-    old = [with_columns(parts.read_part(storage, part), schema) for part in step.parts]
+    old = [with_columns(parts.read_part(storage, part), schema, base.model.licence) for part in step.parts]
     merged, replaced = pa.concat_tables(old) if old else schema.empty_table(), 0
     if step.fresh is not None:
         merged, replaced = replace_rows(merged, step.fresh, combine) if old else (step.fresh, 0)
@@ -187,13 +190,17 @@ def split(rows: pa.Table, stored_bytes: int) -> list[pa.Table]:
     return [rows.slice(start, stop - start) for start, stop in itertools.pairwise(cuts.tolist())]
 
 
-def with_columns(rows: pa.Table, schema: pa.Schema) -> pa.Table:
-    """Rows with the schema's columns, null where they have none."""
-    columns = [
-        rows[column.name] if column.name in rows.schema.names else pa.nulls(len(rows), column.type)
+def with_columns(rows: pa.Table, schema: pa.Schema, licence: str) -> pa.Table:
+    """Rows with the schema's columns, null where they have none; `licence` is theirs where they say none."""
+    columns = {
+        column.name: rows[column.name]
+        if column.name in rows.schema.names
+        else pa.nulls(len(rows), column.type)
         for column in schema
-    ]
-    return pa.table(columns, schema)
+    }
+    if LICENCE in columns:
+        columns[LICENCE] = columns[LICENCE].fill_null(licence)
+    return pa.table(list(columns.values()), schema)
 
 
 def _joined_columns(base: Manifest, rows: pa.Table) -> tuple[dict[str, int], dict[str, str]]:

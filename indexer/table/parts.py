@@ -21,8 +21,9 @@ from ..errors import TableError
 from ..geo import cells, footprints
 from ..recent import Recent
 from .manifest import Manifest, PartFile, SidecarFile
-from .schema import KEY, OPTIONAL_VECTORS, emb_metadata, extra_columns, geo_metadata, schema_version
+from .schema import KEY, LICENCE, OPTIONAL_VECTORS, emb_metadata, extra_columns, geo_metadata, schema_version
 from .storage import Storage
+from .terms import in_force, licences_of, shared
 
 ROW_GROUP_ROWS = 16_384
 VECTORS = ("embedding", *OPTIONAL_VECTORS)
@@ -222,11 +223,29 @@ def _footer(rows: pa.Table, table: Manifest) -> dict[str, str]:
     bounds = [sides[0].min(), sides[1].min(), sides[2].max(), sides[3].max()]
     kinds = footprints.geometry_types(rows["geometry"].to_numpy())
     imagery = {"imagery": json.dumps([asdict(source) for source in table.imagery])} if table.imagery else {}
-    return imagery | {
-        "geo": json.dumps(geo_metadata(bounds, kinds)),
-        "emb": json.dumps(emb_metadata(table.model, table.values, table.simulated)),
-        "skyhex:schema_version": str(schema_version(extra_columns(rows.schema), table.values)),
-    }
+    return (
+        imagery
+        | terms_footer(rows, table)
+        | {
+            "geo": json.dumps(geo_metadata(bounds, kinds)),
+            "emb": json.dumps(emb_of(rows, table)),
+            "skyhex:schema_version": str(schema_version(extra_columns(rows.schema), table.values)),
+        }
+    )
+
+
+def emb_of(rows: pa.Table, table: Manifest) -> dict[str, Any]:
+    """The `emb` footer of some rows."""
+    licence = shared(licences_of(rows, table.model.licence)) if LICENCE in rows.schema.names else None
+    return emb_metadata(table.model, table.values, table.simulated, licence)
+
+
+def terms_footer(rows: pa.Table, table: Manifest) -> dict[str, str]:
+    """The footer `terms`, of rows that say their own licences."""
+    if LICENCE not in rows.schema.names:
+        return {}
+    known = in_force(table.terms, licences_of(rows, table.model.licence))
+    return {"terms": json.dumps([asdict(one) for one in known])}
 
 
 def _footer_crc32(tail: bytes | memoryview) -> int:

@@ -21,8 +21,10 @@ from ..geo import cells, footprints
 
 SCHEMA_VERSION = 1
 EXTRA_SCHEMA_VERSION = 2  # of tables with further columns, which version 1 would lose when it rewrites a part
-WIDE_SCHEMA_VERSION = 3  # of tables of float32 vectors, which earlier versions do not read
+NEWEST_SCHEMA_VERSION = 3  # of tables of float32 vectors, and of those whose rows have several licences: an
+# earlier version does not read the first, and takes what holds for some rows of the second as said of all
 GEOPARQUET_VERSION = "1.1.0"
+LICENCE = "licence"  # the further column of tables whose rows have several
 KEY = ("h3_cell", "sample_id", "start_datetime", "end_datetime")
 OPTIONAL_VECTORS = ("embedding_geo", "embedding_hr", "embedding_s2", "embedding_s1")
 COUNTS = ("n_hr", "n_s2", "n_s1")
@@ -134,8 +136,8 @@ def optional_columns(schema: pa.Schema) -> dict[str, int]:
 
 def schema_version(extra: Mapping[str, str], values: Values) -> int:
     """The version of a table: the lowest whose readers and writers stay right with it."""
-    if values != "float16":
-        return WIDE_SCHEMA_VERSION
+    if values != "float16" or LICENCE in extra:
+        return NEWEST_SCHEMA_VERSION
     return EXTRA_SCHEMA_VERSION if extra else SCHEMA_VERSION
 
 
@@ -233,8 +235,13 @@ def repeated_keys(rows: pa.Table) -> NDArray[np.int64]:
     return np.flatnonzero(same) + 1
 
 
-def emb_metadata(model: ModelInfo, values: Values, simulated: bool = False) -> dict[str, Any]:
-    """The `emb` footer: fields of the STAC embedding extension (geoembeddings.org), and the model whole."""
+def emb_metadata(
+    model: ModelInfo, values: Values, simulated: bool = False, licence: str | None = None
+) -> dict[str, Any]:
+    """The `emb` footer: fields of the STAC embedding extension (geoembeddings.org), and the model whole.
+
+    `licence` is what holds for the rows, where it is not the model's.
+    """
     return {
         "version": "0.0.1",
         "type": "chip",
@@ -243,7 +250,7 @@ def emb_metadata(model: ModelInfo, values: Values, simulated: bool = False) -> d
         **({"quantization": HALVED} if values == "float16" else {}),
         "normalisation": "L2",
         "chip_layout": {"layout_type": "named_grid", "grid_id": "H3"},
-        "license": model.licence,
+        "license": licence or model.licence,
         "weights": "trained" if model.trained else "untrained",
         "simulated": simulated,
         "model": asdict(model),

@@ -9,7 +9,6 @@ knows of collections alone, are among the runtime parameters. That version build
 from __future__ import annotations
 
 import json
-import re
 from contextlib import suppress
 from typing import Any
 
@@ -19,6 +18,7 @@ from ..errors import TableError
 from .manifest import Manifest, manifest_path, read_manifest, snapshot_numbers
 from .schema import emb_metadata
 from .storage import Storage
+from .terms import shared
 
 ITEM = "item.json"
 EXTENSIONS = [
@@ -64,7 +64,7 @@ def stac_item(storage: Storage, manifest: Manifest) -> dict[str, Any]:
             "updated": _zulu(manifest.committed),
             "version": str(manifest.snapshot),
             "license": licence_of(manifest),
-            **terms(manifest),
+            **terms_fields(manifest),
             "data_type": emb["data_type"],
             "emb:runtime_parameters": {name: emb[name] for name in described}
             | {"h3_resolution": manifest.h3_resolution},
@@ -114,18 +114,21 @@ def _columns(manifest: Manifest) -> list[dict[str, str]]:
 
 
 def licence_of(manifest: Manifest) -> str:
-    """What holds for the rows, of the model and the imagery."""
-    return _licence(manifest.model.licence, *(source.licence for source in manifest.imagery))
+    """What holds for all rows, of the model, what was imported and the imagery."""
+    of_imagery = [source.licence for source in manifest.imagery]
+    return shared([manifest.model.licence, *(one.licence for one in manifest.terms), *of_imagery])
 
 
-def _licence(*texts: str) -> str:
-    """As STAC takes it: the SPDX identifier that model and imagery share, or "other"."""
-    (text, *more) = dict.fromkeys(texts)
-    return text if not more and re.fullmatch(r"[\w.+-]+", text) else "other"
-
-
-def terms(manifest: Manifest) -> dict[str, Any]:
+def terms_fields(manifest: Manifest) -> dict[str, Any]:
     """Licences and attribution one by one, where there is more than the model's."""
+    imported = [
+        {"license": one.licence, "attribution": list(one.attribution), "sources": list(one.sources)}
+        for one in manifest.terms
+    ]
+    return ({"skyhex:terms": imported} if imported else {}) | _imagery_terms(manifest)
+
+
+def _imagery_terms(manifest: Manifest) -> dict[str, Any]:
     if not manifest.imagery:
         return {}
     imagery = [

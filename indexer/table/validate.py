@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from ..errors import TableError
 from ..geo import cells, footprints
 from ..geo.great_circle import distance_km
-from . import sidecars
+from . import parts, sidecars
 from .columns import to_matrix
 from .manifest import Manifest, PartFile, SidecarFile
-from .schema import NORM_TOLERANCE, emb_metadata, repeated_keys
+from .schema import NORM_TOLERANCE, repeated_keys
 from .storage import Storage
 
 CENTRE_TOLERANCE = 0.02  # of the footprint's diagonal: a projected square's centroid is not quite its centre
@@ -50,8 +50,8 @@ def _part_problems(storage: Storage, table: Manifest, file: PartFile) -> Iterato
         yield "damaged: its SHA-256 is not the one in the manifest"
         return
     parquet = pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True)
-    yield from _metadata_problems(table, parquet.schema_arrow)
     rows = parquet.read()
+    yield from _metadata_problems(table, rows)
     if not parquet.schema_arrow.equals(table.schema):
         yield f"columns {parquet.schema_arrow.names}: expected {table.schema.names} of the table's types"
         return
@@ -67,10 +67,10 @@ def _sidecar_problems(storage: Storage, kind: str, file: SidecarFile) -> Iterato
         yield str(error)
 
 
-def _metadata_problems(table: Manifest, schema: pa.Schema) -> Iterator[str]:
-    metadata = schema.metadata or {}
-    if json.loads(metadata.get(b"emb", b"null")) != emb_metadata(table.model, table.values, table.simulated):
-        yield "footer: `emb` is not the table's model"
+def _metadata_problems(table: Manifest, rows: pa.Table) -> Iterator[str]:
+    metadata = rows.schema.metadata or {}
+    if json.loads(metadata.get(b"emb", b"null")) != parts.emb_of(rows, table):
+        yield "footer: `emb` is not the table's model and the licence of its rows"
     geo = json.loads(metadata.get(b"geo", b"{}"))
     if geo.get("primary_column") != "geometry":
         yield "footer: no GeoParquet metadata"

@@ -71,6 +71,10 @@ def import_(
     own_zone: Annotated[
         bool, typer.Option("--own-zone", help="--from raster: only pixels in their grid's own UTM zone.")
     ] = False,
+    values: Annotated[
+        Literal["float16", "float32"] | None,
+        typer.Option(help="How a new table keeps vectors; float32 takes twice the bytes."),
+    ] = None,
     workers: Annotated[int | None, typer.Option(help="Rasters: processes that read them.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Rasters: print what would be read.")] = False,
     no_index: Annotated[bool, typer.Option("--no-index", help="Leave the index for later.")] = False,
@@ -105,6 +109,7 @@ def import_(
             index=index,
             dry_run=dry_run,
             workers=workers,
+            values=values,
         ):
             return
     else:
@@ -119,7 +124,7 @@ def import_(
             "scale": scale,
             "offset": None if scale is None else offset,
         }
-        _import_vectors(files, source, given, table, period, h3_res)
+        _import_vectors(files, source, given, table, period, h3_res, values)
     if not no_index:
         build_index(table)
 
@@ -131,6 +136,7 @@ def _import_vectors(
     table: str,
     period: tuple[datetime, datetime] | None,
     h3_res: int | None,
+    values: Literal["float16", "float32"] | None,
 ) -> None:
     from indexer.table.importers import LAYOUTS, import_file
 
@@ -141,7 +147,9 @@ def _import_vectors(
         layout = replace(layout, id=None, source=None)
     for file in map(Path, files):
         with progress_bar(f"import {file.name}", "rows") as progress:
-            done = import_file(file, layout, table, period=period, h3_resolution=h3_res, progress=progress)
+            done = import_file(
+                file, layout, table, period=period, h3_resolution=h3_res, values=values, progress=progress
+            )
         say(
             f"{file.name}: {done.rows:,} rows imported, {done.resumed:,} were there already, "
             f"{done.skipped:,} left out for want of a vector or a place, "

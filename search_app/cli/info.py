@@ -61,8 +61,8 @@ def describe(table: EmbeddingTable) -> dict[str, str]:
     lines = {
         "table": f"{place}, snapshot {table.snapshot}" + (", simulated" if table.simulated else ""),
         "model": f"{model}" + ("" if model.trained else ", untrained"),
-        "licence": model.licence,
-        **({"attribution": str(model.config["attribution"])} if model.config.get("attribution") else {}),
+        "licence": _licences(table),
+        **({"attribution": attribution} if (attribution := " ".join(_attribution(table))) else {}),
         "rows": f"{row['n_rows']:,} of {row['n_places']:,} places, H3 resolution {table.h3_resolution}",
     }
     if row["n_rows"]:
@@ -76,6 +76,24 @@ def describe(table: EmbeddingTable) -> dict[str, str]:
             or "none: `skyhex prototypes fit`",
         }
     return lines
+
+
+def _licences(table: EmbeddingTable) -> str:
+    """Each licence, with the sources that came under it where there are several."""
+    terms = table.manifest.terms
+    if len(terms) < 2:
+        return table.model.licence
+    return "; ".join(f"{one.licence}: {', '.join(one.sources)}" for one in terms)
+
+
+def _attribution(table: EmbeddingTable) -> list[str]:
+    """Sentences to give, of the model, of what was imported and of the imagery."""
+    said = [table.model.config.get("attribution") or ""]
+    for sentences in [one.attribution for one in table.manifest.terms]:
+        said += sentences
+    for sentences in [one.attribution for one in table.manifest.imagery]:
+        said += sentences
+    return [text for text in dict.fromkeys(said) if text]
 
 
 def snapshot_rows(entries: Sequence[SnapshotInfo]) -> pa.Table:

@@ -7,6 +7,7 @@ import h3
 from data.products.sources import Reading, open_rasters
 from data.sample import InputError
 from data.site import Skip
+from indexer.table.schema import Values
 from pipeline.import_rasters import (
     Pooling,
     RasterImport,
@@ -32,12 +33,13 @@ def run_raster_import(
     index: str | None,
     dry_run: bool,
     workers: int | None,
+    values: Values | None,
 ) -> bool:
     """Import rasters of vectors and print what was done. Returns whether there is something new to index.
 
     Raises:
         InputError: nothing that can be read.
-        TableError: a table of another model, licence or resolution.
+        TableError: a table of another model or resolution.
     """
     rasters, skipped = open_rasters(files, reading, index=index, area=pooling.area)
     if not rasters:
@@ -51,7 +53,7 @@ def run_raster_import(
         say("nothing was written")
         return False
     with progress_bar("import", "pixels") as progress:
-        done = import_rasters(plan, pooling, table, workers=workers, progress=progress)
+        done = import_rasters(plan, pooling, table, workers=workers, values=values, progress=progress)
     _print_done(done, plan, table)
     if done.table.row_count == 0:
         raise InputError(

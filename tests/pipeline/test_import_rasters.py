@@ -177,7 +177,7 @@ def test_a_piece_that_two_jobs_commit_counts_once(tmp_path: Path, whole: Embeddi
     stale = EmbeddingTable.open(tmp_path / "t", snapshot=1)
     for piece in plan_rasters(both, AREA).pieces:
         model = model_info(piece.raster.product, 64, "mean")
-        rows = job._piece_rows(piece, AREA, model)
+        rows = job._piece_rows(piece, AREA, model, "float16")
         assert isinstance(rows, pa.Table)
         late = stale.upsert(rows, input_key=job.piece_key(piece, AREA), combine=partial(combine, model=model))
         assert late.snapshot == 3
@@ -332,7 +332,7 @@ def test_tiles_that_cannot_be_used_are_named_and_the_others_imported(tmp_path: P
     assert (again.resumed, again.skipped) == (1, ())
 
 
-def test_a_table_takes_one_model_one_licence_one_resolution(tmp_path: Path, tile: VectorRaster) -> None:
+def test_a_table_takes_one_model_and_names_each_licence(tmp_path: Path, tile: VectorRaster) -> None:
     run([tile], tmp_path / "t")
     version2 = write_cog(tmp_path / "v2" / "annual" / "2024" / "x.tiff", CODES)
     with pytest.raises(TableError, match="made by alphaearth-foundations-v2"):
@@ -341,8 +341,14 @@ def test_a_table_takes_one_model_one_licence_one_resolution(tmp_path: Path, tile
         run([tile], tmp_path / "t", Pooling(10))
     freer = Product("alphaearth-foundations", "v1", licence="CC0-1.0")
     file = write_cog(tmp_path / "x_2024.tif", CODES, names=False)
-    with pytest.raises(TableError, match=r"are CC0-1.0, the table .* says CC-BY-4.0"):
-        run([read_raster(str(file), product=freer)], tmp_path / "t")
+    before = rows_of(EmbeddingTable.open(tmp_path / "t"))
+    mixed = run([read_raster(str(file), product=freer)], tmp_path / "t").table
+    assert [one.licence for one in mixed.manifest.terms] == ["CC-BY-4.0", "CC0-1.0"]
+    said = {(row["licence"], row["partial"]) for row in rows_of(mixed).values()}
+    whole_cells, cut = ("CC0-1.0", False), ("CC-BY-4.0 AND CC0-1.0", True)  # of what both rasters have
+    assert said == {whole_cells, cut}
+    assert set(rows_of(mixed)) == set(before)
+    assert mixed.validate() == []
 
 
 def test_when_pieces_make_a_whole_cell() -> None:

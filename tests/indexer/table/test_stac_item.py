@@ -16,10 +16,11 @@ from pystac.extensions.table import TableExtension
 from pystac.validation.stac_validator import JsonSchemaSTACValidator
 
 from indexer.errors import TableError
-from indexer.table import stac_item, storage
+from indexer.table import storage
 from indexer.table.embedding_table import EmbeddingTable
 from indexer.table.manifest import Imagery, manifest_path
 from indexer.table.stac_item import ITEM, write_item
+from indexer.table.terms import shared
 
 from ..random_rows import MODEL, random_cells, random_rows, squares
 from ..small_tables import whole
@@ -161,7 +162,7 @@ def test_the_extent_holds_the_antimeridian_and_is_found_where_a_manifest_lacks_i
     ("licence", "expected"), [("CC-BY-4.0", "CC-BY-4.0"), ("ask the publisher", "other")]
 )
 def test_a_licence_that_stac_does_not_take_is_other(licence: str, expected: str) -> None:
-    assert stac_item._licence(licence) == expected
+    assert shared([licence]) == expected
 
 
 def test_terms_of_the_imagery_stand_beside_the_models_and_stay(table: EmbeddingTable) -> None:

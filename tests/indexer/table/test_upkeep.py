@@ -190,7 +190,7 @@ def test_validate_looks_at_the_footer(tmp_path: Path) -> None:
     real = Manifest(**vars(table.manifest) | {"simulated": True})
     part = write_part(table.storage, rows, real)
     (problem,) = table.commit(lambda base: base.following("upsert", {}, files=(part,))).validate()
-    assert problem.endswith("`emb` is not the table's model")
+    assert problem.endswith("`emb` is not the table's model and the licence of its rows")
     footer = pq.read_schema(tmp_path / part.path)
     assert json.loads(footer.metadata[b"emb"]) == emb_metadata(MODEL, "float16", simulated=True)
     assert footer.equals(table_schema(8, {}))
