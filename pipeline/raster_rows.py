@@ -16,7 +16,7 @@ from data.products.pooling import Pooled
 from data.products.vector_raster import Product, VectorRaster
 from indexer.geo import cells, footprints
 from indexer.geo.geojson import cell_on_globe, cut_at_antimeridian
-from indexer.table.schema import LICENCE, PARTS, ModelInfo, Values, make_rows
+from indexer.table.schema import LICENCE, PARTS, SOURCE_ITEMS, ModelInfo, Values, make_rows
 from indexer.table.terms import both
 
 Pool = Literal["mean", "mean+std"]
@@ -65,11 +65,16 @@ def rows_of(
     pooled, cut = pooled.take(kept := (pooled.valid > 0) & (cut | (share >= min_valid))), cut[kept]
     vectors = _vectors(pooled.sums, pooled.squares, pooled.valid)
     has_direction = _lengths(vectors) > 0  # opposite vectors may leave none
-    pooled, cut, vectors = pooled.take(has_direction), cut[has_direction], vectors[has_direction]
+    if not has_direction.all():
+        pooled, cut, vectors = pooled.take(has_direction), cut[has_direction], vectors[has_direction]
     n = len(pooled.cells)
     if n == 0:
         return None
-    parts = [_part(pooled, i, raster, source) if cut[i] else None for i in range(n)]
+    parts: list[list[Part] | None] = [None] * n
+    partial = np.zeros(n, np.bool_)
+    for i in np.flatnonzero(cut).tolist():
+        parts[i] = [_part(pooled, i, raster, source)]
+        partial[i] = not is_whole(parts[i] or [])
     return make_rows(
         h3_cell=pooled.cells,
         sample_id=cells.cells_to_text(pooled.cells),
@@ -83,11 +88,11 @@ def rows_of(
         n_s1=np.zeros(n),
         valid_fraction=pooled.valid / pooled.pixels,
         cloud_fraction=np.full(n, np.nan),
-        source_items=[[raster.href]] * n,
+        source_items=pa.array([[raster.href]], SOURCE_ITEMS).take(pa.array(np.zeros(n, np.int64))),
         extra={
             **_counted(pooled.pixels, pooled.valid, pooled.sums, pooled.lengths),
-            "partial": pa.array([part is not None and not is_whole([part]) for part in parts], pa.bool_()),
-            "parts": pa.array([None if part is None else [part] for part in parts], PARTS),
+            "partial": pa.array(partial),
+            "parts": pa.array(parts, PARTS),
         },
         values=values,
     )

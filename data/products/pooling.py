@@ -2,7 +2,7 @@
 
 A cell's pixels are runs along rows. Running sums give the sum of a run from its two ends, so that the work of
 a pixel is one addition a band, whatever the size of a cell. Signed squares of 8 bits are added as integers,
-exactly.
+exactly, and two or three bands in one: each has bits of its own in a word of 64.
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ from ..grid import encircles_pole, lonlat_rings
 from .pixel_cells import Cells, Floats, PixelCells, Window, inside, pixel_cells, pixel_size_m
 from .vector_raster import Codes, VectorRaster
 
-STRIP_PX = 1 << 16  # added at a time, in the processor's cache; 2**31 / 127**2 at most, for exact sums
+STRIP_PX = 1 << 16  # added at a time, in the processor's cache; 2**31 / LARGEST_TERM at most, for exact sums
+LANE_BITS = (21, 32)  # of a word of 64, for each band of small cells, and of all others
+LARGEST_TERM = 128**2
 CHUNK_CELLS = 1 << 18  # of a chunk, about: what becomes rows and is committed at once
 CHUNK_PX = (1024, 4096)  # least and greatest side of a chunk
 FRAME_PX = 1024  # side of what is looked at, at once, of the pixels around a chunk
@@ -120,15 +122,19 @@ def join(pieces: Sequence[Pooled], dimension: int, squares: bool) -> Pooled:
             np.empty(0), none, np.empty(0, np.bool_),
         )  # fmt: skip
     cells, slot = np.unique(np.concatenate([piece.cells for piece in pieces]), return_inverse=True)
+    slots = np.split(slot, np.cumsum([len(piece.cells) for piece in pieces])[:-1])
+    repeated, seen = [], np.zeros(len(cells), np.bool_)
+    for rows in slots:  # few cells lie in two pieces
+        repeated.append(np.flatnonzero(seen[rows]))
+        seen[rows] = True
 
     def added(name: str) -> NDArray[np.generic]:
         values = [getattr(piece, name) for piece in pieces]
-        total = np.zeros((len(cells), *values[0].shape[1:]), values[0].dtype)
-        first = 0
-        for value in values:  # within a piece each cell comes once
-            rows = slot[first : first + len(value)]
-            total[rows] = total[rows] | value if value.dtype == np.bool_ else total[rows] + value
-            first += len(value)
+        total = np.empty((len(cells), *values[0].shape[1:]), values[0].dtype)
+        for value, rows, again in zip(values, slots, repeated, strict=True):  # each cell once in a piece
+            known = total[rows[again]]
+            total[rows] = value
+            total[rows[again]] += known
         return total
 
     names = [f.name for f in fields(Pooled) if f.name != "cells" and (squares or f.name != "squares")]
@@ -189,17 +195,17 @@ class _Sums:
         if not len(runs.labels):
             return
         dimension = self._sums.shape[1]
-        norms, square = np.zeros(labels.size, np.float32), np.empty(labels.size, np.float32)
+        norms = np.zeros(labels.size, np.float32)
         sums = np.empty((dimension, len(runs.labels)))
         squares = None if self._squares is None else np.empty_like(sums)
-        for band in range(dimension):
-            terms = codes.terms(band, rows).ravel()
-            sums[band] = runs.sums(terms)
-            square[...] = terms
-            np.multiply(square, square, out=square)
-            norms += square
+        for first in range(0, dimension, runs.lanes):
+            bands = slice(first, min(first + runs.lanes, dimension))
+            terms = codes.terms(bands, rows).reshape(-1, labels.size)  # (m, pixels)
+            sums[bands] = runs.sums_of_bands(terms)
+            real = terms.astype(np.float32)
+            norms += np.einsum("mp,mp->p", real, real)
             if squares is not None:
-                squares[band] = runs.sums(square)
+                squares[bands] = [runs.sums(band) for band in np.square(real, out=real)]
         self._sums[runs.labels] += sums.T
         if self._squares is not None and squares is not None:
             self._squares[runs.labels] += squares.T
@@ -233,13 +239,35 @@ class _Runs:
         self.pixels = (
             np.add.reduceat(self._ends - self._starts, self._groups) if len(owner) else order
         )  # (m,)
-        self._running = {wide: np.zeros(len(labels) + 1, wide) for wide in (np.int32, np.float64)}
+        self._running: dict[type, NDArray[Any]] = {}
+        most = int(self.pixels.max()) if len(owner) else 0
+        self._bits = next(bits for bits in LANE_BITS if most <= (1 << bits - 1) // LARGEST_TERM)
 
-    def sums(self, values: NDArray[np.int16] | NDArray[np.float32]) -> NDArray[Any]:
-        """(m,) of the values (pixels,) of each label."""
+    @property
+    def lanes(self) -> int:
+        """Bands that are added at once."""
+        return 64 // self._bits
+
+    def sums_of_bands(self, values: NDArray[np.int16] | NDArray[np.float32]) -> NDArray[Any]:
+        """(m, labels) of the values (m, pixels) of some bands; integers, up to `lanes` bands at once."""
+        if values.dtype != np.int16:
+            return np.stack([self.sums(band) for band in values])
+        packed = values[-1].astype(np.int64)
+        for band in values[-2::-1]:
+            np.left_shift(packed, self._bits, out=packed)
+            packed += band
+        left, found = self.sums(packed), np.empty((len(values), len(self.labels)), np.int64)
+        for lane in found[:-1]:  # the lowest bits are a number with a sign, which the others do without
+            lane[...] = left << 64 - self._bits >> 64 - self._bits
+            left = left - lane >> self._bits
+        found[-1] = left
+        return found
+
+    def sums(self, values: NDArray[np.int64] | NDArray[np.float32]) -> NDArray[Any]:
+        """(labels,) of the values (pixels,) of each label."""
         # running sums of integers may overflow: differences of them are right all the same
-        wide = np.int32 if values.dtype == np.int16 else np.float64
-        running = self._running[wide]
+        wide = np.int64 if values.dtype == np.int64 else np.float64
+        running = self._running.setdefault(wide, np.zeros(len(values) + 1, wide))
         np.add.accumulate(values, dtype=wide, out=running[1:])
         of_runs: NDArray[Any] = running.take(self._ends, mode="clip")
         np.subtract(of_runs, running.take(self._starts, mode="clip"), out=of_runs)

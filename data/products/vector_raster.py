@@ -66,15 +66,18 @@ class Codes:
     def _squares_exactly(self) -> bool:
         return self.formula == "signed-square" and self.values.dtype == np.int8
 
-    def terms(self, band: int, rows: slice) -> NDArray[np.int16] | NDArray[np.float32]:
-        """One band of some rows (rows, w): `factor` times it is the vector. Exact for 8-bit squares.
+    def terms(self, bands: int | slice, rows: slice) -> NDArray[np.int16] | NDArray[np.float32]:
+        """A band of some rows (rows, w), or several (m, rows, w): `factor` times it is the vector.
+
+        Exact for 8-bit squares.
 
         Of pixels without data it is any finite number.
         """
-        values = self.values[band, rows]
+        values = self.values[bands, rows]
         if self._squares_exactly:
             wide = values.astype(np.int16)
-            return np.abs(wide) * wide
+            wide *= np.abs(wide)
+            return wide
         real = np.where(self.valid[rows], values, 0).astype(np.float32)
         if self.formula == "signed-square":
             real /= np.float32(SIGNED_SQUARE_FULL)

@@ -28,6 +28,7 @@ LICENCE = "licence"  # the further column of tables whose rows have several
 KEY = ("h3_cell", "sample_id", "start_datetime", "end_datetime")
 OPTIONAL_VECTORS = ("embedding_geo", "embedding_hr", "embedding_s2", "embedding_s1")
 COUNTS = ("n_hr", "n_s2", "n_s1")
+SOURCE_ITEMS = pa.list_(pa.string())
 VECTOR_SUM = pa.list_(pa.field("element", pa.float64(), nullable=False))
 PARTS = pa.list_(  # what each piece of a raster knows of a cell that its edge cuts
     pa.field(
@@ -118,7 +119,7 @@ def table_schema(
             *(pa.field(name, pa.int16(), nullable=False) for name in COUNTS),
             pa.field("valid_fraction", pa.float32()),
             pa.field("cloud_fraction", pa.float32()),
-            pa.field("source_items", pa.list_(pa.string()), nullable=False),
+            pa.field("source_items", SOURCE_ITEMS, nullable=False),
             *(pa.field(name, EXTRA_TYPES[kind]) for name, kind in extra.items()),
         ]
     )
@@ -167,7 +168,7 @@ def make_rows(
     n_s1: ArrayLike,
     valid_fraction: ArrayLike,  # (n,) NaN = unknown
     cloud_fraction: ArrayLike,  # (n,) NaN = unknown
-    source_items: Sequence[Sequence[str]],  # (n,)
+    source_items: Sequence[Sequence[str]] | pa.Array,  # (n,), an array of SOURCE_ITEMS
     embedding_geo: NDArray[np.floating[Any]] | None = None,  # (n, e), NaN rows = null
     embedding_hr: NDArray[np.floating[Any]] | None = None,  # (n, d), NaN rows = null
     embedding_s2: NDArray[np.floating[Any]] | None = None,
@@ -205,7 +206,9 @@ def make_rows(
         "n_s1": pa.array(np.asarray(n_s1, np.int16)),
         "valid_fraction": pa.array(np.asarray(valid_fraction, np.float32), from_pandas=True),
         "cloud_fraction": pa.array(np.asarray(cloud_fraction, np.float32), from_pandas=True),
-        "source_items": pa.array([list(items) for items in source_items], pa.list_(pa.string())),
+        "source_items": source_items
+        if isinstance(source_items, pa.Array)
+        else pa.array([list(items) for items in source_items], SOURCE_ITEMS),
         **extra,
     }
     wrong = {name: len(column) for name, column in columns.items() if len(column) != len(names)}
