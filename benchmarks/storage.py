@@ -2,10 +2,10 @@
 
     python -m benchmarks.storage clay:FILE.gpq ours=TABLE -o benchmarks/results/storage.json
 
-Each LAYOUT:FILE is imported into a table of float16 and one of float32, and what they hold is compared with the
-file's own numbers in float64. NAME=TABLE is a table of float32, whose own numbers are the truth. Each row is a
-query, itself left out; of rows that are equally similar any may be named. Beside both stands what inner products
-of float16 give, taken for cosines.
+Each LAYOUT:FILE is imported into a table of float16 and one of float32, and what they hold is compared with
+the file's own numbers in float64. NAME=TABLE is a table of float32, whose own numbers are the truth. Each row
+is a query, itself left out; of rows that are equally similar any may be named. Beside both stands what inner
+products of float16 give, taken for cosines.
 """
 
 import argparse
