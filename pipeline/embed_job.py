@@ -22,7 +22,7 @@ from encoder.protocol import AnyEncoder
 from indexer.table.bucket_access import is_address
 from indexer.table.embedding_table import EmbeddingTable
 from indexer.table.manifest import Imagery
-from indexer.table.schema import ModelInfo
+from indexer.table.schema import ModelInfo, Values
 
 from .decoder import decoder
 from .rows import model_info, piece_rows_of, rows_of
@@ -69,6 +69,7 @@ def embed_plan(
     h3_resolution: int,
     granularity: int | None = None,
     simulated: bool = False,
+    values: Values | None = None,
     workers: int = 1,
     progress: Progress | None = None,
 ) -> EmbedReport:
@@ -80,6 +81,7 @@ def embed_plan(
     Args:
         granularity: H3 resolution of a second table, `finer_path(path, granularity)`, with a row per finer
             cell from the same forward pass.
+        values: how new tables keep vectors, float16 by default.
         workers: processes that decode rasters while the encoder works; 0 decodes in this one.
 
     Raises:
@@ -87,7 +89,7 @@ def embed_plan(
         InputError: a decoding process died, or `granularity` is finer than the model's grid.
     """
     model = model_info(encoder)
-    begin = partial(EmbeddingTable.open_or_create, model=model, simulated=simulated)
+    begin = partial(EmbeddingTable.open_or_create, model=model, simulated=simulated, values=values)
     table = begin(path, h3_resolution=h3_resolution)
     targets = [_Target(table, partial(rows_of, model=model, values=table.values))]
     if granularity is not None:

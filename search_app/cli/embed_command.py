@@ -26,6 +26,7 @@ from encoder.protocol import AnyEncoder
 from indexer.index.faiss_index import build_index
 from indexer.table.bucket import workspace
 from indexer.table.embedding_table import EmbeddingTable
+from indexer.table.schema import Values
 from pipeline.area import given_area
 from pipeline.embed_job import EmbedReport, embed_plan, finer_path
 from pipeline.skips import SKIPPED_FILE
@@ -125,6 +126,7 @@ def run_embed(
     on_contradiction: OnContradiction = "drop",
     index: bool = True,
     dry_run: bool = False,
+    values: Values | None = None,
     workers: int = 1,
 ) -> EmbedReport | None:
     """Embed a catalog into a table and print what was done. An `area` of None means chips.
@@ -167,6 +169,7 @@ def run_embed(
             h3_resolution=resolution,
             granularity=granularity,
             simulated=catalog.simulated,
+            values=values,
             workers=workers,
             progress=progress,
         )

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from .options import DEFAULT_TABLE, BoxOption, TableOption, day, names
+from .options import DEFAULT_TABLE, BoxOption, TableOption, ValuesOption, day, names
 from .progress import progress_bar, say
 from .table_commands import index as build_index
 
@@ -71,10 +71,7 @@ def import_(
     own_zone: Annotated[
         bool, typer.Option("--own-zone", help="--from raster: only pixels in their grid's own UTM zone.")
     ] = False,
-    values: Annotated[
-        Literal["float16", "float32"] | None,
-        typer.Option(help="How a new table keeps vectors; float32 takes twice the bytes."),
-    ] = None,
+    values: ValuesOption = None,
     workers: Annotated[int | None, typer.Option(help="Rasters: processes that read them.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Rasters: print what would be read.")] = False,
     no_index: Annotated[bool, typer.Option("--no-index", help="Leave the index for later.")] = False,

@@ -24,7 +24,16 @@ from . import (
     weights_commands,
 )
 from .installation import InstallationError, check_faiss
-from .options import DEFAULT_TABLE, BoxOption, DeviceOption, TableOption, WeightsOption, day, names
+from .options import (
+    DEFAULT_TABLE,
+    BoxOption,
+    DeviceOption,
+    TableOption,
+    ValuesOption,
+    WeightsOption,
+    day,
+    names,
+)
 from .progress import console
 
 app = typer.Typer(
@@ -82,6 +91,7 @@ def embed(
         Literal["drop", "trust"],
         typer.Option(help="Where pixels contradict their metadata: leave the scene out, or trust these."),
     ] = "drop",
+    values: ValuesOption = None,
     no_index: Annotated[bool, typer.Option("--no-index", help="Leave the index as it is.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be done.")] = False,
     workers: Annotated[int | None, typer.Option(help="Processes that decode rasters.")] = None,
@@ -147,6 +157,7 @@ def embed(
         on_contradiction=on_contradiction,
         index=not no_index,
         dry_run=dry_run,
+        values=values,
         workers=max(1, (os.cpu_count() or 2) - 1) if workers is None else workers,
     )
     if report is not None and report.unfinished:

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -36,6 +36,10 @@ DeviceOption = Annotated[str, typer.Option(help="auto takes CUDA where it is; el
 BoxOption = Annotated[
     tuple[float, float, float, float] | None,
     typer.Option(metavar="W S E N", help="Box in degrees; W > E crosses the antimeridian."),
+]
+ValuesOption = Annotated[
+    Literal["float16", "float32"] | None,
+    typer.Option(help="How a new table keeps vectors; float32 takes twice the bytes."),
 ]
 DEFAULT_TABLE = "skyhex-data"
 
