@@ -7,7 +7,8 @@ docs/embedding_table.md says what was verified of each.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -33,6 +34,10 @@ Columns = tuple[str, ...]
 CHUNK_ROWS = 65_536  # decoded, and committed, at a time; fewer where they have more than CHUNK_BYTES
 CHUNK_BYTES = 1 << 26  # of float32 vectors
 FIRST_ROWS = 1_000  # among these a vector says how many dimensions there are
+KEY_WORD = "import"  # begins the input keys of imports
+USUAL_PLACES: Sequence[Columns] = (  # Earth Engine's exports, and tables of points
+    ("geometry",), (".geo",), ("longitude", "latitude"), ("lon", "lat"), ("centre_lon", "centre_lat"),
+)  # fmt: skip
 SAME_PLACE_DEG = 1e-5  # about a metre: patches whose middles are nearer are one
 CORNERS = np.array([(-0.5, -0.5), (0.5, -0.5), (0.5, 0.5), (-0.5, 0.5), (-0.5, -0.5)])
 OWN = {*table_schema(1, {}).names, *OPTIONAL_VECTORS, "region_cell", "prototype", "prototype_similarity"}
@@ -102,6 +107,7 @@ def import_file(
     period: Period | None = None,
     h3_resolution: int | None = None,
     values: Values | None = None,
+    done: Collection[str] | None = None,
     progress: Progress | None = None,
 ) -> Imported:
     """Stream a Parquet file into a table, made if missing; an interrupted import goes on where it stopped.
@@ -117,6 +123,7 @@ def import_file(
         period: of all rows, instead of the layout's time column, and of what the file's `emb` metadata says.
         h3_resolution: of a new table, instead of the layout's.
         values: how a new table keeps vectors, float16 by default.
+        done: input keys that are not done again, see `done_keys`; by default those of this file alone.
         progress: called with rows done and rows in all.
 
     Raises:
@@ -124,9 +131,7 @@ def import_file(
             table of another model or resolution.
     """
     file = _open(path)
-    if period is not None:
-        layout = replace(layout, time=None)
-    layout, period = _filled_in(layout, period, file.schema_arrow)
+    layout, period = _as_read(layout, period, file.schema_arrow)
     _check(path, file, layout, period)
     model = _model(path, file, layout)
     table = EmbeddingTable.open(into) if EmbeddingTable.exists(into) else None
@@ -137,11 +142,11 @@ def import_file(
         h3_resolution = layout.h3_resolution
     values = table.values if table is not None else values or "float16"
     identity = _identity(path, layout, period)
+    done = _newest_keys(table, [identity]) if done is None else done
     start = rows = skipped = resumed = repeated = 0
     chunk_rows = max(min(CHUNK_ROWS, CHUNK_BYTES // (4 * model.dimension)), 1)
-    done = _newest_keys(table, f"import {identity}")
     for batch in file.iter_batches(chunk_rows, columns=_read(file.schema_arrow, layout)):
-        key = f"import {identity} from row {start}"
+        key = f"{KEY_WORD} {identity} from row {start}"
         if table is not None and key in done:
             resumed += len(batch)
         else:
@@ -150,7 +155,7 @@ def import_file(
                 into, model, h3_resolution=h3_resolution, values=values
             )
             fresh = _without_repeats(table, made)
-            table = table.upsert(fresh, input_key=key, source=path.name)
+            table = table.upsert(fresh, input_key=key, source=_source(path))
             rows, skipped = rows + len(fresh), skipped + len(batch) - len(made)
             repeated += len(made) - len(fresh)
         start += len(batch)
@@ -160,14 +165,49 @@ def import_file(
     return Imported(table, rows, skipped, resumed, repeated)
 
 
-def _newest_keys(table: EmbeddingTable | None, ours: str) -> frozenset[str]:
-    """What is there of this import; nothing where another came after it: the last has the last word."""
-    newest = []
+def _source(path: Path) -> str:
+    """What a file is called beside its licence: its name, with the folders of a hive."""
+    folders = [part for part in path.parts[:-1] if "=" in part]
+    return "/".join([*folders, path.name])
+
+
+def done_keys(
+    table: EmbeddingTable | None, files: Sequence[tuple[Path, Period | None]], layout: Layout
+) -> frozenset[str]:
+    """What is there of an import of these files, in this order; files that cannot be read have nothing."""
+    if table is None:
+        return frozenset()
+    identities = []
+    for path, period in files:
+        with suppress(TableError, OSError):
+            identities.append(_identity(path, *_as_read(layout, period, _open(path).schema_arrow)))
+    return _newest_keys(table, identities)
+
+
+def _newest_keys(table: EmbeddingTable | None, ours: Sequence[str]) -> frozenset[str]:
+    """What is there of imports of ours; nothing that another came after: the last has the last word."""
+    newest, latest = [], len(ours)
     for key in reversed(table.manifest.input_keys if table is not None else ()):
-        if not key.startswith(ours):
+        word, _, rest = key.partition(" ")
+        identity = rest.partition(" ")[0]
+        if word != KEY_WORD or identity not in ours[: latest + 1]:
             break
+        latest = ours.index(identity)
         newest.append(key)
     return frozenset(newest)
+
+
+def _as_read(layout: Layout, period: Period | None, schema: pa.Schema) -> tuple[Layout, Period | None]:
+    """The layout and the period that a file's rows are read with."""
+    layout = replace(layout, geometry=_geometry(layout.geometry, schema.names))
+    return _filled_in(layout if period is None else replace(layout, time=None), period, schema)
+
+
+def _geometry(asked: Columns, names: Sequence[str]) -> Columns:
+    """The columns asked for, or where a table has no `geometry`, those in which exports of others hold it."""
+    if asked != USUAL_PLACES[0]:
+        return asked
+    return next((columns for columns in USUAL_PLACES if set(columns) <= set(names)), asked)
 
 
 def _read(schema: pa.Schema, layout: Layout) -> list[str]:
@@ -268,7 +308,7 @@ def _check(path: Path, file: pq.ParquetFile, layout: Layout, period: Period | No
     if missing:
         raise TableError(
             f"{path} has no column {', '.join(missing)}: it has {', '.join(schema.names[:20])}; "
-            "say which hold the vector, geometry, id and time"
+            "say which hold the vector, geometry, id and time; --id-column none names rows by their place"
         )
     if layout.time is None and period is None:
         raise TableError(f"{path}: no column says when; give the start and the end of the period of all rows")

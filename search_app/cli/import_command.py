@@ -1,15 +1,19 @@
 """`skyhex import`: vectors that others have published, searched as our own."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from .options import DEFAULT_TABLE, BoxOption, TableOption, ValuesOption, day, names
-from .progress import progress_bar, say
+from .progress import SHOWN, progress_bar, say, say_skipped
 from .table_commands import index as build_index
+
+if TYPE_CHECKING:
+    from indexer.table.importers import Imported
 
 app = typer.Typer()
 
@@ -28,7 +32,9 @@ def import_(
     source: Annotated[Source, typer.Option("--from", help="Whose they are.")],
     files: Annotated[
         list[str] | None,
-        typer.Argument(help="Parquet files of vectors, or rasters of them.", metavar="[FILE_OR_URL]..."),
+        typer.Argument(
+            help="Parquet files of vectors, or rasters of them; or folders.", metavar="[FILE_OR_URL]..."
+        ),
     ] = None,
     table: TableOption = DEFAULT_TABLE,
     model: Annotated[str | None, typer.Option(help="The model's name, if the file does not say.")] = None,
@@ -135,25 +141,45 @@ def _import_vectors(
     h3_res: int | None,
     values: Literal["float16", "float32"] | None,
 ) -> None:
-    from indexer.table.importers import LAYOUTS, import_file
+    from indexer.table.import_files import import_files
+    from indexer.table.importers import LAYOUTS
 
     if not files:
         raise typer.BadParameter("Give the Parquet files to import.")
     layout = replace(LAYOUTS[source], **{name: value for name, value in given.items() if value is not None})
     if layout.id == "none":
         layout = replace(layout, id=None, source=None)
-    for file in map(Path, files):
-        with progress_bar(f"import {file.name}", "rows") as progress:
-            done = import_file(
-                file, layout, table, period=period, h3_resolution=h3_res, values=values, progress=progress
-            )
-        say(
-            f"{file.name}: {done.rows:,} rows imported, {done.resumed:,} were there already, "
-            f"{done.skipped:,} left out for want of a vector or a place, "
-            f"{done.repeated:,} are there under another name"
+    with progress_bar("import", "rows") as progress:
+        done = import_files(
+            [Path(file) for file in files],
+            layout,
+            table,
+            period=period,
+            h3_resolution=h3_res,
+            values=values,
+            progress=progress,
         )
+    for path, one in done.files[:SHOWN]:
+        say(f"{path.name}: {_counted([one])}")
+    if len(done.files) > 1:
+        say(f"{len(done.files):,} files: {_counted([one for _, one in done.files])}")
+    say_skipped([(str(skip.path), skip.reason) for skip in done.skipped])
+
+
+def _counted(imports: "Sequence[Imported]") -> str:
+    rows, resumed, skipped, repeated = (
+        sum(getattr(one, name) for one in imports) for name in ("rows", "resumed", "skipped", "repeated")
+    )
+    return (
+        f"{rows:,} rows imported, {resumed:,} were there already, {skipped:,} left out for want of a vector "
+        f"or a place, {repeated:,} are there under another name"
+    )
 
 
 def _are_parquet(files: list[str]) -> bool:
     """Whether these are tables of vectors, not rasters."""
-    return bool(files) and all(file.lower().endswith(PARQUET) for file in files)
+    return bool(files) and all(file.lower().endswith(PARQUET) or _has_parquet(Path(file)) for file in files)
+
+
+def _has_parquet(folder: Path) -> bool:
+    return folder.is_dir() and any(file.suffix in PARQUET for file in folder.rglob("*"))

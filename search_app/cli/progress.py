@@ -3,7 +3,7 @@
 `console.quiet` silences all of it.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -21,6 +21,7 @@ from rich.text import Text
 from ..terminal_text import shown
 
 console = Console(stderr=True)
+SHOWN = 12  # things left out, a line each
 
 
 class _RateColumn(ProgressColumn):
@@ -50,3 +51,13 @@ def say(text: str, mark: str = "", style: str = "") -> None:
     """A line of news on stderr, with a mark before it: "note", "skipped". Markup in it means itself."""
     marked = shown(mark, "yellow") + " " if mark else Text()
     console.print(marked + shown(text, style), highlight=False, soft_wrap=True)
+
+
+def say_skipped(skipped: Sequence[tuple[str, str]]) -> None:
+    """What an import left out, and why, a line each; the first SHOWN."""
+    if skipped:
+        say(f"{len(skipped)}; the same command tries them again:", "skipped")
+    for name, reason in skipped[:SHOWN]:
+        say(f"  {name}: {reason}")
+    if len(skipped) > SHOWN:
+        say(f"  and {len(skipped) - SHOWN} more")

@@ -6,7 +6,6 @@ import h3
 
 from data.products.sources import Reading, open_rasters
 from data.sample import InputError
-from data.site import Skip
 from indexer.table.schema import Values
 from pipeline.import_rasters import (
     Pooling,
@@ -18,9 +17,7 @@ from pipeline.import_rasters import (
     plan_rasters,
 )
 
-from .progress import progress_bar, say
-
-SHOWN = 12  # skipped rasters, each in a line
+from .progress import progress_bar, say, say_skipped
 
 
 def run_raster_import(
@@ -43,13 +40,13 @@ def run_raster_import(
     """
     rasters, skipped = open_rasters(files, reading, index=index, area=pooling.area)
     if not rasters:
-        _print_skipped(skipped)
+        say_skipped([(skip.sample_id, skip.reason) for skip in skipped])
         raise InputError(f"None of {len(skipped)} rasters can be used: {skipped[0].reason}")
     pooling = replace(pooling, h3_resolution=fitting_resolution(rasters[0], table, h3_resolution))
     plan = plan_rasters(rasters, pooling, skipped)
     _print_plan(plan, pooling)
     if dry_run:
-        _print_skipped(plan.skipped)
+        say_skipped([(skip.sample_id, skip.reason) for skip in plan.skipped])
         say("nothing was written")
         return False
     with progress_bar("import", "pixels") as progress:
@@ -85,13 +82,4 @@ def _print_done(done: RasterImport, plan: RasterPlan, table: str) -> None:
     attribution = done.table.model.config.get("attribution")
     if attribution:
         say(f"Give this attribution with what you make of it: {attribution}")
-    _print_skipped(done.skipped)
-
-
-def _print_skipped(skipped: tuple[Skip, ...] | list[Skip]) -> None:
-    if skipped:
-        say(f"{len(skipped)}; the same command tries them again:", "skipped")
-    for skip in skipped[:SHOWN]:
-        say(f"  {skip.sample_id}: {skip.reason}")
-    if len(skipped) > SHOWN:
-        say(f"  and {len(skipped) - SHOWN} more")
+    say_skipped([(skip.sample_id, skip.reason) for skip in done.skipped])
