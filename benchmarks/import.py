@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from itertools import product
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from pathlib import Path
 
 import numpy as np
@@ -56,9 +56,12 @@ class Measured:
     pool_s: float  # decoding included
     pool_cpu_s: float
     import_s: float  # processes started, pooled, committed
+    import_cpu_s: float  # of this process and of those
     pool_to_decode: float  # of CPU seconds
     import_to_decode: float  # of seconds
     million_pixels_per_minute: float  # of the import
+    million_pixels_per_minute_of_cpu: float  # of the import, were every worker's core its own
+    parent_mb: float  # largest resident size of this process, which commits
     table_mb: float
     worker_mb: float  # largest resident size of a process that pools
 
@@ -117,6 +120,14 @@ def pool(raster: VectorRaster, window: Window, resolution: int) -> Spent:
     return time.process_time() - began, _peak_mb()
 
 
+def _cpu_s() -> float:
+    """Of this process and of its children, which are waited for."""
+    for child in active_children():
+        child.join()
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in used)
+
+
 def _peak_mb() -> float:
     """Largest resident size of this process: the kernel's own count also has that of the parent in it."""
     status = Path("/proc/self/status")
@@ -132,9 +143,10 @@ def measure(tile: VectorRaster, resolution: int, workers: int, folder: Path) -> 
     decode_s, decode_cpu_s, _ = _timed(decode, tile, pieces, resolution, workers)
     pool_s, pool_cpu_s, worker_mb = _timed(pool, tile, pieces, resolution, workers)
     pooling, table = Pooling(resolution), folder / f"table-{resolution}"
-    began = time.perf_counter()
+    began, cpu_before = time.perf_counter(), _cpu_s()
     done = import_rasters(plan_rasters([tile], pooling), pooling, table, workers=workers)
     import_s = time.perf_counter() - began
+    import_cpu_s = _cpu_s() - cpu_before
     return Measured(
         resolution=resolution,
         workers=workers,
@@ -145,9 +157,12 @@ def measure(tile: VectorRaster, resolution: int, workers: int, folder: Path) -> 
         pool_s=pool_s,
         pool_cpu_s=pool_cpu_s,
         import_s=import_s,
+        import_cpu_s=import_cpu_s,
         pool_to_decode=pool_cpu_s / decode_cpu_s,
         import_to_decode=import_s / decode_s,
         million_pixels_per_minute=tile.extent.pixels / import_s * 60 / 1e6,
+        million_pixels_per_minute_of_cpu=tile.extent.pixels / import_cpu_s * max(workers, 1) * 60 / 1e6,
+        parent_mb=_peak_mb(),
         table_mb=sum(file.bytes for file in done.table.files) / 1e6,
         worker_mb=worker_mb,
     )
