@@ -77,8 +77,8 @@ def make_tile(folder: Path, side: int = 8192, seed: int = 0) -> Path:
     profile = {
         "driver": "GTiff", "width": side, "height": side, "count": DIMENSION, "dtype": "int8", "nodata": -128,
         "crs": "EPSG:32632", "transform": Affine(10, 0, 500_000, 0, 10, 5_300_000), "tiled": True,
-        "blockxsize": BLOCK, "blockysize": BLOCK, "compress": "zstd", "zstd_level": 1, "predictor": 2, "interleave": "band",
-        "BIGTIFF": "YES", "NUM_THREADS": "ALL_CPUS",
+        "blockxsize": BLOCK, "blockysize": BLOCK, "compress": "zstd", "zstd_level": 1, "predictor": 2,
+        "interleave": "band", "BIGTIFF": "YES", "NUM_THREADS": "ALL_CPUS",
     }  # fmt: skip
     blocks = [
         _block(coarse, np.roll(noise, 97 * n, 1), kinds, n * BLOCK, 0)

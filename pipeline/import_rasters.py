@@ -36,6 +36,7 @@ from indexer.table.schema import ModelInfo, Values
 from .raster_rows import Pool, combine, model_info, rows_of
 
 FIELD_PIXELS = 16  # in an average cell of a new table, at least: resolution 11 at 10 m
+OFF_LENGTH = 0.1  # of a mean length from 1: codes of such vectors are off by 0.008
 FEW_PIXELS = 4.0  # in an average cell: fewer are worth a warning
 SPAWNED_PX = 1 << 20  # fewer are read sooner than a process starts
 READ_AHEAD = 2  # pooled pieces that wait for their commit, beyond one a worker
@@ -266,6 +267,10 @@ def _piece_rows(piece: Piece, pooling: Pooling, model: ModelInfo, values: Values
         )
     except (InputError, UnreachableError) as error:
         return Skip(piece.raster.href, str(error))
+    length = pooled.lengths.sum() / max(pooled.valid.sum(), 1)
+    if piece.raster.told_by_length and pooled.valid.any() and abs(length - 1) > OFF_LENGTH:
+        product = piece.raster.product.name
+        return Skip(piece.raster.href, f"its vectors have a length of {length:.2g}, those of {product} of 1")
     return rows_of(
         pooled, piece.raster, model, source=piece.source, min_valid=pooling.min_valid, values=values
     )

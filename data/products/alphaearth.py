@@ -80,14 +80,15 @@ def read_tile(href: str, *, year: int | None = None) -> GdalRaster:
     """
     raster = open_vectors(href)
     _check(href, raster)
+    nameless = not any(raster.band_names)
     found = _made_to_order(href, raster, year)
     if found is not None:
-        return found
+        return replace(found, told_by_length=nameless)
     version = VERSION.search(href)
     product = replace(ANNUAL, version=version.group(1)) if version else ANNUAL
     return gdal_raster(
         href, raster, product=product, year=settled_year(href, year), box=nominal_zone(raster.grid.crs),
-        formula="signed-square", nodata=NODATA,
+        formula="signed-square", nodata=NODATA, told_by_length=nameless,
     )  # fmt: skip
 
 

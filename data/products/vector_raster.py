@@ -106,6 +106,7 @@ class VectorRaster(ABC):
     box: LonLatBox | None = None  # the pixels it owns; others count where they are another raster's
     bytes_per_pixel: float = 0.0  # stored, of all bands
     requests_per_block: int = 1  # of a remote file
+    told_by_length: bool = False  # no name says whose the vectors are: they are, if of length 1
 
     @abstractmethod
     def read(self, window: Window) -> Codes:

@@ -351,6 +351,21 @@ def test_a_table_takes_one_model_and_names_each_licence(tmp_path: Path, tile: Ve
     assert mixed.validate() == []
 
 
+def test_a_nameless_raster_of_another_range_is_not_what_it_is_said_to_be(tmp_path: Path) -> None:
+    plain = {"names": False}
+    other = np.random.default_rng(0).integers(-127, 128, CODES.shape).astype(np.int8)
+    folder = tmp_path / "v1" / "annual" / "2024"
+    files = [
+        write_cog(folder / "ours.tiff", CODES, **plain),
+        write_cog(folder / "other.tiff", other, **plain),
+    ]
+    done = run([read_tile(str(file)) for file in files], tmp_path / "t", AREA)
+    assert [(Path(skip.sample_id).name, skip.reason) for skip in done.skipped] == [
+        ("other.tiff", "its vectors have a length of 3.6, those of alphaearth-foundations of 1")
+    ]
+    assert done.rows > 100
+
+
 def test_when_pieces_make_a_whole_cell() -> None:
     def part(grid: str, pixels: int, cell_pixels: int, elsewhere: bool = False) -> dict[str, object]:
         return {"grid": grid, "pixels": pixels, "cell_pixels": cell_pixels, "elsewhere": elsewhere}

@@ -49,7 +49,7 @@ def test_a_flipped_byte_of_a_manifest_is_noticed(table: EmbeddingTable) -> None:
 def test_a_cut_manifest_is_noticed(table: EmbeddingTable, length: int) -> None:
     file = table.path / manifests.manifest_path(2)
     file.write_bytes(file.read_bytes()[:length])
-    with pytest.raises(TableError, match=r"000002.json is damaged: open the snapshot before it"):
+    with pytest.raises(TableError, match=r"000002.json is damaged .*open the snapshot before it"):
         EmbeddingTable.open(table.path)
 
 
