@@ -60,7 +60,9 @@ def describe(table: EmbeddingTable) -> dict[str, str]:
     place = table.storage.directory or table.storage.root
     lines = {
         "table": f"{place}, snapshot {table.snapshot}" + (", simulated" if table.simulated else ""),
-        "model": f"{model}" + ("" if model.trained else ", untrained"),
+        "model": f"{model}"
+        + ("" if model.trained else ", untrained")
+        + ("" if table.values == "float16" else f", kept as {table.values}"),
         "licence": _licences(table),
         **({"attribution": attribution} if (attribution := " ".join(_attribution(table))) else {}),
         "rows": f"{row['n_rows']:,} of {row['n_places']:,} places, H3 resolution {table.h3_resolution}",
