@@ -61,7 +61,7 @@ class Measured:
     import_to_decode: float  # of seconds
     million_pixels_per_minute: float  # of the import
     million_pixels_per_minute_of_cpu: float  # of the import, were every worker's core its own
-    parent_mb: float  # largest resident size of this process, which commits
+    parent_mb: float  # largest resident size of this process, which commits, and made the tile
     table_mb: float
     worker_mb: float  # largest resident size of a process that pools
 
