@@ -60,6 +60,10 @@ def is_address(path: str | Path) -> bool:
 def store_of(address: str) -> Any:
     """The objects below an address. Raises TableError."""
     parts = urlsplit(address)
+    if parts.scheme in ("http", "https"):
+        raise TableError(
+            f"{address} is a served table: ask it in Python, by skyhex.open_table; this needs its files"
+        )
     if parts.scheme not in SCHEMES or not parts.netloc:
         raise TableError(
             f"{address} is no place of a table: expected a folder, or "

@@ -20,6 +20,7 @@ from . import (
     import_command,
     prototype_commands,
     search_commands,
+    serve_command,
     table_commands,
     weights_commands,
 )
@@ -42,6 +43,7 @@ app.add_typer(heat_command.app)
 app.add_typer(table_commands.app)
 app.add_typer(export_command.app)
 app.add_typer(compare_command.app)
+app.add_typer(serve_command.app)
 app.add_typer(prototype_commands.app, name="prototypes")
 app.add_typer(weights_commands.app, name="weights")
 app.add_typer(eval_command.eval_app, name="eval")

@@ -33,7 +33,14 @@ def test_commands_take_an_address(address: str, tmp_path: Path, monkeypatch: pyt
     words = ("search", "--cell", cell, "-k", "5", "--format", "json", "-t")
     assert json.loads(skyhex(*words, address)) == json.loads(skyhex(*words, "local"))
     skyhex("prototypes", "fit", "-t", address)
-    for words in (("compact",), ("vacuum",), ("validate",), ("log",), ("prototypes", "list")):
+    for words in (
+        ("compact",),
+        ("vacuum",),
+        ("validate",),
+        ("validate", "--repair"),
+        ("log",),
+        ("prototypes", "list"),
+    ):
         skyhex(*words, "-t", address)
     count = ("sql", "SELECT count(*) AS n FROM embeddings", "--format", "json", "-t")
     assert skyhex(*count, address) == skyhex(*count, "local")
