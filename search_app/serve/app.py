@@ -30,6 +30,8 @@ from .served import Served
 from .turns import Asker, BusyError, GoneError, Turns
 
 MVT = "application/vnd.mapbox-vector-tile"
+SQL_S = 30.0
+MAX_ROWS = 100_000  # of an answer in SQL
 LEFT = 499  # a status that nobody sees
 PROTOTYPES = """
 SELECT region_cell, prototype, count(*) AS n_rows, avg(prototype_similarity) AS mean_similarity,
@@ -266,8 +268,11 @@ def make_app(place: str, settings: Settings = Settings()) -> Guard:
 
 
 def answered_sql(table: EmbeddingTable, query: str, asker: Asker) -> pa.Table:
-    """Rows of a SELECT; it ends when the asker leaves. Raises QueryError."""
-    return run_sql(table, query)
+    """Rows of a SELECT, within limits. Raises QueryError."""
+    rows = run_sql(table, query, timeout_s=SQL_S)
+    if len(rows) > MAX_ROWS:
+        raise QueryError(f"{len(rows):,} rows: at most {MAX_ROWS:,} are answered, so add a LIMIT")
+    return rows
 
 
 def _base(request: Request) -> str:
