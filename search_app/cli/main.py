@@ -85,6 +85,10 @@ def embed(
         typer.Option(help="Where pixels contradict their metadata: leave the scene out, or trust these."),
     ] = "drop",
     no_index: Annotated[bool, typer.Option("--no-index", help="Leave the index as it is.")] = False,
+    chunks: Annotated[
+        str | None,
+        typer.Option(help="Do a share of the work, one of N jobs that fill a table.", metavar="I/N"),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be done.")] = False,
     workers: Annotated[int | None, typer.Option(help="Processes that decode rasters.")] = None,
     collections: Annotated[
@@ -119,6 +123,7 @@ def embed(
     """
     from data.access import Access
     from data.signing import signer
+    from pipeline.embed_job import Share
 
     from .embed_command import AreaChoice, Dates, Source, run_embed
 
@@ -147,7 +152,8 @@ def embed(
         device=device,
         allow_l1c=allow_l1c,
         on_contradiction=on_contradiction,
-        index=not no_index,
+        index=not no_index and chunks is None,
+        share=Share() if chunks is None else Share.parse(chunks),
         dry_run=dry_run,
         workers=max(1, (os.cpu_count() or 2) - 1) if workers is None else workers,
     )
