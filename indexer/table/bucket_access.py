@@ -32,7 +32,12 @@ CREDENTIALS = {  # the variables that say who asks
         "AWS_CONTAINER_CREDENTIALS_FULL_URI",
         "AWS_SKIP_SIGNATURE",
     ),
-    "gs": ("GOOGLE_APPLICATION_CREDENTIALS", "GOOGLE_SERVICE_ACCOUNT", "GOOGLE_SERVICE_ACCOUNT_KEY"),
+    "gs": (
+        "GOOGLE_APPLICATION_CREDENTIALS",
+        "GOOGLE_SERVICE_ACCOUNT",
+        "GOOGLE_SERVICE_ACCOUNT_KEY",
+        "GOOGLE_SKIP_SIGNATURE",
+    ),
     "az": ("AZURE_STORAGE_ACCOUNT_NAME",),
 }
 NO_BUCKET = ("NoSuchBucket", "ContainerNotFound", "bucket does not exist")
@@ -40,6 +45,8 @@ OTHER_REGION = ("PermanentRedirect", "AuthorizationHeaderMalformed", "redirect w
 REFUSED = ("403 Forbidden", "401 Unauthorized", "AccessDenied", "InvalidAccessKey")
 PLAIN = ("BadScheme",)
 METADATA_SERVICE = ("169.254.169.254", 80)  # of a machine at Amazon: gives its role's credentials
+GOOGLE_METADATA = ("metadata.google.internal", 80)
+GOOGLE_DEFAULT = Path("~/.config/gcloud/application_default_credentials.json")
 RETRIES = {
     "max_retries": 8,
     "retry_timeout": timedelta(seconds=60),
@@ -73,6 +80,7 @@ def store_of(address: str) -> Any:
     options["prefix"] = parts.path.strip("/") or None
     if parts.scheme == "s3":
         return S3Store(parts.netloc, **_with_amazon(options))
+    _check_named(parts.scheme)
     return {"gs": GCSStore, "az": AzureStore}[parts.scheme](parts.netloc, **options)
 
 
@@ -122,6 +130,15 @@ def _with_amazon(options: dict[str, Any]) -> dict[str, Any]:
     return options | profile | {"region": region or "us-east-1"}
 
 
+def _check_named(scheme: str) -> None:
+    """Raises TableError where nothing says who asks Google's or Azure's store."""
+    if any(map(os.environ.get, CREDENTIALS[scheme])):
+        return
+    if scheme == "gs" and (GOOGLE_DEFAULT.expanduser().exists() or _answers(GOOGLE_METADATA)):
+        return
+    raise TableError(f"no credentials for {scheme}://: set {' or '.join(CREDENTIALS[scheme])}")
+
+
 def _may_be_plain(server: str) -> bool:
     """Whether a server is spoken to over plain http: one of this machine, or by the user's word."""
     if os.environ.get("AWS_ALLOW_HTTP", "").lower() in ("true", "1"):
@@ -161,8 +178,12 @@ def _profile() -> dict[str, str]:
 def _machine_has_role() -> bool:
     if os.environ.get("AWS_EC2_METADATA_DISABLED", "").lower() == "true":
         return False
+    return _answers(METADATA_SERVICE)
+
+
+def _answers(service: tuple[str, int]) -> bool:
     try:
-        socket.create_connection(METADATA_SERVICE, timeout=1.0).close()
+        socket.create_connection(service, timeout=1.0).close()
     except OSError:
         return False
     return True

@@ -4,6 +4,7 @@ A page of another origin can make a browser send requests here. So a Host that i
 refused, and so is an Origin that is not the Host; no answer allows another origin to read it.
 """
 
+import asyncio
 import hmac
 import json
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
@@ -12,6 +13,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 MAX_BODY_BYTES = 8 << 20
+PIECE_BYTES = 256 << 10  # sent at once
+STALLED_S = 30.0  # without a byte taken or given
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 Message = MutableMapping[str, Any]
@@ -52,7 +55,7 @@ class Guard:
         except RefusedError as refusal:
             await _refuse(send, refusal)
             return
-        await self._app(scope, _limited(receive), send)
+        await self._app(scope, _limited(receive), _patient(send))
 
 
 def check(method: str, headers: Mapping[str, str], rules: Rules) -> None:
@@ -77,18 +80,39 @@ def check(method: str, headers: Mapping[str, str], rules: Rules) -> None:
 
 
 def _limited(receive: Receive) -> Receive:
-    """What is received, up to a size, whatever its header said."""
-    received = 0
+    """What is received, up to a size, whatever its header said; a body that stalls has ended."""
+    received, whole = 0, False
 
     async def limited() -> Message:
-        nonlocal received
-        message = await receive()
+        nonlocal received, whole
+        try:
+            message = await (receive() if whole else asyncio.wait_for(receive(), STALLED_S))
+        except TimeoutError:
+            return {"type": "http.disconnect"}
+        whole = not message.get("more_body", False)
         received += len(message.get("body", b""))
         if received > MAX_BODY_BYTES:
             return {"type": "http.disconnect"}
         return message
 
     return limited
+
+
+def _patient(send: Send) -> Send:
+    """What is sent, in pieces that are each taken within STALLED_S, or the connection is closed.
+
+    So a caller that stops reading holds an answer no longer than that.
+    """
+
+    async def patient(message: Message) -> None:
+        body = message.get("body", b"")
+        more = message.get("more_body", False)
+        for start in range(0, max(len(body), 1), PIECE_BYTES):
+            piece = body[start : start + PIECE_BYTES]
+            rest = {"body": piece, "more_body": more or start + PIECE_BYTES < len(body)} if body else {}
+            await asyncio.wait_for(send({**message, **rest}), STALLED_S)
+
+    return patient
 
 
 async def _refuse(send: Send, refusal: RefusedError) -> None:

@@ -113,6 +113,8 @@ def test_a_copy_that_was_stopped_goes_on(
     [
         ({"AWS_ACCESS_KEY_ID": ""}, "", "no credentials for s3://: set AWS_ACCESS_KEY_ID"),
         ({}, "s3://no-such-bucket/t", "there is no bucket no-such-bucket: make it, or correct its name"),
+        ({}, "az://container/t", "no credentials for az://: set AZURE_STORAGE_ACCOUNT_NAME"),
+        ({}, "http://127.0.0.1:1", "is a served table: ask it in Python, by skyhex.open_table"),
         ({}, "s3://", "is no place of a table: expected a folder, or s3://BUCKET/PATH"),
         ({}, "ftp://host/t", "is no place of a table: expected a folder, or s3://BUCKET/PATH"),
         ({"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}, "", "cannot list"),
