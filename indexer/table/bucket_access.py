@@ -6,6 +6,7 @@ machine's own role. Nothing is read from a table's address but its bucket and pa
 
 import configparser
 import os
+import re
 import socket
 from datetime import timedelta
 from ipaddress import ip_address
@@ -44,6 +45,7 @@ NO_BUCKET = ("NoSuchBucket", "ContainerNotFound", "bucket does not exist")
 OTHER_REGION = ("PermanentRedirect", "AuthorizationHeaderMalformed", "redirect without")
 REFUSED = ("403 Forbidden", "401 Unauthorized", "AccessDenied", "InvalidAccessKey")
 PLAIN = ("BadScheme",)
+NO = re.compile(r"status code: 4(?!08|09|29)")  # but for late, two at once, and too many
 METADATA_SERVICE = ("169.254.169.254", 80)  # of a machine at Amazon: gives its role's credentials
 GOOGLE_METADATA = ("metadata.google.internal", 80)
 GOOGLE_DEFAULT = Path("~/.config/gcloud/application_default_credentials.json")
@@ -112,7 +114,7 @@ def is_final(error: Exception) -> bool:
     """Whether the same request would fail again: the store said no, or it was tried often enough."""
     final = (NotFoundError, FileNotFoundError, PermissionDeniedError, UnauthenticatedError, InvalidPathError)
     text = str(error)
-    return isinstance(error, final) or ("after" in text and "retries" in text) or "status code: 4" in text
+    return isinstance(error, final) or ("after" in text and "retries" in text) or bool(NO.search(text))
 
 
 def _with_amazon(options: dict[str, Any]) -> dict[str, Any]:

@@ -76,7 +76,7 @@ def make_app(place: str, settings: Settings = Settings()) -> Guard:
             found = find(table, asker)
             said: dict[str, Any] = {"snapshot": table.snapshot}
             if isinstance(found, Hits):
-                said |= {"plan": found.plan, "notes": list(found.notes)}
+                said |= {"plan": found.plan, "notes": [served.hidden(note) for note in found.notes]}
                 found = found.rows
             return answer(found, form, said)
 

@@ -1,5 +1,6 @@
 """The table that a server answers from: one snapshot a request, a newer one soon after it is committed."""
 
+import re
 import threading
 import time
 
@@ -14,6 +15,7 @@ from indexer.table.columns import KEY_NUMBERS, key_numbers
 from indexer.table.embedding_table import EmbeddingTable
 
 LOOKED_EVERY_S = 1.0  # for a newer snapshot
+WHERE = re.compile(r"\w+/|/\w+")  # a path that says more than a name
 KEPT_BYTES = 2 << 30  # of keys
 
 
@@ -44,8 +46,8 @@ class Served:
     def hidden(self, text: str) -> str:
         """What is said of the table, without where it lies."""
         storage = self._newest.storage
-        places = {self._place, storage.root, str(storage.directory or storage.root)}
-        for place in sorted(places, key=len, reverse=True):
+        places = {self._place, storage.root, str(storage.workspace(""))}
+        for place in sorted(filter(WHERE.search, places), key=len, reverse=True):
             text = text.replace(place, self.name)
         return text
 

@@ -16,9 +16,11 @@ import urllib3
 import skyhex
 from indexer.errors import QueryError, TableError
 from indexer.geo import cells
+from indexer.index.faiss_index import build_index
 from indexer.search.query import Cell, Query, Vector
 from indexer.search.served_table import ServedTable
 from indexer.table.embedding_table import EmbeddingTable
+from search_app.serve.served import Served
 
 from ...indexer.random_rows import random_cells
 from ...indexer.small_tables import place_rows, place_table, whole
@@ -165,6 +167,17 @@ def test_an_error_does_not_say_where_the_table_lies(table: EmbeddingTable, addre
     assert answer.status == 503
     assert str(table.path) not in answer.data.decode()
     assert "has no snapshot 99" in answer.data.decode()
+
+
+def test_a_note_does_not_say_where_the_table_lies(tmp_path: Path) -> None:
+    table = place_table(tmp_path / "t", n=30)
+    build_index(table)
+    for file in (table.path / "index").glob("*/embedding.bin"):
+        file.write_bytes(file.read_bytes()[:-1])
+    served = Served(str(table.path))
+    (note,) = (n for n in skyhex.search(table, cell=some_cell(table)).notes if str(table.path) in n)
+    assert served.hidden(note) == note.replace(str(table.path), "t")
+    assert str(tmp_path) not in served.hidden(note)
 
 
 def test_a_token_is_asked_for(table: EmbeddingTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
