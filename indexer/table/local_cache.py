@@ -100,9 +100,10 @@ class LocalCache:
     def check_room(self, wanted_bytes: int) -> None:
         """Raises TableError for more than is ever kept."""
         if wanted_bytes > KEPT_SHARE * self._max_bytes:
+            needed, held = (f"{size / 1e9:.3g} GB" for size in (wanted_bytes, self._max_bytes))
             raise TableError(
-                f"this needs {wanted_bytes / 1e9:.3g} GB of the bucket on this disk, and {cache_folder()} may "
-                f"hold {self._max_bytes / 1e9:.3g} GB: set SKYHEX_CACHE_GB to more, or copy the table to a disk"
+                f"this needs {needed} of the bucket on this disk, and {cache_folder()} may hold {held}: "
+                "set SKYHEX_CACHE_GB to more, or copy the table to a disk"
             )
 
     def make_room(self, written_bytes: int) -> None:
