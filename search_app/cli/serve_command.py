@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from .installation import InstallationError
-from .options import DEFAULT_TABLE, TableOption
+from .options import DEFAULT_TABLE, TableOption, WeightsOption
 
 app = typer.Typer()
 MODULE = "search_app.serve"
@@ -34,12 +34,24 @@ def serve(
     workers: Annotated[
         int | None, typer.Option(help="Questions worked on at once (one a core).", min=1)
     ] = None,
+    weights: WeightsOption = "nano",
     waiting: Annotated[int, typer.Option(help="Questions that may wait; beyond, 429.", min=0)] = 64,
 ) -> None:
     """Serve the table to other programs: search, SQL, features, vector tiles (OpenAPI at /openapi.json)."""
     if importlib.util.find_spec("fastapi") is None or importlib.util.find_spec("uvicorn") is None:
         raise InstallationError('FastAPI is not installed: run pip install -e ".[cpu,serve]"')
-    words = ["--table", table, "--host", host, "--port", str(port), "--waiting", str(waiting)]
+    words = [
+        "--table",
+        table,
+        "--host",
+        host,
+        "--port",
+        str(port),
+        "--waiting",
+        str(waiting),
+        "--weights",
+        weights,
+    ]
     for name, value in (
         ("--token-file", token_file),
         ("--tls-cert", tls_cert),

@@ -39,7 +39,9 @@ def serve(given: argparse.Namespace) -> None:
     check_host(given.host, token, encrypted=given.tls_cert is not None, insecure=given.insecure_http)
     workers = given.workers or os.cpu_count() or 2
     rules = Rules((*LOOPBACK, given.host), token)
-    app = make_app(given.table, Settings(rules, at_once=workers, in_line=given.waiting))
+    app = make_app(
+        given.table, Settings(rules, at_once=workers, in_line=given.waiting, weights=given.weights)
+    )
     listening = _listening(given.host, given.port)
     scheme = "http" if given.tls_cert is None else "https"
     host = f"[{given.host}]" if ":" in given.host else given.host
@@ -107,6 +109,7 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument("--tls-cert")
     parser.add_argument("--tls-key")
     parser.add_argument("--workers", type=int)
+    parser.add_argument("--weights", default="nano")
     parser.add_argument("--waiting", type=int, default=64)
     return parser
 

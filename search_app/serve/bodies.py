@@ -1,17 +1,20 @@
 """What may be asked, as JSON: the words of `skyhex.search`. Contents alone, no path and no address."""
 
+from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from indexer.errors import QueryError
 from indexer.search import words
 from indexer.search.diversity import Diversity
 from indexer.search.filter import Filter
-from indexer.search.query import Query
+from indexer.search.query import Query, Vector
 
 MAX_K = 10_000
 MAX_EXAMPLES = 256
+MAX_CHIPS = 16
 MAX_QUERIES = 1_000
 MAX_VERTICES = 100_000
 MAX_CELLS = 100_000
@@ -24,6 +27,9 @@ Period = Annotated[str, Field(max_length=60)] | int | tuple[Day, Day]
 Numbers = Annotated[list[float], Field(max_length=65_536)]
 Column = Literal["fused", "geo", "hr", "s2", "s1"]
 K = Annotated[int, Field(ge=1, le=MAX_K)]
+
+
+Embed = Callable[[list[str], str], list[np.ndarray]]  # contents of chips, and the vectors that are meant
 
 
 class Body(BaseModel):
@@ -62,20 +68,28 @@ class Like(BaseModel):
     cell: list[Cell] | Cell | None = Field(None, max_length=MAX_EXAMPLES)
     lonlat: list[LonLat] | LonLat | None = Field(None, max_length=MAX_EXAMPLES)
     vector: list[Numbers] | Numbers | None = None
+    chip: list[str] | str | None = Field(None, description="A GeoTIFF's content, as base64.")
     not_cell: list[Cell] | Cell | None = Field(None, max_length=MAX_EXAMPLES)
     not_lonlat: list[LonLat] | LonLat | None = Field(None, max_length=MAX_EXAMPLES)
     not_vector: list[Numbers] | Numbers | None = None
+    not_chip: list[str] | str | None = None
     using: Column = "fused"
     against: Column = "fused"
     match: Literal["mean", "any"] = "mean"
     negative_weight: float = 0.5
 
-    def query(self) -> Query:
-        """Raises QueryError."""
-        like = words.examples_of(cell=self.cell, lonlat=self.lonlat, vector=self.vector)
-        unlike = words.examples_of(cell=self.not_cell, lonlat=self.not_lonlat, vector=self.not_vector)
+    def query(self, embed: Embed) -> Query:
+        """What is looked for; `embed` makes vectors of chips. Raises QueryError."""
+        like = (
+            *words.examples_of(cell=self.cell, lonlat=self.lonlat, vector=self.vector),
+            *map(Vector, embed(_several(self.chip), self.using)),
+        )
+        unlike = (
+            *words.examples_of(cell=self.not_cell, lonlat=self.not_lonlat, vector=self.not_vector),
+            *map(Vector, embed(_several(self.not_chip), self.using)),
+        )
         if not like:
-            raise QueryError("expected something to look like: cell, lonlat or vector")
+            raise QueryError("expected something to look like: cell, lonlat, vector or chip")
         if len(like) + len(unlike) > MAX_EXAMPLES:
             raise QueryError(f"{len(like) + len(unlike)} examples: at most {MAX_EXAMPLES} are taken")
         return words.query_of(
@@ -132,6 +146,13 @@ class SqlBody(Body):
     """POST /sql."""
 
     query: str = Field(max_length=MAX_SQL)
+
+
+def _several(value: list[str] | str | None) -> list[str]:
+    chips = [] if value is None else [value] if isinstance(value, str) else value
+    if len(chips) > MAX_CHIPS:
+        raise QueryError(f"{len(chips)} chips: at most {MAX_CHIPS} are taken")
+    return chips
 
 
 def _check_size(geojson: dict[str, Any]) -> None:

@@ -1,5 +1,6 @@
 """The service answers as the table does, and refuses what it should."""
 
+import base64
 import io
 import json
 import time
@@ -119,7 +120,11 @@ LARGE = {"type": "Polygon", "coordinates": [RING]}
         ("/search", {"k": 5}, 400, "expected something to look like"),
         ("/search", {"cell": "zz"}, 400, "zz"),
         ("/search", {"vector": [1.0, 2.0]}, 400, "vector"),
-        ("/search", {"chip": "/etc/passwd"}, 422, "chip: Extra inputs are not permitted"),
+        ("/search", {"chip": "/etc/passwd"}, 400, "chip-1 is not base64"),
+        ("/search", {"chip": [base64.b64encode(b"<VRTDataset/>").decode()]}, 400, "chip-1 is no GeoTIFF"),
+        ("/search", {"chip": [base64.b64encode(b"II*\0" * 9).decode()]}, 400, "chip-1.tif"),
+        ("/search", {"chip": ["SUkqAA=="] * 17}, 400, "17 chips: at most 16"),
+        ("/search", {"text": "a lake"}, 422, "text: Extra inputs are not permitted"),
         ("/search", {"vector": [1.0] * 8, "within": "/etc/passwd"}, 422, "within"),
         ("/search", {"vector": "http://127.0.0.1/x.npy"}, 422, "vector"),
         (
