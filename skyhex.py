@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from indexer.search.filter import Filter
     from indexer.search.query import Example, Query
     from indexer.search.search import Hits
+    from indexer.search.served_table import ServedTable
     from indexer.search.words import CellWord, Conditions, LonLatWord, PeriodWord
     from indexer.table.embedding_table import EmbeddingTable
 
@@ -74,13 +75,17 @@ def open_table(path: str | Path = "skyhex-data", snapshot: int | None = None) ->
     """Open a table at its newest snapshot, or at the one named.
 
     Args:
-        path: its folder, or its address in a bucket: s3://, gs:// or az://BUCKET/PATH.
+        path: its folder, its address in a bucket (s3://, gs:// or az://BUCKET/PATH), or that of a server
+            (https://HOST, see `skyhex serve`): a `ServedTable` answers to the same words, and is never
+            written.
         snapshot: its number.
 
     Raises:
         TableError: there is no table, it is damaged, or the snapshot is unknown.
     """
-    table: EmbeddingTable = _load("EmbeddingTable").open(path, snapshot)
+    served = _import("indexer.search.served_table")
+    kind = served.ServedTable if served.is_served(path) else _load("EmbeddingTable").open
+    table: EmbeddingTable = kind(path, snapshot)
     return table
 
 
@@ -97,7 +102,7 @@ def embed(samples: Sequence[Sample | str | Path], encoder: AnyEncoder | str = "n
 
 
 def search(
-    table: EmbeddingTable | str | Path,
+    table: EmbeddingTable | ServedTable | str | Path,
     *,
     cell: CellWord | Sequence[CellWord] | None = None,
     lonlat: LonLatWord | Sequence[LonLatWord] | None = None,
@@ -181,6 +186,11 @@ def search(
         query = words.query_of(
             like, unlike, using=using, against=against, match=match, negative_weight=negative_weight
         )
+    if _is_served(opened):
+        differing = {"per_parent": per_parent, "parent_res": parent_res, "relevance": relevance}
+        asked = {"k": k, "include_query": include_query, **differing}
+        served: Hits = opened.search(query, _words_of(filter, conditions), **asked)
+        return served
     diversity = words.diversity_of(per_parent=per_parent, parent_res=parent_res, relevance=relevance)
     find, held = _import("indexer.search.search").search, _filter_of(filter, conditions)
     hits: Hits = find(opened, query, k, held, include_query, diversity)
@@ -188,7 +198,7 @@ def search(
 
 
 def search_many(
-    table: EmbeddingTable | str | Path,
+    table: EmbeddingTable | ServedTable | str | Path,
     queries: str | Path | Sequence[Query],
     *,
     using: str = "fused",
@@ -218,13 +228,18 @@ def search_many(
         named = batch.read_queries(Path(queries), using=using, against=against)
     else:
         named = batch.NamedQueries([str(number) for number in range(1, len(queries) + 1)], queries)
+    opened = _opened(table)
+    if _is_served(opened):
+        asked = {"k": k, "include_query": include_query}
+        served: Hits = opened.search_many(named, _words_of(filter, conditions), **asked)
+        return served
     held = _filter_of(filter, conditions)
-    hits: Hits = batch.search_batch(_opened(table), named, k, held, include_query)
+    hits: Hits = batch.search_batch(opened, named, k, held, include_query)
     return hits
 
 
 def changes(
-    table: EmbeddingTable | str | Path,
+    table: EmbeddingTable | ServedTable | str | Path,
     before: PeriodWord,
     after: PeriodWord,
     *,
@@ -246,13 +261,17 @@ def changes(
     Raises:
         QueryError: a period that cannot be read, vectors that the table lacks, k below 1.
     """
+    opened = _opened(table)
+    if _is_served(opened):
+        asked = {"before": _text_of(before), "after": _text_of(after), "column": column, "k": k}
+        return opened.asked("/changes", _words_of(filter, conditions), **asked)
     words, find = _import("indexer.search.words"), _import("indexer.search.changes").changes
     periods, held = map(words.period_of, (before, after)), _filter_of(filter, conditions)
-    return find(_opened(table), *periods, k, filter=held, column=words.column_of(column))
+    return find(opened, *periods, k, filter=held, column=words.column_of(column))
 
 
 def outliers(
-    table: EmbeddingTable | str | Path,
+    table: EmbeddingTable | ServedTable | str | Path,
     *,
     k: int = 20,
     filter: Filter | None = None,
@@ -264,7 +283,10 @@ def outliers(
         QueryError: k below 1, conditions that cannot hold.
         TableError: no prototypes were fitted.
     """
-    return _import("indexer.search.outliers").outliers(_opened(table), k, _filter_of(filter, conditions))
+    opened = _opened(table)
+    if _is_served(opened):
+        return opened.asked("/outliers", _words_of(filter, conditions), k=k)
+    return _import("indexer.search.outliers").outliers(opened, k, _filter_of(filter, conditions))
 
 
 def import_rasters(
@@ -348,17 +370,38 @@ def heat(
     return Path(out)
 
 
-def sql(table: EmbeddingTable | str | Path, query: str) -> Any:
+def sql(table: EmbeddingTable | ServedTable | str | Path, query: str) -> Any:
     """Rows of a SELECT over `embeddings`, `prototypes` and `regions`, as a pyarrow table.
 
     Raises:
         QueryError: the query does anything but read the table.
     """
-    return _import("indexer.sql.run").run_sql(_opened(table), query)
+    opened = _opened(table)
+    if _is_served(opened):
+        return opened.rows("/sql", {"query": query})
+    return _import("indexer.sql.run").run_sql(opened, query)
 
 
-def _opened(table: EmbeddingTable | str | Path) -> EmbeddingTable:
+def _opened(table: EmbeddingTable | ServedTable | str | Path) -> Any:
     return open_table(table) if isinstance(table, str | Path) else table
+
+
+def _is_served(table: Any) -> bool:
+    return isinstance(table, _import("indexer.search.served_table").ServedTable)
+
+
+def _words_of(filter: Filter | None, conditions: Conditions) -> dict[str, Any]:
+    """What a server is told of which rows may be found."""
+    if filter is not None:
+        raise _import("indexer.errors").QueryError(
+            "a served table takes conditions as words, such as bbox and start, and no whole filter"
+        )
+    return dict(conditions)
+
+
+def _text_of(period: PeriodWord) -> Any:
+    """A period as JSON has it."""
+    return [str(end) for end in period] if isinstance(period, tuple) else period
 
 
 def _hrefs(files: str | Path | Sequence[str | Path]) -> list[str]:

@@ -6,9 +6,10 @@ the keys it holds, so a job that was killed goes on where it stopped.
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
@@ -16,7 +17,7 @@ import pyarrow as pa
 
 from data.cover import Plan, SampleTask, Skip
 from data.reader import Unfinished
-from data.sample import Sample
+from data.sample import InputError, Sample
 from encoder.embed import EmbeddingBatch
 from encoder.protocol import AnyEncoder
 from indexer.table.bucket_access import is_address
@@ -61,6 +62,26 @@ class _Target:
     rows: Callable[[Sequence[Sample], EmbeddingBatch], pa.Table | None]
 
 
+@dataclass(frozen=True)
+class Share:
+    """Every `of`-th chunk of a plan, from one of the first on: what one of several jobs does."""
+
+    number: int = 1  # 1 to `of`
+    of: int = 1
+
+    @staticmethod
+    def parse(text: str) -> "Share":
+        """From `3/16`. Raises InputError."""
+        number, slash, of = text.partition("/")
+        if not (slash and number.isdecimal() and of.isdecimal() and 1 <= int(number) <= int(of)):
+            raise InputError(f"--chunks {text!r}: expected I/N, such as 3/16, with I from 1 to N")
+        return Share(int(number), int(of))
+
+    def pick(self, chunks: Iterable[tuple[SampleTask, ...]]) -> Iterator[tuple[SampleTask, ...]]:
+        """The chunks of this share."""
+        return islice(chunks, self.number - 1, None, self.of)
+
+
 def embed_plan(
     plan: Plan,
     encoder: AnyEncoder,
@@ -71,6 +92,7 @@ def embed_plan(
     simulated: bool = False,
     values: Values | None = None,
     workers: int = 1,
+    share: Share = Share(),
     progress: Progress | None = None,
 ) -> EmbedReport:
     """Embed every task of `plan` that the table does not hold yet; commit chunk by chunk.
@@ -83,6 +105,7 @@ def embed_plan(
             cell from the same forward pass.
         values: how new tables keep vectors, float16 by default.
         workers: processes that decode rasters while the encoder works; 0 decodes in this one.
+        share: of the plan's chunks, where several jobs fill one table; each commits what it would alone.
 
     Raises:
         TableError: the table holds another model or another H3 resolution.
@@ -99,9 +122,10 @@ def embed_plan(
             piece_rows_of, model=model, resolution=granularity, cell_m=cell_m, values=finer.values
         )
         targets.append(_Target(finer, pieces))
-    chunks = [(chunk_key(chunk, model), chunk) for chunk in chunks_of(plan.tasks)]
+    chunks = [(chunk_key(chunk, model), chunk) for chunk in share.pick(chunks_of(plan.tasks))]
+    names = [task.sample_id for _, chunk in chunks for task in chunk]
     todo = [(key, chunk) for key, chunk in chunks if any(key not in t.table.input_keys for t in targets)]
-    total = len(plan.tasks)
+    total = len(names)
     already = done = total - sum(len(chunk) for _, chunk in todo)
     keep_skips(targets[0].table, plan.skipped)
     dropped: list[tuple[str, str]] = []
@@ -144,7 +168,7 @@ def embed_plan(
     seconds = time.perf_counter() - began
     table = targets[0].table
     tried = {left.sample_id for left in unfinished}
-    skipped = settle_skips(table, [task.sample_id for task in plan.tasks if task.sample_id not in tried])
+    skipped = settle_skips(table, [name for name in names if name not in tried])
     return EmbedReport(
         table,
         embedded,

@@ -1,6 +1,7 @@
 """The arrows of docs/architecture.md, held."""
 
 import ast
+import re
 import subprocess
 import sys
 from graphlib import TopologicalSorter
@@ -25,6 +26,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {  # a room a line: the rooms it may im
     "experiments": ("data", "encoder", "encoder/training", "indexer", *INDEXER, "pipeline"),
     "search_app": ("indexer", *INDEXER),
     "search_app/cli": ("data", "encoder", "indexer", *INDEXER, "pipeline", "experiments", "search_app"),
+    "search_app/serve": ("data", "encoder", "indexer", *INDEXER, "pipeline", "search_app"),
     "search_app/page": ("data", "encoder", "indexer", *INDEXER, "pipeline", "search_app"),
 }
 UNKNOWN = {  # what a folder does not know of the packages of others
@@ -112,6 +114,16 @@ def test_imports_inside_a_package_are_relative(package: str) -> None:
             if isinstance(node, ast.ImportFrom) and node.level == 0
         }
         assert path.name in scripts or package not in absolute, f"{path} imports its own package by its name"
+
+
+def test_a_table_is_opened_wherever_it_lies() -> None:
+    """Whoever makes a `Storage` takes an address for a folder; `open_storage` knows."""
+    for path in (path for package in PACKAGES for path in files_of(package)):
+        assert path.name == "bucket.py" or not re.search(r"(?<![\w.])Storage\(", _code(path)), path
+
+
+def _code(path: Path) -> str:
+    return re.sub(r"class \w+\(Storage\)", "", path.read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize("module", MODEL_MODULES)

@@ -80,6 +80,10 @@ class Bucket(Storage):
                 self.download(path, scratch)
         return kept
 
+    def check_room(self, wanted_bytes: int) -> None:
+        """Whether so much can be whole on the local disk at once. Raises TableError."""
+        self._cache.check_room(wanted_bytes)
+
     def download(self, path: str, place: Path) -> None:
         """A whole file into a local one. Raises TableError."""
         self._asked(f"cannot read {self.locate(path)}", lambda: self._download(path, place))

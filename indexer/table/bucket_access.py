@@ -6,6 +6,7 @@ machine's own role. Nothing is read from a table's address but its bucket and pa
 
 import configparser
 import os
+import re
 import socket
 from datetime import timedelta
 from ipaddress import ip_address
@@ -32,14 +33,22 @@ CREDENTIALS = {  # the variables that say who asks
         "AWS_CONTAINER_CREDENTIALS_FULL_URI",
         "AWS_SKIP_SIGNATURE",
     ),
-    "gs": ("GOOGLE_APPLICATION_CREDENTIALS", "GOOGLE_SERVICE_ACCOUNT", "GOOGLE_SERVICE_ACCOUNT_KEY"),
+    "gs": (
+        "GOOGLE_APPLICATION_CREDENTIALS",
+        "GOOGLE_SERVICE_ACCOUNT",
+        "GOOGLE_SERVICE_ACCOUNT_KEY",
+        "GOOGLE_SKIP_SIGNATURE",
+    ),
     "az": ("AZURE_STORAGE_ACCOUNT_NAME",),
 }
 NO_BUCKET = ("NoSuchBucket", "ContainerNotFound", "bucket does not exist")
 OTHER_REGION = ("PermanentRedirect", "AuthorizationHeaderMalformed", "redirect without")
 REFUSED = ("403 Forbidden", "401 Unauthorized", "AccessDenied", "InvalidAccessKey")
 PLAIN = ("BadScheme",)
+NO = re.compile(r"status code: 4(?!08|09|29)")  # but for late, two at once, and too many
 METADATA_SERVICE = ("169.254.169.254", 80)  # of a machine at Amazon: gives its role's credentials
+GOOGLE_METADATA = ("metadata.google.internal", 80)
+GOOGLE_DEFAULT = Path("~/.config/gcloud/application_default_credentials.json")
 RETRIES = {
     "max_retries": 8,
     "retry_timeout": timedelta(seconds=60),
@@ -60,6 +69,10 @@ def is_address(path: str | Path) -> bool:
 def store_of(address: str) -> Any:
     """The objects below an address. Raises TableError."""
     parts = urlsplit(address)
+    if parts.scheme in ("http", "https"):
+        raise TableError(
+            f"{address} is a served table: ask it in Python, by skyhex.open_table; this needs its files"
+        )
     if parts.scheme not in SCHEMES or not parts.netloc:
         raise TableError(
             f"{address} is no place of a table: expected a folder, or "
@@ -69,6 +82,7 @@ def store_of(address: str) -> Any:
     options["prefix"] = parts.path.strip("/") or None
     if parts.scheme == "s3":
         return S3Store(parts.netloc, **_with_amazon(options))
+    _check_named(parts.scheme)
     return {"gs": GCSStore, "az": AzureStore}[parts.scheme](parts.netloc, **options)
 
 
@@ -100,7 +114,7 @@ def is_final(error: Exception) -> bool:
     """Whether the same request would fail again: the store said no, or it was tried often enough."""
     final = (NotFoundError, FileNotFoundError, PermissionDeniedError, UnauthenticatedError, InvalidPathError)
     text = str(error)
-    return isinstance(error, final) or ("after" in text and "retries" in text) or "status code: 4" in text
+    return isinstance(error, final) or ("after" in text and "retries" in text) or bool(NO.search(text))
 
 
 def _with_amazon(options: dict[str, Any]) -> dict[str, Any]:
@@ -116,6 +130,15 @@ def _with_amazon(options: dict[str, Any]) -> dict[str, Any]:
         )
     region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or profile.pop("region", "")
     return options | profile | {"region": region or "us-east-1"}
+
+
+def _check_named(scheme: str) -> None:
+    """Raises TableError where nothing says who asks Google's or Azure's store."""
+    if any(map(os.environ.get, CREDENTIALS[scheme])):
+        return
+    if scheme == "gs" and (GOOGLE_DEFAULT.expanduser().exists() or _answers(GOOGLE_METADATA)):
+        return
+    raise TableError(f"no credentials for {scheme}://: set {' or '.join(CREDENTIALS[scheme])}")
 
 
 def _may_be_plain(server: str) -> bool:
@@ -157,8 +180,12 @@ def _profile() -> dict[str, str]:
 def _machine_has_role() -> bool:
     if os.environ.get("AWS_EC2_METADATA_DISABLED", "").lower() == "true":
         return False
+    return _answers(METADATA_SERVICE)
+
+
+def _answers(service: tuple[str, int]) -> bool:
     try:
-        socket.create_connection(METADATA_SERVICE, timeout=1.0).close()
+        socket.create_connection(service, timeout=1.0).close()
     except OSError:
         return False
     return True

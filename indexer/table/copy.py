@@ -16,7 +16,7 @@ from ..errors import TableError
 from ..progress import Progress
 from .bucket import open_storage
 from .commit import put_new
-from .manifest import Manifest, PartFile, SidecarFile, read_history
+from .manifest import Manifest, PartFile, SidecarFile, read_history, snapshot_numbers
 from .parts import damaged
 from .stac_item import write_item
 from .storage import Storage
@@ -47,7 +47,7 @@ def copy_table(source: str | Path, target: str | Path, progress: Progress | None
         TableError: no table, a file that is missing or damaged, or a target that holds another table.
     """
     here = open_storage(source)
-    manifests, damaged_snapshots = _history(here)
+    manifests, left_out = _history(here)
     if not manifests:
         raise TableError(f"{here.root} holds no table: expected manifests/000001.json in it")
     there = open_storage(target, create=True)
@@ -65,14 +65,13 @@ def copy_table(source: str | Path, target: str | Path, progress: Progress | None
         if not put_new(there, manifest):
             raise TableError(f"{there.root} was written by another while it was copied to: copy again")
     write_item(there, manifests[-1])
-    return Copied(
-        len(todo), sum(sizes[file.path] for file in todo), len(files) - len(todo), len(new), damaged_snapshots
-    )
+    copied_bytes = sum(sizes[file.path] for file in todo)
+    return Copied(len(todo), copied_bytes, len(files) - len(todo), len(new), left_out)
 
 
 def _history(storage: Storage) -> tuple[list[Manifest], int]:
     """The snapshots that can be read, and how many cannot."""
-    found = [read for _, read in read_history(storage)]
+    found = [read for _, read in read_history(storage)] if snapshot_numbers(storage) else []
     readable = [read for read in found if isinstance(read, Manifest)]
     return readable, len(found) - len(readable)
 

@@ -52,6 +52,10 @@ class LocalCache:
     def __init__(self, table: str) -> None:
         self._root = cache_folder()
         self._max_bytes = cache_bytes()
+        try:
+            self._root.mkdir(parents=True, exist_ok=True, mode=0o700)  # others may not read the bucket
+        except OSError as error:
+            raise _unwritable(error) from error
         self.folder = self._root / hashlib.sha256(table.encode()).hexdigest()[:24]
 
     def piece(self, path: str, name: str) -> bytes | None:
@@ -93,6 +97,15 @@ class LocalCache:
         """A scratch path that takes its name when the block ends well."""
         return _Written(self, place)
 
+    def check_room(self, wanted_bytes: int) -> None:
+        """Raises TableError for more than is ever kept."""
+        if wanted_bytes > KEPT_SHARE * self._max_bytes:
+            needed, held = (f"{size / 1e9:.3g} GB" for size in (wanted_bytes, self._max_bytes))
+            raise TableError(
+                f"this needs {needed} of the bucket on this disk, and {cache_folder()} may hold {held}: "
+                "set SKYHEX_CACHE_GB to more, or copy the table to a disk"
+            )
+
     def make_room(self, written_bytes: int) -> None:
         """Forget the longest unused where too much is kept; it is looked at now and then."""
         with _lock:
@@ -110,7 +123,7 @@ class _Written:
 
     def __enter__(self) -> Path:
         try:
-            self._place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._place.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise _unwritable(error) from error
         return self._scratch

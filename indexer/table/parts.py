@@ -165,6 +165,7 @@ def checked_copies(storage: Storage, files: Sequence[PartFile | SidecarFile]) ->
 
     They are compared with their SHA-256, once for each in a process (1 GB/s per core). Raises TableError.
     """
+    storage.check_room(sum(file.bytes for file in files if isinstance(file, PartFile)))
     with ThreadPoolExecutor(AT_ONCE) as pool:
         return list(pool.map(partial(checked_copy, storage), files))
 

@@ -82,6 +82,9 @@ class Storage:
         """A file that never changes, whole on the local disk; not compared with any digest."""
         return self._directory / path
 
+    def check_room(self, wanted_bytes: int) -> None:
+        """Whether files of so many bytes can have local copies at once: they are their own."""
+
     def forget(self, path: str) -> None:
         """What may be kept of a file elsewhere is of no use: it was found damaged."""
 

@@ -28,7 +28,7 @@ from indexer.table.bucket import workspace
 from indexer.table.embedding_table import EmbeddingTable
 from indexer.table.schema import Values
 from pipeline.area import given_area
-from pipeline.embed_job import EmbedReport, embed_plan, finer_path
+from pipeline.embed_job import EmbedReport, Share, embed_plan, finer_path
 from pipeline.skips import SKIPPED_FILE
 
 from .progress import progress_bar, say
@@ -128,6 +128,7 @@ def run_embed(
     dry_run: bool = False,
     values: Values | None = None,
     workers: int = 1,
+    share: Share = Share(),  # noqa: B008 - frozen
 ) -> EmbedReport | None:
     """Embed a catalog into a table and print what was done. An `area` of None means chips.
 
@@ -171,6 +172,7 @@ def run_embed(
             simulated=catalog.simulated,
             values=values,
             workers=workers,
+            share=share,
             progress=progress,
         )
     _print_report(report, table)
@@ -180,7 +182,9 @@ def run_embed(
             f"{report.embedded / report.seconds:.1f} samples/s on {encoder.device}; the encoder waited "
             f"for pixels {report.seconds_waited / report.seconds:.0%} of the time"
         )
-    if report.table.row_count == 0:
+    if share != Share():
+        say(f"a share of the work, {share.number} of {share.of}: `skyhex index -t {table}` when all are done")
+    elif report.table.row_count == 0:
         if report.unfinished:
             raise UnreachableError(f"Nothing could be read: {report.unfinished[0].reason}")
         raise InputError(f"Nothing could be embedded. The reasons are in {table}/{SKIPPED_FILE}")

@@ -20,6 +20,7 @@ from . import (
     import_command,
     prototype_commands,
     search_commands,
+    serve_command,
     table_commands,
     weights_commands,
 )
@@ -51,6 +52,7 @@ app.add_typer(heat_command.app)
 app.add_typer(table_commands.app)
 app.add_typer(export_command.app)
 app.add_typer(compare_command.app)
+app.add_typer(serve_command.app)
 app.add_typer(prototype_commands.app, name="prototypes")
 app.add_typer(weights_commands.app, name="weights")
 app.add_typer(eval_command.eval_app, name="eval")
@@ -93,6 +95,10 @@ def embed(
     ] = "drop",
     values: ValuesOption = None,
     no_index: Annotated[bool, typer.Option("--no-index", help="Leave the index as it is.")] = False,
+    chunks: Annotated[
+        str | None,
+        typer.Option(help="Do a share of the work, one of N jobs that fill a table.", metavar="I/N"),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be done.")] = False,
     workers: Annotated[int | None, typer.Option(help="Processes that decode rasters.")] = None,
     collections: Annotated[
@@ -127,6 +133,7 @@ def embed(
     """
     from data.access import Access
     from data.signing import signer
+    from pipeline.embed_job import Share
 
     from .embed_command import AreaChoice, Dates, Source, run_embed
 
@@ -155,7 +162,8 @@ def embed(
         device=device,
         allow_l1c=allow_l1c,
         on_contradiction=on_contradiction,
-        index=not no_index,
+        index=not no_index and chunks is None,
+        share=Share() if chunks is None else Share.parse(chunks),
         dry_run=dry_run,
         values=values,
         workers=max(1, (os.cpu_count() or 2) - 1) if workers is None else workers,

@@ -48,12 +48,12 @@ def info(table: TableOption = DEFAULT_TABLE, snapshot: SnapshotOption = None) ->
 @app.command()
 def log(table: TableOption = DEFAULT_TABLE, form: FormatOption = None, out: OutOption = None) -> None:
     """The table's snapshots."""
+    from indexer.table.bucket import open_storage
     from indexer.table.manifest import read_log
-    from indexer.table.storage import Storage
 
     from .info import snapshot_rows
 
-    emit(snapshot_rows(read_log(Storage(table))), form, out)
+    emit(snapshot_rows(read_log(open_storage(table))), form, out)
 
 
 @app.command()
@@ -69,11 +69,11 @@ def validate(
     ] = False,
 ) -> None:
     """Check digests, order, keys, metadata, norms, geometry. Exit code 1 when something is wrong."""
+    from indexer.table.bucket import open_storage
     from indexer.table.embedding_table import EmbeddingTable
     from indexer.table.repair import repair
-    from indexer.table.storage import Storage
 
-    for line in repair(Storage(table)) if mend else ():
+    for line in repair(open_storage(table)) if mend else ():
         say(line, "repaired")
     opened = EmbeddingTable.open(table, snapshot)
     problems = opened.validate()

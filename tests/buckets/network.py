@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Literal
 
-Fault = Literal["busy", "cut", "lost", "slow", "elsewhere", "refused", None]
+Fault = Literal["busy", "cut", "lost", "slow", "elsewhere", "refused", "conflict", None]
 HOPS = {"connection", "transfer-encoding", "content-length"}
 
 
@@ -48,6 +48,8 @@ def network(port: int) -> Iterator[Network]:
                 fault = between.fault_of(self.command, self.path)
             if fault == "busy":
                 return self._answer(503, [], b"")
+            if fault == "conflict":
+                return self._answer(409, [], b"<Error><Code>ConditionalRequestConflict</Code></Error>")
             if fault == "refused":
                 return self._answer(403, [], b"<Error><Code>AccessDenied</Code></Error>")
             if fault == "elsewhere":

@@ -5,9 +5,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from streamlit.testing.v1 import AppTest
 from typer.testing import CliRunner
 
+from data.simulate import simulate
+from data.simulate.area import Area
 from indexer.errors import TableError
+from indexer.index.faiss_index import index_info
 from indexer.table.copy import copy_table
 from indexer.table.embedding_table import EmbeddingTable
 from indexer.table.storage import Storage
@@ -33,13 +37,43 @@ def test_commands_take_an_address(address: str, tmp_path: Path, monkeypatch: pyt
     words = ("search", "--cell", cell, "-k", "5", "--format", "json", "-t")
     assert json.loads(skyhex(*words, address)) == json.loads(skyhex(*words, "local"))
     skyhex("prototypes", "fit", "-t", address)
-    for words in (("compact",), ("vacuum",), ("validate",), ("log",), ("prototypes", "list")):
+    for words in (
+        ("compact",),
+        ("vacuum",),
+        ("validate",),
+        ("validate", "--repair"),
+        ("log",),
+        ("prototypes", "list"),
+    ):
         skyhex(*words, "-t", address)
     count = ("sql", "SELECT count(*) AS n FROM embeddings", "--format", "json", "-t")
     assert skyhex(*count, address) == skyhex(*count, "local")
     assert address in skyhex("info", "-t", address)
     skyhex("export", "--to", "geoparquet", "-o", "out.parquet", "-t", address)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cache", "local", "out.parquet"]
+
+
+def test_imagery_is_embedded_into_a_bucket_and_shown(
+    address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    catalog = simulate(tmp_path / "imagery", areas=(Area("here", 10.0, 47.0, 1600),), s2_dates=1, s1_dates=1)
+    words = ("embed", str(catalog), "-t", address, "--bbox", "9.98", "46.98", "10.02", "47.02")
+    skyhex(*words, "--granularity", "10", "--workers", "0")
+    table, finer = EmbeddingTable.open(address), EmbeddingTable.open(f"{address}-r10")
+    assert table.row_count > 3
+    assert finer.row_count > table.row_count
+    assert index_info(table).missing_rows == 0  # type: ignore[union-attr]
+    skyhex(*words, "--granularity", "10", "--workers", "0")
+    assert EmbeddingTable.open(address).snapshot == table.snapshot  # nothing was left to do
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cache", "imagery"]
+    monkeypatch.setenv("SKYHEX_TABLE", address)
+    page = AppTest.from_file(
+        Path(__file__).parents[2] / "search_app/page/streamlit_app.py", default_timeout=60
+    )
+    page.run()
+    assert not page.exception
+    assert not page.error
 
 
 def test_a_copy_that_was_stopped_goes_on(
@@ -79,6 +113,8 @@ def test_a_copy_that_was_stopped_goes_on(
     [
         ({"AWS_ACCESS_KEY_ID": ""}, "", "no credentials for s3://: set AWS_ACCESS_KEY_ID"),
         ({}, "s3://no-such-bucket/t", "there is no bucket no-such-bucket: make it, or correct its name"),
+        ({}, "az://container/t", "no credentials for az://: set AZURE_STORAGE_ACCOUNT_NAME"),
+        ({}, "http://127.0.0.1:1", "is a served table: ask it in Python, by skyhex.open_table"),
         ({}, "s3://", "is no place of a table: expected a folder, or s3://BUCKET/PATH"),
         ({}, "ftp://host/t", "is no place of a table: expected a folder, or s3://BUCKET/PATH"),
         ({"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}, "", "cannot list"),

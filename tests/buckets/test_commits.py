@@ -93,7 +93,7 @@ def test_a_loser_plans_again_on_the_winners_snapshot(address: str, monkeypatch: 
     assert EmbeddingTable.open(address).row_count == 45
 
 
-@pytest.mark.parametrize("fault", ["lost", "busy"])
+@pytest.mark.parametrize("fault", ["lost", "busy", "conflict"])
 def test_a_commit_whose_answer_is_lost_is_recognised(address: str, between: Network, fault: Fault) -> None:
     table = new_table(address)
     left = iter([fault, fault])

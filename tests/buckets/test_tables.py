@@ -103,6 +103,9 @@ def test_what_is_kept_has_a_limit(
     rows = sum(len(batch) for batch in EmbeddingTable.open(address).scan())
     assert rows == 2 * len(PLACES) + 20_000
     assert cached_bytes(tmp_path) < 1.1e6
+    with pytest.raises(TableError, match=r"this needs 0.00\d+ GB of the bucket.*SKYHEX_CACHE_GB to more"):
+        skyhex.sql(EmbeddingTable.open(address), "SELECT count(*) FROM embeddings")
+    assert (tmp_path / "cache").stat().st_mode & 0o077 == 0
     monkeypatch.setenv("SKYHEX_CACHE_GB", "much")
     with pytest.raises(TableError, match="SKYHEX_CACHE_GB is 'much': expected gigabytes"):
         EmbeddingTable.open(address)

@@ -23,7 +23,7 @@ from data.simulate import Area, simulate
 from indexer.table.columns import to_matrix
 from indexer.table.embedding_table import EmbeddingTable
 from pipeline import embed_job
-from pipeline.embed_job import CHUNK_MAX, chunks_of
+from pipeline.embed_job import CHUNK_MAX, Share, chunks_of
 from search_app.cli.embed_command import Dates, run_embed
 
 from ..tolerance import stored_length_error
@@ -144,6 +144,27 @@ def aoi(catalog: Path, folder: Path) -> Path:
     path = folder / "area.geojson"
     path.write_text(json.dumps(shapely.geometry.mapping(area_of(catalog))))
     return path
+
+
+def test_shares_make_together_what_one_job_makes(catalog: Path, tmp_path: Path, small_chunks: None) -> None:
+    whole = embed(catalog, tmp_path / "whole").table
+    for number in (3, 1, 2):
+        share = embed(catalog, tmp_path / "shares", share=Share(number, 3), index=False)
+        assert share.embedded > 0
+    parts = share.table
+    assert parts.row_count == whole.row_count
+    assert cells_of(parts) == cells_of(whole)
+    assert np.array_equal(vectors(parts), vectors(whole))
+    assert parts.input_keys == whole.input_keys
+    assert share.skipped == ()
+    rest = embed(catalog, tmp_path / "shares")
+    assert (rest.embedded, rest.already) == (0, whole.row_count)
+
+
+@pytest.mark.parametrize("text", ["0/4", "5/4", "3", "a/b", "-1/2", "1/0", "1/2/3"])
+def test_a_share_that_cannot_be_is_refused(text: str) -> None:
+    with pytest.raises(InputError, match=r"expected I/N, such as 3/16"):
+        Share.parse(text)
 
 
 def test_rows_say_what_they_are(catalog: Path, tmp_path: Path) -> None:

@@ -1,0 +1,66 @@
+"""`skyhex serve`: the table over HTTP, by a process that takes this one's place."""
+
+import importlib.util
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .installation import InstallationError
+from .options import DEFAULT_TABLE, TableOption, WeightsOption
+
+app = typer.Typer()
+MODULE = "search_app.serve"
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@app.command()
+def serve(
+    table: TableOption = DEFAULT_TABLE,
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; one that others see needs a token.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port; 0 takes a free one.", min=0, max=65_535)] = 8765,
+    token_file: Annotated[
+        Path | None, typer.Option(help="A file with the token that callers send.", metavar="FILE")
+    ] = None,
+    tls_cert: Annotated[Path | None, typer.Option(help="Certificate, for https.", metavar="FILE")] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="Its key.", metavar="FILE")] = None,
+    insecure_http: Annotated[
+        bool, typer.Option("--insecure-http", help="Let a token travel unencrypted: a proxy encrypts.")
+    ] = False,
+    workers: Annotated[
+        int | None, typer.Option(help="Questions worked on at once (one a core).", min=1)
+    ] = None,
+    weights: WeightsOption = "nano",
+    waiting: Annotated[int, typer.Option(help="Questions that may wait; beyond, 429.", min=0)] = 64,
+) -> None:
+    """Serve the table to other programs: search, SQL, features, vector tiles (OpenAPI at /openapi.json)."""
+    if importlib.util.find_spec("fastapi") is None or importlib.util.find_spec("uvicorn") is None:
+        raise InstallationError('FastAPI is not installed: run pip install -e ".[cpu,serve]"')
+    words = [
+        "--table",
+        table,
+        "--host",
+        host,
+        "--port",
+        str(port),
+        "--waiting",
+        str(waiting),
+        "--weights",
+        weights,
+    ]
+    for name, value in (
+        ("--token-file", token_file),
+        ("--tls-cert", tls_cert),
+        ("--tls-key", tls_key),
+        ("--workers", workers),
+    ):
+        words += [] if value is None else [name, str(value)]
+    words += ["--insecure-http"] if insecure_http else []
+    sys.stdout.flush()
+    path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    environment = {**os.environ, "PYTHONPATH": path, "PYTHONSAFEPATH": "1"}
+    os.execve(sys.executable, [sys.executable, "-m", MODULE, *words], environment)
