@@ -29,6 +29,9 @@ class TaskOptions:
     max_test: int = 200  # tiles asked, at most
     share: float | None = None  # of each class to fit on, where the authors draw splits at random
     steps: int = 400  # of the detection head
+    tune: str = ""  # "head" or "all": rows that are trained by steps beside the frozen ones
+    tune_seconds: float = 300.0  # of CPU time, for each of them
+    tune_steps: int | None = None  # instead of seconds
 
 
 @dataclass(frozen=True)
