@@ -66,7 +66,7 @@ class Fit:
         path: where the state lies; nowhere where None.
         groups: of the optimiser, see `groups_at`; else all parameters learn and decay alike.
         check: of the module in eval mode, on rows that nothing is fitted on: the lower, the better. The
-            weights of the best check are kept; without it those of the last step.
+            weights of the best check are kept, the first being before any step; without it those of the last.
     """
 
     def __init__(
@@ -97,6 +97,8 @@ class Fit:
             stop_at_step: to be gone on with later.
         """
         started, saved = time.process_time() - self.spent, self.spent
+        if self.step == 0:
+            self._check()
         while self.done < 1 and self.step != stop_at_step:
             self._update(loss_of(np.random.default_rng((seed, self.step))))
             self.step, self.spent = self.step + 1, time.process_time() - started
@@ -123,9 +125,14 @@ class Fit:
         self.optimiser.step()
 
     def _check_if_due(self) -> None:
-        if self.check is None or self.done * self.budget.checks < self.checked + 1:
+        if self.done * self.budget.checks >= self.checked + 1:
+            self.checked = int(self.done * self.budget.checks)
+            self._check()
+
+    def _check(self) -> None:
+        """Keep the weights if none were better."""
+        if self.check is None:
             return
-        self.checked = int(self.done * self.budget.checks)
         self.module.eval()
         with torch.no_grad():
             value = self.check()

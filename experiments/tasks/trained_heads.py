@@ -1,5 +1,7 @@
 """Heads that are trained by steps, one for each kind of truth: what they give, their loss, their scores.
 
+Those of labels and masks start as the linear head that frozen features get, so steps can but add to it.
+
 B tiles, d numbers a cell, h x w cells; a head is given the maps of all views, standardised, zero where no
 data is, and where data is.
 """
@@ -17,10 +19,12 @@ from .change import Change, SemanticChange, best_threshold
 from .classification import Classification
 from .detection import Detection, DetectionHead, FinerGrid, detection_loss
 from .judges import Judge, Table
-from .segmentation import Segmentation
+from .linear import LinearHead, fit_head
+from .segmentation import Segmentation, mask_head
 
 Maps = Sequence[Tensor]  # (B, d, h, w) of each view
 Seen = Sequence[Tensor]  # (B, h, w) bool of each view
+Shown = tuple[Maps, Seen]
 
 
 class Head(Protocol):
@@ -28,6 +32,12 @@ class Head(Protocol):
 
     def module(self, width: int) -> nn.Module:
         """From maps and where data is, to what is given."""
+        ...
+
+    def start(
+        self, module: nn.Module, shown: Sequence[Shown], truth: Sequence[Truth], block: np.ndarray
+    ) -> None:
+        """Sets the linear part of `module` by all tiles to fit on."""
         ...
 
     def loss(self, given: Tensor, truth: Sequence[Truth]) -> Tensor:
@@ -64,6 +74,14 @@ class LabelHead:
     def module(self, width: int) -> nn.Module:
         return Pooled(width, self.judge.labels.shape[1])
 
+    def start(
+        self, module: nn.Module, shown: Sequence[Shown], truth: Sequence[Truth], block: np.ndarray
+    ) -> None:
+        assert isinstance(module, Pooled)
+        vectors = torch.cat([module.mean(*some) for some in shown]).cpu().numpy()
+        labels = np.stack([cast(np.ndarray, t) for t in truth])
+        set_linear(module.linear, fit_head(vectors, labels, block, multi_label=self.judge.several))
+
     def loss(self, given: Tensor, truth: Sequence[Truth]) -> Tensor:
         wanted = torch.from_numpy(np.stack([cast(np.ndarray, t) for t in truth])).to(given)
         if self.judge.several:
@@ -83,6 +101,11 @@ class MaskHead:
     def module(self, width: int) -> nn.Module:
         return Joined(width, self.judge.k)
 
+    def start(
+        self, module: nn.Module, shown: Sequence[Shown], truth: Sequence[Truth], block: np.ndarray
+    ) -> None:
+        start_masks(module, shown, truth, block)
+
     def loss(self, given: Tensor, truth: Sequence[Truth]) -> Tensor:
         return mask_loss(given, truth)
 
@@ -99,6 +122,11 @@ class ChangeHead:
 
     def module(self, width: int) -> nn.Module:
         return Joined(width, 2, self.judge.joining)
+
+    def start(
+        self, module: nn.Module, shown: Sequence[Shown], truth: Sequence[Truth], block: np.ndarray
+    ) -> None:
+        start_masks(module, shown, truth, block)
 
     def loss(self, given: Tensor, truth: Sequence[Truth]) -> Tensor:
         return mask_loss(given, truth)
@@ -120,6 +148,15 @@ class SemanticHead:
 
     def module(self, width: int) -> nn.Module:
         return EachDate(width, self.judge.k)
+
+    def start(
+        self, module: nn.Module, shown: Sequence[Shown], truth: Sequence[Truth], block: np.ndarray
+    ) -> None:
+        assert isinstance(module, EachDate)
+        pairs = [cast(np.ndarray, t) for t in truth]
+        each = [([maps[date]], [seen[date]]) for date in range(2) for maps, seen in shown]
+        masks = [pair[date] for date in range(2) for pair in pairs]
+        start_masks(module.head, each, masks, np.tile(block, 2))
 
     def loss(self, given: Tensor, truth: Sequence[Truth]) -> Tensor:
         pairs = np.stack([cast(np.ndarray, t) for t in truth])  # (B, 2, H, W)
@@ -143,8 +180,14 @@ class BoxHead:
     def module(self, width: int) -> nn.Module:
         return OfBoxes(DetectionHead(width, self.judge.k))
 
+    def start(
+        self, module: nn.Module, shown: Sequence[Shown], truth: Sequence[Truth], block: np.ndarray
+    ) -> None:
+        """Boxes have no linear head."""
+
     def loss(self, given: Tensor, truth: Sequence[Truth]) -> Tensor:
-        wanted = [self.judge.targets(cast(Boxes, t), tuple(given.shape[2:])) for t in truth]
+        grid = (given.shape[2], given.shape[3])
+        wanted = [self.judge.targets(cast(Boxes, t), grid) for t in truth]
         score, shape, centres = (torch.stack(part).to(given.device) for part in zip(*wanted, strict=True))
         return detection_loss(self._parts(given), (score, shape), centres)
 
@@ -164,30 +207,40 @@ class Pooled(nn.Module):
     def __init__(self, width: int, labels: int) -> None:
         super().__init__()
         self.linear = nn.Linear(width, labels)
-        nn.init.zeros_(self.linear.weight)
+
+    def mean(self, maps: Maps, seen: Seen) -> Tensor:
+        """(B, d)."""
+        weight = seen[0][:, None].to(maps[0])  # (B, 1, h, w)
+        return (maps[0] * weight).sum(dim=(2, 3)) / weight.sum(dim=(2, 3)).clamp(min=1)
 
     def forward(self, maps: Maps, seen: Seen) -> Tensor:
-        weight = seen[0][:, None].to(maps[0])  # (B, 1, h, w)
-        mean = (maps[0] * weight).sum(dim=(2, 3)) / weight.sum(dim=(2, 3)).clamp(min=1)
-        return cast(Tensor, self.linear(mean))
+        return cast(Tensor, self.linear(self.mean(maps, seen)))
 
 
 class Joined(nn.Module):
-    """(B, K, 4h, 4w) of one map, or of two joined."""
+    """(B, K, 4h, 4w) of one map, or of two joined: linear on the cells, and more on a finer grid."""
 
     def __init__(self, width: int, classes: int, joining: str = "") -> None:
         super().__init__()
         self.joining = joining
-        self.finer = FinerGrid(2 * width if joining == "concatenation" else width)
-        self.score = nn.Conv2d(self.finer.width, classes, 1)
+        width *= 2 if joining == "concatenation" else 1
+        self.linear = nn.Conv2d(width, classes, 1)
+        self.finer = FinerGrid(width)
+        self.more = nn.Conv2d(self.finer.width, classes, 1)
+        nn.init.zeros_(self.more.weight)
+        assert self.more.bias is not None
+        nn.init.zeros_(self.more.bias)
+
+    def joined(self, maps: Maps) -> Tensor:
+        """(B, F, h, w)."""
+        if self.joining == "difference":
+            return (maps[1] - maps[0]).abs()
+        return torch.cat(list(maps), dim=1) if self.joining else maps[0]
 
     def forward(self, maps: Maps, seen: Seen) -> Tensor:
-        joined = {
-            "": lambda: maps[0],
-            "difference": lambda: (maps[-1] - maps[0]).abs(),
-            "concatenation": lambda: torch.cat(list(maps), dim=1),
-        }[self.joining]()
-        return cast(Tensor, self.score(self.finer(joined)))
+        joined = self.joined(maps)
+        more = self.more(self.finer(joined))
+        return over_pixels(self.linear(joined), more.shape[2:]) + cast(Tensor, more)
 
 
 class EachDate(nn.Module):
@@ -212,26 +265,43 @@ class OfBoxes(nn.Module):
         return torch.cat(self.head(maps[0]), dim=1)
 
 
-def over_pixels(given: Tensor, side: int) -> Tensor:
-    """(B, K, h, w) scores laid over the pixels: (B, K, side, side)."""
-    return F.interpolate(given, size=(side, side), mode="bilinear", align_corners=False)
+def set_linear(layer: nn.Linear | nn.Conv2d, head: LinearHead) -> None:
+    """The layer gives what the head gives."""
+    weight = head.weight / head.spread[:, None]  # (F, K)
+    assert layer.bias is not None
+    with torch.no_grad():
+        layer.weight.copy_(torch.from_numpy(weight.T).reshape(layer.weight.shape))
+        layer.bias.copy_(torch.from_numpy(head.bias - head.mean @ weight))
+
+
+def start_masks(module: nn.Module, shown: Sequence[Shown], truth: Sequence[Truth], block: np.ndarray) -> None:
+    """The linear part of `Joined`, by the shares of classes in each cell."""
+    assert isinstance(module, Joined)
+    dense = torch.cat([module.joined(maps) for maps, _ in shown]).permute(0, 2, 3, 1).cpu().numpy()
+    masks = [cast(np.ndarray, t) for t in truth]
+    set_linear(module.linear, mask_head(dense, masks, module.linear.out_channels, block))
+
+
+def over_pixels(given: Tensor, size: Sequence[int]) -> Tensor:
+    """(B, K, h, w) scores laid over a finer grid: (B, K, *size)."""
+    return F.interpolate(given, size=tuple(size), mode="bilinear", align_corners=False)
 
 
 def mask_loss(given: Tensor, truth: Sequence[Truth]) -> Tensor:
     """Cross-entropy over labelled pixels; zero where there is none."""
     wanted = torch.from_numpy(np.stack([cast(np.ndarray, t) for t in truth]).astype(np.int64))
     wanted = wanted.to(given.device)
-    scores = over_pixels(given, wanted.shape[-1])
+    scores = over_pixels(given, wanted.shape[1:])
     total = F.cross_entropy(scores, wanted, ignore_index=IGNORED, reduction="sum")
     return total / (wanted != IGNORED).sum().clamp(min=1)
 
 
 def codes(given: Tensor, mask: np.ndarray) -> np.ndarray:
     """(K, h, w) -> the class of each pixel of the mask."""
-    return np.asarray(over_pixels(given[None], len(mask))[0].argmax(dim=0))
+    return np.asarray(over_pixels(given[None], mask.shape)[0].argmax(dim=0))
 
 
 def margin(given: Tensor, mask: np.ndarray) -> np.ndarray:
     """(2, h, w) -> score of change minus that of none, over the mask's pixels."""
-    scores = over_pixels(given[None], len(mask))[0]
+    scores = over_pixels(given[None], mask.shape)[0]
     return np.asarray(scores[1] - scores[0])

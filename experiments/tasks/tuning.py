@@ -11,6 +11,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -30,9 +31,9 @@ from ..datasets.scene import Boxes, Truth
 from ..retrieval.protocols import inner_validation
 from .features import AT_A_TIME
 from .judges import Judge, Table
-from .question import Asked
+from .question import Asked, block_of
 from .tiles import Tile
-from .trained_heads import Head, Maps, Seen, head_of
+from .trained_heads import Head, Shown, head_of
 
 PARTS = ("head", "all")
 ENCODER_RATE = 0.1  # of the head's learning rate
@@ -66,29 +67,40 @@ class Tuning:
 class Tuned(nn.Module):
     """A head on an encoder's maps; the encoder is a part of it where it learns, too."""
 
+    mean: Tensor  # (d, 1, 1) of the maps
+    spread: Tensor
+
     def __init__(self, encoder: AnyEncoder, head: nn.Module, scale: tuple[Tensor, Tensor], *, learns: bool):
         super().__init__()
         self.frozen = None if learns else encoder
         self.model = copy.deepcopy(encoder.model) if learns and isinstance(encoder, Encoder) else None
         self.head = head
-        self.register_buffer("mean", scale[0][:, None, None])  # (d, 1, 1)
+        self.register_buffer("mean", scale[0][:, None, None])
         self.register_buffer("spread", scale[1][:, None, None])
         if self.model is not None:
             _let_learn(self.model)
 
     def forward(self, tiles: Sequence[Tile]) -> Tensor:
         """What the head gives for B tiles."""
-        views = range(len(tiles[0].samples))
-        made = [self._maps([tile.samples[view] for tile in tiles]) for view in views]
-        maps: Maps = [torch.where(seen[:, None], (m - self.mean) / self.spread, 0) for m, seen in made]
-        seen: Seen = [one for _, one in made]
-        return self.head(maps, seen)  # type: ignore[no-any-return]
+        return cast(Tensor, self.head(*self.shown(tiles)))
+
+    def shown(self, tiles: Sequence[Tile]) -> Shown:
+        """Standardised maps of each view, and where data is."""
+        made = [self._maps(samples) for samples in by_view(tiles)]
+        return [torch.where(s[:, None], (m - self.mean) / self.spread, 0) for m, s in made], [
+            s for _, s in made
+        ]
 
     def _maps(self, samples: Sequence[Sample]) -> tuple[Tensor, Tensor]:
         if self.frozen is not None:
             return frozen_maps(self.frozen, samples, self.mean.device)
         assert self.model is not None
         return model_maps(self.model, samples)
+
+
+def by_view(tiles: Sequence[Tile]) -> list[list[Sample]]:
+    """Samples of the first view, then of the second."""
+    return [list(samples) for samples in zip(*(tile.samples for tile in tiles), strict=True)]
 
 
 def _let_learn(model: SkySense) -> None:
@@ -164,18 +176,20 @@ def tuned(encoder: AnyEncoder, asked: Asked, judge: Judge, tuning: Tuning, seed:
 
 
 def _module(encoder: AnyEncoder, head: Head, tiles: Sequence[Tile], learns: bool, seed: int) -> Tuned:
-    """Seeded; maps are standardised by what the encoder makes of the tiles before any step."""
+    """Seeded; maps are standardised by these tiles, and the head starts as a linear one fitted on them."""
     device = encoder.device if isinstance(encoder.device, torch.device) else torch.device("cpu")
-    rows = [sample for tile in tiles for sample in tile.samples]
-    made = [
-        frozen_maps(encoder, rows[i : i + AT_A_TIME], device) for i in range(0, len(rows), AT_A_TIME)
-    ]
+    parts = [tiles[i : i + AT_A_TIME] for i in range(0, len(tiles), AT_A_TIME)]
+    made = [frozen_maps(encoder, samples, device) for part in parts for samples in by_view(part)]
     cells = torch.cat([maps.permute(0, 2, 3, 1)[seen] for maps, seen in made])  # (N, d)
     spread = cells.std(dim=0, correction=0)
     scale = cells.mean(dim=0), torch.where(spread > LEAST_SPREAD, spread, 1.0)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return Tuned(encoder, head.module(cells.shape[1]), scale, learns=learns).to(device)
+        model = Tuned(encoder, head.module(cells.shape[1]), scale, learns=learns).to(device)
+    block = np.array([block_of(tile) for tile in tiles])
+    with torch.no_grad():
+        head.start(model.head, [model.eval().shown(part) for part in parts], [t.truth for t in tiles], block)
+    return model
 
 
 def _given(model: Tuned, tiles: Sequence[Tile], at_a_time: int) -> Tensor:
@@ -238,4 +252,4 @@ def _as(pixels: np.ndarray, dtype: str) -> np.ndarray:
     if np.dtype(dtype).kind == "f":
         return pixels.astype(dtype)
     info = np.iinfo(dtype)
-    return np.clip(np.rint(pixels), info.min, info.max).astype(dtype)
+    return np.asarray(np.clip(np.rint(pixels), info.min, info.max).astype(dtype))
