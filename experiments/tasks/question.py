@@ -17,6 +17,7 @@ from .tiles import Placed, Tile, reference, tiles_of, whole_of
 
 BLOCK_RESOLUTION = 5  # H3
 VALIDATION_SHARE = 0.3
+UNSEEN = "the reader was tested on a generator of this layout alone"
 SIZED = 8  # scenes that the side of a tile is taken from, at most
 
 
@@ -112,7 +113,8 @@ def ask(about: About, folder: Path, spec: SampleSpec, split: str, options: TaskO
             f"expected some of both in {folder}."
         )
     drawn = f"{len(fitted)} tiles to fit on, {len(asked)} asked"
-    return Asked(about, fitted, asked, (about.convention, drawn, *notes))
+    told = (about.convention, drawn, *notes) + (() if about.is_seen else (UNSEEN,))
+    return Asked(about, fitted, asked, told)
 
 
 def tile_side(about: About, items: Sequence[Placed], spec: SampleSpec) -> int:

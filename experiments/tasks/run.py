@@ -3,10 +3,13 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
 from data.sample import InputError
+from data.simulate import HILLS, PLAIN, Area, simulate
+from data.simulate.catalog import VERSION
 
 from ..datasets.about import About
 from ..datasets.catalog import PLACES, set_of
@@ -26,6 +29,8 @@ from .question import Asked, TaskOptions, ask, check_counts
 from .segmentation import Segmentation
 from .set_measure import over_seeds
 from .tuning import TUNING, Tuning, tuned
+
+AREA_M = 1280.0  # side of a simulated area
 
 
 def named_set(name: str, folder: Path, encoders: Encoders, options: Options) -> About:
@@ -49,6 +54,47 @@ def evaluate_places(
     """Segmentation of the labelled places of catalogs."""
     sets = [(places_set(catalog, encoders.spec, options.rules), catalog) for catalog in catalogs]
     return evaluate_task(sets, encoders, options, TaskOptions(max_train=max_train, max_test=max_test))
+
+
+def evaluate_published(
+    folders: Sequence[Path],
+    encoders: Encoders,
+    options: Options,
+    each: Each,
+    *,
+    max_train: int,
+    max_test: int,
+) -> Report:
+    """Published sets, each in a folder of its name."""
+    sets = [(set_of(folder.name), folder) for folder in folders]
+    return evaluate_task(sets, encoders, options, TaskOptions(max_train=max_train, max_test=max_test))
+
+
+def evaluate_simulated(
+    paths: Sequence[Path],
+    encoders: Encoders,
+    options: Options,
+    each: Each,
+    *,
+    areas: int,
+    version: int,
+    max_train: int,
+    max_test: int,
+) -> Report:
+    """Segmentation of a simulated landscape, whose truth is known; it is drawn for this alone."""
+    assert version == VERSION, (version, VERSION)
+    with TemporaryDirectory() as scratch:
+        catalog = simulate(Path(scratch) / "simulated", areas=small_areas(areas))
+        return evaluate_places([catalog], encoders, options, each, max_train=max_train, max_test=max_test)
+
+
+def small_areas(count: int) -> tuple[Area, ...]:
+    """Plains and hills in turn, far from each other."""
+    kinds = (("plain", PLAIN), ("hills", HILLS))
+    return tuple(
+        Area(f"{kinds[i % 2][0]}-{i}", 3.0 + 0.5 * i, 47.0 + 0.3 * (i % 5), AREA_M, kinds[i % 2][1])
+        for i in range(count)
+    )
 
 
 def evaluate_task(
