@@ -72,12 +72,6 @@ class ForeignEncoder:
             self._check_dense(made.dense, samples)
         return replace(made, embedding=vectors, by_modality=alone)
 
-    def embed_text(self, texts: Sequence[str]) -> np.ndarray:
-        """(n, d) float32 of norm 1. Raises InputError where the encoder has no text side."""
-        if not hasattr(self.inner, "embed_text"):
-            raise InputError(f"{self.named} has no text side: search by chip or cell instead")
-        return self._unit(self.inner.embed_text(texts), len(texts), "text", absent=False)
-
     def _unit(self, vectors: np.ndarray, count: int, what: str, *, absent: bool) -> np.ndarray:
         """The vectors at norm 1; NaN rows may stay where a sensor may be absent."""
         vectors = np.asarray(vectors, dtype=np.float32)
@@ -118,3 +112,16 @@ class ForeignEncoder:
             raise InputError(
                 f"{self.named} gave a dense map {dense.shape}; expected {(len(samples), 'd', h, w)}"
             )
+
+
+class ForeignTextEncoder(ForeignEncoder):
+    """One that also knows words."""
+
+    def embed_text(self, texts: Sequence[str]) -> np.ndarray:
+        """(n, d) float32 of norm 1. Raises InputError for vectors that are not what was promised."""
+        return self._unit(self.inner.embed_text(texts), len(texts), "text", absent=False)
+
+
+def foreign_encoder(inner: Any, named: str) -> ForeignEncoder:
+    """Somebody else's encoder, with a text side where it has one. Raises CheckpointError for what is none."""
+    return (ForeignTextEncoder if hasattr(inner, "embed_text") else ForeignEncoder)(inner, named)

@@ -17,7 +17,7 @@ from .baseline import BASELINES
 from .checkpoint import CheckpointError
 from .clip import ClipEncoder
 from .embed import Encoder
-from .foreign import ForeignEncoder
+from .foreign import foreign_encoder
 from .protocol import AnyEncoder
 
 GROUP = "skyhex.encoders"
@@ -25,7 +25,12 @@ PLUGIN, PYTHON, CLIP = "plugin:", "python:", "clip:"
 
 
 def load_encoder(
-    weights: str = "nano", device: str = "auto", *, code: bool = True, compiled: bool = False
+    weights: str = "nano",
+    device: str = "auto",
+    *,
+    code: bool = True,
+    compiled: bool = False,
+    folder: Path | None = None,
 ) -> AnyEncoder:
     """The encoder that a word names.
 
@@ -34,6 +39,7 @@ def load_encoder(
         device: of ours; makers of others get it too where they take `device`.
         code: whether `plugin:` and `python:` are allowed.
         compiled: of ours.
+        folder: where a module of your own lies; else the current one.
 
     Raises:
         CheckpointError: there is no such encoder, or it cannot be used.
@@ -42,14 +48,14 @@ def load_encoder(
     if weights in BASELINES:
         return BASELINES[weights]()
     if weights.startswith(CLIP):
-        return ForeignEncoder(ClipEncoder(Path(weights.removeprefix(CLIP))), weights)
+        return foreign_encoder(ClipEncoder(Path(weights.removeprefix(CLIP))), weights)
     if weights.startswith((PLUGIN, PYTHON)):
         if not code:
             raise CheckpointError(
                 f"{weights!r} names code: only the command line and Python may, not a table or a served page"
             )
-        target = _plugin(weights) if weights.startswith(PLUGIN) else _attribute(weights)
-        return ForeignEncoder(_made(target, device), weights)
+        target = _plugin(weights) if weights.startswith(PLUGIN) else _attribute(weights, folder or Path.cwd())
+        return foreign_encoder(_made(target, device), weights)
     return Encoder(weights, device, compiled=compiled)
 
 
@@ -67,11 +73,11 @@ def _plugin(weights: str) -> Any:
         raise CheckpointError(f"{weights}: {error}; install what it needs") from error
 
 
-def _attribute(weights: str) -> Any:
+def _attribute(weights: str, folder: Path) -> Any:
     module, _, attribute = weights.removeprefix(PYTHON).partition(":")
     if not module or not attribute:
         raise CheckpointError(f"{weights!r} came; expected python:MODULE:ATTRIBUTE")
-    here = str(Path.cwd())
+    here = str(folder)
     sys.path.insert(0, here)  # as `python -m` does: the module is the caller's own
     try:
         return getattr(importlib.import_module(module), attribute)

@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from indexer.errors import QueryError
 from indexer.search.words import column_of
 from indexer.table.embedding_table import EmbeddingTable
+
+if TYPE_CHECKING:
+    from encoder.protocol import TextSide
 
 
 def chip_vectors(
@@ -53,19 +57,30 @@ def text_vectors(
     """A vector (d,) of each text, by an encoder that knows words.
 
     Raises:
-        QueryError: the table's vectors were made with other weights.
-        InputError: the encoder has no text side.
+        QueryError: the table's vectors were made with other weights, or the encoder knows no words.
     """
-    if not texts:
-        return []
+    return list(text_side(table, weights, code=code).embed_text(texts)) if texts else []
+
+
+def text_side(
+    table: EmbeddingTable, weights: str, *, code: bool = True, folder: Path | None = None
+) -> TextSide:
+    """The encoder of a table's vectors, which knows words.
+
+    Args:
+        weights, code, folder: as `encoder.loading.load_encoder` takes them.
+
+    Raises:
+        QueryError: the table's vectors were made with other weights, or it knows no words.
+    """
     from encoder.loading import load_encoder
     from encoder.protocol import TextSide
 
-    encoder = load_encoder(weights, code=code)
+    encoder = load_encoder(weights, code=code, folder=folder)
     _require_model(table, encoder.info.name, encoder.info.digest, "the text")
     if not isinstance(encoder, TextSide):
         raise QueryError(f"{encoder.info.name} knows no words: search by chip, cell or place instead")
-    return list(encoder.embed_text(texts))
+    return encoder
 
 
 def _require_model(table: EmbeddingTable, name: str, digest: str, what: str) -> None:

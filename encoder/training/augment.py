@@ -61,25 +61,45 @@ def two_views(
     )
 
 
-def cropped(sample: Sample, rng: np.random.Generator, window_cells: int) -> Sample:
-    """A random window of whole cells, turned and mirrored: the same for all modalities and dates."""
-    h, w = (min(side, window_cells) for side in sample.grid_shape)
-    top, left = (
-        int(rng.integers(full - side + 1)) for full, side in zip(sample.grid_shape, (h, w), strict=True)
-    )
-    turns, mirrored = int(rng.integers(4)), bool(rng.integers(2))
+@dataclass(frozen=True)
+class Window:
+    """A window of whole cells, turned and mirrored: the same for all modalities, dates and labels."""
 
-    def moved(array: np.ndarray, px: int) -> np.ndarray:
-        """(..., H, W) -> the window, turned."""
+    top: int  # cells
+    left: int
+    shape: tuple[int, int]  # cells, before the turn
+    turns: int  # quarters, anticlockwise
+    mirrored: bool  # left to right, after the turn
+
+    @classmethod
+    def drawn(cls, grid_shape: tuple[int, int], rng: np.random.Generator, window_cells: int) -> "Window":
+        """At random, `window_cells` along a side at most."""
+        h, w = (min(side, window_cells) for side in grid_shape)
+        top, left = (
+            int(rng.integers(full - side + 1)) for full, side in zip(grid_shape, (h, w), strict=True)
+        )
+        return cls(top, left, (h, w), int(rng.integers(4)), bool(rng.integers(2)))
+
+    def of(self, array: np.ndarray, px: int) -> np.ndarray:
+        """(..., H, W) of `px` pixels along a cell -> the window, turned."""
+        (h, w), top, left = self.shape, self.top, self.left
         window = array[..., top * px : (top + h) * px, left * px : (left + w) * px]
-        window = np.rot90(window, turns, axes=(-2, -1))
-        return window[..., ::-1] if mirrored else window
+        window = np.rot90(window, self.turns, axes=(-2, -1))
+        return window[..., ::-1] if self.mirrored else window
 
-    series = {}
-    for name, s in sample.series.items():
-        px = s.valid.shape[-1] // sample.grid_shape[1]
-        series[name] = replace(s, pixels=moved(s.pixels, px), valid=moved(s.valid, px))
-    return replace(sample, series=series, grid_shape=(w, h) if turns % 2 else (h, w))
+    def of_sample(self, sample: Sample) -> Sample:
+        """The sample that shows the window alone."""
+        series = {}
+        for name, s in sample.series.items():
+            px = s.valid.shape[-1] // sample.grid_shape[1]
+            series[name] = replace(s, pixels=self.of(s.pixels, px), valid=self.of(s.valid, px))
+        h, w = self.shape
+        return replace(sample, series=series, grid_shape=(w, h) if self.turns % 2 else (h, w))
+
+
+def cropped(sample: Sample, rng: np.random.Generator, window_cells: int) -> Sample:
+    """A random window of whole cells, turned and mirrored."""
+    return Window.drawn(sample.grid_shape, rng, window_cells).of_sample(sample)
 
 
 def _date_split(
@@ -109,7 +129,7 @@ def _view(
         if not len(kept):
             continue
         series[name] = ImageSeries(
-            pixels=_other_light(s.pixels[kept], rng, config.gain(name), config.offset(name)),
+            pixels=other_light(s.pixels[kept], rng, config.gain(name), config.offset(name)),
             valid=s.valid[kept],
             day_of_year=disturbed(s.day_of_year[kept], rng, config.date_jitter_days)
             * (not unknown and name not in dateless),
@@ -118,7 +138,7 @@ def _view(
     return replace(sample, series=series)
 
 
-def _other_light(
+def other_light(
     pixels: np.ndarray, rng: np.random.Generator, gain_std: float, offset_std: float
 ) -> np.ndarray:
     """(T, C, H, W) -> float32, with a factor and a constant per date, half of both shared by all bands."""

@@ -27,6 +27,7 @@ from .branch import Branch
 from .corpus import Corpus, Step
 from .diagnostics import effective_rank, uniformity
 from .objective import ObjectiveConfig, Observed, objective, weighted
+from .optimiser import half_cosine, parameter_groups
 from .parallel import Kind, Parallel, averaged, checkpoint_gradients, gathered, number
 from .prototype_learning import learn_prototypes, seed_prototypes
 from .teacher import Centring, follow, make_teacher, teacher_momentum
@@ -298,24 +299,12 @@ def start_dates(model: SkySense, amplitude: float, seed: int) -> None:
     table.copy_(torch.from_numpy(amplitude * np.sin(angle)))
 
 
-def parameter_groups(module: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Matrices decay; biases, norms, tokens and date tables do not."""
-    learned = [(name, p) for name, p in module.named_parameters() if p.requires_grad]
-    plain = {
-        name for name, p in learned if p.ndim < 2 or "token" in name or "table" in name or "position" in name
-    }
-    return [
-        {"params": [p for name, p in learned if name not in plain], "weight_decay": weight_decay},
-        {"params": [p for name, p in learned if name in plain], "weight_decay": 0.0},
-    ]
-
-
 def learning_rate(step: int, config: TrainConfig) -> float:
     """Linear warm-up, then half a cosine down to a hundredth."""
     if step < config.warm_up:
         return config.learning_rate * (step + 1) / config.warm_up
     done = (step - config.warm_up) / max(1, config.steps - config.warm_up)
-    return config.learning_rate * (0.01 + 0.99 * (1 + math.cos(math.pi * min(1.0, done))) / 2)
+    return config.learning_rate * half_cosine(done)
 
 
 def differences(theirs: Any, ours: Any, where: str = "") -> list[str]:

@@ -36,6 +36,7 @@ class About:
     tile_px: int = 512  # side of a tile, pixels of the finest sensor
     share: float | None = None  # of each class to fit on, where the authors draw splits at random
     rotated: bool = False  # boxes may lie at any angle
+    is_seen: bool = False  # its reader has read the set itself, not a generator of its layout alone
 
     def parts(self, split: str) -> tuple[str, str]:
         """Parts to fit on and to ask.

@@ -65,6 +65,7 @@ def places_set(catalog: Path, spec: SampleSpec, rules: SensorRules) -> About:
         terms="as its items say",
         size=f"{len(samples)} samples",
         tile_px=10_000,
+        is_seen=True,
     )
 
 

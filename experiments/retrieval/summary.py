@@ -1,7 +1,7 @@
 """JSON of finished reports -> one page: the verdict, ours against each baseline, prototypes, leakage."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .blocks import Interval
@@ -9,11 +9,18 @@ from .report import Cell, Table, contest_markdown, table_markdown
 from .sheet import Contest, Gain
 
 LEFT_OUT = ("Compression", "AMI by region, the largest")  # long tables, by how their titles begin or end
+MISSING = ("set", "task", "expected")
 KINDS = ("untrained encoder", "statistics", "RCF, Gaussian", "RCF, whitened patches", "raw", "CCA")
 
 
-def summary(command: str, reports: Mapping[str, Mapping[str, Any]]) -> str:
-    """The page of `skyhex eval all`: one section per part, linked to its full report."""
+def summary(
+    command: str, reports: Mapping[str, Mapping[str, Any]], missing: Sequence[tuple[str, str, str]] = ()
+) -> str:
+    """The page of `skyhex eval all`: one section per part, linked to its full report.
+
+    Args:
+        missing: what could not be run: what it is, its task, and what was looked for.
+    """
     model = next(iter(reports.values()))["model"]
     settings = next(iter(reports.values()))["settings"]
     head = [
@@ -24,7 +31,11 @@ def summary(command: str, reports: Mapping[str, Mapping[str, Any]]) -> str:
         "What each table and row is: [docs/evaluation.md](../evaluation.md).",
     ]
     sections = (_deeper(_section(name, report)) for name, report in reports.items())
-    return "\n\n".join([*head, table_markdown(all_sets(reports)), *sections]) + "\n"
+    parts = [*head, table_markdown(all_sets(reports)), *sections]
+    if missing:
+        note = "No number of these is told here. Expected below the folder that was given."
+        parts.append(table_markdown(Table("Not run, for want of data", MISSING, tuple(missing), note)))
+    return "\n\n".join(parts) + "\n"
 
 
 def all_sets(reports: Mapping[str, Mapping[str, Any]]) -> Table:

@@ -29,7 +29,7 @@ class Change:
 
     def __init__(self, asked: Asked, joining: str) -> None:
         self.n = len(asked.train)
-        self.join = JOININGS[joining]
+        self.joining, self.join = joining, JOININGS[joining]
         self.masks = [cast(np.ndarray, tile.truth) for tile in (*asked.train, *asked.test)]
         self.block, self.train_block = asked.query_block, asked.train_block
         self.metrics: tuple[str, ...] = (asked.about.measure,)
@@ -40,12 +40,13 @@ class Change:
         head = mask_head(dense[: self.n], self.masks[: self.n], 2, self.train_block)
         margin = [np.diff(scores_over_pixels(head, d, len(m)), axis=0)[0] for d, m in self._over(dense)]
         least = best_threshold(margin[: self.n], self.masks[: self.n])
-        return self._scored([(m > least).astype(int) for m in margin[self.n :]])
+        return self.scored([(m > least).astype(int) for m in margin[self.n :]])
 
     def _over(self, dense: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
         return list(zip(dense, self.masks, strict=True))
 
-    def _scored(self, answers: Sequence[np.ndarray]) -> Table:
+    def scored(self, answers: Sequence[np.ndarray]) -> Table:
+        """Measures of the tiles asked, in their order."""
         pairs = zip(self.masks[self.n :], answers, strict=True)
         counts = np.stack([count(truth, answer, 2) for truth, answer in pairs])
         return {name: confusion.measure(counts, self.block, of) for name, of in MEASURES.items()}
@@ -56,9 +57,9 @@ class Change:
         rng = np.random.default_rng(seed)
         asked = self.masks[self.n :]
         return {
-            "chance": self._scored([rng.choice(2, size=mask.shape, p=share) for mask in asked]),
-            "majority": self._scored([np.zeros(mask.shape, dtype=int) for mask in asked]),
-            "change everywhere": self._scored([np.ones(mask.shape, dtype=int) for mask in asked]),
+            "chance": self.scored([rng.choice(2, size=mask.shape, p=share) for mask in asked]),
+            "majority": self.scored([np.zeros(mask.shape, dtype=int) for mask in asked]),
+            "change everywhere": self.scored([np.ones(mask.shape, dtype=int) for mask in asked]),
         }
 
 
@@ -98,9 +99,10 @@ class SemanticChange:
             np.stack([predicted(head, view.dense[i], side) for view in views])
             for i in range(self.n, len(self.masks))
         ]
-        return self._scored(answers)
+        return self.scored(answers)
 
-    def _scored(self, answers: Sequence[np.ndarray]) -> Table:
+    def scored(self, answers: Sequence[np.ndarray]) -> Table:
+        """Measures of the tiles asked, in their order."""
         pairs = list(zip(self.masks[self.n :], answers, strict=True))
         changed = np.stack([count(changes(truth), changes(answer), 2) for truth, answer in pairs])
         semantic = np.stack(
@@ -114,8 +116,8 @@ class SemanticChange:
         rng = np.random.default_rng(seed)
         asked = self.masks[self.n :]
         return {
-            "chance": self._scored([rng.choice(self.k, size=pair.shape, p=share) for pair in asked]),
-            "majority": self._scored([np.full(pair.shape, int(share.argmax())) for pair in asked]),
+            "chance": self.scored([rng.choice(self.k, size=pair.shape, p=share) for pair in asked]),
+            "majority": self.scored([np.full(pair.shape, int(share.argmax())) for pair in asked]),
         }
 
 

@@ -37,14 +37,14 @@ class Classification:
         vectors = views[0].pooled
         head = fit_head(vectors[: self.n], self.labels[: self.n], self.train_block, multi_label=self.several)
         votes = knn_20_votes(self.problem, self.problem.folds[0], vectors)
-        table = self._scored("linear", head(vectors[self.n :]), 0.0)
-        table |= self._scored("kNN-20", votes, 0.5)
+        table = self.scored("linear", head(vectors[self.n :]), 0.0)
+        table |= self.scored("kNN-20", votes, 0.5)
         if not self.several:
             nearest = probes(self.problem, vectors, ("kNN-5",))["kNN-5"]
             table["kNN-5 top-1"] = Scores.plain(nearest, self.block)
         return table
 
-    def _scored(self, method: str, scores: np.ndarray, threshold: float) -> dict[str, Measured]:
+    def scored(self, method: str, scores: np.ndarray, threshold: float) -> dict[str, Measured]:
         """Of (q, L) scores: mAP and F1 of several labels; the share that has the true class on top of one."""
         truth = self.labels[self.n :]
         table: dict[str, Measured] = {}
@@ -63,7 +63,7 @@ class Classification:
         frequent = self.labels[: self.n].mean(axis=0)
         random = np.random.default_rng(seed).random((len(self.block), len(frequent)))
         by_name = {"chance": random, "majority": np.broadcast_to(frequent, random.shape)}
-        return {name: self._scored("linear", scores, 0.5) for name, scores in by_name.items()}
+        return {name: self.scored("linear", scores, 0.5) for name, scores in by_name.items()}
 
 
 def rank_of_truth(scores: np.ndarray, truth: np.ndarray) -> np.ndarray:

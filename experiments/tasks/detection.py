@@ -30,26 +30,39 @@ REACH = 0.15  # of a Gaussian around a centre, as a share of the object's shorte
 SHAPE = 6  # dx, dy, log of the sides, sine and cosine of twice the angle
 
 
+class FinerGrid(nn.Module):
+    """(B, F, h, w) -> (B, WIDTH / 2, 4h, 4w): two convolutions on the cells, one on the finer grid."""
+
+    width = WIDTH // 2
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.coarse = nn.Sequential(
+            nn.Conv2d(width, WIDTH, 1), nn.GroupNorm(8, WIDTH), nn.ReLU(),
+            nn.Conv2d(WIDTH, WIDTH, 3, padding=1), nn.GroupNorm(8, WIDTH), nn.ReLU(),
+            nn.Conv2d(WIDTH, self.width * FINER**2, 1), nn.PixelShuffle(FINER),
+        )  # fmt: skip
+        self.fine = nn.Sequential(
+            nn.GroupNorm(8, self.width), nn.ReLU(),
+            nn.Conv2d(self.width, self.width, 3, padding=1), nn.GroupNorm(8, self.width), nn.ReLU(),
+        )  # fmt: skip
+
+    def forward(self, maps: Tensor) -> Tensor:
+        return cast(Tensor, self.fine(self.coarse(maps)))
+
+
 class DetectionHead(nn.Module):
     """(B, F, h, w) -> scores (B, K, 4h, 4w) as logits, and shapes (B, 6, 4h, 4w)."""
 
     def __init__(self, width: int, classes: int) -> None:
         super().__init__()
-        self.coarse = nn.Sequential(
-            nn.Conv2d(width, WIDTH, 1), nn.GroupNorm(8, WIDTH), nn.ReLU(),
-            nn.Conv2d(WIDTH, WIDTH, 3, padding=1), nn.GroupNorm(8, WIDTH), nn.ReLU(),
-            nn.Conv2d(WIDTH, WIDTH // 2 * FINER**2, 1), nn.PixelShuffle(FINER),
-        )  # fmt: skip
-        self.fine = nn.Sequential(
-            nn.GroupNorm(8, WIDTH // 2), nn.ReLU(),
-            nn.Conv2d(WIDTH // 2, WIDTH // 2, 3, padding=1), nn.GroupNorm(8, WIDTH // 2), nn.ReLU(),
-        )  # fmt: skip
-        self.score = nn.Conv2d(WIDTH // 2, classes, 1)
-        self.shape = nn.Conv2d(WIDTH // 2, SHAPE, 1)
+        self.finer = FinerGrid(width)
+        self.score = nn.Conv2d(self.finer.width, classes, 1)
+        self.shape = nn.Conv2d(self.finer.width, SHAPE, 1)
         nn.init.constant_(self.score.bias, -4.0)  # type: ignore[arg-type]  # few points are centres
 
     def forward(self, maps: Tensor) -> tuple[Tensor, Tensor]:
-        x = self.fine(self.coarse(maps))
+        x = self.finer(maps)
         return self.score(x), self.shape(x)
 
 
@@ -73,7 +86,7 @@ class Detection:
         head = self._fitted(maps[: self.n])
         with torch.inference_mode():
             made = [head(maps[i : i + 1]) for i in range(self.n, len(maps))]
-        return self._scored([self._decoded(score[0].sigmoid(), shape[0]) for score, shape in made])
+        return self.scored([self.decoded(score[0].sigmoid(), shape[0]) for score, shape in made])
 
     def _fitted(self, maps: Tensor) -> DetectionHead:
         rng = np.random.default_rng(self.seed)
@@ -83,7 +96,7 @@ class Detection:
         optimiser = torch.optim.AdamW(head.parameters(), lr=RATE, weight_decay=1e-4)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, total_steps=self.steps)
         grid = (maps.shape[2] * FINER, maps.shape[3] * FINER)
-        truth = [targets(b, grid, self.step_px, self.k, self.rotated) for b in self.boxes[: self.n]]
+        truth = [self.targets(boxes, grid) for boxes in self.boxes[: self.n]]
         score, shape, centres = (torch.stack(part) for part in zip(*truth, strict=True))
         for _ in range(self.steps):
             rows = rng.choice(len(maps), size=min(BATCH, len(maps)), replace=False)
@@ -95,10 +108,16 @@ class Detection:
             schedule.step()
         return head.eval()
 
-    def _decoded(self, score: Tensor, shape: Tensor) -> Detections:
+    def targets(self, boxes: Boxes, grid: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor]:
+        """What a head should say of a tile on `grid` points."""
+        return targets(boxes, grid, self.step_px, self.k, self.rotated)
+
+    def decoded(self, score: Tensor, shape: Tensor) -> Detections:
+        """The best boxes of a tile, of what a head says."""
         return decoded(score, shape, self.step_px, self.rotated)
 
-    def _scored(self, detections: Sequence[Detections]) -> Table:
+    def scored(self, detections: Sequence[Detections]) -> Table:
+        """Measures of the tiles asked, in their order."""
         return dict(box_measures(detections, self.boxes[self.n :], self.k, self.block))
 
     def floors(self, seed: int) -> dict[str, Table]:
@@ -106,7 +125,7 @@ class Detection:
         rng = np.random.default_rng(seed)
         known = [boxes for boxes in self.boxes[: self.n] if len(boxes.code)]
         drawn = [known[i] for i in rng.integers(0, len(known), len(self.boxes) - self.n)]
-        return {"chance": self._scored([Detections(boxes, rng.random(len(boxes.code))) for boxes in drawn])}
+        return {"chance": self.scored([Detections(boxes, rng.random(len(boxes.code))) for boxes in drawn])}
 
 
 def targets(

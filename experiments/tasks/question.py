@@ -17,6 +17,7 @@ from .tiles import Placed, Tile, reference, tiles_of, whole_of
 
 BLOCK_RESOLUTION = 5  # H3
 VALIDATION_SHARE = 0.3
+UNSEEN = "the reader was tested on a generator of this layout alone"
 SIZED = 8  # scenes that the side of a tile is taken from, at most
 
 
@@ -29,6 +30,9 @@ class TaskOptions:
     max_test: int = 200  # tiles asked, at most
     share: float | None = None  # of each class to fit on, where the authors draw splits at random
     steps: int = 400  # of the detection head
+    tune: str = ""  # "head" or "all": rows that are trained by steps beside the frozen ones
+    tune_seconds: float = 300.0  # of CPU time, for each of them
+    tune_steps: int | None = None  # instead of seconds
 
 
 @dataclass(frozen=True)
@@ -109,7 +113,8 @@ def ask(about: About, folder: Path, spec: SampleSpec, split: str, options: TaskO
             f"expected some of both in {folder}."
         )
     drawn = f"{len(fitted)} tiles to fit on, {len(asked)} asked"
-    return Asked(about, fitted, asked, (about.convention, drawn, *notes))
+    told = (about.convention, drawn, *notes) + (() if about.is_seen else (UNSEEN,))
+    return Asked(about, fitted, asked, told)
 
 
 def tile_side(about: About, items: Sequence[Placed], spec: SampleSpec) -> int:

@@ -1,12 +1,15 @@
 """One set -> its tables: what `skyhex eval task` does."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
 from data.sample import InputError
+from data.simulate import HILLS, PLAIN, Area, simulate
+from data.simulate.catalog import VERSION
 
 from ..datasets.about import About
 from ..datasets.catalog import PLACES, set_of
@@ -25,6 +28,9 @@ from .judges import Judge, Table
 from .question import Asked, TaskOptions, ask, check_counts
 from .segmentation import Segmentation
 from .set_measure import over_seeds
+from .tuning import TUNING, Tuning, tuned
+
+AREA_M = 1280.0  # side of a simulated area
 
 
 def named_set(name: str, folder: Path, encoders: Encoders, options: Options) -> About:
@@ -50,10 +56,58 @@ def evaluate_places(
     return evaluate_task(sets, encoders, options, TaskOptions(max_train=max_train, max_test=max_test))
 
 
-def evaluate_task(
-    sets: Sequence[tuple[About, Path]], encoders: Encoders, options: Options, task: TaskOptions
+def evaluate_published(
+    folders: Sequence[Path],
+    encoders: Encoders,
+    options: Options,
+    each: Each,
+    *,
+    max_train: int,
+    max_test: int,
 ) -> Report:
-    """A table for each set, and each way to join two dates.
+    """Published sets, each in a folder of its name."""
+    sets = [(set_of(folder.name), folder) for folder in folders]
+    return evaluate_task(sets, encoders, options, TaskOptions(max_train=max_train, max_test=max_test))
+
+
+def evaluate_simulated(
+    paths: Sequence[Path],
+    encoders: Encoders,
+    options: Options,
+    each: Each,
+    *,
+    areas: int,
+    version: int,
+    max_train: int,
+    max_test: int,
+) -> Report:
+    """Segmentation of a simulated landscape, whose truth is known; it is drawn for this alone."""
+    assert version == VERSION, (version, VERSION)
+    with TemporaryDirectory() as scratch:
+        catalog = simulate(Path(scratch) / "simulated", areas=small_areas(areas))
+        return evaluate_places([catalog], encoders, options, each, max_train=max_train, max_test=max_test)
+
+
+def small_areas(count: int) -> tuple[Area, ...]:
+    """Plains and hills in turn, far from each other."""
+    kinds = (("plain", PLAIN), ("hills", HILLS))
+    return tuple(
+        Area(f"{kinds[i % 2][0]}-{i}", 3.0 + 0.5 * i, 47.0 + 0.3 * (i % 5), AREA_M, kinds[i % 2][1])
+        for i in range(count)
+    )
+
+
+def evaluate_task(
+    sets: Sequence[tuple[About, Path]],
+    encoders: Encoders,
+    options: Options,
+    task: TaskOptions,
+    runs: Path | None = None,
+) -> Report:
+    """A table for each set, and each way to join two dates; another with the tuned rows, if any are.
+
+    Args:
+        runs: folder of the states of what is tuned, which a stopped run goes on from.
 
     Raises:
         InputError: a set lacks something, or the encoder sees nothing of it.
@@ -61,14 +115,29 @@ def evaluate_task(
     names = [about.name for about, _ in sets]
     if len(set(names)) < len(names):
         raise InputError(f"{', '.join(names)}: expected each set once.")
-    sheets = [sheet for about, folder in sets for sheet in sheets_of(about, folder, encoders, options, task)]
+    tuning = tuning_of(task, runs)
+    sheets = [
+        sheet for about, folder in sets for sheet in sheets_of(about, folder, encoders, options, task, tuning)
+    ]
     table = verdict(contests(sheets, options.seed))
-    settings = options.settings | asdict(task)
+    settings = options.settings | {k: v for k, v in asdict(task).items() if tuning or "tune" not in k}
     return Report(options.command, encoders.info, settings, tuple(sheets), (table,) if table else ())
 
 
+def tuning_of(task: TaskOptions, runs: Path | None) -> Tuning | None:
+    """Raises InputError where the part to tune is none that is known."""
+    if not task.tune:
+        return None
+    return Tuning(task.tune, replace(TUNING, seconds=task.tune_seconds, steps=task.tune_steps), runs)
+
+
 def sheets_of(
-    about: About, folder: Path, encoders: Encoders, options: Options, task: TaskOptions
+    about: About,
+    folder: Path,
+    encoders: Encoders,
+    options: Options,
+    task: TaskOptions,
+    tuning: Tuning | None = None,
 ) -> list[Sheet]:
     """Read a set, embed it by every candidate and judge each."""
     asked = check_counts(ask(about, folder, encoders.spec, options.split, task, options.seed))
@@ -82,9 +151,32 @@ def sheets_of(
             rows[title].append(row)
     for title, judge in judges.items():
         rows[title] += [Row(name, table) for name, table in judge.floors(options.seed).items()]
-    return [
+    sheets = [
         Sheet(about.task, asked, tuple(rows[title]), title, judge.metrics) for title, judge in judges.items()
     ]
+    if tuning is None:
+        return sheets
+    return sheets + [
+        tuned_sheet(sheet, asked, judge, encoders, tuning, options.seed)
+        for sheet, judge in zip(sheets, judges.values(), strict=True)
+    ]
+
+
+def tuned_sheet(
+    frozen: Sheet, asked: Asked, judge: Judge, encoders: Encoders, tuning: Tuning, seed: int
+) -> Sheet:
+    """Ours and the untrained encoder, tuned alike, beside the frozen rows of the same table."""
+    said = f"{'head' if tuning.parts == 'head' else 'head and encoder'} tuned"
+    rows = [
+        Row(f"{name}, {said}", tuned(encoder, asked, judge, tuning, seed, f"{frozen.title} {name}"))
+        for name, encoder in zip(("ours", "untrained encoder"), encoders.frozen, strict=False)
+    ]
+    rows += [
+        replace(row, name=f"{row.name}, frozen" if row is frozen.rows[0] else row.name) for row in frozen.rows
+    ]
+    metrics = tuple(metric for metric in judge.metrics if metric in rows[0].scores)
+    asked = replace(asked, notes=(*asked.notes, tuning.note(asked)))
+    return Sheet(frozen.family, asked, tuple(rows), f"{frozen.title}, {said}".lstrip(", "), metrics)
 
 
 def _judges(asked: Asked, encoders: Encoders, task: TaskOptions, seed: int) -> Iterator[tuple[str, Judge]]:

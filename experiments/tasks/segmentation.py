@@ -32,12 +32,13 @@ class Segmentation:
         """The head is fitted on the shares of classes in each cell."""
         dense = views[0].dense
         head = mask_head(dense[: self.n], self.masks[: self.n], self.k, self.train_block)
-        return self._scored([predicted(head, dense[i], len(m)) for i, m in self._asked()])
+        return self.scored([predicted(head, dense[i], len(m)) for i, m in self._asked()])
 
     def _asked(self) -> list[tuple[int, np.ndarray]]:
         return list(enumerate(self.masks))[self.n :]
 
-    def _scored(self, answers: Sequence[np.ndarray]) -> Table:
+    def scored(self, answers: Sequence[np.ndarray]) -> Table:
+        """Measures of the tiles asked, in their order."""
         pairs = zip(self.masks[self.n :], answers, strict=True)
         counts = np.stack([count(truth, answer, self.k) for truth, answer in pairs])
         return {name: confusion.measure(counts, self.block, of) for name, of in self.measures.items()}
@@ -48,7 +49,7 @@ class Segmentation:
         rng = np.random.default_rng(seed)
         at_random = [rng.choice(self.k, size=mask.shape, p=share) for _, mask in self._asked()]
         constant = [np.full(mask.shape, int(share.argmax())) for _, mask in self._asked()]
-        return {"chance": self._scored(at_random), "majority": self._scored(constant)}
+        return {"chance": self.scored(at_random), "majority": self.scored(constant)}
 
 
 def mask_measures(averaged: Mapping[str, tuple[int, ...]]) -> dict[str, OfCounts]:

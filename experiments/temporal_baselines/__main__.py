@@ -12,13 +12,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from encoder.training.supervised import Budget
+
 from ..retrieval.report import Report, Table, to_markdown, write_report
 from ..retrieval.series_sets import SensorRules
 from ..retrieval.sheet import Row, Sheet
 from ..tasks import confusion
 from ..tasks.set_measure import over_seeds
 from .series_data import SeriesData, patch_data, pixel_data
-from .train import MODELS, Budget, counts_of, make_model, parameters, train
+from .train import MODELS, counts_of, make_model, parameters, train
 
 MEASURES = {"mIoU": confusion.mean_iou(), "mF1": confusion.mean_f1(), "OA": confusion.accuracy}
 

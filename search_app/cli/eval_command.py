@@ -152,18 +152,26 @@ def task(
         float | None, typer.Option(help="Of each class to fit on, where the authors draw at random.")
     ] = None,
     steps: Annotated[int, typer.Option(help="Of the detection head.")] = 400,
+    tune: Annotated[
+        str, typer.Option(help="head or all: train it by steps, beside the frozen rows.", metavar="PART")
+    ] = "",
+    tune_seconds: Annotated[float, typer.Option(help="CPU seconds of each tuned row.", min=0.1)] = 300.0,
+    tune_steps: Annotated[int | None, typer.Option(help="Steps instead of seconds.", min=1)] = None,
+    tune_folder: Annotated[
+        Path | None, typer.Option(help="Keep the states of tuned rows: a stopped run goes on.", metavar="DIR")
+    ] = None,
     json_file: JsonFile = None,
     report: ReportDir = None,
 ) -> None:
-    """One of the paper's seven tasks with frozen features, on a published set."""
+    """One of the paper's seven tasks with frozen features or tuned ones, on a published set."""
     from experiments.retrieval.options import Encoders
     from experiments.tasks.question import TaskOptions
     from experiments.tasks.run import evaluate_task, named_set
 
-    dial = TaskOptions(official, max_train, max_test, share, steps)
+    dial = TaskOptions(official, max_train, max_test, share, steps, tune, tune_seconds, tune_steps)
     encoders = Encoders.load(options)
     chosen = named_set(name, folder, encoders, options)
-    give(evaluate_task([(chosen, folder)], encoders, options, dial), json_file, report)
+    give(evaluate_task([(chosen, folder)], encoders, options, dial, tune_folder), json_file, report)
 
 
 @eval_app.command()

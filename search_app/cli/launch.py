@@ -48,8 +48,13 @@ class LaunchError(ValueError):
     """The app cannot be started; says why and what to do."""
 
 
-def run_app(table_path: str | Path, port: int | None = None, headless: bool = False) -> None:
+def run_app(
+    table_path: str | Path, port: int | None = None, headless: bool = False, weights: str = ""
+) -> None:
     """Serve the app until Ctrl-C or SIGTERM; prints its URL, and opens a browser unless headless.
+
+    Args:
+        weights: of an encoder that reads words; none where empty.
 
     Raises:
         LaunchError: Streamlit is not installed, the port is taken, or the server did not come up.
@@ -57,7 +62,7 @@ def run_app(table_path: str | Path, port: int | None = None, headless: bool = Fa
     """
     with ExitStack() as undo:
         undo.callback(signal.signal, signal.SIGTERM, signal.signal(signal.SIGTERM, _end))
-        server, url = start(table_path, port, headless)
+        server, url = start(table_path, port, headless, weights)
         undo.callback(stop, server)
         print(f"The map of {table_path} is on {url}\nCtrl-C stops it.", flush=True)
         try:
@@ -72,7 +77,7 @@ def _end(number: int, frame: object) -> NoReturn:
 
 
 def start(
-    table_path: str | Path, port: int | None = None, headless: bool = True
+    table_path: str | Path, port: int | None = None, headless: bool = True, weights: str = ""
 ) -> tuple[subprocess.Popen[bytes], str]:
     """A running server and its URL; for who wants to stop it themselves, such as a test."""
     if importlib.util.find_spec("streamlit") is None:
@@ -86,7 +91,7 @@ def start(
     server = subprocess.Popen(
         [sys.executable, "-m", "streamlit", "run", str(SCRIPT), *words],
         cwd=ROOT,  # neither settings nor modules of the folder that the command was given in
-        env={**_surroundings(), "SKYHEX_TABLE": _from_anywhere(str(table_path))},
+        env={**_surroundings(), "SKYHEX_TABLE": _from_anywhere(str(table_path)), **encoder_of(weights)},
         stdout=subprocess.DEVNULL,
     )
     url = f"http://{HOST}:{port}"
@@ -104,6 +109,13 @@ def _surroundings() -> dict[str, str]:
 
 def _from_anywhere(table_path: str) -> str:
     return table_path if "://" in table_path else str(Path(table_path).absolute())
+
+
+def encoder_of(weights: str) -> dict[str, str]:
+    """The encoder as the page is told of it; a file is named from anywhere."""
+    kind, file = ("clip:", weights.removeprefix("clip:")) if weights.startswith("clip:") else ("", weights)
+    named = f"{kind}{Path(file).absolute()}" if Path(file).is_file() else weights
+    return {"SKYHEX_WEIGHTS": named, "SKYHEX_WEIGHTS_FOLDER": str(Path.cwd())}
 
 
 def stop(server: subprocess.Popen[bytes]) -> None:

@@ -177,14 +177,21 @@ def app_command(
     table: TableOption = DEFAULT_TABLE,
     port: Annotated[int | None, typer.Option(help="Port on this machine.")] = None,
     headless: Annotated[bool, typer.Option("--headless", help="Do not open a browser.")] = False,
+    weights: Annotated[
+        str, typer.Option(help="The table's encoder, where it reads words: search by them.", metavar="NAME")
+    ] = "",
 ) -> None:
     """Open the map in a browser (Streamlit, on this machine alone)."""
     from indexer.table.embedding_table import EmbeddingTable
 
     from .launch import run_app
 
-    EmbeddingTable.open(table)  # a clear error here beats one in the browser
-    run_app(table, port=port, headless=headless)
+    opened = EmbeddingTable.open(table)  # a clear error here beats one in the browser
+    if weights:
+        from pipeline.examples import text_side
+
+        text_side(opened, weights).embed_text(["water"])
+    run_app(table, port=port, headless=headless, weights=weights)
 
 
 def main() -> None:

@@ -19,6 +19,7 @@ from .cached import BY_SNAPSHOT, read_keys, read_kinds, read_vectors
 from .query_panel import to_query, to_search_filter
 from .results import rows_by_key
 from .url_state import View
+from .words import words_vector
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,8 @@ class Found:
 def find(table: EmbeddingTable, question: View) -> Found | None:
     """Search for what the view looks for; None when it looks for nothing. Raises `QueryError`."""
     kinds, filter = read_kinds(table), to_search_filter(question)
-    query = to_query(question, kinds.prototypes if kinds else None, partial(mean_within, table))
+    prototypes = kinds.prototypes if kinds else None
+    query = to_query(question, prototypes, partial(mean_within, table), partial(words_vector, table))
     if query is None:
         return None
     if not question.like:  # the opposite of what is not wanted

@@ -22,6 +22,7 @@ from .session import change, current
 from .shapes import is_shape, outside, region_of
 from .typed_place import read_typed
 from .url_state import COLOURS, MAX_K, View, parse_bbox, write_bbox
+from .words import WORDS
 
 PROTOTYPE = "prototype:"
 _PLACE, _PLACE_ERROR, _PLACE_NOTE, _BOX, _BOX_ERROR = "place", "place error", "place note", "box", "box error"
@@ -34,18 +35,24 @@ def place_label(place: str) -> str:
         return f"prototype {number} of {region.rstrip('f')}"
     if is_shape(place):
         return "cells in a shape"
+    if place.startswith(WORDS):
+        return f"“{place.removeprefix(WORDS)}”"
     return place.replace(",", ", ")
 
 
 def part_of(
-    place: str, prototypes: Prototypes | None, mean_within: Callable[[Region], np.ndarray]
+    place: str,
+    prototypes: Prototypes | None,
+    mean_within: Callable[[Region], np.ndarray],
+    of_words: Callable[[str], np.ndarray],
 ) -> Cell | LonLat | Vector:
     """A place, as the URL keeps it, as part of a query.
 
     Args:
-        place: a cell, `lon,lat`, a prototype or a shape.
+        place: a cell, `lon,lat`, a prototype, a shape or words.
         prototypes: those of the table.
         mean_within: the mean vector (d,) of the table's rows in a region.
+        of_words: the vector (d,) of words.
 
     Raises:
         QueryError: it cannot be read, or names a prototype that the table does not have.
@@ -54,6 +61,8 @@ def part_of(
         return Vector(prototype_vector(prototypes, place.removeprefix(PROTOTYPE)))
     if is_shape(place):
         return Vector(mean_within(region_of(place)))
+    if place.startswith(WORDS):
+        return Vector(of_words(place.removeprefix(WORDS)))
     lonlat = parse_lonlat(place)
     if lonlat:
         return LonLat(lonlat.lon_deg, lonlat.lat_deg)
@@ -73,13 +82,16 @@ def prototype_vector(prototypes: Prototypes | None, name: str) -> np.ndarray:
 
 
 def to_query(
-    view: View, prototypes: Prototypes | None, mean_within: Callable[[Region], np.ndarray]
+    view: View,
+    prototypes: Prototypes | None,
+    mean_within: Callable[[Region], np.ndarray],
+    of_words: Callable[[str], np.ndarray],
 ) -> Query | None:
     """What the view looks for, or alone what it keeps away from; None when neither. Raises `QueryError`."""
     if not (view.like or view.unlike):
         return None
     likes, unlikes = (
-        tuple(part_of(place, prototypes, mean_within) for place in places)
+        tuple(part_of(place, prototypes, mean_within, of_words) for place in places)
         for places in (view.like, view.unlike)
     )
     return Query(positives=likes, negatives=unlikes) if likes else Query(positives=unlikes)

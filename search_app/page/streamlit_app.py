@@ -20,6 +20,7 @@ from search_app.page.prototype_panel import draw_prototypes
 from search_app.page.search_panel import draw_search
 from search_app.page.session import change, current, go_to, keep_in_url
 from search_app.page.sql_panel import draw_sql
+from search_app.page.words import draw_words
 
 TABS = {"map": "Map", "prototypes": "Prototypes", "sql": "SQL"}
 
@@ -46,6 +47,7 @@ with st.sidebar:
         if table.simulated:
             st.badge("simulated", color="orange", icon=":material/science:")
     query_panel.draw_query(read_cells(table).cell, on_place=look_at)
+    draw_words()
     query_panel.draw_options(has_prototypes=table.sidecar("prototypes") is not None)
     query_panel.draw_filters()
 

@@ -15,8 +15,8 @@ MAX_K = 500  # more results than this belong in a download, not on a page
 class View:
     """Everything that decides what the page shows.
 
-    A query is written as a place: a cell's hex id, `lon,lat` in degrees, `prototype:REGION/NUMBER`, or a
-    shape on the map as `within:LON LAT,LON LAT,...`.
+    A query is written as a place: a cell's hex id, `lon,lat` in degrees, `prototype:REGION/NUMBER`, a
+    shape on the map as `within:LON LAT,LON LAT,...`, or `words:WORDS`.
     """
 
     like: tuple[str, ...] = ()  # places to look for

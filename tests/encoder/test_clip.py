@@ -14,8 +14,9 @@ import skyhex
 from data.sample import ImageSeries, Sample
 from encoder.checkpoint import CheckpointError
 from encoder.clip import VOCABULARY, ClipEncoder, Layer, Towers
-from encoder.foreign import ForeignEncoder
+from encoder.foreign import foreign_encoder
 from encoder.loading import load_encoder
+from encoder.protocol import TextSide
 from encoder.word_pieces import WordPieces, byte_letters
 from indexer.errors import QueryError
 from indexer.table.embedding_table import EmbeddingTable
@@ -120,7 +121,8 @@ def test_full_size_towers_have_the_published_parameters() -> None:
 
 
 def test_texts_find_the_images_that_they_are_paired_with(checkpoint: Path) -> None:
-    encoder = ForeignEncoder(ClipEncoder(checkpoint), "clip")
+    encoder = foreign_encoder(ClipEncoder(checkpoint), "clip")
+    assert isinstance(encoder, TextSide)
     similarity = encoder.embed_text(TEXTS) @ encoder.embed(chips()).embedding.T
     assert similarity.argmax(axis=1).tolist() == [0, 1, 2, 3]
     np.testing.assert_allclose(np.diagonal(similarity), 1, atol=1e-3)

@@ -8,9 +8,11 @@ import pytest
 
 from data.sample import InputError
 from data.simulate import HILLS, PLAIN, Area, simulate
-from experiments.retrieval import report
-from experiments.retrieval.everything import answered, evaluate_all, fingerprint, parts_of
+from experiments.datasets.catalog import SETS
+from experiments.retrieval import everything, report
+from experiments.retrieval.everything import answered, evaluate_all, fingerprint, not_run, parts_of
 from experiments.retrieval.options import Encoders, Options
+from experiments.tasks import run as tasks
 
 from .make_series import write_series
 
@@ -49,13 +51,17 @@ def test_every_part_is_made_once_and_told_on_one_page(
 ) -> None:
     monkeypatch.setattr(report, "draw_sheet", lambda sheet, into: into / "bars.png")  # slow, tested elsewhere
     monkeypatch.setattr(report, "draw_exhibit", lambda exhibit, into: [])
+    monkeypatch.setattr(everything, "SIMULATED_AREAS", 3)
+    monkeypatch.setattr(tasks, "AREA_M", 640.0)
     assert run(folder, tmp_path, encoders) == [
-        f"{part} inputs" for part in ("series: 2", "chips: 1", "tasks: 1", "prototypes: 1")
+        *(f"{part} inputs" for part in ("series: 2", "chips: 1", "tasks: 1", "prototypes: 1")),
+        "simulated: drawn",
     ]
     page = (tmp_path / "README.md").read_text()
     parts = ["`skyhex eval all`", "skyhex/nano-1", "## Verdict", "| probes, kNN-20 | RCF, Gaussian |"]
     parts += ["cross-modal S1 -> S2, recall@10", "## Leakage", "patches-samples", "## Prototypes of large"]
-    parts += ["multi-modal segmentation mIoU, mIoU", "places-samples"]
+    parts += ["multi-modal segmentation mIoU, mIoU", "places-samples", "places-simulated"]
+    parts += ["## Not run, for want of data", "| crop segmentation | datasets/pastis-mm/ |"]
     for part in parts:
         assert part in page, part
     assert page.count("\n# ") + page.startswith("# ") == 1
@@ -69,7 +75,9 @@ def test_every_part_is_made_once_and_told_on_one_page(
     (tmp_path / "README.md").unlink()
     (tmp_path / "chips" / "asked.json").unlink()  # as if stopped in the middle of this part
     again = run(folder, tmp_path, encoders)
-    assert [line.split(":")[1].split(",")[0] for line in again] == [" kept", " 1 inputs", " kept", " kept"]
+    assert [line.split(":")[1].split(",")[0] for line in again] == [
+        *(" kept", " 1 inputs"), *(" kept",) * 3
+    ]  # fmt: skip
     assert (tmp_path / "README.md").read_text() == page
 
 
@@ -101,4 +109,17 @@ def test_parts_without_input_are_left_out(tmp_path: Path) -> None:
         parts_of(tmp_path, Options())
     (tmp_path / "eval").mkdir()
     write_series(tmp_path / "eval" / "tiny.parquet", n=8)
-    assert [part.name for part in parts_of(tmp_path, Options())] == ["series"]
+    assert [part.name for part in parts_of(tmp_path, Options())] == ["series", "simulated"]
+
+
+def test_published_sets_at_hand_are_asked_and_the_others_named(tmp_path: Path) -> None:
+    for name in ("aid", "isaid"):
+        (tmp_path / "datasets" / name).mkdir(parents=True)
+    options = Options(split="test")
+    parts = parts_of(tmp_path, options)
+    assert [part.name for part in parts] == ["published", "simulated"]
+    assert [path.name for path in parts[0].paths] == [n for n in ("aid", "isaid") if "test" in SETS[n].splits]
+    lines = {title: expected for title, _, expected in not_run(tmp_path, options, parts)}
+    assert lines["labelled series"] == "eval/*.parquet, series/*.parquet"
+    assert lines[SETS["pastis-mm"].title] == "datasets/pastis-mm/"
+    assert ("none published" in lines.get(SETS["isaid"].title, "")) == ("test" not in SETS["isaid"].splits)

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 
+from encoder.training.supervised import Budget
 from experiments.temporal_baselines.__main__ import compare
 from experiments.temporal_baselines.factorised import Factorised
 from experiments.temporal_baselines.series_data import SeriesData
-from experiments.temporal_baselines.train import MODELS, Budget, counts_of, make_model, parameters, train
+from experiments.temporal_baselines.train import MODELS, counts_of, make_model, parameters, train
 from experiments.temporal_baselines.tsvit import TSViT
 from experiments.temporal_baselines.unet3d import UNet3D
 

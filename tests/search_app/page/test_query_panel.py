@@ -31,7 +31,7 @@ def test_places_become_parts_of_a_query(tmp_path: Path) -> None:
     prototypes = read_prototypes(EmbeddingTable.open(tmp_path / "t"))
     name = f"prototype:{cell_to_text(int(prototypes.region_cell[0]))}/1"
     view = View(like=(cell_to_text(CELLS[0]), "10,47", name), unlike=(cell_to_text(CELLS[1]),))
-    query = to_query(view, prototypes, no_shape)
+    query = to_query(view, prototypes, no_shape, no_words)
     assert query is not None
     assert query.positives[0] == Cell(CELLS[0])
     assert query.positives[1] == LonLat(10.0, 47.0)
@@ -39,24 +39,35 @@ def test_places_become_parts_of_a_query(tmp_path: Path) -> None:
     assert np.array_equal(query.positives[2].values, prototypes.vectors[1])
     assert list(query.negatives) == [Cell(CELLS[1])]
     with pytest.raises(QueryError, match="expected 0 to"):
-        part_of(name.replace("/1", "/99"), prototypes, no_shape)
+        part_of(name.replace("/1", "/99"), prototypes, no_shape, no_words)
 
 
 def test_a_prototype_of_a_table_without_any_is_refused_with_the_command_to_run() -> None:
     with pytest.raises(QueryError, match="skyhex prototypes fit"):
-        part_of("prototype:841f1d4ffffffff/0", None, no_shape)
+        part_of("prototype:841f1d4ffffffff/0", None, no_shape, no_words)
 
 
 def no_shape(region: Region) -> np.ndarray:
     raise AssertionError("no shape was asked for")
 
 
+def no_words(words: str) -> np.ndarray:
+    raise AssertionError("no words were asked for")
+
+
+def test_words_become_a_vector() -> None:
+    part = part_of("words:a lake, at dusk", None, no_shape, lambda words: np.full(2, len(words)))
+    assert isinstance(part, Vector)
+    assert part.values.tolist() == [15, 15]
+    assert place_label("words:a lake, at dusk") == "“a lake, at dusk”"
+
+
 def test_looking_for_nothing_is_no_query() -> None:
-    assert to_query(View(k=3), None, no_shape) is None
+    assert to_query(View(k=3), None, no_shape, no_words) is None
 
 
 def test_what_is_kept_away_from_alone_is_read_as_an_example() -> None:
-    query = to_query(View(unlike=(cell_to_text(CELLS[0]),)), None, no_shape)
+    query = to_query(View(unlike=(cell_to_text(CELLS[0]),)), None, no_shape, no_words)
     assert query is not None
     assert list(query.positives) == [Cell(CELLS[0])]
 
@@ -68,7 +79,7 @@ def test_a_shape_is_the_mean_of_what_lies_in_it_and_is_looked_for_elsewhere() ->
     def counted(region: Region) -> np.ndarray:
         return np.array([1.0, region.rows(cells).count])
 
-    query = to_query(View(like=(ring,)), None, counted)
+    query = to_query(View(like=(ring,)), None, counted, no_words)
     assert query is not None
     inside = query.positives[0].values[1]  # type: ignore[union-attr]
     assert 0 < inside < len(cells)
