@@ -160,6 +160,7 @@ def search(
             months: the row's period touches one of these months, 1 to 12, of any year.
             modalities: the row was made with all of these: "hr", "s2", "s1".
             where: SQL over the columns of the view `embeddings`, and `prototype`, `region_cell`.
+            where_timeout_s, where_memory: what answering it may take: 30, "2GB".
 
     Raises:
         QueryError: nothing to look like, an unknown cell, conditions that cannot hold, k below 1.
@@ -370,16 +371,29 @@ def heat(
     return Path(out)
 
 
-def sql(table: EmbeddingTable | ServedTable | str | Path, query: str) -> Any:
+def sql(
+    table: EmbeddingTable | ServedTable | str | Path,
+    query: str,
+    *,
+    timeout_s: float = 30.0,
+    memory: str = "2GB",
+) -> Any:
     """Rows of a SELECT over `embeddings`, `prototypes` and `regions`, as a pyarrow table.
 
+    Args:
+        table: a table, or where it lies.
+        query: DuckDB's SQL.
+        timeout_s: the longest that it may take; 0: as long as it takes.
+        memory: what DuckDB may take, and the answer once more.
+
     Raises:
-        QueryError: the query does anything but read the table.
+        QueryError: the query does anything but read the table, or reaches a limit.
     """
     opened = _opened(table)
     if _is_served(opened):
         return opened.rows("/sql", {"query": query})
-    return _import("indexer.sql.run").run_sql(opened, query)
+    limits = _import("indexer.sql.limits").Limits.of(timeout_s, memory)
+    return _import("indexer.sql.run").run_sql(opened, query, limits)
 
 
 def _opened(table: EmbeddingTable | ServedTable | str | Path) -> Any:

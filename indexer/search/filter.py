@@ -11,9 +11,12 @@ import numpy as np
 from ..errors import QueryError
 from ..geo.row_ranges import Mask
 from ..geo.search_area import Region
+from ..sql.limits import Limits
 from ..table.columns import Microseconds
 
 __all__ = ["Filter", "Region"]
+
+WHERE_LIMITS = Limits(flags="where-")
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,7 @@ class Filter:
     start: datetime | None = None  # the row's period [start, end) overlaps this one; without a zone, UTC
     end: datetime | None = None
     where: str | None = None  # a predicate in DuckDB's SQL over the columns of the view `embeddings`
+    where_limits: Limits = WHERE_LIMITS  # of answering it
     months: Sequence[int] = ()  # 1-12: the row's period touches one of these months of any year
     modalities: Sequence[str] = ()  # "hr", "s2", "s1": all were there when the row was made
     footprint: bool = False  # a row lies in the area when its footprint meets it, wherever its centre is

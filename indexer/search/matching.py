@@ -106,7 +106,7 @@ class Matching:
 
 def _places(table: EmbeddingTable, filter: Filter) -> Places | None:
     predicate, area = filter.predicate, filter.region if filter.footprint else None
-    allowed = None if predicate is None else matching_rows(table, predicate)
+    allowed = None if predicate is None else matching_rows(table, predicate, filter.where_limits)
     if area is None:
         return allowed
     touching = {file.path: _touching_rows(table, file, area) for file in table.files}

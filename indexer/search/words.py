@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import QueryError
+from ..sql.limits import DEFAULT_MEMORY, DEFAULT_TIMEOUT_S, Limits
 from .diversity import Diversity
 from .filter import Filter, Region
 from .query import Cell, Example, LonLat, Query, Vector
@@ -92,6 +93,8 @@ class Conditions(TypedDict, total=False):
     months: int | Sequence[int]  # 1 to 12, of any year: the row's period touches one of them
     modalities: str | Sequence[str]  # "hr", "s2", "s1": all were there when the row was made
     where: str | None  # SQL over the columns of the view `embeddings`, and `prototype`, `region_cell`
+    where_timeout_s: float  # of answering it, at most; 0: as long as it takes
+    where_memory: str  # of answering it, at most, such as "2GB"
 
 
 def filter_of(**words: Unpack[Conditions]) -> Filter:
@@ -112,6 +115,11 @@ def filter_of(**words: Unpack[Conditions]) -> Filter:
         months=tuple(int(month) for month in _several("months", words.get("months"), (int, np.integer))),
         modalities=tuple(_several("modalities", words.get("modalities"), (str,))),
         where=where,
+        where_limits=Limits.of(
+            words.get("where_timeout_s", DEFAULT_TIMEOUT_S),
+            words.get("where_memory", DEFAULT_MEMORY),
+            flags="where-",
+        ),
     )
 
 

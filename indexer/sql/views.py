@@ -1,6 +1,6 @@
 """The SQL that a table is read through: macros for H3 and similarity, and three views."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import duckdb
 import numpy as np
@@ -11,12 +11,11 @@ from h3ronpy.vector import cells_to_wkb_polygons
 from ..geo import cells
 from ..geo.geojson import cell_on_globe, cut_at_antimeridian
 from ..geo.great_circle import EARTH_RADIUS_KM
-from ..prototypes.assignments import ASSIGNMENTS, KIND, SCHEMA
+from ..prototypes.assignments import ASSIGNMENTS, SCHEMA
 from ..prototypes.regional import PROTOTYPES
 from ..table.columns import DECIMALS
-from ..table.embedding_table import EmbeddingTable
-from ..table.parts import checked_copies
 from ..table.schema import KEY
+from .source import Source
 
 TABLE_MACROS = ("embeddings_in", "nearest", "similar_to")
 
@@ -82,9 +81,9 @@ CREATE MACRO nearest(cell, k) AS TABLE
 """
 
 
-def add_views(connection: duckdb.DuckDBPyConnection, table: EmbeddingTable) -> list[str]:
+def add_views(connection: duckdb.DuckDBPyConnection, source: Source) -> list[str]:
     """Define everything; returns the files that it reads."""
-    resolution, partition = table.h3_resolution, table.manifest.partition_resolution
+    resolution, partition = source.h3_resolution, source.partition_resolution
     _add_functions(connection)
     connection.execute(
         SCALAR_MACROS.format(
@@ -94,19 +93,19 @@ def add_views(connection: duckdb.DuckDBPyConnection, table: EmbeddingTable) -> l
             decimals=DECIMALS,
         )
     )
-    part_paths = [str(path) for path in checked_copies(table.storage, table.files)]
-    _add_parquet(connection, "_parts", part_paths, _plain(table.schema).append(_partition_field(partition)))
-    sidecar = _add_sidecar(connection, table)
+    schema = _plain(source.schema).append(_partition_field(partition))
+    _add_parquet(connection, "_parts", source.parts, schema)
+    _add_sidecars(connection, source.sidecars)
     connection.execute(
         VIEWS.format(
-            columns=", ".join(table.schema.names),
+            columns=", ".join(source.schema.names),
             key=", ".join(KEY),
             partition=partition,
             first_partition=_partition_bound("_first_child", partition),
             last_partition=_partition_bound("_last_child", partition),
         )
     )
-    return part_paths + sidecar
+    return [*source.parts, *source.sidecars.values()]
 
 
 def _partition_bound(child: str, partition: int) -> str:
@@ -119,18 +118,13 @@ def _partition_field(partition: int) -> pa.Field:
     return pa.field(f"h3_r{partition}", pa.string())
 
 
-def _add_sidecar(connection: duckdb.DuckDBPyConnection, table: EmbeddingTable) -> list[str]:
+def _add_sidecars(connection: duckdb.DuckDBPyConnection, stored: Mapping[str, str]) -> None:
     """Views of the prototype files, empty where there are none."""
-    sidecar = table.sidecar(KIND)
-    files = sidecar.files if sidecar else ()
-    paths = map(str, checked_copies(table.storage, files))
-    stored = dict(zip((file.name for file in files), paths, strict=True))
     for view, name, schema in (
         ("_assignments", ASSIGNMENTS, SCHEMA),
         ("_prototypes", PROTOTYPES, PROTOTYPE_SCHEMA),
     ):
         _add_parquet(connection, view, [stored[name]] if name in stored else [], schema)
-    return list(stored.values())
 
 
 PROTOTYPE_SCHEMA = pa.schema(

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from indexer.errors import QueryError
+from indexer.sql.limits import DEFAULT_MEMORY, DEFAULT_TIMEOUT_S
 
 from .options import names
 from .search_options import ROWS, WHERE, option
@@ -86,6 +87,16 @@ CONDITIONS: dict[str, Condition] = {
     "where": (
         Annotated[str | None, option(ROWS, "SQL on columns: prototype = 3 AND cloud_fraction < 0.2.", "SQL")],
         None,
+        _same,
+    ),
+    "where_timeout_s": (
+        Annotated[float, option(ROWS, "Of --where, at most; 0: none.", "SECONDS", "--where-timeout")],
+        DEFAULT_TIMEOUT_S,
+        _same,
+    ),
+    "where_memory": (
+        Annotated[str, option(ROWS, "Of --where, at most.", "SIZE", "--where-memory")],
+        DEFAULT_MEMORY,
         _same,
     ),
 }

@@ -15,6 +15,8 @@ from typing import NoReturn
 
 from indexer.errors import TableError
 
+from ..page_settings import PageSettings
+
 HOST = "127.0.0.1"
 FIRST_PORT = 8501
 START_SECONDS = 60.0
@@ -49,7 +51,7 @@ class LaunchError(ValueError):
 
 
 def run_app(
-    table_path: str | Path, port: int | None = None, headless: bool = False, weights: str = ""
+    settings: PageSettings, port: int | None = None, headless: bool = False, weights: str = ""
 ) -> None:
     """Serve the app until Ctrl-C or SIGTERM; prints its URL, and opens a browser unless headless.
 
@@ -58,13 +60,13 @@ def run_app(
 
     Raises:
         LaunchError: Streamlit is not installed, the port is taken, or the server did not come up.
-        TableError: there is no table at `table_path`.
+        TableError: there is no table.
     """
     with ExitStack() as undo:
         undo.callback(signal.signal, signal.SIGTERM, signal.signal(signal.SIGTERM, _end))
-        server, url = start(table_path, port, headless, weights)
+        server, url = start(settings, port, headless, weights)
         undo.callback(stop, server)
-        print(f"The map of {table_path} is on {url}\nCtrl-C stops it.", flush=True)
+        print(f"The map of {settings.table} is on {url}\nCtrl-C stops it.", flush=True)
         try:
             server.wait()
         except KeyboardInterrupt:
@@ -77,13 +79,15 @@ def _end(number: int, frame: object) -> NoReturn:
 
 
 def start(
-    table_path: str | Path, port: int | None = None, headless: bool = True, weights: str = ""
+    settings: PageSettings, port: int | None = None, headless: bool = True, weights: str = ""
 ) -> tuple[subprocess.Popen[bytes], str]:
     """A running server and its URL; for who wants to stop it themselves, such as a test."""
     if importlib.util.find_spec("streamlit") is None:
         raise LaunchError('Streamlit is not installed: run pip install -e ".[cpu,app]"')
-    if "://" not in str(table_path) and not Path(table_path).is_dir():
-        raise TableError(f"There is no table at {table_path}: make one with `skyhex embed` or `skyhex demo`")
+    if "://" not in settings.table and not Path(settings.table).is_dir():
+        raise TableError(
+            f"There is no table at {settings.table}: make one with `skyhex embed` or `skyhex demo`"
+        )
     port = free_port(port)
     flags = {**FLAGS, "server.port": str(port), "server.headless": str(headless).lower()}
     words = [f"--{name}={value}" for name, value in flags.items()]
@@ -91,7 +95,7 @@ def start(
     server = subprocess.Popen(
         [sys.executable, "-m", "streamlit", "run", str(SCRIPT), *words],
         cwd=ROOT,  # neither settings nor modules of the folder that the command was given in
-        env={**_surroundings(), "SKYHEX_TABLE": _from_anywhere(str(table_path)), **encoder_of(weights)},
+        env={**_surroundings(), **settings.to_environment(), **encoder_of(weights)},
         stdout=subprocess.DEVNULL,
     )
     url = f"http://{HOST}:{port}"
@@ -105,10 +109,6 @@ def start(
 def _surroundings() -> dict[str, str]:
     """The environment without Streamlit's settings."""
     return {name: value for name, value in os.environ.items() if not name.startswith("STREAMLIT_")}
-
-
-def _from_anywhere(table_path: str) -> str:
-    return table_path if "://" in table_path else str(Path(table_path).absolute())
 
 
 def encoder_of(weights: str) -> dict[str, str]:

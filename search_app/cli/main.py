@@ -11,6 +11,9 @@ from typing import Annotated, Literal
 
 import typer
 
+from indexer.sql.limits import DEFAULT_MEMORY, DEFAULT_TIMEOUT_S, Limits
+
+from ..page_settings import DEFAULT_ROWS, PageSettings
 from ..terminal_text import shown
 from . import (
     compare_command,
@@ -180,6 +183,17 @@ def app_command(
     weights: Annotated[
         str, typer.Option(help="The table's encoder, where it reads words: search by them.", metavar="NAME")
     ] = "",
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(help="Where pictures of rows may be read, `host` or `host:port`.", metavar="HOST"),
+    ] = None,
+    allow_path: Annotated[
+        list[str] | None,
+        typer.Option(help="A folder beside the table's where they may be read.", metavar="DIR"),
+    ] = None,
+    sql_timeout: Annotated[float, typer.Option(help="Seconds of a query; 0: no limit.")] = DEFAULT_TIMEOUT_S,
+    sql_memory: Annotated[str, typer.Option(help="Of a query.", metavar="SIZE")] = DEFAULT_MEMORY,
+    sql_rows: Annotated[int, typer.Option(help="Of an answer on the page; 0: no limit.")] = DEFAULT_ROWS,
 ) -> None:
     """Open the map in a browser (Streamlit, on this machine alone)."""
     from indexer.table.embedding_table import EmbeddingTable
@@ -191,7 +205,9 @@ def app_command(
         from pipeline.examples import text_side
 
         text_side(opened, weights).embed_text(["water"])
-    run_app(table, port=port, headless=headless, weights=weights)
+    limits = Limits.of(sql_timeout, sql_memory, sql_rows, flags="sql-")
+    settings = PageSettings(str(table), tuple(allow_host or ()), tuple(allow_path or ()), limits)
+    run_app(settings, port=port, headless=headless, weights=weights)
 
 
 def main() -> None:

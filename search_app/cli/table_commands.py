@@ -5,6 +5,8 @@ from typing import Annotated
 import pyarrow as pa
 import typer
 
+from indexer.sql.limits import DEFAULT_LIMITS, DEFAULT_MEMORY, DEFAULT_TIMEOUT_S, Limits
+
 from ..output import emit
 from .options import DEFAULT_TABLE, FormatOption, OutOption, SnapshotOption, TableOption
 from .progress import progress_bar, say
@@ -30,9 +32,13 @@ def sql(
     snapshot: SnapshotOption = None,
     form: FormatOption = None,
     out: OutOption = None,
+    timeout: Annotated[float, typer.Option(help="Seconds, at most; 0: none.")] = DEFAULT_TIMEOUT_S,
+    memory: Annotated[
+        str, typer.Option(help="Of DuckDB, at most, and of the answer.", metavar="SIZE")
+    ] = DEFAULT_MEMORY,
 ) -> None:
     """Ask the table in SQL (DuckDB)."""
-    emit(rows_of_sql(table, snapshot, query), form, out)
+    emit(rows_of_sql(table, snapshot, query, Limits.of(timeout, memory)), form, out)
 
 
 @app.command()
@@ -124,9 +130,9 @@ def copy(
         say(f"{done.left_out} snapshots were left out: their manifests are damaged", "note")
 
 
-def rows_of_sql(path: str, snapshot: int | None, query: str) -> pa.Table:
+def rows_of_sql(path: str, snapshot: int | None, query: str, limits: Limits = DEFAULT_LIMITS) -> pa.Table:
     """Rows of a SELECT over a snapshot."""
     from indexer.sql.run import run_sql
     from indexer.table.embedding_table import EmbeddingTable
 
-    return run_sql(EmbeddingTable.open(path, snapshot), query)
+    return run_sql(EmbeddingTable.open(path, snapshot), query, limits)

@@ -1,6 +1,5 @@
 """The addresses of the map: its code and the land, and what `map_answers` sends."""
 
-import os
 from collections.abc import Callable
 from functools import lru_cache
 from http import HTTPStatus
@@ -14,6 +13,7 @@ from starlette.staticfiles import StaticFiles
 from indexer.errors import QueryError, TableError
 from indexer.table.embedding_table import EmbeddingTable
 
+from ..page_settings import page_settings
 from .background import LAND
 
 PREFIX = "/skyhex"
@@ -42,7 +42,7 @@ def _answer(name: str) -> Callable[[Request], Response]:
     def handle(request: Request) -> Response:
         from .map_answers import ANSWERS  # once the page is served: its caches belong to that
 
-        root = os.environ.get("SKYHEX_TABLE", "skyhex-data")
+        root = page_settings().table
         snapshot = request.query_params.get("snapshot", "")
         if not snapshot.isdecimal():
             return _refusal("the address names no snapshot")

@@ -1,20 +1,23 @@
 """SQL over the table: an editor with examples, the answer, and the way to take it along."""
 
+import time
+
 import pandas as pd
 import pyarrow as pa
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from indexer.errors import QueryError
 from indexer.sql.run import run_sql
 from indexer.table.embedding_table import EmbeddingTable
 
 from ..output import records
-from .cached import BY_SNAPSHOT
+from ..page_settings import page_settings
+from .cached import table_key
 from .plain import plain
 from .results import draw_downloads
 from .session import change, current
 
-SHOWN_ROWS = 2_000
 EXAMPLES = {
     "Rows per coarse cell": """\
 SELECT h3_string(h3_parent(h3_cell, 5)) AS parent, count(*) AS n_rows, avg(valid_fraction) AS valid
@@ -37,13 +40,7 @@ FROM embeddings
 ORDER BY cloud_fraction
 LIMIT 100""",
 }
-_TEXT = "sql text"
-
-
-@st.cache_data(max_entries=8, show_spinner="Running the query", hash_funcs=BY_SNAPSHOT)
-def answer(table: EmbeddingTable, query: str) -> pa.Table:
-    """The rows that a statement selects. Raises `QueryError`."""
-    return run_sql(table, query)
+_TEXT, _RUN, _ANSWER = "sql text", "sql run", "sql answer"
 
 
 def draw_sql(table: EmbeddingTable) -> None:
@@ -59,25 +56,57 @@ def draw_sql(table: EmbeddingTable) -> None:
             "DuckDB SQL, SELECT and EXPLAIN alone. Views: `embeddings`, `prototypes`, `regions`. "
             "Macros: `h3_parent(cell, resolution)`, `h3_string(cell)`, `similarity(a, b)`."
         )
-    if current().sql:
-        _draw_answer(table, current().sql)
+    statement = current().sql
+    if statement and st.session_state.get(_RUN) == statement:
+        _draw_answer(answer(table, statement))
+    elif statement:
+        st.info("This statement was not run here. Read it, then press Run.", icon=":material/link:")
 
 
-def _draw_answer(table: EmbeddingTable, query: str) -> None:
+def answer(table: EmbeddingTable, statement: str) -> pa.Table | str:
+    """The rows that a statement selects, or why there are none; kept until another is run.
+
+    A query ends at its limits, when another thing is asked of the page, and when the browser leaves.
+    """
+    asked = table_key(table), statement
+    kept: tuple[object, pa.Table | str] | None = st.session_state.get(_ANSWER)
+    if kept is None or kept[0] != asked:
+        place = st.empty()
+        kept = st.session_state[_ANSWER] = asked, _ask(table, statement, place)
+        place.empty()
+    return kept[1]
+
+
+def _ask(table: EmbeddingTable, statement: str, place: DeltaGenerator) -> pa.Table | str:
+    limits, began = page_settings().limits, time.monotonic()
+    most = f" of {limits.timeout_s:g}" if limits.timeout_s else ""
+
+    def waiting() -> None:
+        """Whatever is written to the page ends its run where that is to end."""
+        place.caption(f"Running, {time.monotonic() - began:.0f}{most} s")
+
     try:
-        rows = answer(table, query)
+        return run_sql(table, statement, limits, waiting)
     except QueryError as error:
-        st.error(plain(error), icon=":material/error:")
+        return str(error)
+
+
+def _draw_answer(rows: pa.Table | str) -> None:
+    if isinstance(rows, str):
+        st.error(plain(rows), icon=":material/error:")
         return
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-        shown = "" if rows.num_rows <= SHOWN_ROWS else f", the first {SHOWN_ROWS:,} shown"
-        st.markdown(f"**{rows.num_rows:,} rows**{shown}")
+        st.markdown(f"**{rows.num_rows:,} rows**")
         draw_downloads(rows, "query")
-    st.dataframe(pd.DataFrame(records(rows.slice(0, SHOWN_ROWS)), columns=rows.column_names), hide_index=True)
+    st.dataframe(pd.DataFrame(records(rows), columns=rows.column_names), hide_index=True)
 
 
 def _run() -> None:
-    change(sql=st.session_state[_TEXT].strip())
+    """What a person asks for: a link alone runs nothing."""
+    statement = st.session_state[_TEXT].strip()
+    st.session_state[_RUN] = statement
+    st.session_state.pop(_ANSWER, None)
+    change(sql=statement)
 
 
 def _take_example() -> None:

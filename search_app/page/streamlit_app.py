@@ -4,7 +4,6 @@ Served by serve.py, which `skyhex app` starts, or by hand:
 SKYHEX_TABLE=DIR streamlit run search_app/page/serve.py
 """
 
-import os
 from pathlib import Path
 
 import streamlit as st
@@ -21,6 +20,7 @@ from search_app.page.search_panel import draw_search
 from search_app.page.session import change, current, go_to, keep_in_url
 from search_app.page.sql_panel import draw_sql
 from search_app.page.words import draw_words
+from search_app.page_settings import page_settings
 
 TABS = {"map": "Map", "prototypes": "Prototypes", "sql": "SQL"}
 
@@ -29,7 +29,7 @@ HERE = Path(__file__).parent
 st.set_page_config("skyhex", str(HERE / "icon.svg"), layout="wide")
 st.html(HERE / "page.css")
 try:
-    table = EmbeddingTable.open(os.environ.get("SKYHEX_TABLE", "skyhex-data"))
+    table = EmbeddingTable.open(page_settings().table)
 except TableError as error:
     st.error(plain(error), icon=":material/error:")
     st.stop()

@@ -30,7 +30,7 @@ class View:
     tab: str = "map"  # one of TABS
     area: str = ""  # hex id of the coarse cell that is looked at; empty = where the query or most rows are
     prototype: str = ""  # REGION or REGION/NUMBER looked at in the prototypes tab
-    sql: str = ""  # the statement last run in the SQL tab
+    sql: str = ""  # the statement in the SQL tab
 
     @property
     def question(self) -> "View":

@@ -7,6 +7,7 @@ import pytest
 
 from indexer.errors import QueryError
 from indexer.search.predicate import matching_rows
+from indexer.sql.limits import Limits
 from indexer.table.embedding_table import EmbeddingTable
 
 from ..random_rows import MODEL, random_cells, random_rows
@@ -29,7 +30,7 @@ def expected(table: EmbeddingTable, most: float) -> dict[str, list[int]]:
 
 
 def found(table: EmbeddingTable, predicate: str) -> dict[str, list[int]]:
-    return {path: rows.tolist() for path, rows in matching_rows(table, predicate).rows.items()}
+    return {path: rows.tolist() for path, rows in matching_rows(table, predicate, Limits()).rows.items()}
 
 
 def test_rows_of_each_part_of_each_snapshot(table: EmbeddingTable) -> None:
@@ -56,5 +57,11 @@ def test_a_draw_is_drawn_again(table: EmbeddingTable) -> None:
 def test_a_wrong_predicate_is_wrong_again(table: EmbeddingTable) -> None:
     for _ in range(2):
         with pytest.raises(QueryError, match="no_such_column"):
-            matching_rows(table, "no_such_column > 1")
+            matching_rows(table, "no_such_column > 1", Limits())
     assert found(table, "cloud_fraction < 0.5") == expected(table, 0.5)
+
+
+def test_a_predicate_has_limits_its_check_included(table: EmbeddingTable) -> None:
+    terms = " OR ".join(f"n_s2 = {number}" for number in range(20_000))
+    with pytest.raises(QueryError, match=r"stopped after 0.1 s: .* --where-timeout"):
+        matching_rows(table, terms, Limits(timeout_s=0.1, flags="where-"))

@@ -1,6 +1,8 @@
 """SQL: views and macros against our own functions, pruning, and everything that is refused."""
 
 import re
+import shutil
+from pathlib import Path
 
 import h3
 import numpy as np
@@ -9,9 +11,10 @@ import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from indexer.errors import QueryError
+from indexer.errors import QueryError, TableError
 from indexer.geo import cells
 from indexer.geo.great_circle import distance_km
+from indexer.sql.limits import Limits
 from indexer.sql.run import run_sql
 from indexer.table import parts
 from indexer.table.embedding_table import EmbeddingTable
@@ -278,16 +281,58 @@ def test_there_are_no_more_refusals_than_tested() -> None:
     assert len(refused("")) == REFUSALS
 
 
-def test_too_much_time_or_memory_is_an_error(table: EmbeddingTable) -> None:
-    with pytest.raises(QueryError, match=r"stopped after 0.1 s: ask for less"):
-        run_sql(
-            table,
-            "SELECT count(*) FROM range(100000000000) a, range(1000) b WHERE a.range % 7 = b.range",
-            timeout_s=0.1,
-        )
-    endless = "WITH RECURSIVE n(i) AS (SELECT {} UNION ALL SELECT {} FROM n) SELECT count(*) FROM n"
-    with pytest.raises(QueryError, match=r"stopped after 0.1 s: ask for less"):
-        run_sql(table, endless.format("1", "i + 1"), timeout_s=0.1)
-    for greedy in ("SELECT list(range) FROM range(100000000)", endless.format("'x'", "i || i")):
-        with pytest.raises(QueryError, match="more memory than allowed"):
-            run_sql(table, greedy, memory_limit="50MB")
+ENDLESS = "WITH RECURSIVE n(i) AS (SELECT {} UNION ALL SELECT {} FROM n) SELECT count(*) FROM n"
+AT_ONCE = Limits(timeout_s=0.1)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT count(*) FROM range(100000000000) a, range(1000) b WHERE a.range % 7 = b.range",
+        ENDLESS.format("1", "i + 1"),
+        "SELECT count(*) FROM embeddings WHERE " + " OR ".join(f"n_s2 = {i}" for i in range(20_000)),
+        "SELECT " + "[" * 500 + "1" + "]" * 500,
+    ],
+    ids=["join", "recursion", "terms", "nested"],
+)
+def test_too_much_time_is_an_error_that_names_its_flag(table: EmbeddingTable, query: str) -> None:
+    """The check of a long statement counts, too."""
+    with pytest.raises(QueryError, match=r"stopped after 0.1 s: ask for less, or allow more with --timeout"):
+        run_sql(table, query, AT_ONCE)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT list(range) FROM range(100000000)",  # of DuckDB
+        ENDLESS.format("'x'", "i || i"),
+        "SELECT * FROM range(100000000)",  # of the answer
+    ],
+)
+def test_too_much_memory_is_an_error_that_names_its_flag(table: EmbeddingTable, query: str) -> None:
+    with pytest.raises(QueryError, match=r"more memory than 0.05 GB: .* with --memory"):
+        run_sql(table, query, Limits(memory_bytes=50 * 10**6))
+
+
+def test_too_many_rows_are_an_error_and_never_fewer_rows(table: EmbeddingTable) -> None:
+    few = Limits(rows=300_000, flags="sql-")
+    assert run_sql(table, "FROM range(300000)", few).num_rows == 300_000
+    with pytest.raises(QueryError, match=r"more than 300,000 rows: .* with --sql-rows"):
+        run_sql(table, "FROM range(300001)", few)
+
+
+def test_what_is_nested_deeply_is_answered_or_refused(table: EmbeddingTable) -> None:
+    assert one(table, "abs(" * 900 + "1" + ")" * 900) == 1
+    with pytest.raises(QueryError, match="depth"):
+        one(table, "abs(" * 2000 + "1" + ")" * 2000)
+
+
+def test_a_table_put_in_the_place_of_another_is_not_taken_for_it(tmp_path: Path) -> None:
+    path = tmp_path / "table"
+    before = EmbeddingTable.create(path, MODEL, h3_resolution=9).upsert(random_rows(20))
+    count = "SELECT count(*) AS n FROM embeddings"
+    shutil.rmtree(path)
+    after = EmbeddingTable.create(path, MODEL, h3_resolution=9).upsert(random_rows(30))
+    assert run_sql(after, count)["n"].to_pylist() == [30]
+    with pytest.raises(TableError):
+        run_sql(before, count)

@@ -11,6 +11,7 @@ import pytest
 
 from search_app.cli.launch import start, stop
 from search_app.page.shapes import region_of
+from search_app.page_settings import PageSettings
 
 from ..make_table import CELLS, small_table
 from .chromium import MARKS, WAIT_MS
@@ -23,9 +24,8 @@ pytestmark = MARKS
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The app on a small table."""
-    server, url = start(
-        small_table(tmp_path_factory.mktemp("browser") / "table", sample_ids={CELLS[7]: HOSTILE}).path
-    )
+    table = small_table(tmp_path_factory.mktemp("browser") / "table", sample_ids={CELLS[7]: HOSTILE})
+    server, url = start(PageSettings(str(table.path)))
     yield url
     stop(server)
 

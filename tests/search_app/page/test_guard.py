@@ -10,9 +10,12 @@ from typing import Any
 import pytest
 from starlette.datastructures import Headers
 
+from indexer.sql.limits import Limits
 from search_app.cli.launch import start, stop
 from search_app.page.guard import refusal
+from search_app.page_settings import PageSettings
 
+from ...processes import child_of, has_ended, needs_proc
 from ..make_table import small_table
 from .chromium import MARKS, WAIT_MS
 
@@ -27,6 +30,7 @@ enableStaticServing = true
 sslCertFile = "none.pem"
 address = "0.0.0.0"
 """
+ENDLESS = "SELECT count(*) FROM range(100000000000) a, range(1000) b WHERE a.range %25 7 = b.range"
 SOCKET = {
     "Connection": "Upgrade",
     "Upgrade": "websocket",
@@ -36,8 +40,8 @@ SOCKET = {
 
 
 @pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The app, started where environment, home and working directory open all they can."""
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, str]]:
+    """The app, started where environment, home and working directory open all they can: process and URL."""
     folder = tmp_path_factory.mktemp("guard")
     small_table(folder / "table")
     for place in (folder / ".streamlit", folder / "home" / ".streamlit"):
@@ -50,9 +54,14 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         patch.setenv("STREAMLIT_SERVER_ENABLE_CORS", "false")
         patch.setenv("STREAMLIT_SERVER_ENABLE_XSRF_PROTECTION", "false")
         patch.setenv("STREAMLIT_SERVER_COOKIE_SECRET", "known")
-        server, url = start("table")
-    yield url
+        server, url = start(PageSettings("table", limits=Limits(timeout_s=None)))
+    yield server.pid, url
     stop(server)
+
+
+@pytest.fixture
+def url(served: tuple[int, str]) -> str:
+    return served[1]
 
 
 def status(url: str, path: str, headers: dict[str, str]) -> tuple[int, http.client.HTTPMessage]:
@@ -190,9 +199,20 @@ class TestInChromium:
             page = browser.new_page()
             page.goto(f"http://localhost:{port}/")
             page.get_by_text("look").click()
-            page.get_by_text("came with the link").wait_for(timeout=WAIT_MS)
-            assert page.get_by_label("SQL", exact=True).last.input_value() == statement
-            assert page.get_by_text("1 rows").count() == 0
+            page.get_by_text("was not run here").wait_for(timeout=WAIT_MS)
+            assert page.locator("textarea").input_value() == statement
+            assert page.get_by_text("1 rows", exact=True).count() == 0
             page.get_by_role("button", name="Run").click()
-            page.get_by_text("1 rows").wait_for(timeout=WAIT_MS)
+            page.get_by_text("1 rows", exact=True).wait_for(timeout=WAIT_MS)
             page.close()
+
+    @needs_proc
+    def test_a_query_ends_when_its_browser_leaves(self, browser: Any, served: tuple[int, str]) -> None:
+        server, url = served
+        page = browser.new_page()
+        page.goto(f"{url}/?tab=sql&sql={ENDLESS}")
+        page.get_by_role("button", name="Run").click()
+        page.get_by_text("Running, ").wait_for(timeout=WAIT_MS)
+        query = child_of(server, "indexer.sql.worker")
+        page.close()
+        assert has_ended(query)

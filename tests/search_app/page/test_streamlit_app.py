@@ -7,8 +7,11 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from indexer.prototypes.regional import fit_prototypes
+from indexer.sql.limits import Limits
+from indexer.sql.run import run_sql
 from indexer.table.embedding_table import EmbeddingTable
 from search_app.cli.launch import SCRIPT
+from search_app.page_settings import PageSettings
 
 from ..make_table import CELLS, MODEL, small_table
 
@@ -95,8 +98,6 @@ def test_a_filter_that_nothing_passes_says_so(monkeypatch: pytest.MonkeyPatch, t
         ({"like": "nonsense"}, "not an H3 cell"),
         ({"like": h3.latlng_to_cell(0, 0, 9)}, "has no cell"),
         ({"like": CELL, "start": "2022-01-01", "end": "2021-01-01"}, "start before the end"),
-        ({"tab": "sql", "sql": "DROP TABLE embeddings"}, "SELECT"),
-        ({"tab": "sql", "sql": "SELECT nothing FROM embeddings"}, "nothing"),
     ],
 )
 def test_a_mistake_in_a_link_is_explained_on_the_page(
@@ -126,18 +127,57 @@ def test_prototypes_have_shares_and_can_be_searched(monkeypatch: pytest.MonkeyPa
     assert "20 most similar" in texts(app)
 
 
-def test_sql_is_answered(monkeypatch: pytest.MonkeyPatch, table: Path) -> None:
+def run_typed(app: AppTest, statement: str) -> AppTest:
+    app.text_area(key="sql text").input(statement).run()
+    return next(button for button in app.button if button.label == "Run").click().run()
+
+
+def test_sql_is_answered_in_whole(monkeypatch: pytest.MonkeyPatch, table: Path) -> None:
     app = page(monkeypatch, table, tab="sql")
-    app.text_area(key="sql text").input("SELECT h3_cell FROM embeddings ORDER BY h3_cell LIMIT 2").run()
-    next(button for button in app.button if button.label == "Run").click().run()
+    run_typed(app, "SELECT h3_cell FROM embeddings ORDER BY h3_cell LIMIT 2")
     assert app.dataframe[0].value["h3_cell"].tolist() == [h3.int_to_str(cell) for cell in CELLS[:2]]
+    assert len(run_typed(app, "SELECT * FROM range(5000)").dataframe[0].value) == 5000
+
+
+@pytest.mark.parametrize(
+    ("statement", "says"),
+    [("DROP TABLE embeddings", "SELECT"), ("SELECT nothing FROM embeddings", "nothing")],
+)
+def test_a_wrong_statement_is_explained(
+    monkeypatch: pytest.MonkeyPatch, table: Path, statement: str, says: str
+) -> None:
+    app = run_typed(page(monkeypatch, table, tab="sql"), statement)
+    assert any(says in error.value for error in app.error)
+
+
+def test_limits_of_the_page_name_their_flags(monkeypatch: pytest.MonkeyPatch, table: Path) -> None:
+    limits = Limits(timeout_s=1, rows=100, flags="sql-")
+    for name, value in PageSettings(str(table), limits=limits).to_environment().items():
+        monkeypatch.setenv(name, value)
+    app = run_typed(page(monkeypatch, table, tab="sql"), "FROM range(101)")
+    assert "more than 100 rows" in app.error[0].value
+    assert "sql\\-rows" in app.error[0].value or "--sql-rows" in app.error[0].value
+    run_typed(app, "SELECT count(*) FROM range(100000000000) a, range(1000) b WHERE a.range % 7 = b.range")
+    assert "stopped after 1 s" in app.error[0].value
+
+
+def test_a_link_fills_the_editor_and_runs_nothing(monkeypatch: pytest.MonkeyPatch, table: Path) -> None:
+    statement = "SELECT 6 * 7 AS answer"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("search_app.page.sql_panel.run_sql", lambda *args: pytest.fail("a link ran SQL"))
+        app = page(monkeypatch, table, tab="sql", sql=statement)
+        app.run()
+    assert app.text_area(key="sql text").value == statement
+    assert "was not run here" in texts(app)
+    app = next(button for button in app.button if button.label == "Run").click().run()
+    assert app.dataframe[0].value["answer"].tolist() == [42]
 
 
 def test_every_example_query_runs(monkeypatch: pytest.MonkeyPatch, table: Path) -> None:
-    from search_app.page.sql_panel import EXAMPLES, answer
+    from search_app.page.sql_panel import EXAMPLES
 
     for query in EXAMPLES.values():
-        assert answer(EmbeddingTable.open(table), query).num_rows > 0
+        assert run_sql(EmbeddingTable.open(table), query).num_rows > 0
 
 
 def test_an_empty_table_says_how_to_fill_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -1,0 +1,47 @@
+"""What of a snapshot DuckDB reads: files that were checked, and what their columns are."""
+
+import base64
+import json
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from ..prototypes.assignments import KIND
+from ..table.embedding_table import EmbeddingTable
+from ..table.parts import checked_copies
+
+
+@dataclass(frozen=True)
+class Source:
+    """Files on this disk, named by their content, so that equal ones hold the same rows."""
+
+    h3_resolution: int
+    partition_resolution: int
+    schema: pa.Schema
+    parts: tuple[str, ...]
+    sidecars: dict[str, str]  # of the prototypes: paths by name
+
+    @staticmethod
+    def of(table: EmbeddingTable) -> "Source":
+        """A snapshot's, their digests checked, fetched where they were not here. Raises TableError."""
+        parts = tuple(str(path.absolute()) for path in checked_copies(table.storage, table.files))
+        sidecar = table.sidecar(KIND)
+        files = sidecar.files if sidecar else ()
+        copies = checked_copies(table.storage, files)
+        return Source(
+            table.h3_resolution,
+            table.manifest.partition_resolution,
+            table.schema,
+            parts,
+            {file.name: str(path.absolute()) for file, path in zip(files, copies, strict=True)},
+        )
+
+    def to_json(self) -> str:
+        schema = base64.b64encode(self.schema.serialize()).decode()
+        return json.dumps({**vars(self), "schema": schema})
+
+    @staticmethod
+    def from_json(text: str) -> "Source":
+        told = json.loads(text)
+        schema = pa.ipc.read_schema(pa.py_buffer(base64.b64decode(told["schema"])))
+        return Source(**{**told, "schema": schema, "parts": tuple(told["parts"])})
