@@ -52,17 +52,24 @@ class Access:
     connections: int = 8  # of one process to one host, at most
     sign: Callable[[str], str] | None = None  # unsigned href -> signed; asked again when one is refused
     requester_pays: bool = False
+    foreign: bool = False  # someone else made what names the hrefs: no host is asked that was not allowed
 
     def check(self, href: str) -> None:
         """Raise InputError for an href that this job may not read. Redirects are checked hop by hop."""
         if href.startswith(WEB):
-            if not self.names_host(href) and is_private(host_of(href)):
+            inner = is_private(host_of(href))
+            if not self.names_host(href) and (inner or self.foreign):
+                kind = "an inner address" if inner else "a host"
                 raise InputError(
-                    f"{unsigned(href)} lies on {host_of(href)}, an inner address that you did not name:"
-                    f" if it is yours, add --allow-host {urlsplit(href).netloc.rpartition('@')[2]}"
+                    f"{unsigned(href)} lies on {host_of(href)}, {kind} that you did not name:"
+                    f" if it is yours, add --allow-host {named_host(href)}"
                 )
         elif not href.startswith(BUCKETS):
             self._check_path(href)
+        elif self.foreign and named_host(href) not in (named_host(self.typed), *self.hosts):
+            raise InputError(
+                f"{href} lies in a bucket that you did not name: add --allow-host {named_host(href)}"
+            )
 
     def names_host(self, href: str) -> bool:
         """Whether the user named the host of a web address."""
@@ -78,9 +85,10 @@ class Access:
             raise InputError(f"{href} is no path, http(s), s3, gs or az address")
         if not self.typed:
             return
-        path = Path(whole_path(href))
+        whole = os.path.realpath if self.foreign else whole_path  # links of others may lead anywhere
+        path = Path(whole(href))
         folders = [*self.paths, *([] if self.typed.startswith(REMOTE) else [folder_of(self.typed)])]
-        if not any(path.is_relative_to(whole_path(folder)) for folder in folders):
+        if not any(path.is_relative_to(whole(folder)) for folder in folders):
             raise InputError(
                 f"{href} is a local file outside the catalog's folder: if it is yours, add --allow-path"
                 f" {path.parent}"
@@ -155,6 +163,13 @@ def unsigned(href: str) -> str:
         return href
     kept = [pair for pair in pairs if not (_SECRET.fullmatch(pair[0]) or _WITH_SIGNATURE.fullmatch(pair[0]))]
     return urlunsplit((parts.scheme, host, parts.path, urlencode(kept), parts.fragment))
+
+
+def named_host(href: str) -> str:
+    """What --allow-host calls the place of an address: `host`, `host:port` or `s3://bucket`."""
+    scheme, _, rest = href.partition("://")
+    place = re.split(r"[/?#]", rest)[0].rpartition("@")[2]
+    return f"{scheme}://{place}" if href.startswith(BUCKETS) else place.lower()
 
 
 def host_of(href: str) -> str:

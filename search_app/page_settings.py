@@ -19,6 +19,7 @@ class PageSettings:
     table: str = "skyhex-data"  # a directory or a URL
     hosts: tuple[str, ...] = ()  # `host` or `host:port`
     paths: tuple[str, ...] = ()  # folders
+    wait_s: float = 10.0  # for one raster of a picture
     limits: Limits = Limits(rows=DEFAULT_ROWS, flags="sql-")  # noqa: RUF009 - frozen
 
     def to_environment(self) -> dict[str, str]:
@@ -34,4 +35,6 @@ def page_settings(environment: Mapping[str, str] = os.environ) -> PageSettings:
     if _REST not in environment:
         return PageSettings(table)
     told = json.loads(environment[_REST])
-    return PageSettings(table, tuple(told["hosts"]), tuple(told["paths"]), Limits(**told["limits"]))
+    return PageSettings(
+        table, tuple(told["hosts"]), tuple(told["paths"]), told["wait_s"], Limits(**told["limits"])
+    )

@@ -191,6 +191,7 @@ def app_command(
         list[str] | None,
         typer.Option(help="A folder beside the table's where they may be read.", metavar="DIR"),
     ] = None,
+    wait: Annotated[float, typer.Option(help="Seconds for one raster of a picture.")] = 10.0,
     sql_timeout: Annotated[float, typer.Option(help="Seconds of a query; 0: no limit.")] = DEFAULT_TIMEOUT_S,
     sql_memory: Annotated[str, typer.Option(help="Of a query.", metavar="SIZE")] = DEFAULT_MEMORY,
     sql_rows: Annotated[int, typer.Option(help="Of an answer on the page; 0: no limit.")] = DEFAULT_ROWS,
@@ -206,7 +207,7 @@ def app_command(
 
         text_side(opened, weights).embed_text(["water"])
     limits = Limits.of(sql_timeout, sql_memory, sql_rows, flags="sql-")
-    settings = PageSettings(str(table), tuple(allow_host or ()), tuple(allow_path or ()), limits)
+    settings = PageSettings(str(table), tuple(allow_host or ()), tuple(allow_path or ()), wait, limits)
     run_app(settings, port=port, headless=headless, weights=weights)
 
 

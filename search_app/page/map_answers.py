@@ -103,7 +103,7 @@ def send_card(request: Request, table: EmbeddingTable) -> Response:
     lines = [
         _card_line(row) | like | {"pictures": modalities(subject)}
         for row, like, subject in zip(
-            rows.to_pylist(), _prototypes_of(table, rows), subjects(rows), strict=True
+            rows.to_pylist(), _prototypes_of(table, rows), subjects(table, rows), strict=True
         )
     ]
     return JSONResponse({"cell": cell_to_text(cell), "lon": lon, "lat": lat, "rows": lines})
@@ -115,7 +115,7 @@ def send_picture(request: Request, table: EmbeddingTable) -> Response:
     number = _number(request, "row")
     if number >= rows.num_rows:
         raise QueryError(f"row={number}: the cell has {rows.num_rows} rows, counted from 0")
-    subject = subjects(rows.slice(number, 1))[0]
+    subject = subjects(table, rows.slice(number, 1))[0]
     shown = picture(subject, quicklook_folder(table), request.query_params.get("sensor", ""), PICTURE_PX)
     return Response(shown.png, media_type="image/png", headers={"X-Caption": quote(shown.caption)})
 

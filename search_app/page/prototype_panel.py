@@ -152,7 +152,9 @@ def _draw_map(table: EmbeddingTable, kinds: Kinds, region: int, number: int | No
 def _draw_typical(table: EmbeddingTable, region: int, number: int) -> None:
     rows = typical_rows(table, region, number)
     st.caption("Most typical of it")
-    for column, subject in zip(st.columns(TYPICAL, gap="xsmall", wrap=False), subjects(rows), strict=False):
+    for column, subject in zip(
+        st.columns(TYPICAL, gap="xsmall", wrap=False), subjects(table, rows), strict=False
+    ):
         shown = picture(subject, quicklook_folder(table))
         column.image(shown.png, width="stretch", alt=shown.caption)
 

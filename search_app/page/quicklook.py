@@ -14,12 +14,16 @@ import shapely
 from PIL import Image, ImageDraw
 from PIL.PngImagePlugin import PngInfo
 from rasterio.enums import Resampling
-from rasterio.errors import RasterioError
 from rasterio.warp import transform_bounds
-from rasterio.windows import from_bounds
+from rasterio.windows import Window, from_bounds
+
+from data.access import EVERYTHING, Access, UnreachableError, inside_archive, plain_href, using
+from data.eopf import is_zarr
+from data.raster import check_bands, reading
+from data.sample import InputError
 
 TITLES = {"hr": "Aerial", "s2": "Sentinel-2", "s1": "Sentinel-1"}  # in order of preference
-DRIVER = "GTiff"  # a table may come from anyone: no VRT or XML that points elsewhere
+LARGEST_PX = 2**26  # of a band of a raster, read for one picture
 MAX_DATES_TRIED = 4  # Sentinel-2 dates read in search of a clear one
 GAMMA = 1 / 1.4
 TRUE_COLOUR = ("B04", "B03", "B02")
@@ -33,6 +37,7 @@ class Subject:
 
     footprint_wkb: bytes  # polygon in lon/lat degrees
     source_items: tuple[str, ...]  # hrefs of rasters
+    access: Access = EVERYTHING  # which of them may be read
 
     def key(self, modality: str, size_px: int) -> str:
         """Digest of everything the picture is made from."""
@@ -81,13 +86,16 @@ def draw(subject: Subject, modality: str = "", size_px: int = 128) -> Quicklook:
     """The picture of a row from its rasters, or a placeholder that says why there is none."""
     if not subject.source_items:
         return placeholder("no source named", size_px)
-    found = [source for source in map(_describe, subject.source_items) if source]
-    if not found:
-        return placeholder("source is gone", size_px)
+    found = _sources(subject)
+    if isinstance(found, str):
+        return placeholder(found, size_px)
     for name in [modality] if modality else TITLES:
         sources = [source for source in found if source.modality == name]
         if sources:
-            rgb, source, kind = _DRAW[name](sources, subject, size_px)
+            try:
+                rgb, source, kind = _DRAW[name](sources, subject, size_px)
+            except (InputError, UnreachableError, shapely.errors.GEOSException):
+                return placeholder("cannot be read", size_px)
             caption = " · ".join(filter(None, (TITLES[name], kind, date_in(source.href))))
             return Quicklook(_png(rgb, caption), caption)
     return placeholder("no bands to show", size_px)
@@ -95,8 +103,19 @@ def draw(subject: Subject, modality: str = "", size_px: int = 128) -> Quicklook:
 
 def modalities(subject: Subject) -> list[str]:
     """Which of "hr", "s2", "s1" the row's rasters can show."""
-    found = {source.modality for source in map(_describe, subject.source_items) if source}
-    return [name for name in TITLES if name in found]
+    found = _sources(subject)
+    held = set() if isinstance(found, str) else {source.modality for source in found}
+    return [name for name in TITLES if name in held]
+
+
+def is_allowed(href: str, access: Access) -> bool:
+    """Whether a raster may be read."""
+    try:
+        href = plain_href(href)
+        access.check(inside_archive(href) or href)
+    except InputError:
+        return False
+    return True
 
 
 def placeholder(reason: str, size_px: int) -> Quicklook:
@@ -172,14 +191,28 @@ def _murk(pixels: np.ndarray) -> float:
     return float(np.percentile(pixels[-1], 75) + 20000 * (pixels[-1] == 0).mean())
 
 
-def _describe(href: str) -> _Source | None:
-    """What a raster holds; None where it cannot be opened."""
+def _sources(subject: Subject) -> list[_Source] | str:
+    """The rasters that can be opened, or why there is none."""
+    allowed = [href for href in subject.source_items if is_allowed(href, subject.access)]
+    if not allowed:
+        return "not allowed yet"
+    found = [_describe(href, subject.access) for href in allowed]
+    opened = [source for source in found if isinstance(source, _Source)]
+    return opened or str(found[0])
+
+
+def _describe(href: str, access: Access) -> _Source | str:
+    """What a raster holds, or why it cannot be opened."""
+    if is_zarr(href):
+        return "no bands to show"
     try:
-        with rasterio.open(href, driver=DRIVER) as raster:
-            bands = tuple(raster.descriptions)
-            return _Source(href, _modality(bands, raster.dtypes[0]), bands)
-    except RasterioError:
-        return None
+        with using(access), reading(href) as raster:
+            bands = raster.band_names
+            return _Source(href, _modality(bands, raster.dataset.dtypes[0]), bands)
+    except InputError:
+        return "source is gone"
+    except UnreachableError:
+        return "not reached"
 
 
 def _modality(bands: tuple[str | None, ...], dtype: str) -> str:
@@ -194,18 +227,50 @@ def _read(source: _Source, indexes: Sequence[int], subject: Subject, size_px: in
     """Bands (C, H, W) float32 over the footprint, the longer side `size_px`; 0 or NaN outside the raster."""
     footprint = shapely.from_wkb(subject.footprint_wkb)
     shape = _shape_px(footprint.bounds, size_px)
-    with rasterio.open(source.href, driver=DRIVER) as raster:
-        bounds = transform_bounds("OGC:CRS84", raster.crs, *footprint.bounds)
-        pixels: np.ndarray = raster.read(
-            list(indexes),
-            window=from_bounds(*bounds, transform=raster.transform),
-            out_shape=(len(indexes), *shape),
-            boundless=True,
-            fill_value=raster.nodata or 0,
-            resampling=Resampling.bilinear,
-            out_dtype="float32",
-        )
+    with using(subject.access), reading(source.href) as raster:
+        check_bands(source.href, raster, indexes)
+        dataset = raster.dataset
+        bounds = transform_bounds("OGC:CRS84", dataset.crs, *footprint.bounds)
+        window = from_bounds(*bounds, transform=dataset.transform)
+        pixels = np.full((len(indexes), *shape), dataset.nodata or 0, np.float32)
+        part, place = _part_inside(dataset, window, shape)
+        if part is not None:
+            _check_size(source.href, dataset, part, pixels[place].shape[1:])
+            pixels[place] = dataset.read(
+                list(indexes),
+                window=part,
+                out_shape=pixels[place].shape,
+                resampling=Resampling.bilinear,
+                out_dtype="float32",
+            )
     return pixels
+
+
+def _part_inside(
+    dataset: rasterio.DatasetReader, window: Window, shape: tuple[int, int]
+) -> tuple[Window | None, tuple[slice, slice, slice]]:
+    """What of a window lies in the raster, and where that is in a picture (C, H, W) of the window."""
+    bounds, places = [], [slice(None)]
+    for offset, length, count, size in (
+        (window.row_off, window.height, dataset.height, shape[0]),
+        (window.col_off, window.width, dataset.width, shape[1]),
+    ):
+        first, last = max(offset, 0.0), min(offset + length, float(count))
+        place = slice(round((first - offset) / length * size), round((last - offset) / length * size))
+        bounds += [first, last - first]
+        places.append(place)
+        if place.start >= place.stop:
+            return None, (slice(0), slice(0), slice(0))
+    row, height, col, width = bounds
+    return Window(col, row, width, height), (places[0], places[1], places[2])
+
+
+def _check_size(href: str, dataset: rasterio.DatasetReader, part: Window, shape: tuple[int, ...]) -> None:
+    """Raises InputError where a large raster has no coarser copies to draw a small picture from."""
+    factor = min(part.height / shape[0], part.width / shape[1])
+    coarser = max([1, *(level for level in dataset.overviews(1) if level <= factor)])
+    if part.height * part.width > LARGEST_PX * coarser**2:
+        raise InputError(f"{href} has no overviews for a picture of {part.height:.0f} x {part.width:.0f}")
 
 
 def _shape_px(bounds: tuple[float, float, float, float], size_px: int) -> tuple[int, int]:

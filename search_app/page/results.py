@@ -17,6 +17,7 @@ from indexer.table.embedding_table import EmbeddingTable
 from indexer.table.schema import KEY
 
 from ..output import ENDINGS, Format, encode
+from .allowed import access_of, whole_href
 from .plain import plain
 from .quicklook import TITLES, Quicklook, Subject, modalities, quicklook
 
@@ -52,10 +53,11 @@ def rows_by_key(table: EmbeddingTable, keys: Sequence[tuple[Any, ...]], columns:
     return rows.take(pa.array([place[key] for key in keys]))
 
 
-def subjects(rows: pa.Table) -> list[Subject]:
-    """What the quicklooks of rows (n,) are of."""
+def subjects(table: EmbeddingTable, rows: pa.Table) -> list[Subject]:
+    """What the quicklooks of rows (n,) of a table are of."""
+    access = access_of(table)
     return [
-        Subject(footprint, tuple(items))
+        Subject(footprint, tuple(whole_href(table, item) for item in items), access)
         for footprint, items in zip(
             rows["geometry"].to_pylist(), rows["source_items"].to_pylist(), strict=True
         )
@@ -124,7 +126,7 @@ def draw_results(
         signature: tells one search from another: what was picked belongs to it.
         on_pick: runs when a row is picked.
     """
-    pictures = thumbnails(subjects(rows.slice(0, MAX_THUMBNAILS)), quicklook_folder(table))
+    pictures = thumbnails(subjects(table, rows.slice(0, MAX_THUMBNAILS)), quicklook_folder(table))
     key = f"results {signature}"
     picking = key in st.session_state and st.session_state[key].selection.rows
     event = st.dataframe(
@@ -150,7 +152,7 @@ def draw_results(
 
 def draw_pictures(table: EmbeddingTable, row: pa.Table, only_first: bool = False) -> None:
     """The pictures that one row (a table of one) has, side by side."""
-    subject, folder = subjects(row)[0], quicklook_folder(table)
+    subject, folder = subjects(table, row)[0], quicklook_folder(table)
     names = [""] if only_first else modalities(subject) or [""]
     columns = st.columns(1 if only_first else len(TITLES), wrap=False)
     for column, name in zip(columns, names, strict=False):

@@ -11,6 +11,7 @@ from indexer.geo.cells import cells_to_text, centres
 from indexer.table.embedding_table import EmbeddingTable
 from indexer.table.schema import COUNTS, KEY
 
+from .allowed import draw_permission
 from .background import degrees
 from .cached import BY_SNAPSHOT, read_areas, read_keys, read_kinds
 from .finding import Found, find
@@ -95,8 +96,8 @@ def _draw_welcome(table: EmbeddingTable) -> None:
         "and the map is coloured by likeness. Or start from one of these:"
     )
     rows = starting_points(table)
-    columns = st.columns(3, wrap=False)
-    for number, subject in enumerate(subjects(rows)):
+    columns, pictured = st.columns(3, wrap=False), subjects(table, rows)
+    for number, subject in enumerate(pictured):
         cell = cells_to_text(rows["h3_cell"].slice(number, 1).to_numpy())[0]
         with columns[number % 3]:
             shown = picture(subject, quicklook_folder(table), "", PICTURE_PX)
@@ -104,6 +105,7 @@ def _draw_welcome(table: EmbeddingTable) -> None:
             st.button(
                 "Search", key=f"start {number}", on_click=change, kwargs={"like": (cell,)}, width="stretch"
             )
+    draw_permission(table, pictured)
 
 
 def _draw_found(table: EmbeddingTable, found: Found) -> int | None:
@@ -117,6 +119,7 @@ def _draw_found(table: EmbeddingTable, found: Found) -> int | None:
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.caption("Tick a row to look closer and to search from it.")
         draw_downloads(found.rows.drop_columns("geometry"), "results")
+    draw_permission(table, subjects(table, found.rows))
     if chosen is not None:
         _draw_chosen(table, found.rows.slice(chosen, 1))
     st.caption(plain(" · ".join((found.plan, *found.notes))))

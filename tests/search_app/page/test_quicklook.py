@@ -159,3 +159,27 @@ def test_stretches_keep_their_ends() -> None:
 )
 def test_the_date_is_read_from_the_files_name(href: str, date: str) -> None:
     assert date_in(href) == date
+
+
+def test_a_footprint_beyond_its_raster_is_drawn_where_there_are_pixels(tmp_path: Path) -> None:
+    image = geotiff(tmp_path / "aerial.tif", np.full((3, 64, 64), 200, np.uint8), ("R", "G", "B"))
+    bounds = transform_bounds(
+        UTM, "OGC:CRS84", 500_000 + SIDE_M / 2, 5_200_000 - SIDE_M, 500_000 + 1.5 * SIDE_M, 5_200_000
+    )
+    half = shapely.to_wkb(shapely.box(*bounds))
+    shown = pixels_of(draw(Subject(half, (image,)), size_px=64).png)
+    assert shown[32, 8].tolist() == [200] * 3
+    assert shown[32, -8].tolist() == [0] * 3
+    elsewhere = shapely.to_wkb(shapely.box(20, 10, 20.01, 10.01))
+    assert not pixels_of(draw(Subject(elsewhere, (image,))).png).any()
+
+
+def test_a_footprint_too_large_to_be_drawn_from_full_resolution_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = geotiff(tmp_path / "aerial.tif", np.full((3, 64, 64), 200, np.uint8), ("R", "G", "B"))
+    monkeypatch.setattr("search_app.page.quicklook.LARGEST_PX", 1000)
+    assert draw(Subject(footprint(), (image,)), size_px=8).caption == "cannot be read"
+    with rasterio.open(image, "r+") as raster:
+        raster.build_overviews([4])
+    assert draw(Subject(footprint(), (image,)), size_px=8).caption == "Aerial"

@@ -62,7 +62,7 @@ def test_results_get_their_footprint_and_a_frame(tmp_path: Path) -> None:
     centres = [shapely.from_wkb(shape).centroid for shape in rows["geometry"].to_pylist()]
     for cell, centre in zip(rows["h3_cell"].to_pylist(), centres, strict=True):
         assert h3.str_to_int(h3.latlng_to_cell(centre.y, centre.x, 9)) == cell
-    pictures = thumbnails(subjects(rows.slice(0, 2)), quicklook_folder(table))
+    pictures = thumbnails(subjects(table, rows.slice(0, 2)), quicklook_folder(table))
     assert all(picture.startswith("data:image/png;base64,") for picture in pictures)
     frame = result_frame(rows, pictures)
     assert frame["cell"].tolist() == [h3.int_to_str(cell) for cell in rows["h3_cell"].to_pylist()]
