@@ -4,8 +4,9 @@ import csv
 import io
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from indexer.csv_text import guarded
 from indexer.errors import QueryError
 from indexer.geo.cells import boundary, parse_cell
 
@@ -147,12 +149,22 @@ def _to_json(rows: pa.Table) -> str:
 
 
 def _to_csv(rows: pa.Table) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(rows.column_names)
-    for row in records(rows):
-        writer.writerow([json.dumps(v) if isinstance(v, list | dict) else v for v in row.values()])
-    return text.getvalue()
+    lines = [map(guarded, rows.column_names), *(map(_csv_value, row.values()) for row in records(rows))]
+    return "".join(map(_csv_line, lines))
+
+
+def _csv_line(values: Iterable[Any]) -> str:
+    """Python's writer quotes what holds a character of its line's end, and both may stand in text."""
+    line = io.StringIO(newline="")
+    csv.writer(line, lineterminator="\r\n").writerow(values)
+    return line.getvalue().removesuffix("\r\n") + "\n"
+
+
+def _csv_value(value: Any) -> Any:
+    """Numbers as they are; text that no spreadsheet takes for a formula."""
+    if value is None or isinstance(value, int | float | Decimal):
+        return value
+    return guarded(json.dumps(value, default=str) if isinstance(value, list | dict) else str(value))
 
 
 def _to_geojson(rows: pa.Table) -> str:

@@ -10,6 +10,7 @@ import pyarrow.csv as pcsv
 import pyarrow.parquet as pq
 
 from data.sample import InputError
+from indexer.csv_text import as_written
 from indexer.errors import QueryError
 from indexer.geo.cells import cells_at, parse_cell, resolution_of
 
@@ -28,7 +29,7 @@ def read_labels(path: Path, resolution: int) -> dict[int, dict[str, Any]]:
         InputError: a file that cannot be read, without these columns, or cells of another resolution.
     """
     try:
-        rows = pcsv.read_csv(path) if path.suffix.lower() == ".csv" else pq.read_table(path)
+        rows = as_written(pcsv.read_csv(path)) if path.suffix.lower() == ".csv" else pq.read_table(path)
     except (pa.ArrowInvalid, OSError) as error:
         raise InputError(f"{path} cannot be read ({error}); expected CSV or Parquet of labels.") from error
     has = set(rows.column_names)

@@ -15,6 +15,7 @@ import pyarrow.csv
 import pyarrow.json
 import pyarrow.parquet as pq
 
+from ..csv_text import as_written
 from ..errors import NoRowError, QueryError
 from ..geo.cells import cell_to_text
 from ..progress import Progress
@@ -102,7 +103,7 @@ def _read(path: Path) -> pa.Table:
             rows = pq.read_table(path)
         elif path.suffix == ".csv":
             empty_is_null = pyarrow.csv.ConvertOptions(strings_can_be_null=True)
-            rows = pyarrow.csv.read_csv(path, convert_options=empty_is_null)
+            rows = as_written(pyarrow.csv.read_csv(path, convert_options=empty_is_null))
         elif path.suffix in (".jsonl", ".ndjson"):
             rows = pyarrow.json.read_json(path)
         else:

@@ -2,18 +2,21 @@
 
 import csv
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import h3
 import pyarrow as pa
+import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 import shapely
 
+from indexer.csv_text import as_written
 from indexer.errors import QueryError
 from search_app.output import Format, check_ending, emit, encode, form_of, hexagon, records
 
+LINES = pyarrow.csv.ParseOptions(newlines_in_values=True)
 CELL = h3.str_to_int("891f1d48a2bffff")
 ROWS = pa.table(
     {
@@ -40,6 +43,25 @@ def test_json_and_csv_hold_the_same_values(tmp_path: Path) -> None:
     as_csv = list(csv.DictReader((tmp_path / "r.csv").open()))
     assert [row["h3_cell"] for row in as_csv] == [row["h3_cell"] for row in as_json]
     assert json.loads(as_csv[0]["source_items"]) == ["a.tif", "b.tif"] == as_json[0]["source_items"]
+
+
+def test_csv_begins_no_formula_and_comes_back_as_it_was(tmp_path: Path) -> None:
+    hostile = ['=HYPERLINK("http://x")', "+1", "-5", "@SUM(A1)", "\t=1", "\r=1", "'=1", "plain"]
+    rows = pa.table(
+        {
+            "=id": hostile,
+            "lon": [-1.5 - i for i in range(len(hostile))],
+            "tags": [["=1"]] * len(hostile),
+            "spent": pa.array([-timedelta(days=1)] * len(hostile)),
+        }
+    )
+    emit(rows, Format.csv, tmp_path / "r.csv")
+    raw = list(csv.reader((tmp_path / "r.csv").open(newline="")))
+    assert not [text for row in raw for text in (row[0], *row[2:]) if text.startswith(tuple("=+-@\t\r"))]
+    assert [float(row[1]) for row in raw[1:]] == rows["lon"].to_pylist()
+    back = as_written(pyarrow.csv.read_csv(tmp_path / "r.csv", parse_options=LINES))
+    assert back["=id"].to_pylist() == hostile
+    assert back["lon"].to_pylist() == rows["lon"].to_pylist()
 
 
 def test_geojson_features_are_the_hexagons(tmp_path: Path) -> None:
