@@ -1,6 +1,6 @@
 """A small seeded table for tests of the faces."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,8 +15,13 @@ MODEL = ModelInfo("skyhex/test", "0" * 64, 16, "Apache-2.0", trained=False, conf
 CELLS = sorted(h3.str_to_int(c) for c in h3.grid_disk(h3.latlng_to_cell(47.0, 10.0, 9), 4))
 
 
-def small_table(path: Path, seed: int = 0, sample_ids: Mapping[int, str] | None = None) -> EmbeddingTable:
-    """A table of one row per cell of a disk around 10 E 47 N; `sample_ids` of cells that have a name."""
+def small_table(
+    path: Path,
+    seed: int = 0,
+    sample_ids: Mapping[int, str] | None = None,
+    source_items: Mapping[int, Sequence[str]] | None = None,
+) -> EmbeddingTable:
+    """A table of one row per cell of a disk around 10 E 47 N; names and rasters of cells that have some."""
     names = {cell: h3.int_to_str(cell) for cell in CELLS} | dict(sample_ids or {})
     rng = np.random.default_rng(seed)
     vectors = rng.normal(size=(len(CELLS), 16)).astype(np.float32)
@@ -35,6 +40,6 @@ def small_table(path: Path, seed: int = 0, sample_ids: Mapping[int, str] | None 
         n_s1=[2] * n,
         valid_fraction=[1.0] * n,
         cloud_fraction=[0.0] * n,
-        source_items=[[] for _ in range(n)],
+        source_items=[(source_items or {}).get(cell, ()) for cell in CELLS],
     )
     return EmbeddingTable.create(path, MODEL, h3_resolution=9).upsert(rows)

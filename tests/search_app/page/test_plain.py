@@ -17,8 +17,10 @@ PICTURE = "![x](https://example.org/x.png)"
 
 
 def test_what_streamlit_would_read_as_markup_is_escaped() -> None:
-    assert plain(PICTURE) == r"\!\[x\]\(https\://example.org/x.png\)"
-    assert plain("a\n# b :red[c] $d$ <i>") == r"a \# b \:red\[c\] \$d\$ \<i\>"
+    assert plain(PICTURE) == r"\!\[x\]\(http:color[s]\://example.org/x.png\)"
+    assert plain("www.example.org, me@example.org") == "ww:color[w].example.org, me:color[@]example.org"
+    assert [plain(text) for text in ("- a", "1. a", "-7.5", "2-D")] == [r"\- a", r"1\. a", r"\-7.5", r"2\-D"]
+    assert plain("a\n# b :red[c] $d$ <i>") == r"a \# b \::color[r]ed\[c\] \$d\$ \<i\>"
     assert plain("plain words, 3.5 % of 2-D") == "plain words, 3.5 % of 2-D"
 
 
@@ -37,7 +39,7 @@ def test_a_link_puts_no_markup_on_the_page(
     app.run()
     assert not app.exception
     shown = [*app.markdown, *app.caption, *app.error, *app.toast, *app.info]
-    assert any(plain("![x](https") in element.value for element in shown)
+    assert any(plain("![x](") in element.value for element in shown)
     assert f":gray-badge[{plain(PICTURE)}]" in [element.value for element in app.markdown]
     assert not any("![x](" in element.value for element in shown)
     assert not any("![x](" in button.label for button in app.button)
