@@ -23,7 +23,7 @@ from indexer.csv_text import guarded
 from indexer.errors import QueryError
 from indexer.geo.cells import boundary, parse_cell
 
-from .terminal_text import shown
+from .terminal_text import shown, visible
 
 TERMINAL_ROWS = 200  # a terminal table stops here and says so; the other forms never stop
 COLUMNS_ACROSS = 8  # a table of more that does not fit the terminal is written down it, a line a value
@@ -101,7 +101,8 @@ def emit(
     elif form is Format.table:
         _print_table(Console(), rows)
     else:
-        sys.stdout.write(_TEXT[form](rows))
+        text = _TEXT[form](rows)
+        sys.stdout.write(visible(text) if sys.stdout.isatty() else text)
 
 
 def encode(rows: pa.Table, form: Format) -> bytes:

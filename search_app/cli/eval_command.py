@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
+from ..terminal_text import visible
 from .options import DeviceOption, WeightsOption
 from .progress import progress_bar, say
 from .shared_options import Command, made_of
@@ -203,7 +204,7 @@ def everything(
     from experiments.retrieval.validation import RULES
 
     options = replace(options, rules=RULES)
-    typer.echo(evaluate_all(shared, report, Encoders.load(options), options, _each, say))
+    typer.echo(visible(evaluate_all(shared, report, Encoders.load(options), options, _each, say)))
 
 
 def _each(items: Sequence[T], work: Callable[[T], C]) -> list[C]:
@@ -220,7 +221,7 @@ def give(evaluation: "Report", json_file: Path | None, folder: Path | None) -> N
     """Print the tables; write what was asked for."""
     from experiments.retrieval.report import to_markdown, write_json, write_report
 
-    typer.echo(to_markdown(evaluation))
+    typer.echo(visible(to_markdown(evaluation)))
     if json_file:
         write_json(evaluation, json_file)
     if folder:

@@ -16,6 +16,7 @@ from typing import NoReturn
 from indexer.errors import TableError
 
 from ..page_settings import PageSettings
+from ..terminal_text import visible
 
 HOST = "127.0.0.1"
 FIRST_PORT = 8501
@@ -66,7 +67,7 @@ def run_app(
         undo.callback(signal.signal, signal.SIGTERM, signal.signal(signal.SIGTERM, _end))
         server, url = start(settings, port, headless, weights)
         undo.callback(stop, server)
-        print(f"The map of {settings.table} is on {url}\nCtrl-C stops it.", flush=True)
+        print(f"The map of {visible(settings.table)} is on {url}\nCtrl-C stops it.", flush=True)
         try:
             server.wait()
         except KeyboardInterrupt:

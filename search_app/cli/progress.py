@@ -18,7 +18,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from ..terminal_text import shown
+from ..terminal_text import shown, visible
 
 console = Console(stderr=True)
 SHOWN = 12  # things left out, a line each
@@ -36,14 +36,14 @@ class _RateColumn(ProgressColumn):
 def progress_bar(title: str, unit: str) -> Iterator[Callable[[int, int], None]]:
     """Yield a function that is told (done, total) and draws it."""
     columns = (
-        TextColumn("{task.description:<24}"),
+        TextColumn("{task.description:<24}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         _RateColumn(),
         TimeRemainingColumn(compact=True, elapsed_when_finished=True),
     )
     with Progress(*columns, console=console) as bar:
-        task = bar.add_task(title, total=None, unit=unit)
+        task = bar.add_task(visible(title), total=None, unit=unit)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 

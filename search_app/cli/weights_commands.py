@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from ..output import check_ending
+from ..terminal_text import visible
 from .options import WeightsOption
 from .progress import say
 
@@ -21,12 +22,12 @@ def info(weights: WeightsOption = "nano") -> None:
     encoder = load_encoder(weights, "cpu")
     ours = encoder.model.parameters() if isinstance(encoder, Encoder) else ()
     parameters = f"{sum(p.numel() for p in ours):,}" if ours else "not counted"
-    typer.echo(f"name        {encoder.info.name}")
+    typer.echo(visible(f"name        {encoder.info.name}"))
     typer.echo(f"digest      {encoder.info.digest}")
     typer.echo(f"trained     {'yes' if encoder.info.trained else 'no, a seeded initialisation'}")
     typer.echo(f"parameters  {parameters}, output of {encoder.info.dimension} dimensions")
-    typer.echo(f"licence     {encoder.info.licence}")
-    typer.echo(f"takes       {encoder.spec}")
+    typer.echo(visible(f"licence     {encoder.info.licence}"))
+    typer.echo(visible(f"takes       {encoder.spec}"))
 
 
 @app.command()

@@ -8,8 +8,8 @@ import pytest
 from rich.console import Console
 
 from search_app.cli import main as cli
-from search_app.cli.progress import say
-from search_app.output import Format, emit
+from search_app.cli.progress import progress_bar, say
+from search_app.output import Format, emit, encode
 from search_app.terminal_text import visible
 
 HOSTILE = ("[T32TQM] field 7", "[red]a[/red] b", "[/data/a.tif, /data/b.tif]", "[/]", ":smile: ok")
@@ -43,3 +43,29 @@ def test_markup_means_itself_in_an_error(
 def test_a_terminal_is_not_commanded() -> None:
     assert visible("a\x1b[2Jb\u202ec\nd") == "a\\x1b[2Jb\\u202ec\nd"
     assert visible(Path("plain ä 漢")) == "plain ä 漢"
+
+
+@pytest.mark.parametrize("text", [*HOSTILE, "a\x1b]0;title\x07b", "a\u202eb"])
+def test_markup_means_itself_beside_a_progress_bar(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    console = Console(width=200, record=True, file=io.StringIO(), force_terminal=True)
+    monkeypatch.setattr("search_app.cli.progress.console", console)
+    with progress_bar(text, "rows") as progress:
+        progress(1, 1)
+    assert visible(text) in console.export_text()
+
+
+@pytest.mark.parametrize("form", [Format.csv, Format.json])
+def test_control_sequences_reach_a_file_but_no_terminal(
+    form: Format, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    rows = pa.table({"name": ["a\x1b[31mb"]})
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stdout", terminal)
+    emit(rows, form, None)
+    assert "\x1b" not in terminal.getvalue()
+    assert "1b[31mb" in terminal.getvalue()
+    assert ("\x1b" in encode(rows, Format.csv).decode()) is True
