@@ -60,9 +60,9 @@ class BucketSource:
             raise UnreachableError(f"{self.href} cannot be read now ({type(error).__name__})") from error
 
 
-@lru_cache(maxsize=64)
-def _store(scheme: str, bucket: str, access: Access, process: int) -> Any:
-    options: dict[str, Any] = {
+def patience(access: Access) -> dict[str, Any]:
+    """How long a store of obstore waits, and how often it asks."""
+    return {
         "client_options": {
             "timeout": f"{access.wait_s:g}s",
             "connect_timeout": f"{min(CONNECT_S, access.wait_s):g}s",
@@ -77,6 +77,11 @@ def _store(scheme: str, bucket: str, access: Access, process: int) -> Any:
             },
         },
     }
+
+
+@lru_cache(maxsize=64)
+def _store(scheme: str, bucket: str, access: Access, process: int) -> Any:
+    options = patience(access)
     if not any(os.environ.get(name) for name in _CREDENTIALS[scheme]):
         options["skip_signature"] = True
     if scheme == "s3":

@@ -16,6 +16,8 @@ from urllib.parse import urlparse
 import numpy as np
 from numpy.typing import NDArray
 
+from ..access import current
+from ..bucket import patience
 from ..grid import PixelGrid
 from ..sample import InputError
 from .pixel_cells import Window
@@ -206,10 +208,12 @@ def _zarr(href: str) -> Any:
         return href
     from obstore.store import from_url
 
-    options = {"skip_signature": True} if href.startswith(("s3://", "gs://")) else {}
+    options = patience(current())
+    if href.startswith(("s3://", "gs://")):
+        options["skip_signature"] = True
     region = PUBLIC_BUCKETS.get(urlparse(href).netloc)
     if region and href.startswith("s3://"):
-        options["region"] = region  # type: ignore[assignment]
+        options["region"] = region
     return _package("zarr.storage").ObjectStore(from_url(href.rstrip("/"), **options), read_only=True)
 
 

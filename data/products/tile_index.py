@@ -21,6 +21,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import shapely
 
+from ..access import current
+from ..bucket import patience
 from ..sample import InputError
 from .raster import year_in_path
 
@@ -210,9 +212,11 @@ def fetch(href: str) -> bytes:
     from obstore.store import from_url
 
     folder, name = href.rsplit("/", 1)
-    options: Mapping[str, Any] = {"skip_signature": True} if href.startswith(("s3://", "gs://")) else {}
-    client: Mapping[str, Any] = {"client_options": {"allow_http": True}} if href.startswith("http://") else {}
+    options = patience(current())
+    options["client_options"]["allow_http"] = href.startswith("http://")
+    if href.startswith(("s3://", "gs://")):
+        options["skip_signature"] = True
     try:
-        return bytes(obstore.get(from_url(folder, **options, **client), name).bytes())
+        return bytes(obstore.get(from_url(folder, **options), name).bytes())
     except (BaseError, OSError) as error:
         raise InputError(f"{href} cannot be fetched: {str(error).splitlines()[0]}") from error

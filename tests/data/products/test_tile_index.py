@@ -12,8 +12,11 @@ import pyarrow.parquet as pq
 import pytest
 import shapely
 
-from data.products.tile_index import read_index, select_tiles
+from data.access import Access, using
+from data.products.tile_index import fetch, read_index, select_tiles
 from data.sample import InputError
+
+from ..servers import serving, silent
 
 Tile = tuple[str, int, tuple[float, float, float, float]]
 TILES: list[Tile] = [
@@ -154,3 +157,11 @@ def test_lists_that_are_not_there(tmp_path: Path) -> None:
         select_tiles(str(tmp_path / "none.parquet"), 2024, MUNICH)
     with pytest.raises(InputError, match="cannot be fetched"):
         select_tiles("http://127.0.0.1:9/index.csv", 2024, MUNICH)
+
+
+def test_a_list_on_a_silent_host_is_waited_for_no_longer_than_a_read(tmp_path: Path) -> None:
+    with serving(tmp_path) as served:
+        served.fault = silent
+        with using(Access(wait_s=0.3, tries=2)), pytest.raises(InputError, match="cannot be fetched"):
+            fetch(f"{served.url}/tiles.csv")
+        assert len(served.requests) <= 2
