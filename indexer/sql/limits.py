@@ -50,6 +50,7 @@ class Limits:
 
 
 DEFAULT_LIMITS = Limits()
+OWN_LIMITS = Limits(timeout_s=None)  # of statements that are not typed: as long as the table takes
 
 
 def bytes_of(text: str) -> int:

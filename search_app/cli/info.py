@@ -9,6 +9,7 @@ from rich.table import Table
 
 from data.modality import MODALITIES
 from indexer.index.faiss_index import describe_index
+from indexer.sql.limits import OWN_LIMITS
 from indexer.sql.run import run_sql
 from indexer.table.embedding_table import EmbeddingTable
 from indexer.table.manifest import SnapshotInfo
@@ -55,7 +56,7 @@ def comparable_years(table: EmbeddingTable) -> str | None:
 
 def describe(table: EmbeddingTable) -> dict[str, str]:
     """What `info` prints, line by line."""
-    row = run_sql(table, _SUMMARY).to_pylist()[0]
+    row = run_sql(table, _SUMMARY, OWN_LIMITS).to_pylist()[0]
     model = table.model
     place = table.storage.directory or table.storage.root
     lines = {
@@ -68,7 +69,7 @@ def describe(table: EmbeddingTable) -> dict[str, str]:
         "rows": f"{row['n_rows']:,} of {row['n_places']:,} places, H3 resolution {table.h3_resolution}",
     }
     if row["n_rows"]:
-        regions = run_sql(table, "SELECT * FROM regions ORDER BY region_cell").to_pylist()
+        regions = run_sql(table, "SELECT * FROM regions ORDER BY region_cell", OWN_LIMITS).to_pylist()
         lines |= {
             "periods": f"{row['first_start']:%Y-%m-%d} to {row['last_end']:%Y-%m-%d}",
             "extent": f"{row['west']:.4f} {row['south']:.4f} {row['east']:.4f} {row['north']:.4f} (W S E N)",

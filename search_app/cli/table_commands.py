@@ -5,7 +5,7 @@ from typing import Annotated
 import pyarrow as pa
 import typer
 
-from indexer.sql.limits import DEFAULT_LIMITS, DEFAULT_MEMORY, DEFAULT_TIMEOUT_S, Limits
+from indexer.sql.limits import DEFAULT_MEMORY, DEFAULT_TIMEOUT_S, OWN_LIMITS, Limits
 
 from ..output import emit
 from .options import DEFAULT_TABLE, FormatOption, OutOption, SnapshotOption, TableOption
@@ -130,7 +130,7 @@ def copy(
         say(f"{done.left_out} snapshots were left out: their manifests are damaged", "note")
 
 
-def rows_of_sql(path: str, snapshot: int | None, query: str, limits: Limits = DEFAULT_LIMITS) -> pa.Table:
+def rows_of_sql(path: str, snapshot: int | None, query: str, limits: Limits = OWN_LIMITS) -> pa.Table:
     """Rows of a SELECT over a snapshot."""
     from indexer.sql.run import run_sql
     from indexer.table.embedding_table import EmbeddingTable
