@@ -200,10 +200,15 @@ class TestInChromium:
             page.goto(f"http://localhost:{port}/")
             page.get_by_text("look").click()
             page.get_by_text("was not run here").wait_for(timeout=WAIT_MS)
-            assert page.locator("textarea").input_value() == statement
+            filled = "words => document.querySelector('textarea').value === words"
+            page.wait_for_function(filled, arg=statement, timeout=WAIT_MS)
             assert page.get_by_text("1 rows", exact=True).count() == 0
             page.get_by_role("button", name="Run").click()
             page.get_by_text("1 rows", exact=True).wait_for(timeout=WAIT_MS)
+            page.locator("[data-testid=stDataFrame]").hover(timeout=WAIT_MS)
+            streamlits_csv = page.locator("button[aria-label='Download as CSV']")  # with formulas as they are
+            streamlits_csv.wait_for(state="attached", timeout=WAIT_MS)
+            assert not streamlits_csv.is_visible()
             page.close()
 
     @needs_proc
