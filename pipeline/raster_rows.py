@@ -65,8 +65,7 @@ def rows_of(
     pooled, cut = pooled.take(kept := (pooled.valid > 0) & (cut | (share >= min_valid))), cut[kept]
     vectors = _vectors(pooled.sums, pooled.squares, pooled.valid)
     has_direction = _lengths(vectors) > 0  # opposite vectors may leave none
-    if not has_direction.all():
-        pooled, cut, vectors = pooled.take(has_direction), cut[has_direction], vectors[has_direction]
+    pooled, cut, vectors = pooled.take(has_direction), cut[has_direction], vectors[has_direction]
     n = len(pooled.cells)
     if n == 0:
         return None

@@ -132,10 +132,9 @@ class _Interpolation:
         return np.asarray(self._down[rows] @ self._coefficients(at_nodes) @ self._across.T)
 
     def at(self, at_nodes: Floats, row: NDArray[np.int64], col: NDArray[np.int64]) -> Floats:
-        """Values at some pixels of the window: (n,)."""
-        return np.asarray(
-            np.einsum("ni,ni->n", self._down[row] @ self._coefficients(at_nodes), self._across[col])
-        )
+        """Values at some pixels of the window: (..., NODES, NODES) -> (..., n)."""
+        rows = self._down @ self._coefficients(at_nodes)  # (..., h, NODES)
+        return np.asarray(np.einsum("...ni,ni->...n", rows[..., row, :], self._across[col]))
 
     def _coefficients(self, at_nodes: Floats) -> Floats:
         return np.asarray(self._to_coefficients @ at_nodes @ self._to_coefficients.T)
@@ -184,7 +183,7 @@ def _rounded(
     member[raw.ravel()] = np.arange(raw.size)
     found = np.flatnonzero(member >= 0)
     row, col = np.divmod(member[found], window.width)
-    x, y, z = (field.at(points[..., axis], row, col) for axis in range(3))
+    x, y, z = field.at(np.moveaxis(points, -1, 0), row, col)
     lon, lat = np.degrees(np.arctan2(y, x)), np.degrees(np.arctan2(z, np.hypot(x, y)))
     index = np.zeros(len(member), np.int32)
     index[found] = np.arange(len(found), dtype=np.int32)
@@ -255,7 +254,7 @@ def _is_smooth(
     col = np.linspace(window.width - 1, 0, 5).astype(np.int64)
     rows, cols = (window.row + row + 0.5).astype(np.float64), (window.col + col + 0.5).astype(np.float64)
     exact = np.asarray(lattice @ plane.coordinates(_unit(*_lonlat(grid, rows, cols))))
-    guess = np.stack([field.at(values, row, col) for values in at_nodes])
+    guess = field.at(np.stack(at_nodes), row, col)
     return bool(np.abs(exact - guess).max() < SMOOTH_TOLERANCE)
 
 

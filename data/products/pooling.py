@@ -49,7 +49,9 @@ class Pooled:
     elsewhere: Flags  # (n,) some of the cell's ground is another grid's
 
     def take(self, rows: NDArray[np.int64] | Flags) -> Pooled:
-        """Some of the cells."""
+        """Some of the cells; itself where that is all."""
+        if rows.dtype == np.bool_ and rows.all():
+            return self
         kept: dict[str, Any] = {
             name: None if value is None else value[rows] for name, value in vars(self).items()
         }

@@ -379,7 +379,8 @@ def _rows(
     places = foreign.places_of(batch, layout.geometry)
     vectors = _vectors(batch, layout, model.dimension, start)
     norms = np.linalg.norm(vectors.astype(np.float64), axis=1)
-    good = np.isfinite(norms) & (norms > 0) & ~(shapely.is_missing(places) | shapely.is_empty(places))
+    placed = np.isfinite(shapely.bounds(places)).all(axis=1)  # neither null, nor empty, nor of NaN
+    good = np.isfinite(norms) & (norms > 0) & placed
     kept = np.flatnonzero(good)
     rings = [_ring(place, layout.patch_m) for place in places[kept].tolist()]
     wrong = footprints.faulty(rings)
@@ -440,7 +441,7 @@ def _ring(place: shapely.Geometry, patch_m: float) -> footprints.Ring:
     if isinstance(place, shapely.Point):
         lat_m = METRES_PER_DEGREE * max(np.cos(np.radians(place.y)), 0.01)
         corners = CORNERS * (patch_m / lat_m, patch_m / METRES_PER_DEGREE) + (place.x, place.y)
-        return [(float(lon), float(lat)) for lon, lat in corners]
+        return [(float(lon), float(np.clip(lat, -90, 90))) for lon, lat in corners]
     hull = footprints.in_one_piece(place).convex_hull
     return _ring(hull if isinstance(hull, shapely.Polygon) else hull.centroid, patch_m)
 

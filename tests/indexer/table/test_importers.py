@@ -300,3 +300,15 @@ def test_no_parquet(tmp_path: Path) -> None:
     path.write_bytes(b"nothing")
     with pytest.raises(TableError, match="cannot be read as Parquet"):
         import_file(path, replace(LAYOUTS["earth-index"], **NAMED), tmp_path / "t", period=YEAR)
+
+
+def test_points_at_a_pole_and_at_the_antimeridian_have_a_place_and_those_of_nan_none(tmp_path: Path) -> None:
+    spots = [(0, 90), (10, -90), (180, 0), (-180, 1), (float("nan"), 0), (0, float("inf"))]
+    places = [shapely.to_wkb(shapely.Point(*spot)) for spot in spots]
+    layout = replace(LAYOUTS["earth-index"], **NAMED)
+    path = earth_index(tmp_path / "a.parquet", geometry=places)
+    done = import_file(path, layout, tmp_path / "t", period=YEAR)
+    assert (done.rows, done.skipped) == (4, 2)
+    assert done.table.validate() == []
+    boxes = rows_of(done.table)["bbox"].to_pylist()
+    assert (boxes[0]["ymax"], boxes[1]["ymin"]) == (90, -90)
