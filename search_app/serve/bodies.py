@@ -59,7 +59,9 @@ class Conditions(Body):
         """Raises QueryError."""
         if self.within is not None:
             _check_size(self.within)
-        given = {name: getattr(self, name) for name in words.Conditions.__annotations__}
+        given = {
+            name: getattr(self, name) for name in Conditions.model_fields if name not in Body.model_fields
+        }
         return words.filter_of(**given)
 
 
