@@ -25,6 +25,8 @@ LonLat = tuple[float, float]
 Day = Annotated[str, Field(max_length=40)] | int
 Period = Annotated[str, Field(max_length=60)] | int | tuple[Day, Day]
 Numbers = Annotated[list[float], Field(max_length=65_536)]
+Sensor = Literal["hr", "s2", "s1"]
+Examples = Field(max_length=MAX_EXAMPLES)
 Column = Literal["fused", "geo", "hr", "s2", "s1"]
 K = Annotated[int, Field(ge=1, le=MAX_K)]
 
@@ -44,20 +46,22 @@ class Conditions(Body):
 
     bbox: tuple[float, float, float, float] | None = None
     within: dict[str, Any] | None = Field(None, description="GeoJSON.")
-    cells: list[Cell] | Cell | None = Field(None, max_length=MAX_CELLS)
+    cells: Annotated[list[Cell], Field(max_length=MAX_CELLS)] | Cell | None = None
     near: tuple[float, float, float] | None = Field(None, description="lon, lat in degrees, kilometres.")
     footprint: bool = False
     start: Day | None = None
     end: Day | None = None
-    months: list[int] | int = Field([], max_length=12)
-    modalities: list[Literal["hr", "s2", "s1"]] | Literal["hr", "s2", "s1"] = Field([], max_length=3)
+    months: Annotated[list[int], Field(max_length=12)] | int = []
+    modalities: Annotated[list[Sensor], Field(max_length=3)] | Sensor = []
     where: str | None = Field(None, max_length=MAX_SQL)
 
     def filter(self) -> Filter:
         """Raises QueryError."""
         if self.within is not None:
             _check_size(self.within)
-        given = {name: getattr(self, name) for name in words.Conditions.__annotations__}
+        given = {
+            name: getattr(self, name) for name in Conditions.model_fields if name not in Body.model_fields
+        }
         return words.filter_of(**given)
 
 
@@ -65,13 +69,13 @@ class Like(BaseModel):
     """What rows should look like, and what not."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
-    cell: list[Cell] | Cell | None = Field(None, max_length=MAX_EXAMPLES)
-    lonlat: list[LonLat] | LonLat | None = Field(None, max_length=MAX_EXAMPLES)
-    vector: list[Numbers] | Numbers | None = None
+    cell: Annotated[list[Cell], Examples] | Cell | None = None
+    lonlat: Annotated[list[LonLat], Examples] | LonLat | None = None
+    vector: Annotated[list[Numbers], Examples] | Numbers | None = None
     chip: list[str] | str | None = Field(None, description="A GeoTIFF's content, as base64.")
-    not_cell: list[Cell] | Cell | None = Field(None, max_length=MAX_EXAMPLES)
-    not_lonlat: list[LonLat] | LonLat | None = Field(None, max_length=MAX_EXAMPLES)
-    not_vector: list[Numbers] | Numbers | None = None
+    not_cell: Annotated[list[Cell], Examples] | Cell | None = None
+    not_lonlat: Annotated[list[LonLat], Examples] | LonLat | None = None
+    not_vector: Annotated[list[Numbers], Examples] | Numbers | None = None
     not_chip: list[str] | str | None = None
     using: Column = "fused"
     against: Column = "fused"
