@@ -28,31 +28,31 @@ class Detections:
     score: np.ndarray  # (m,)
 
 
-def overlaps(found: Boxes, truth: Boxes) -> np.ndarray:
-    """IoU of each found box with each true one, rotated or not: (m, n)."""
-    a, b = (shapely.polygons(boxes.corners) for boxes in (found, truth))
+def overlaps(detected: Boxes, truth: Boxes) -> np.ndarray:
+    """IoU of each detected box with each true one, rotated or not: (m, n)."""
+    a, b = (shapely.polygons(boxes.corners) for boxes in (detected, truth))
     shared = shapely.area(shapely.intersection(a[:, None], b[None, :]))
     whole = shapely.area(a)[:, None] + shapely.area(b)[None, :] - shared
     return np.asarray(np.divide(shared, whole, out=np.zeros_like(shared), where=whole > 0))
 
 
 def box_measures(
-    found: Sequence[Detections], truth: Sequence[Boxes], classes: int, block: np.ndarray
+    detected: Sequence[Detections], truth: Sequence[Boxes], classes: int, block: np.ndarray
 ) -> dict[str, SetMeasure]:
     """AP50 by kit, averaged over the classes that the truth holds.
 
     Args:
-        found, truth: of the n images.
+        detected, truth: of the n images.
         classes: how many there are.
         block: (n,).
     """
-    return {f"AP50 {kit}": _kit_measure(kit, found, truth, classes, block) for kit in KITS}
+    return {f"AP50 {kit}": _kit_measure(kit, detected, truth, classes, block) for kit in KITS}
 
 
 def _kit_measure(
-    kit: str, found: Sequence[Detections], truth: Sequence[Boxes], classes: int, block: np.ndarray
+    kit: str, detected: Sequence[Detections], truth: Sequence[Boxes], classes: int, block: np.ndarray
 ) -> SetMeasure:
-    curves = [_Curve.of(kit, found, truth, code) for code in range(classes)]
+    curves = [_Curve.of(kit, detected, truth, code) for code in range(classes)]
 
     def mean(times: np.ndarray) -> np.ndarray:
         each = np.stack([curve.average_precision(times) for curve in curves])  # (K, R)
@@ -72,9 +72,9 @@ class _Curve:
     objects: np.ndarray  # (n,) asked for in each image
 
     @classmethod
-    def of(cls, kit: str, found: Sequence[Detections], truth: Sequence[Boxes], code: int) -> "_Curve":
+    def of(cls, kit: str, detected: Sequence[Detections], truth: Sequence[Boxes], code: int) -> "_Curve":
         image, score, right, objects = [], [], [], []
-        for i, (detections, boxes) in enumerate(zip(found, truth, strict=True)):
+        for i, (detections, boxes) in enumerate(zip(detected, truth, strict=True)):
             theirs = boxes.take(boxes.code == code)
             ours = np.flatnonzero(detections.boxes.code == code)
             ours = ours[np.argsort(-detections.score[ours], kind="stable")]

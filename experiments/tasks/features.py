@@ -96,7 +96,7 @@ CellMaker = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 def _of_cells(
     make: CellMaker, samples: Sequence[Sample], px_per_cell: Mapping[str, int], fit_on: np.ndarray
 ) -> Features:
-    """A baseline of each cell, standardised; the whole is their mean."""
+    """A baseline of each cell, standardised; the whole is the mean of those with data."""
     h, w = samples[0].grid_shape
     rows = (fit_on[:, None] * (h * w) + np.arange(h * w)).ravel()
     parts = []
@@ -108,7 +108,19 @@ def _of_cells(
             parts.append(make(pixels, monthly(samples, name, px), rows))
     flat = np.concatenate(parts, axis=1)
     dense = standardised(flat, rows).astype(np.float32).reshape(len(samples), h, w, -1)
-    return Features(dense.mean(axis=(1, 2)), dense)
+    seen = with_data(samples, px_per_cell)[..., None]
+    return Features((dense * seen).sum(axis=(1, 2)) / np.maximum(seen.sum(axis=(1, 2)), 1), dense)
+
+
+def with_data(samples: Sequence[Sample], px_per_cell: Mapping[str, int]) -> np.ndarray:
+    """Cells with a valid pixel of any sensor: (n, h, w) float32."""
+    h, w = samples[0].grid_shape
+    seen = np.zeros((len(samples), h, w), dtype=np.float32)
+    for i, sample in enumerate(samples):
+        for name, series in sample.series.items():
+            px = px_per_cell[name]
+            seen[i] = np.maximum(seen[i], series.valid.any(axis=0).reshape(h, px, w, px).any(axis=(1, 3)))
+    return seen
 
 
 def monthly(samples: Sequence[Sample], name: str, px: int) -> np.ndarray:

@@ -13,7 +13,7 @@ from ..datasets.about import HELD_OUT, About
 from ..datasets.scene import IGNORED, Boxes, Entry
 from ..retrieval.blocks import EXCLUSION_KM, far_from, hold_out
 from ..retrieval.image_sets import LARGEST_S2_CELLS
-from .tiles import Placed, Tile, reference, tiles_of, whole_of
+from .tiles import Placed, Tile, on_one_grid, reference, tiles_of, whole_of
 
 BLOCK_RESOLUTION = 5  # H3
 VALIDATION_SHARE = 0.3
@@ -107,6 +107,9 @@ def ask(about: About, folder: Path, spec: SampleSpec, split: str, options: TaskO
     side = tile_side(about, train[:SIZED], spec)
     fitted = _tiles(about, train, spec, side, options.max_train, seed)
     asked = _tiles(about, test, spec, side, options.max_test, seed)
+    if about.kind == "labels":
+        cells = max((tile.samples[0].grid_shape[0] for tile in (*fitted, *asked)), default=1)
+        fitted, asked = on_one_grid(fitted, cells), on_one_grid(asked, cells)
     if not fitted or not asked:
         raise InputError(
             f"{about.title} gave {len(fitted)} tiles to fit on and {len(asked)} to ask; "

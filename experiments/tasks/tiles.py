@@ -4,7 +4,7 @@ A tile is a square of grid cells at the set's own pixel size. Where a scene ends
 padding: not valid to the encoder, and ignored by every score. No pixel of a scene is left out.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import h3
@@ -105,6 +105,20 @@ def whole_of(item: Placed, spec: SampleSpec, largest_cells: int) -> Tile:
     grid = _gridded(view, (h, w), name, (-(-h // px), -(-w // px)), spec)
     sample = _sample(entry.id, item, _cut(grid, (0, 0), cells, spec), cells)
     return Tile((sample,), scene.truth, entry.place, item.lon_deg, item.lat_deg)
+
+
+def on_one_grid(tiles: Sequence[Tile], cells: int) -> tuple[Tile, ...]:
+    """Tiles of scenes with labels, each padded to a square of `cells`; what is added is not valid."""
+    return tuple(replace(tile, samples=tuple(_grown(s, cells) for s in tile.samples)) for tile in tiles)
+
+
+def _grown(sample: Sample, cells: int) -> Sample:
+    series = {}
+    for name, s in sample.series.items():
+        side = cells * (s.valid.shape[-1] // sample.grid_shape[1])
+        padded = _padded(Imagery(s.pixels, s.valid, s.day_of_year), (side, side))
+        series[name] = replace(s, pixels=padded.pixels, valid=padded.valid)
+    return replace(sample, series=series, grid_shape=(cells, cells))
 
 
 def _check_sizes(entry: Entry, truth: Truth, size: tuple[int, int]) -> None:

@@ -145,7 +145,8 @@ def fmow(folder: Path, permuted: bool) -> None:
         lon, lat = 7 + 0.5 * (i % 8), 46 + 0.5 * (i // 8)
         ring = ", ".join(f"{lon + dx} {lat + dy}" for dx, dy in ((0, 0), (0.01, 0), (0.01, 0.01), (0, 0)))
         rows[part].append([name, str(i), "101", "2018-05-17T00:00:00Z", f"POLYGON (({ring}))"])
-        pixels = painted(np.full((24, 24), seen), spectra(62, 13), 40, rng)
+        side = (24, 40, 17)[i // 4 % 3]  # the set's images are of many sizes
+        pixels = painted(np.full((side, side), seen), spectra(62, 13), 40, rng)
         place = f"{name}_{i}"
         save_tif(
             folder / part / name / place / f"{place}_101.tif", np.clip(pixels, 1, None).astype(np.uint16)

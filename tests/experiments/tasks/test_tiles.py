@@ -13,9 +13,10 @@ from experiments.tasks import linear
 from experiments.tasks.change import best_threshold
 from experiments.tasks.classification import rank_of_truth
 from experiments.tasks.detection import boxes_at, geometry
+from experiments.tasks.features import with_data
 from experiments.tasks.linear import fit_head
 from experiments.tasks.question import drawn_by_class, held_apart
-from experiments.tasks.tiles import Placed, tiles_of, whole_of
+from experiments.tasks.tiles import Placed, on_one_grid, tiles_of, whole_of
 
 SPEC = SampleSpec(80.0, 2, {"hr": 8, "s2": 8}, {"hr": 1, "s2": 4})
 NAN = float("nan")
@@ -73,6 +74,22 @@ def test_labelled_images_fill_the_window() -> None:
     tile = whole_of(placed(np.array([True, False]), (64, 64)), SPEC, 16)
     assert tile.samples[0].grid_shape == (2, 2)
     assert tile.samples[0].series["hr"].pixels.shape == (1, 3, 16, 16)
+
+
+def test_scenes_of_many_sizes_come_on_one_grid_and_padding_counts_for_nothing() -> None:
+    label, level = np.array([True, False]), 900
+    scenes = [
+        Scene(({"s2": Imagery.of(np.full((10, side, side), level, np.uint16), 90)},), label)
+        for side in (8, 21)
+    ]
+    tiles = [whole_of(Placed(Entry("a", "p", lambda s=s: s), NAN, NAN), SPEC, 16) for s in scenes]  # type: ignore[misc]
+    assert [tile.samples[0].grid_shape for tile in tiles] == [(1, 1), (3, 3)]
+    samples = [tile.samples[0] for tile in on_one_grid(tiles, 3)]
+    assert {sample.grid_shape for sample in samples} == {(3, 3)}
+    assert [int(s.series["s2"].valid.sum()) for s in samples] == [8 * 8, 21 * 21]
+    seen = with_data(samples, {"s2": 8})
+    assert seen[0].tolist() == [[1, 0, 0], [0, 0, 0], [0, 0, 0]]
+    assert seen[1].all()
 
 
 def test_a_linear_head_agrees_with_scikit_learn(monkeypatch: pytest.MonkeyPatch) -> None:
