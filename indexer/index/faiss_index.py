@@ -23,8 +23,9 @@ from ..table.bucket import Bucket
 from ..table.embedding_table import EmbeddingTable
 from ..table.manifest import PartFile
 from ..table.storage import explained
+from ..typed import typed
 from . import bucket_index
-from .bucket_index import FOLDER
+from .bucket_index import FOLDER, SEGMENT
 from .mapped import DamagedIndexError, name_of
 from .planner import Point
 from .recall import TARGET_RECALL
@@ -230,12 +231,23 @@ def _read(path: Path) -> tuple[int, list[str]]:
     if name_of(content) != path.stem.split("-")[1]:
         raise DamagedIndexError(f"{path} is damaged: its digest is not in its name")
     try:
-        document = json.loads(content)
-        if document["format"] != FORMAT:
-            raise DamagedIndexError(f"{path} has format {document['format']}, this program reads {FORMAT}")
-        return int(document["snapshot"]), list(document["segments"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise DamagedIndexError(f"{path} does not describe an index: {error!r}") from error
+        document = typed(_Document, json.loads(content), str(path))
+    except (ValueError, RecursionError) as error:
+        raise DamagedIndexError(f"{path} does not describe an index: {error}") from error
+    if document.format != FORMAT:
+        raise DamagedIndexError(f"{path} has format {document.format}, this program reads {FORMAT}")
+    if not all(map(SEGMENT.fullmatch, document.segments)):
+        raise DamagedIndexError(f"{path} does not describe an index: segments {document.segments!r:.80}")
+    return document.snapshot, list(document.segments)
+
+
+@dataclass(frozen=True)
+class _Document:
+    """What the file of an index says."""
+
+    format: str
+    snapshot: int
+    segments: tuple[str, ...]
 
 
 def _commit(root: Path, snapshot: int, segments: Sequence[SegmentFiles]) -> None:
@@ -250,5 +262,5 @@ def _commit(root: Path, snapshot: int, segments: Sequence[SegmentFiles]) -> None
         if old != path:
             old.unlink(missing_ok=True)
     for folder in root.iterdir():
-        if re.fullmatch(r"[0-9a-f]{16}", folder.name) and folder.name not in names:
+        if SEGMENT.fullmatch(folder.name) and folder.name not in names:
             shutil.rmtree(folder, ignore_errors=True)
