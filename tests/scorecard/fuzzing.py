@@ -32,7 +32,6 @@ from indexer.geo.geojson import whole_area
 from indexer.index.faiss_index import FOLDER, build_index
 from indexer.index.mapped import name_of
 from indexer.prototypes.regional import fit_prototypes, read_prototypes
-from indexer.search.query import Query, Vector
 from indexer.search.search import search
 from indexer.table import manifest
 from indexer.table.embedding_table import EmbeddingTable
@@ -43,10 +42,10 @@ from ..data.conftest import TinyCatalog
 from ..indexer.random_rows import MODEL, random_rows
 from ..indexer.small_tables import place_table, whole
 from .mutations import damaged, mutated
+from .queries import QUERY
 from .trials import Foreign, Trials, outcome
 
 Fuzz = Callable[[random.Random, Path], Iterator[Any]]  # each: right, wrong (text), our error, or `Foreign`
-QUERY = Query((Vector(np.arange(1, MODEL.dimension + 1).astype(np.float32)),))
 
 
 def fuzzing(rng: random.Random, scratch: Path) -> Trials:

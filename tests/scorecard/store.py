@@ -32,8 +32,8 @@ from indexer.table.storage import AlreadyThereError, Storage
 
 from ..indexer.random_rows import MODEL, random_cells, random_rows
 from ..indexer.small_tables import place_table, whole
-from .fuzzing import QUERY
 from .mutations import damaged
+from .queries import QUERY
 from .trials import Foreign, Trials, outcome
 
 ROOT = Path(__file__).resolve().parents[2]
