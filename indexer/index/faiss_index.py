@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..errors import TableError
 from ..progress import Progress
 from ..table.bucket import Bucket
 from ..table.embedding_table import EmbeddingTable
@@ -94,7 +95,10 @@ def build_index(table: EmbeddingTable, progress: Progress | None = None) -> Inde
     with explained(f"cannot write {root}"), _locked(root):
         if isinstance(table.storage, Bucket):
             _fetch(table.storage, root)
-        info = _build(table, root, progress)
+        try:
+            info = _build(table, root, progress)
+        except DamagedIndexError as error:  # of what was written just now
+            raise TableError(f"the index cannot be read back: {error}") from error
         if isinstance(table.storage, Bucket):
             bucket_index.publish(table.storage, root)
         return info
@@ -150,10 +154,12 @@ def _open(table: EmbeddingTable, root: Path) -> tuple[Index | None, tuple[str, .
         try:
             snapshot, names = _read(path)
             segments = tuple(open_segment(path.parent / name) for name in names)
+            held = known_parts(segments)
+            if len(held) < sum(len(files.segment.parts) for files in segments):
+                raise DamagedIndexError(f"{path} names a part twice")
         except DamagedIndexError as error:
             notes.append(error.note)
             continue
-        held = known_parts(segments)
         missing = tuple(file for file in table.files if file.path not in held)
         return Index(snapshot, segments, missing), tuple(notes)
     return None, tuple(notes)

@@ -249,6 +249,29 @@ def test_an_index_made_up_under_right_digests_is_refused(
     assert open_index(table)[0] is None or change in (parts_swapped, arrays_swapped), "those are told at use"
 
 
+def test_an_index_that_names_a_segment_twice_finds_no_row_twice(table: EmbeddingTable) -> None:
+    expected = hits(table).rows["sample_id"]
+    (old,) = (table.path / "index").glob("*.json")
+    document = json.loads(old.read_bytes())
+    content = json.dumps(document | {"segments": document["segments"] * 2}).encode()
+    old.rename(old.with_name(f"000003-{name_of(content)}.json")).write_bytes(content)
+    found = hits(table)
+    assert found.rows["sample_id"] == expected
+    assert any("names a part twice" in note for note in found.notes)
+
+
+def test_an_index_that_cannot_be_read_back_is_an_error_in_one_line(
+    table: EmbeddingTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreadable(folder: Path) -> None:
+        raise DamagedIndexError(f"{folder} cannot be read: Too many open files")
+
+    monkeypatch.setattr(segment_files, "open_segment", unreadable)
+    newer = table.upsert(place_rows(np.unique(random_cells(40, seed=8)), seed=6))
+    with pytest.raises(TableError, match=r"the index cannot be read back: .* Too many open files"):
+        build_index(newer)
+
+
 @contextmanager
 def memory_of(more: int) -> Iterator[None]:
     """This process may take so many bytes more; what asks for more fails."""
