@@ -66,7 +66,7 @@ def image_faults(href: str, raster: Raster | None = None) -> Iterator[None]:
         yield
         if raster is not None:
             raster.raise_fault()
-    except (RasterioError, CPLE_BaseError, CRSError, OSError) as error:
+    except (RasterioError, CPLE_BaseError, CRSError, OSError, UnicodeError) as error:
         if raster is not None:
             raster.raise_fault()
         raise InputError(f"{unsigned(href)} is truncated or corrupt: {error}") from error

@@ -23,6 +23,7 @@ _MALFORMED = (
     KeyError,
     TypeError,
     AttributeError,
+    ArithmeticError,
     RecursionError,
     pystac.STACError,
     pystac.STACTypeError,

@@ -15,11 +15,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from .config import SkySenseConfig
+from .config import FusionConfig, SkySenseConfig, SwinConfig, ViTConfig
 from .skysense import SkySense
 
 FORMAT = "skyhex-weights-1"
 OUR_LICENCE = "Apache-2.0"
+MOST = 1024  # of windows, stages, bands and pixels of a patch
 SEAL = "sha256"  # of the tensors and of all else that a file says
 _UNREADABLE = (
     SafetensorError, OSError, RuntimeError, EOFError, LookupError, ValueError, AttributeError, TypeError,
@@ -100,7 +101,7 @@ def load_weights(path: Path, *, is_known: bool = False) -> tuple[SkySense, Weigh
     try:
         config = SkySenseConfig.from_json(metadata["config"])
         facts = metadata["name"], metadata["trained"] == "true", metadata["licence"]
-        _check_fit(config, tensors, str(path))
+        check_fit(config, tensors, str(path))
         model = SkySense(config)
     except CheckpointError:
         raise
@@ -110,16 +111,6 @@ def load_weights(path: Path, *, is_known: bool = False) -> tuple[SkySense, Weigh
     info = weights_info(model, *facts)
     _check_seal(metadata, info.digest, path, is_known)
     return model.eval(), info
-
-
-def _check_fit(config: SkySenseConfig, tensors: Mapping[str, Tensor], source: str) -> None:
-    """Refuse a configuration that the tensors are not of, before it takes memory or time."""
-    parts = [part for part in (config.hr, config.s2, config.s1) if part is not None]
-    depths = [d for part in parts for d in (getattr(part, "depths", None) or [getattr(part, "depth", 0)])]
-    if sum(depths) + config.fusion.depth > len(tensors):
-        raise CheckpointError(f"{source} does not fit its configuration: it has fewer tensors than layers")
-    with torch.device("meta"):
-        _refuse_misfits(SkySense(config), tensors, source)
 
 
 def _seal(metadata: Mapping[str, str], tensors: str) -> str:
@@ -178,6 +169,28 @@ def fill(model: nn.Module, tensors: dict[str, Tensor], source: str) -> None:
     """Loads all of a model's tensors. Raises CheckpointError naming what does not fit."""
     _refuse_misfits(model, tensors, source)
     model.load_state_dict(tensors)
+
+
+def check_fit(config: SkySenseConfig, tensors: Mapping[str, Tensor], source: str) -> None:
+    """Refuse a configuration that the tensors cannot be of, before it takes memory or time."""
+    swins = [part for part in config.encoders.values() if isinstance(part, SwinConfig)]
+    vits = [part for part in config.encoders.values() if isinstance(part, ViTConfig)]
+    flat: list[ViTConfig | FusionConfig] = [*vits, config.fusion]
+    depths = [d for swin in swins for d in swin.depths] + [part.depth for part in flat]
+    sizes = [size for swin in swins for size in (swin.width, int(swin.width * swin.mlp_ratio))]
+    sizes += [size for part in flat for size in (part.width, int(part.width * part.mlp_ratio))]
+    sizes += [(vit.image_px[0] // vit.patch_px) * (vit.image_px[1] // vit.patch_px) + 1 for vit in vits]
+    there = {side for tensor in tensors.values() for side in tensor.shape}
+    absent = [size for size in sizes if size not in there]
+    if min(depths) < 0 or sum(depths) > len(tensors) or absent:
+        raise CheckpointError(
+            f"{source} does not fit its configuration: {len(tensors)} tensors for {sum(depths)} layers"
+            + (f", none of them of the sizes {absent}" if absent else "")
+        )
+    small = [n for swin in swins for n in (*swin.windows, *swin.out_stages, swin.in_channels, swin.patch_px)]
+    small += [n for vit in vits for n in (vit.in_channels, vit.patch_px)]
+    if not all(0 <= n <= MOST for n in small):
+        raise CheckpointError(f"{source} does not fit its configuration: {small} are no windows and bands")
 
 
 def _refuse_misfits(model: nn.Module, tensors: Mapping[str, Tensor], source: str) -> None:

@@ -6,7 +6,15 @@ from pathlib import Path
 
 from torch import Tensor
 
-from .checkpoint import CheckpointError, WeightsInfo, fill, read_others, save_weights, weights_info
+from .checkpoint import (
+    CheckpointError,
+    WeightsInfo,
+    check_fit,
+    fill,
+    read_others,
+    save_weights,
+    weights_info,
+)
 from .config import SkySenseConfig, preset
 from .initialise import initialise
 from .official_layout import PREFIXES, to_ours
@@ -53,11 +61,14 @@ def convert(
     allowed = tuple(_our_prefix(prefix) for prefix in allow_missing)
     config = _without_missing(config, tensors, allowed)
     tensors = _with_resized_positions(config, tensors)
+    source = " + ".join(map(str, paths))
+    if not allowed:
+        check_fit(config, tensors, source)
     model = SkySense(config)
     if allowed:
         initialise(model, seed=0)
     kept = {key: t for key, t in model.state_dict().items() if key.startswith((*allowed, "geo."))}
-    fill(model, kept | tensors, " + ".join(map(str, paths)))
+    fill(model, kept | tensors, source)
     name = name or f"converted/{paths[0].stem}"
     save_weights(model, out, name, trained=True, licence=AUTHORS_TERMS)
     return weights_info(model, name, trained=True, licence=AUTHORS_TERMS)

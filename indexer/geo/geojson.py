@@ -64,7 +64,7 @@ def _collect(node: Any, found: _Found, depth: int) -> None:
             _collect(member, found, depth + 1)
         return
     _refuse_other_crs(node.get("crs"))
-    kind = node.get("type")
+    kind = node.get("type") if isinstance(node.get("type"), str) else None
     if kind in _HOLDERS:
         _collect(node.get(_HOLDERS[kind]), found, depth + 1)
     elif kind == "Polygon":

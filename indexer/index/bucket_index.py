@@ -16,12 +16,12 @@ import tempfile
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from ..errors import TableError
 from ..table.bucket import Bucket
 from ..table.upkeep import GRACE
-from .mapped import ArrayFile, CheckedArray, DamagedIndexError, name_of
+from .description import Description
+from .mapped import DamagedIndexError, name_of
 from .segment_files import DESCRIPTION
 
 FOLDER = "index"
@@ -86,34 +86,32 @@ def _fetch_segment(bucket: Bucket, root: Path, name: str) -> None:
         content = bucket.read(f"{FOLDER}/{name}/{DESCRIPTION}")
         if name_of(content) != name:
             raise DamagedIndexError(f"{bucket.locate(FOLDER)}/{name} is damaged: its digest is not its name")
-        for file in _files(json.loads(content)):
+        description = Description.parse(content, f"{bucket.locate(FOLDER)}/{name}")
+        for file in _files(description):
             bucket.download(f"{FOLDER}/{name}/{file}", scratch / file)
-        _check(scratch, json.loads(content))
+        _check(scratch, description)
         (scratch / DESCRIPTION).write_bytes(content)
         shutil.rmtree(root / name, ignore_errors=True)
         scratch.rename(root / name)
-    except (TableError, KeyError, TypeError, ValueError) as error:
+    except TableError as error:
         raise DamagedIndexError(f"{bucket.locate(FOLDER)}/{name} cannot be read: {error}") from error
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     _held(root, name).touch()
 
 
-def _files(description: dict[str, Any]) -> list[str]:
-    names = [str(array["name"]) for array in description["arrays"]]
-    names += [f"{column}.faiss" for column in description["inverted"]]
-    if any("/" in name or name.startswith(".") for name in names):
-        raise ValueError(f"files {names}: expected plain names")
-    return names
+def _files(description: Description) -> list[str]:
+    arrays = [array.name for array in description.arrays]
+    return [*arrays, *(f"{column}.faiss" for column in description.inverted)]
 
 
-def _check(folder: Path, description: dict[str, Any]) -> None:
+def _check(folder: Path, description: Description) -> None:
     """Compare all files with their checksums. Raises DamagedIndexError."""
-    for array in description["arrays"]:
-        CheckedArray.open(folder, ArrayFile.from_json(array)).whole()
-    for column, about in description["inverted"].items():
+    for array in description.open(folder).values():
+        array.whole()
+    for column, inverted in description.inverted.items():
         with (folder / f"{column}.faiss").open("rb") as file:
-            if hashlib.file_digest(file, "sha256").hexdigest() != about["sha256"]:
+            if hashlib.file_digest(file, "sha256").hexdigest() != inverted.sha256:
                 raise DamagedIndexError(f"{file.name} is damaged")
 
 

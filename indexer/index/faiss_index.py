@@ -18,13 +18,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..errors import TableError
 from ..progress import Progress
 from ..table.bucket import Bucket
 from ..table.embedding_table import EmbeddingTable
 from ..table.manifest import PartFile
 from ..table.storage import explained
+from ..typed import typed
 from . import bucket_index
-from .bucket_index import FOLDER
+from .bucket_index import FOLDER, SEGMENT
 from .mapped import DamagedIndexError, name_of
 from .planner import Point
 from .recall import TARGET_RECALL
@@ -93,7 +95,10 @@ def build_index(table: EmbeddingTable, progress: Progress | None = None) -> Inde
     with explained(f"cannot write {root}"), _locked(root):
         if isinstance(table.storage, Bucket):
             _fetch(table.storage, root)
-        info = _build(table, root, progress)
+        try:
+            info = _build(table, root, progress)
+        except DamagedIndexError as error:  # of what was written just now
+            raise TableError(f"the index cannot be read back: {error}") from error
         if isinstance(table.storage, Bucket):
             bucket_index.publish(table.storage, root)
         return info
@@ -149,10 +154,12 @@ def _open(table: EmbeddingTable, root: Path) -> tuple[Index | None, tuple[str, .
         try:
             snapshot, names = _read(path)
             segments = tuple(open_segment(path.parent / name) for name in names)
+            held = known_parts(segments)
+            if len(held) < sum(len(files.segment.parts) for files in segments):
+                raise DamagedIndexError(f"{path} names a part twice")
         except DamagedIndexError as error:
             notes.append(error.note)
             continue
-        held = known_parts(segments)
         missing = tuple(file for file in table.files if file.path not in held)
         return Index(snapshot, segments, missing), tuple(notes)
     return None, tuple(notes)
@@ -230,12 +237,23 @@ def _read(path: Path) -> tuple[int, list[str]]:
     if name_of(content) != path.stem.split("-")[1]:
         raise DamagedIndexError(f"{path} is damaged: its digest is not in its name")
     try:
-        document = json.loads(content)
-        if document["format"] != FORMAT:
-            raise DamagedIndexError(f"{path} has format {document['format']}, this program reads {FORMAT}")
-        return int(document["snapshot"]), list(document["segments"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise DamagedIndexError(f"{path} does not describe an index: {error!r}") from error
+        document = typed(_Document, json.loads(content), str(path))
+    except (ValueError, RecursionError) as error:
+        raise DamagedIndexError(f"{path} does not describe an index: {error}") from error
+    if document.format != FORMAT:
+        raise DamagedIndexError(f"{path} has format {document.format}, this program reads {FORMAT}")
+    if not all(map(SEGMENT.fullmatch, document.segments)):
+        raise DamagedIndexError(f"{path} does not describe an index: segments {document.segments!r:.80}")
+    return document.snapshot, list(document.segments)
+
+
+@dataclass(frozen=True)
+class _Document:
+    """What the file of an index says."""
+
+    format: str
+    snapshot: int
+    segments: tuple[str, ...]
 
 
 def _commit(root: Path, snapshot: int, segments: Sequence[SegmentFiles]) -> None:
@@ -250,5 +268,5 @@ def _commit(root: Path, snapshot: int, segments: Sequence[SegmentFiles]) -> None
         if old != path:
             old.unlink(missing_ok=True)
     for folder in root.iterdir():
-        if re.fullmatch(r"[0-9a-f]{16}", folder.name) and folder.name not in names:
+        if SEGMENT.fullmatch(folder.name) and folder.name not in names:
             shutil.rmtree(folder, ignore_errors=True)

@@ -38,20 +38,15 @@ class ArrayFile:
     name: str
     dtype: str
     shape: tuple[int, ...]
-    block_crc32: tuple[int, ...]  # of each BLOCK_BYTES
-
-    @staticmethod
-    def from_json(values: dict[str, Any]) -> ArrayFile:
-        return ArrayFile(
-            values["name"], values["dtype"], tuple(values["shape"]), tuple(values["block_crc32"])
-        )
+    block_crc32: tuple[int, ...]  # of each BLOCK_BYTES, begun at the bond
 
 
 class ArrayWriter:
     """Writes an array (n, ...) in pieces along its first axis."""
 
-    def __init__(self, folder: Path, name: str) -> None:
+    def __init__(self, folder: Path, name: str, bond: int = 0) -> None:
         self._name = name
+        self._bond = bond  # where each checksum begins
         self._file = (folder / name).open("wb")
         self._like: NDArray[Any] | None = None
         self._rows = 0
@@ -69,14 +64,16 @@ class ArrayWriter:
         content = self._pending + content
         whole = len(content) - len(content) % BLOCK_BYTES
         view = memoryview(content)
-        self._crcs += [zlib.crc32(view[i : i + BLOCK_BYTES]) for i in range(0, whole, BLOCK_BYTES)]
+        self._crcs += [
+            zlib.crc32(view[i : i + BLOCK_BYTES], self._bond) for i in range(0, whole, BLOCK_BYTES)
+        ]
         self._pending = content[whole:]
 
     def close(self) -> ArrayFile:
         """Finish the file and say what is in it."""
         self._file.close()
         if self._pending:
-            self._crcs.append(zlib.crc32(self._pending))
+            self._crcs.append(zlib.crc32(self._pending, self._bond))
         assert self._like is not None, "an array without rows"
         shape = (self._rows, *self._like.shape[1:])
         return ArrayFile(self._name, self._like.dtype.str, shape, tuple(self._crcs))
@@ -89,10 +86,11 @@ class CheckedArray:
     unchecked: NDArray[Any]
     path: Path | None = None
     _block_crc32: tuple[int, ...] = ()
+    _bond: int = 0
     _known_good: bytearray = field(default_factory=bytearray, repr=False)  # 1 for each block compared
 
     @staticmethod
-    def open(folder: Path, file: ArrayFile) -> CheckedArray:
+    def open(folder: Path, file: ArrayFile, bond: int = 0) -> CheckedArray:
         """Map a file. Raises `DamagedIndexError` if it is missing or of another size."""
         path = folder / file.name
         expected = int(np.prod(file.shape, dtype=object)) * np.dtype(file.dtype).itemsize
@@ -105,7 +103,7 @@ class CheckedArray:
         if expected == 0:
             return CheckedArray(np.empty(file.shape, file.dtype), path)
         array = np.memmap(path, file.dtype, mode="r", shape=file.shape).view(np.ndarray)
-        return CheckedArray(array, path, file.block_crc32, bytearray(len(file.block_crc32)))
+        return CheckedArray(array, path, file.block_crc32, bond, bytearray(len(file.block_crc32)))
 
     def __len__(self) -> int:
         return len(self.unchecked)
@@ -133,9 +131,7 @@ class CheckedArray:
         unknown = np.frombuffer(self._known_good, np.uint8) == 0
         content = memoryview(self.unchecked.reshape(-1).view(np.uint8).data)
         for block in np.flatnonzero((np.cumsum(steps[:-1]) > 0) & unknown).tolist():
-            if (
-                zlib.crc32(content[block * BLOCK_BYTES : (block + 1) * BLOCK_BYTES])
-                != self._block_crc32[block]
-            ):
+            piece = content[block * BLOCK_BYTES : (block + 1) * BLOCK_BYTES]
+            if zlib.crc32(piece, self._bond) != self._block_crc32[block]:
                 raise DamagedIndexError(f"{self.path} is damaged at byte {block * BLOCK_BYTES}")
             self._known_good[block] = 1

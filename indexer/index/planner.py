@@ -74,10 +74,6 @@ class Measured:
     def to_json(self) -> list[dict[str, Any]]:
         return [asdict(point) for point in self.points]
 
-    @staticmethod
-    def from_json(points: list[dict[str, Any]]) -> Measured:
-        return Measured(tuple(Point(**{**point, "plan": Plan(**point["plan"])}) for point in points))
-
 
 def choose(measured: Measured | None, rows: RowRanges, row_count: int, k: int) -> Plan:
     """The plan for a filter's rows: that of the nearest smaller share of a segment measured, scaled to k.

@@ -26,15 +26,14 @@ from ..table.columns import inverse_norms, key_numbers, to_matrix
 from ..table.embedding_table import EmbeddingTable
 from ..table.manifest import PartFile
 from . import ivf
+from .description import FORMAT, KEY_FILES, Description, Inverted, bond
 from .mapped import ArrayFile, ArrayWriter, CheckedArray, DamagedIndexError, name_of
 from .planner import Measured
 from .recall import measure
 from .segment import Keys, Part, Segment, scan_part
 from .vectors import NormRange, Vectors
 
-FORMAT = "skyhex-segment-4"
 DESCRIPTION = "segment.json"
-KEY_FILES = ("h3_cell.bin", "start_us.bin", "end_us.bin")
 EXACT_ROWS = 100_000  # below this many rows a segment has no inverted file
 
 
@@ -44,26 +43,21 @@ class SegmentFiles:
 
     folder: Path
     segment: Segment
-    description: Mapping[str, Any]
+    inverted_files: Mapping[str, Inverted]  # by column
 
     @cached_property
     def measured(self) -> Mapping[str, Measured]:
         """By column: what the inverted file was found to do when it was built."""
-        return {name: Measured.from_json(values["measured"]) for name, values in self._inverted.items()}
+        return {name: Measured(file.measured) for name, file in self.inverted_files.items()}
 
     def inverted(self, column: str) -> ivf.Ivf | None:
         """The inverted file of a column, opened at first use. Raises `DamagedIndexError`."""
-        if column not in self._inverted:
+        if column not in self.inverted_files:
             return None
         path = self.folder / f"{column}.faiss"
         return _open_inverted(
-            path, self._inverted[column]["sha256"], self.segment.vectors[column].matrix.unchecked.shape
+            path, self.inverted_files[column].sha256, self.segment.vectors[column].matrix.unchecked.shape
         )
-
-    @property
-    def _inverted(self) -> Mapping[str, Any]:
-        inverted: Mapping[str, Any] = self.description["inverted"]
-        return inverted
 
     def check(self) -> None:
         """Read everything and compare it with its checksums. Raises `DamagedIndexError`."""
@@ -95,27 +89,20 @@ def open_segment(folder: Path) -> SegmentFiles:
             raise DamagedIndexError(
                 f"{folder / DESCRIPTION} is damaged: its digest is not the directory's name"
             )
-        return _opened(folder, json.loads(content))
+        return _opened(folder, Description.parse(content, str(folder / DESCRIPTION)))
     except OSError as error:
         raise DamagedIndexError(f"{folder / DESCRIPTION} cannot be read: {error.strerror}") from error
-    except (KeyError, TypeError, ValueError) as error:
-        raise DamagedIndexError(f"{folder / DESCRIPTION} does not describe a segment: {error!r}") from error
 
 
-def _opened(folder: Path, description: Mapping[str, Any]) -> SegmentFiles:
-    if description["format"] != FORMAT:
-        raise DamagedIndexError(f"{folder} has format {description['format']}, this program reads {FORMAT}")
-    arrays = {
-        file["name"]: CheckedArray.open(folder, ArrayFile.from_json(file)) for file in description["arrays"]
-    }
+def _opened(folder: Path, description: Description) -> SegmentFiles:
+    arrays = description.open(folder)
     vectors = {
-        name: Vectors(arrays[f"{name}.bin"], arrays[f"{name}.inverse_norm.bin"], NormRange(**norms))
-        for name, norms in description["columns"].items()
+        name: Vectors(arrays[f"{name}.bin"], arrays[f"{name}.inverse_norm.bin"], norms)
+        for name, norms in description.columns.items()
     }
-    parts = tuple(Part(path, rows) for path, rows in description["parts"])
-    return SegmentFiles(
-        folder, Segment(parts, Keys(*(arrays[name] for name in KEY_FILES)), vectors), description
-    )
+    parts = tuple(Part(path, rows) for path, rows in description.parts)
+    keys = Keys(*(arrays[name] for name in KEY_FILES))
+    return SegmentFiles(folder, Segment(parts, keys, vectors), description.inverted)
 
 
 def write_segment(
@@ -125,13 +112,14 @@ def write_segment(
     scratch = Path(tempfile.mkdtemp(prefix=".building-", dir=root))
     try:
         columns = ("embedding", *table.optional_columns)
+        parts = [(file.path, file.rows) for file in files]
         arrays = _write_arrays(scratch, table, files, columns, progress)
-        vectors = {name: _vectors(scratch, arrays, name) for name in columns}
+        vectors = {name: _vectors(scratch, arrays, name, parts) for name in columns}
         inverted = {name: _write_inverted(scratch, name, vectors[name], progress) for name in columns}
         description = {
             "format": FORMAT,
             "columns": {name: asdict(vectors[name].norm_range) for name in columns},
-            "parts": [(file.path, file.rows) for file in files],
+            "parts": parts,
             "arrays": [asdict(array) for array in arrays.values()],
             "inverted": {name: values for name, values in inverted.items() if values is not None},
         }
@@ -157,12 +145,13 @@ def _write_arrays(
 ) -> dict[str, ArrayFile]:
     """Stream the columns of parts into files, by name."""
     writers: dict[str, ArrayWriter] = {}
+    parts = [(file.path, file.rows) for file in files]
     total, done = sum(file.rows for file in files), 0
     for file in files:
         for batch in scan_part(table, file, columns):
             for name, values in _arrays(batch, columns).items():
                 if name not in writers:
-                    writers[name] = ArrayWriter(folder, name)
+                    writers[name] = ArrayWriter(folder, name, bond(parts, name))
                 writers[name].append(values)
             done += len(batch)
             if progress is not None:
@@ -179,11 +168,12 @@ def _arrays(batch: pa.RecordBatch, columns: Sequence[str]) -> dict[str, NDArray[
     return arrays
 
 
-def _vectors(folder: Path, arrays: Mapping[str, ArrayFile], column: str) -> Vectors:
+def _vectors(
+    folder: Path, arrays: Mapping[str, ArrayFile], column: str, parts: Sequence[tuple[str, int]]
+) -> Vectors:
     """A column that was just written."""
-    matrix, inverse = (
-        CheckedArray.open(folder, arrays[f"{column}.{name}"]) for name in ("bin", "inverse_norm.bin")
-    )
+    names = f"{column}.bin", f"{column}.inverse_norm.bin"
+    matrix, inverse = (CheckedArray.open(folder, arrays[name], bond(parts, name)) for name in names)
     return Vectors(matrix, inverse, NormRange.of(inverse.whole()))
 
 

@@ -166,6 +166,8 @@ def _groups(storage: Storage, file: SidecarFile) -> _Groups:
     """A file of assignments, its digest checked; its pages are checked again when they are read."""
     with parts.readable(storage, file):
         metadata = pq.read_metadata(parts.checked_copy(storage, file))
+    if not metadata.schema.to_arrow_schema().equals(SCHEMA):
+        raise parts.damaged(storage, file, "its columns are not those of assignments")
     cells = [metadata.row_group(group).column(0).statistics for group in range(metadata.num_row_groups)]
     first, last = (np.array([getattr(c, side) for c in cells], np.uint64) for side in ("min", "max"))
     return _Groups(storage, file, metadata, first, last)

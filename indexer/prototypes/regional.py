@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from io import BytesIO
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pyarrow as pa
@@ -25,6 +26,7 @@ from numpy.typing import NDArray
 from ..errors import QueryError
 from ..geo.cells import Cells, cell_ranges, cell_to_text
 from ..progress import Progress
+from ..table import parts, sidecars
 from ..table.columns import Similarities, cosines, to_matrix, unit
 from ..table.embedding_table import EmbeddingTable
 from ..table.ranked import best_first, check_k, ranked
@@ -164,13 +166,35 @@ def fit_prototypes(
 def read_prototypes(table: EmbeddingTable) -> Prototypes:
     """The prototypes of a snapshot. Raises `TableError` if none were fitted, or their file is damaged."""
     sidecar = fitted_sidecar(table)
-    rows = pq.read_table(BytesIO(table.read_sidecar(KIND, PROTOTYPES)))
+    file = sidecars.find(table.storage, KIND, sidecar, PROTOTYPES)
+    with parts.readable(table.storage, file):
+        rows = pq.read_table(BytesIO(sidecars.read(table.storage, KIND, file)))
+    resolution = sidecar.info.get("region_resolution")
+    is_right = (
+        rows.schema.equals(_schema(table.dimension))
+        and not any(column.null_count for column in rows.columns)
+        and isinstance(resolution, int)
+        and 0 <= resolution <= table.h3_resolution
+    )
+    if not is_right:
+        raise parts.damaged(table.storage, file, "its columns are not those of prototypes of this table")
     return Prototypes(
         rows["region_cell"].to_numpy(),
         rows["prototype"].to_numpy(),
         np.asarray(to_matrix(rows["vector"]), np.float32),
         rows["n_rows"].to_numpy(),
-        int(sidecar.info["region_resolution"]),
+        cast(int, resolution),
+    )
+
+
+def _schema(dimension: int) -> pa.Schema:
+    return pa.schema(
+        {
+            "region_cell": pa.uint64(),
+            "prototype": pa.int32(),
+            "vector": pa.list_(pa.float32(), dimension),
+            "n_rows": pa.int64(),
+        }
     )
 
 

@@ -61,6 +61,7 @@ class EmbeddingTable:
     def __init__(self, storage: Storage, manifest: Manifest) -> None:
         self.storage = storage
         self.manifest = manifest
+        self._compared: set[str] = set()  # parts that are what the manifest says
 
     @staticmethod
     def create(
@@ -224,7 +225,7 @@ class EmbeddingTable:
             ranges = h3_cells.cell_ranges(cells, self.h3_resolution)
         for file in self.files:
             if ranges is None or h3_cells.overlaps(file.min_h3, file.max_h3, ranges):
-                yield from parts.scan_part(self.storage, file, names, ranges, batch_rows)
+                yield from parts.scan_part(self.storage, self._part(file), names, ranges, batch_rows)
 
     def take(
         self,
@@ -238,7 +239,8 @@ class EmbeddingTable:
         found, order = [self._empty(names)], []
         for file_id in np.flatnonzero(np.bincount(file_of_row)).tolist():
             asked = np.flatnonzero(file_of_row == file_id)
-            found.append(parts.take_from_part(self.storage, self.files[file_id], row[asked], names))
+            part = self._part(self.files[file_id])
+            found.append(parts.take_from_part(self.storage, part, row[asked], names))
             order.append(asked)
         back = np.argsort(np.concatenate(order)) if order else np.empty(0, np.int64)
         return pa.concat_tables(found).take(pa.array(back))
@@ -412,6 +414,13 @@ class EmbeddingTable:
         if unknown:
             raise TableError(f"no column {', '.join(unknown)}: the table has {', '.join(known)}")
         return names
+
+    def _part(self, file: PartFile) -> PartFile:
+        """A part, compared with the manifest before it is read for the first time."""
+        if file.path not in self._compared:
+            parts.check_part(self.storage, file, self.schema)
+            self._compared.add(file.path)
+        return file
 
     def _empty(self, names: Sequence[str]) -> pa.Table:
         return pa.schema([self.schema.field(name) for name in names]).empty_table()

@@ -83,6 +83,23 @@ def scan_part(
         _check_count(-expected, 0)
 
 
+def check_part(storage: Storage, file: PartFile, schema: pa.Schema) -> None:
+    """Compare what a manifest says of a part with its footer: rows, first and last cell, columns.
+
+    Raises:
+        TableError: they differ, or the file is missing or damaged.
+    """
+    with readable(storage, file):
+        metadata = _metadata(storage, file)
+        groups = [metadata.row_group(group) for group in range(metadata.num_row_groups)]
+        cells_said = [(group.column(0).statistics.min, group.column(0).statistics.max) for group in groups]
+        found = metadata.num_rows, cells_said[0][0], cells_said[-1][1]
+        if found != (file.rows, file.min_h3, file.max_h3):
+            raise damaged(storage, file, "its rows or cells are not those that the manifest says")
+        if not _schema(storage, file).equals(schema):
+            raise damaged(storage, file, "its columns are not those of the table")
+
+
 def geo_of(storage: Storage, file: PartFile) -> tuple[list[float], list[str]]:
     """What a part's footer says of its footprints: west, south, east, north, and kinds of geometry."""
     with readable(storage, file):

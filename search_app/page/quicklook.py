@@ -3,6 +3,8 @@
 import hashlib
 import io
 import re
+import struct
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import cos, radians
@@ -73,9 +75,8 @@ def quicklook(subject: Subject, folder: Path | None, modality: str = "", size_px
         size_px: length of the picture's longer side.
     """
     kept = folder / f"{subject.key(modality, size_px)}.png" if folder else None
-    if kept and kept.exists():
-        png = kept.read_bytes()
-        return Quicklook(png, str(Image.open(io.BytesIO(png)).info.get("Title", "")))
+    if kept and (found := _read_kept(kept, size_px)):
+        return found
     drawn = draw(subject, modality, size_px)
     if kept and drawn.found:
         _keep(kept, drawn.png)
@@ -291,6 +292,18 @@ def _png(rgb: np.ndarray, title: str) -> bytes:
     info.add_text("Title", title)
     Image.fromarray(rgb).save(file, "PNG", pnginfo=info)
     return file.getvalue()
+
+
+def _read_kept(path: Path, size_px: int) -> Quicklook | None:
+    """A picture that was kept; None where there is none, or a damaged one, which is drawn again."""
+    try:
+        png = path.read_bytes()
+        image = Image.open(io.BytesIO(png), formats=["PNG"])
+        image.verify()  # the checksums of its pieces
+        caption = str(image.info.get("Title", ""))
+        return Quicklook(png, caption) if max(image.size) == size_px else None
+    except (OSError, SyntaxError, ValueError, zlib.error, struct.error, Image.DecompressionBombError):
+        return None
 
 
 def _keep(path: Path, png: bytes) -> None:

@@ -1,5 +1,6 @@
 """The index: built, brought up to date, damaged; and the inverted file scored against exact search."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from indexer.errors import TableError
 from indexer.geo.row_ranges import RowRanges
-from indexer.index import faiss_index, ivf, planner, recall, segment_files
+from indexer.index import description, faiss_index, ivf, planner, recall, segment_files
 from indexer.index.faiss_index import build_index, describe_index, index_info, open_index
 from indexer.index.ivf import Ivf
 from indexer.index.mapped import DamagedIndexError
@@ -21,6 +22,7 @@ from indexer.search.filter import Filter, Region
 from indexer.search.query import Query, Vector
 from indexer.search.search import search
 from indexer.table.embedding_table import EmbeddingTable
+from indexer.typed import typed
 
 from ...tolerance import cosine_error
 from ..random_rows import MODEL, random_cells
@@ -60,7 +62,8 @@ def test_an_index_of_an_older_form_is_left_out_with_one_note(
 ) -> None:
     table = place_table(tmp_path)
     with monkeypatch.context() as older:
-        older.setattr(segment_files, "FORMAT", "skyhex-segment-3")
+        for module in (segment_files, description):
+            older.setattr(module, "FORMAT", "skyhex-segment-3")
         build_index(table)
     _forget()
     hits = search(table, Query((Vector(QUERY),)), 10)
@@ -405,7 +408,8 @@ def test_what_is_measured_is_true(clustered: np.ndarray, inverted: Ivf) -> None:
     assert measured.ever_helps
     for point in measured.points:
         assert recall_of(clustered, inverted, point.plan, some_rows(point.kind, point.selectivity)) >= 0.95
-    assert Measured.from_json(measured.to_json()) == measured
+    again = typed(tuple[Point, ...], json.loads(json.dumps(measured.to_json())))
+    assert again == measured.points
     large = [point for point in measured.points if point.plan.probes and point.selectivity >= 0.1]
     assert large
     for point in large:

@@ -217,7 +217,26 @@ def a_list(description: dict[str, object], folder: Path) -> object:
     return [1, 2]
 
 
-@pytest.mark.parametrize("change", [absurd_shape, objects_for_numbers, no_arrays, a_list])
+def parts_swapped(description: dict[str, object], folder: Path) -> None:
+    description["parts"] = description["parts"][::-1]  # type: ignore[index]
+
+
+def arrays_swapped(description: dict[str, object], folder: Path) -> None:
+    names = ("embedding", "embedding_s1")
+    for array in description["arrays"]:  # type: ignore[attr-defined]
+        column, _, rest = array["name"].partition(".")
+        if column in names:
+            array["name"] = f"{names[1 - names.index(column)]}.{rest}"
+    for rest in ("bin", "inverse_norm.bin"):
+        first, second = (folder / f"{name}.{rest}" for name in names)
+        content = first.read_bytes()
+        replace_file(first, second.read_bytes())
+        replace_file(second, content)
+
+
+@pytest.mark.parametrize(
+    "change", [absurd_shape, objects_for_numbers, no_arrays, a_list, parts_swapped, arrays_swapped]
+)
 def test_an_index_made_up_under_right_digests_is_refused(
     table: EmbeddingTable, change: Callable[[dict[str, object], Path], object]
 ) -> None:
@@ -227,7 +246,30 @@ def test_an_index_made_up_under_right_digests_is_refused(
         found = hits(table)
     np.testing.assert_allclose(found.rows["similarity"], expected, rtol=0, atol=cosine_error(8))
     assert any("the index is not used" in note for note in found.notes)
-    assert open_index(table)[0] is None
+    assert open_index(table)[0] is None or change in (parts_swapped, arrays_swapped), "those are told at use"
+
+
+def test_an_index_that_names_a_segment_twice_finds_no_row_twice(table: EmbeddingTable) -> None:
+    expected = hits(table).rows["sample_id"]
+    (old,) = (table.path / "index").glob("*.json")
+    document = json.loads(old.read_bytes())
+    content = json.dumps(document | {"segments": document["segments"] * 2}).encode()
+    old.rename(old.with_name(f"000003-{name_of(content)}.json")).write_bytes(content)
+    found = hits(table)
+    assert found.rows["sample_id"] == expected
+    assert any("names a part twice" in note for note in found.notes)
+
+
+def test_an_index_that_cannot_be_read_back_is_an_error_in_one_line(
+    table: EmbeddingTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreadable(folder: Path) -> None:
+        raise DamagedIndexError(f"{folder} cannot be read: Too many open files")
+
+    monkeypatch.setattr(segment_files, "open_segment", unreadable)
+    newer = table.upsert(place_rows(np.unique(random_cells(40, seed=8)), seed=6))
+    with pytest.raises(TableError, match=r"the index cannot be read back: .* Too many open files"):
+        build_index(newer)
 
 
 @contextmanager

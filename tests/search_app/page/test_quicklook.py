@@ -116,6 +116,22 @@ def test_a_raster_of_other_bands_or_a_foreign_format_is_not_opened(tmp_path: Pat
     assert draw(Subject(footprint(), (str(vrt),))).caption == "source is gone"
 
 
+@pytest.mark.parametrize("damage", [b"", b"\x89PNG\r\n\x1a\n", b"GIF89a", "cut", "flipped", "another size"])
+def test_a_damaged_picture_that_was_kept_is_drawn_again(tmp_path: Path, damage: bytes | str) -> None:
+    subject = Subject(footprint(), (sentinel2(tmp_path / "s2_20210601.tif", 300, 750, 1500),))
+    good = quicklook(subject, tmp_path / "kept", size_px=32)
+    (kept,) = (tmp_path / "kept").iterdir()
+    png = kept.read_bytes()
+    odd = {
+        "cut": png[:-20],
+        "flipped": png[:60] + bytes([png[60] ^ 1]) + png[61:],
+        "another size": quicklook(subject, None, size_px=16).png,
+    }
+    kept.write_bytes(damage if isinstance(damage, bytes) else odd[damage])
+    assert quicklook(subject, tmp_path / "kept", size_px=32) == good
+    assert kept.read_bytes() == png
+
+
 def test_a_picture_is_kept_and_found_again_without_its_raster(tmp_path: Path) -> None:
     image = Path(sentinel2(tmp_path / "s2_20210701.tif", 300, 300, 300))
     subject, folder = Subject(footprint(), (str(image),)), tmp_path / "table" / ".quicklooks"

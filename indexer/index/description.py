@@ -1,0 +1,86 @@
+"""What the JSON of a segment says: each field is typed once, and its files are bound to its parts."""
+
+from __future__ import annotations
+
+import json
+import re
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..typed import OddFieldError, typed
+from .mapped import ArrayFile, CheckedArray, DamagedIndexError
+from .planner import Point
+from .vectors import NormRange
+
+FORMAT = "skyhex-segment-5"
+KEY_FILES = {"h3_cell.bin": "<u8", "start_us.bin": "<i8", "end_us.bin": "<i8"}
+VECTORS, NORMS = "<f2", "<f4"
+PLAIN = re.compile(r"\w[\w.]*")  # the name of a file, and no path
+
+
+@dataclass(frozen=True)
+class Inverted:
+    """An inverted file, and what it was found to do when it was built."""
+
+    sha256: str
+    measured: tuple[Point, ...]
+
+
+@dataclass(frozen=True)
+class Description:
+    """A segment's files."""
+
+    format: str
+    columns: Mapping[str, NormRange]
+    parts: tuple[tuple[str, int], ...]  # path and rows, in order of cell
+    arrays: tuple[ArrayFile, ...]
+    inverted: Mapping[str, Inverted]  # by column
+
+    @staticmethod
+    def parse(content: bytes, where: str) -> Description:
+        """Raises DamagedIndexError for what no program of this version wrote."""
+        try:
+            document = json.loads(content)
+            said = document.get("format") if isinstance(document, dict) else None
+            if said != FORMAT:
+                raise DamagedIndexError(f"{where} has format {said!r:.40}, this program reads {FORMAT}")
+            found = typed(Description, document, where)
+            for is_right, what in found._rules():
+                if not is_right:
+                    raise OddFieldError(what)
+        except (ValueError, RecursionError) as error:
+            raise DamagedIndexError(f"{where} does not describe a segment: {error}") from error
+        return found
+
+    def _rules(self) -> Iterator[tuple[bool, str]]:
+        """What holds beyond the types, and what is wrong where it does not."""
+        rows = sum(count for _, count in self.parts)
+        yield all(count > 0 for _, count in self.parts), "a part is empty"
+        arrays = {array.name: array for array in self.arrays}
+        expected = KEY_FILES | {f"{name}.bin": VECTORS for name in self.columns}
+        expected |= {f"{name}.inverse_norm.bin": NORMS for name in self.columns}
+        yield {name: array.dtype for name, array in arrays.items()} == expected, f"arrays {list(arrays)}"
+        yield all(map(PLAIN.fullmatch, (*arrays, *self.inverted))), "names that are paths"
+        yield set(self.inverted) <= set(self.columns), f"inverted files of {list(self.inverted)}"
+        matrices = {f"{name}.bin" for name in self.columns}
+        shapes = [len(array.shape) == 1 + (array.name in matrices) for array in self.arrays]
+        yield all(shapes) and all(array.shape[0] == rows for array in self.arrays), f"not {rows} rows in each"
+        yield all(side >= 0 for array in self.arrays for side in array.shape), "a shape below zero"
+        points = [point for inverted in self.inverted.values() for point in inverted.measured]
+        yield all(0 < point.selectivity <= 1 for point in points), "a share of rows that cannot be"
+        yield all(min(p.plan.probes, p.plan.candidates) >= 0 for p in points), "a plan that cannot be"
+
+    def open(self, folder: Path) -> dict[str, CheckedArray]:
+        """Its arrays by name, mapped. Raises DamagedIndexError."""
+        return {array.name: CheckedArray.open(folder, array, self.bond(array.name)) for array in self.arrays}
+
+    def bond(self, name: str) -> int:
+        """Where the checksums of an array begin."""
+        return bond(self.parts, name)
+
+
+def bond(parts: Sequence[tuple[str, int]], name: str) -> int:
+    """Binds an array to its name and to its parts: under other ones, no checksum of its blocks is right."""
+    return zlib.crc32(json.dumps([name, *parts]).encode())
