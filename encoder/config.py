@@ -168,14 +168,13 @@ class SkySenseConfig:
     @classmethod
     def from_json(cls, text: str) -> "SkySenseConfig":
         """The inverse of `to_json`. Raises ValueError, TypeError or KeyError for anything else."""
-        values: dict[str, Any] = json.loads(text)
+        values: dict[str, Any] = {"geometry": None, **json.loads(text)}
         parts: dict[str, Any] = {
             **ENCODERS,
             "fusion": FusionConfig,
             "geo": GeoContextConfig,
             "geometry": GeometryConfig,
         }
-        values.setdefault("geometry", None)
         if "bins" in (values["hr"] or {}):
             parts["hr"] = TextureConfig
         for name, part in parts.items():

@@ -7,6 +7,7 @@ filters, because its Swin lies below an untrained one (LOG.md).
 """
 
 import argparse
+from collections.abc import Mapping
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -24,9 +25,12 @@ from .aerial_crops import Crops, read_crops
 from .kept_vectors import read_model, training_vectors
 from .nano import save_half
 from .retrieval.baselines import half_whitening
+from .retrieval.embedding import Embedded
+from .retrieval.protocols import finite_rows
 
 PATCHES = 20_000  # that filters are whitened on
 NAME = "skyhex/nano-2"
+Map = tuple[np.ndarray, np.ndarray]  # mean (D,), axes (D, d)
 
 
 def turned_towards(x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -48,19 +52,30 @@ def fit_sentinel(base: SkySense, shared: Path, folder: Path) -> SkySense:
     model.load_state_dict(
         {n: t for n, t in base.state_dict().items() if not n.startswith("encoders.hr.")}, strict=False
     )
-    sets = [embedded.by_modality for embedded in training_vectors(base, shared, folder).values()]
-    maps = {}
-    for name in ("s2", "s1"):
-        parts = [_finite(vectors[name]) for vectors in sets]
-        weight = np.concatenate([np.full(len(part), 1 / max(len(part), 1)) for part in parts])
-        maps[name] = half_whitening(np.concatenate(parts), weight, config.dimension)
-    pairs = {name: np.concatenate([vectors[name] for vectors in sets]) for name in maps}
-    both = np.isfinite(pairs["s1"]).all(axis=1) & np.isfinite(pairs["s2"]).all(axis=1)
-    s1, s2 = (_unit((pairs[name][both] - mean) @ axes) for name, (mean, axes) in sorted(maps.items()))
-    maps["s1"] = maps["s1"][0], maps["s1"][1] @ turned_towards(s1, s2)
+    maps = sentinel_maps(training_vectors(base, shared, folder), config.dimension)
     for name, fitted in maps.items():
         _write(model, name, *fitted)
     return model
+
+
+def sentinel_maps(vectors: Mapping[str, Embedded], dimension: int) -> dict[str, Map]:
+    """Mean (D,) and axes (D, d) of S2 and S1, every set counting alike; S1 is turned towards S2."""
+    sets = [embedded.by_modality for embedded in vectors.values()]
+    maps = {}
+    for name in ("s2", "s1"):
+        parts = [_finite(one[name]) for one in sets]
+        weight = np.concatenate([np.full(len(part), 1 / max(len(part), 1)) for part in parts])
+        maps[name] = half_whitening(np.concatenate(parts), weight, dimension)
+    pairs = {name: np.concatenate([one[name] for one in sets]) for name in maps}
+    both = finite_rows(pairs["s1"], pairs["s2"])
+    s1, s2 = (mapped(pairs[name][both], maps[name]) for name in ("s1", "s2"))
+    return maps | {"s1": (maps["s1"][0], maps["s1"][1] @ turned_towards(s1, s2))}
+
+
+def mapped(vectors: np.ndarray, by: Map) -> np.ndarray:
+    """Vectors (n, D) in the geometry: (n, d) of norm 1."""
+    mean, axes = by
+    return _unit((vectors - mean) @ axes)
 
 
 @torch.no_grad()
