@@ -118,6 +118,7 @@ def search(
     against: str = "fused",
     match: Literal["mean", "any"] = "mean",
     negative_weight: float = 0.5,
+    align: bool = True,
     query: Query | None = None,
     k: int = 20,
     include_query: bool = False,
@@ -143,6 +144,7 @@ def search(
         not_cell, not_lonlat, not_chip, not_vector, not_text: what not to look like.
         using, against: the examples' and the rows' vectors: "fused", "geo", "hr", "s2" or "s1".
         match: like the "mean" of the examples, or like "any" one of them.
+        align: between two sensors, by the table's own alignment where it has one; False compares as they are.
         query: a whole `Query`, instead of all the words above.
         k: how many, at least 1.
         include_query: whether rows that the query was made from may be found.
@@ -185,7 +187,13 @@ def search(
         )
     if query is None:
         query = words.query_of(
-            like, unlike, using=using, against=against, match=match, negative_weight=negative_weight
+            like,
+            unlike,
+            using=using,
+            against=against,
+            match=match,
+            negative_weight=negative_weight,
+            align=align,
         )
     if _is_served(opened):
         differing = {"per_parent": per_parent, "parent_res": parent_res, "relevance": relevance}
@@ -204,6 +212,7 @@ def search_many(
     *,
     using: str = "fused",
     against: str = "fused",
+    align: bool = True,
     k: int = 20,
     include_query: bool = False,
     filter: Filter | None = None,
@@ -216,6 +225,7 @@ def search_many(
         queries: each a `Query`, or a Parquet, CSV or JSONL file with a row for each: its `cell`, or `vector`,
             or `lon` and `lat`, and what it is called in the results, `query` or `id`, if it has that.
         using, against: the vectors of a file's examples, and of the rows.
+        align: as in `search`, of a file's examples.
         k: how many rows for each, at least 1.
         include_query: whether rows that a query was made from may be found by it.
         filter: a whole `Filter`, instead of conditions.
@@ -226,7 +236,7 @@ def search_many(
     """
     batch = _import("indexer.search.batch")
     if isinstance(queries, str | Path):
-        named = batch.read_queries(Path(queries), using=using, against=against)
+        named = batch.read_queries(Path(queries), using=using, against=against, align=align)
     else:
         named = batch.NamedQueries([str(number) for number in range(1, len(queries) + 1)], queries)
     opened = _opened(table)

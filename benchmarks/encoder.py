@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from encoder.batch import Batch, SeriesBatch
-from encoder.config import SkySenseConfig, preset
+from encoder.config import SkySenseConfig, SwinConfig, preset
 from encoder.skysense import SkySense
 from encoder.swin_v2 import SwinV2
 from encoder.vit import ViT
@@ -115,7 +115,7 @@ def build(case: Case, device: str) -> Subject:
             return Subject(lambda: model.embed(batch, by_modality=False).embedding, model.compile_parts)
         part: SwinV2 | ViT
         if case.part == "hr":
-            assert config.hr
+            assert isinstance(config.hr, SwinConfig)
             part = SwinV2(config.hr).eval()
             part.cache_bias()
         else:

@@ -44,10 +44,12 @@ class WeightsInfo:
     config: dict[str, Any]
 
 
-def weights_info(model: SkySense, name: str, trained: bool, licence: str) -> WeightsInfo:
-    """The facts of a model in memory."""
-    config = model.config
-    return WeightsInfo(name, digest(model), config.fusion.width, trained, licence, asdict(config))
+def weights_info(
+    model: SkySense, name: str, trained: bool, licence: str, ranks: Mapping[str, float] | None = None
+) -> WeightsInfo:
+    """The facts of a model in memory; `ranks` are effective ranks on validation, by column of a table."""
+    config = asdict(model.config) | ({"effective_rank": dict(ranks)} if ranks else {})
+    return WeightsInfo(name, digest(model), model.config.dimension, trained, licence, config)
 
 
 def digest(model: SkySense) -> str:
@@ -61,7 +63,13 @@ def digest(model: SkySense) -> str:
 
 
 def save_weights(
-    model: SkySense, path: Path, name: str, *, trained: bool, licence: str = OUR_LICENCE
+    model: SkySense,
+    path: Path,
+    name: str,
+    *,
+    trained: bool,
+    licence: str = OUR_LICENCE,
+    ranks: Mapping[str, float] | None = None,
 ) -> None:
     """Writes a model to `path`."""
     metadata = {
@@ -70,6 +78,7 @@ def save_weights(
         "trained": "true" if trained else "false",
         "licence": licence,
         "config": model.config.to_json(),
+        **({"effective_rank": json.dumps(dict(ranks))} if ranks else {}),
     }
     tensors = {key: tensor.detach().cpu().contiguous() for key, tensor in model.state_dict().items()}
     save_file(tensors, path, metadata | {SEAL: _seal(metadata, digest(model))})
@@ -101,14 +110,19 @@ def load_weights(path: Path, *, is_known: bool = False) -> tuple[SkySense, Weigh
     try:
         config = SkySenseConfig.from_json(metadata["config"])
         facts = metadata["name"], metadata["trained"] == "true", metadata["licence"]
+<<<<<<< HEAD
         check_fit(config, tensors, str(path))
+=======
+        ranks = {str(k): float(v) for k, v in json.loads(metadata.get("effective_rank", "{}")).items()}
+        _check_fit(config, tensors, str(path))
+>>>>>>> nano2
         model = SkySense(config)
     except CheckpointError:
         raise
     except (*_UNREADABLE, ArithmeticError, RecursionError) as error:
         raise CheckpointError(f"the configuration inside {path} is not of this version: {error!r}") from error
     fill(model, tensors, str(path))
-    info = weights_info(model, *facts)
+    info = weights_info(model, *facts, ranks)
     _check_seal(metadata, info.digest, path, is_known)
     return model.eval(), info
 

@@ -38,6 +38,27 @@ class SwinConfig:
 
 
 @dataclass(frozen=True)
+class TextureConfig:
+    """Colours and fixed filters in the place of the Swin: features that need no training (ours)."""
+
+    in_channels: int = 3
+    patch_px: int = 32  # side of a cell
+    bins: int = 4  # of each channel, in a joint histogram
+    filters: int = 64
+    filter_px: int = 3
+
+    @property
+    def stride_px(self) -> int:
+        """Side of a cell, pixels."""
+        return self.patch_px
+
+    @property
+    def out_width(self) -> int:
+        """Features of a cell: histogram, two moments a channel, both signs of each filter."""
+        return int(self.bins**self.in_channels + 2 * self.in_channels + 2 * self.filters)
+
+
+@dataclass(frozen=True)
 class ViTConfig:
     """Vision Transformer, the encoder of one Sentinel-1 or Sentinel-2 date."""
 
@@ -75,6 +96,16 @@ class GeoContextConfig:
     prototypes_per_region: int = 0
 
 
+@dataclass(frozen=True)
+class GeometryConfig:
+    """How sensors are mapped and joined after the model has made its vectors (ours)."""
+
+    dimension: int = 128
+    weights: Mapping[str, float] = field(default_factory=lambda: {"hr": 0.5, "s2": 1.0, "s1": 0.5})
+    rooted: tuple[str, ...] = ()  # sensors whose features are counts: their square root is taken
+
+
+Part = SwinConfig | TextureConfig | ViTConfig  # what encodes a modality
 ENCODERS: dict[str, type[SwinConfig | ViTConfig]] = {  # by modality, in order of the fusion sequence
     "hr": SwinConfig,
     "s2": ViTConfig,
@@ -89,7 +120,7 @@ class SkySenseConfig:
     A modality set to None has no encoder.
     """
 
-    hr: SwinConfig | None = field(default_factory=SwinConfig)
+    hr: SwinConfig | TextureConfig | None = field(default_factory=SwinConfig)
     s2: ViTConfig | None = field(default_factory=ViTConfig)
     s1: ViTConfig | None = field(default_factory=lambda: ViTConfig(in_channels=2))
     up_scale: int = 4  # the ViTs' patches are this many grid cells wide
@@ -101,9 +132,15 @@ class SkySenseConfig:
     max_dates: Mapping[str, int] = field(default_factory=lambda: {"hr": 1, "s2": 20, "s1": 10})
     s2_levels: tuple[str, ...] = ("L2A",)
     min_valid_fraction: float = 0.5  # of a cell's pixels, for its token to count (ours)
+    geometry: GeometryConfig | None = None  # None: sensors are joined by the fusion alone, as in the paper
 
     @property
-    def encoders(self) -> dict[str, SwinConfig | ViTConfig]:
+    def dimension(self) -> int:
+        """Of the embedding."""
+        return self.geometry.dimension if self.geometry else self.fusion.width
+
+    @property
+    def encoders(self) -> dict[str, Part]:
         """The encoders that this model has, by modality, in order of the sequence."""
         parts = {name: getattr(self, name) for name in ENCODERS}
         return {name: part for name, part in parts.items() if part is not None}
@@ -117,19 +154,29 @@ class SkySenseConfig:
     def px_per_cell(self) -> dict[str, int]:
         """Pixels along one grid cell, by modality."""
         return {
-            name: part.stride_px if isinstance(part, SwinConfig) else part.patch_px // self.up_scale
+            name: part.patch_px // self.up_scale if isinstance(part, ViTConfig) else part.stride_px
             for name, part in self.encoders.items()
         }
 
     def to_json(self) -> str:
-        """The configuration as canonical JSON, as a checkpoint stores it."""
-        return json.dumps(asdict(self), sort_keys=True)
+        """The configuration as canonical JSON, as a checkpoint stores it and its digest reads it."""
+        values = asdict(self)
+        if self.geometry is None:  # weights from before there was one keep their digest
+            del values["geometry"]
+        return json.dumps(values, sort_keys=True)
 
     @classmethod
     def from_json(cls, text: str) -> "SkySenseConfig":
         """The inverse of `to_json`. Raises ValueError, TypeError or KeyError for anything else."""
-        values: dict[str, Any] = json.loads(text)
-        parts = {**ENCODERS, "fusion": FusionConfig, "geo": GeoContextConfig}
+        values: dict[str, Any] = {"geometry": None, **json.loads(text)}
+        parts: dict[str, Any] = {
+            **ENCODERS,
+            "fusion": FusionConfig,
+            "geo": GeoContextConfig,
+            "geometry": GeometryConfig,
+        }
+        if "bins" in (values["hr"] or {}):
+            parts["hr"] = TextureConfig
         for name, part in parts.items():
             if values[name] is not None:
                 values[name] = part(**_tuples(values[name]))

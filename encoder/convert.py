@@ -6,6 +6,7 @@ from pathlib import Path
 
 from torch import Tensor
 
+<<<<<<< HEAD
 from .checkpoint import (
     CheckpointError,
     WeightsInfo,
@@ -16,6 +17,10 @@ from .checkpoint import (
     weights_info,
 )
 from .config import SkySenseConfig, preset
+=======
+from .checkpoint import CheckpointError, WeightsInfo, fill, read_others, save_weights, weights_info
+from .config import SkySenseConfig, SwinConfig, preset
+>>>>>>> nano2
 from .initialise import initialise
 from .official_layout import PREFIXES, to_ours
 from .skysense import SkySense
@@ -123,7 +128,7 @@ def _adapted(config: SkySenseConfig, tensors: Mapping[str, Tensor], plus_plus: b
     """The configuration with what the files tell: their output norms and their generation."""
     hr, s2, s1 = config.hr, config.s2, config.s1
     stages = tuple(s for s in range(4) if f"encoders.hr.out_norms.{s}.weight" in tensors)
-    if hr and stages:
+    if isinstance(hr, SwinConfig) and stages:
         hr = replace(hr, out_stages=stages)
     if plus_plus and s2 and s1:
         s2, s1 = replace(s2, norm_eps=SKYSENSE_PP_EPS), replace(s1, norm_eps=SKYSENSE_PP_EPS)

@@ -138,7 +138,7 @@ def _one_ahead(load: Callable[[list[int]], Batch], groups: Sequence[list[int]]) 
 
 def _blank(count: int, config: SkySenseConfig, grid: tuple[int, int] | None) -> EmbeddingBatch:
     """All rows NaN."""
-    d = config.fusion.width
+    d = config.dimension
 
     def rows(*shape: int) -> np.ndarray:
         return np.full((count, *shape), np.nan, dtype=np.float32)

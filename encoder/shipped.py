@@ -1,4 +1,4 @@
-"""The weights that lie in the repository, by the size they are of, with their digests."""
+"""The weights that lie in the repository, by the size they are of or their own name, with their digests."""
 
 import hashlib
 from pathlib import Path
@@ -8,6 +8,7 @@ from .checkpoint import CheckpointError
 FOLDER = Path(__file__).parent / "weights"
 SHA256 = {  # of the files
     "nano": ("nano-1.safetensors", "626ba086245c33179c7d30eeadf92e946896fded30e9614e780c9f8fb06141a0"),
+    "nano-2": ("nano-2.safetensors", "5a6f2991545fd6248a98443d7712e2f245b64ff5e156324caec100b5931180df"),
 }
 
 

@@ -11,10 +11,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .batch import Batch
+from .colour_texture import ColourTexture
 from .common_grid import UPHead
-from .config import SkySenseConfig, SwinConfig
+from .config import SkySenseConfig, SwinConfig, TextureConfig
 from .date_encoding import DateEncoding
 from .geo_context import GeoContext
+from .geometry import Geometry
 from .precision import wide
 from .swin_v2 import SwinV2
 from .temporal_fusion import TemporalFusion
@@ -45,12 +47,22 @@ class SkySense(nn.Module):
             if isinstance(part, SwinConfig):
                 assert part.out_width == width, (part.out_width, width)
                 self.encoders[name] = SwinV2(part)
+            elif isinstance(part, TextureConfig):
+                assert config.geometry, "colours and textures are joined by a geometry, not by the fusion"
+                self.encoders[name] = ColourTexture(part)
             else:
                 self.encoders[name] = ViT(part)
                 self.heads[name] = UPHead(part.width, width, config.up_scale)
         self.date_encoding = DateEncoding(width)
         self.fusion = TemporalFusion(config.fusion)
-        self.geo = GeoContext(config.geo, config.fusion.width)
+        self.geo = GeoContext(config.geo, config.dimension)
+        self.geometry = Geometry(config.geometry, self._widths()) if config.geometry else None
+
+    def _widths(self) -> dict[str, int]:
+        """Of each sensor's own vector, before the geometry."""
+        fused = self.config.fusion.width
+        parts = self.config.encoders.items()
+        return {n: p.out_width if isinstance(p, TextureConfig) else fused for n, p in parts}
 
     def encode_hr(self, pixels: Tensor) -> Tensor:
         """High-resolution images (B, T, 3, H, W) -> F_HR (B, T, D, h, w), one cell per 32 px."""
@@ -76,9 +88,11 @@ class SkySense(nn.Module):
                 f"{modality} pixels of shape {tuple(pixels.shape)}: expected (B, T, {part.in_channels}, H, W)"
             )
         images = pixels.flatten(0, 1)  # (B * T, C, H, W)
+        flat_valid = None if valid is None else valid.flatten(0, 1)
         if modality in self.heads:
-            flat_valid = None if valid is None else valid.flatten(0, 1)
             maps = self.heads[modality](self.encoders[modality](images, flat_valid))
+        elif isinstance(part, TextureConfig):
+            maps = self.encoders[modality](images, flat_valid)
         else:
             maps = self.encoders[modality](images)
         return torch.unflatten(maps, 0, pixels.shape[:2])
@@ -142,6 +156,8 @@ class SkySense(nn.Module):
     def embed(self, batch: Batch, by_modality: bool = True) -> Embeddings:
         """Everything of a batch: fused and geo-context embeddings, one per modality, the dense map."""
         maps = {name: self.encode(name, s.pixels, s.valid) for name, s in batch.series.items()}
+        if self.geometry is not None:
+            return self._embed_joined(self.geometry, maps, batch)
         tokens = self.tokens(maps, {name: s.day_of_year for name, s in batch.series.items()})
         token_valid = {
             name: cell_validity(s.valid, self.config.px_per_cell[name], self.config.min_valid_fraction)
@@ -160,6 +176,52 @@ class SkySense(nn.Module):
             fused=fused,
             cell_valid=cell_valid,
         )
+
+    def _embed_joined(self, geometry: Geometry, maps: Mapping[str, Tensor], batch: Batch) -> Embeddings:
+        """Each sensor fused over its own dates, mapped, and joined: late fusion."""
+        alone, cells, vectors = {}, {}, {}
+        for name, series in batch.series.items():
+            valid = self._token_validity(name, series.valid, maps[name])  # (B, T, h, w)
+            cells[name] = valid.any(dim=1)
+            own = self._over_dates(name, maps[name], series.day_of_year, valid)  # (B, D, h, w)
+            vectors[name] = geometry(name, self._pooled(name, own, cells[name]))
+            seen = cells[name].flatten(1).any(dim=1)[:, None]
+            vectors[name] = torch.where(seen, vectors[name], torch.nan)
+            each = own.permute(0, 2, 3, 1)  # (B, h, w, D)
+            each = geometry(name, each if self._counts(name) else F.normalize(wide(each), dim=-1))
+            alone[name] = torch.where(cells[name][..., None], each, torch.nan)
+        fused = geometry.join(alone).permute(0, 3, 1, 2)
+        cell_valid = torch.stack(list(cells.values())).any(dim=0)
+        return Embeddings(
+            embedding=geometry.join(vectors),
+            embedding_geo=self._with_geo(fused, cell_valid, batch.h3_cell),
+            by_modality=vectors,
+            fused=fused,
+            cell_valid=cell_valid,
+        )
+
+    def _counts(self, name: str) -> bool:
+        return isinstance(self.config.encoders[name], TextureConfig)
+
+    def _token_validity(self, name: str, valid: Tensor | None, maps: Tensor) -> Tensor:
+        """(B, T, h, w) bool."""
+        if valid is None:
+            return torch.ones_like(maps[:, :, 0], dtype=torch.bool)
+        return cell_validity(valid, self.config.px_per_cell[name], self.config.min_valid_fraction)
+
+    def _over_dates(self, name: str, maps: Tensor, day_of_year: Tensor, valid: Tensor) -> Tensor:
+        """One sensor's maps (B, T, D, h, w) as one map: fused, or the mean where they are counts."""
+        if self._counts(name):
+            weight = valid[:, :, None].to(maps.dtype)
+            return (maps * weight).sum(dim=1) / weight.sum(dim=1).clamp(min=1)
+        return self._attend(self.tokens({name: maps}, {name: day_of_year}), {name: valid})
+
+    def _pooled(self, name: str, cells: Tensor, valid: Tensor) -> Tensor:
+        """A map (B, D, h, w) as one vector (B, D): of norm 1, or the mean where it is of counts."""
+        if not self._counts(name):
+            return pool(cells, valid)
+        weight = valid[:, None].to(cells.dtype)
+        return (cells * weight).sum(dim=(2, 3)) / weight.sum(dim=(2, 3)).clamp(min=1)
 
     def _with_geo(self, fused: Tensor, cell_valid: Tensor, h3_cells: Tensor) -> Tensor | None:
         if not self.config.geo.region_count:

@@ -10,6 +10,7 @@ A run that is stopped goes on from FOLDER when the same command is given again. 
 import argparse
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from safetensors.torch import save_file
 
 from data.training_rules import read_grounds
 from encoder.checkpoint import load_weights, save_weights
-from encoder.config import preset
+from encoder.config import SwinConfig, preset
 from encoder.skysense import SkySense
 from encoder.training.objective import ObjectiveConfig
 from encoder.training.pretrain import BEST, Progress, TrainConfig, pretrain
@@ -30,21 +31,29 @@ from .nano_corpus import build_corpus, series_paths, training_places
 from .retrieval.validation import read_validation, validation_score
 
 NANO = preset("nano")
-assert NANO.hr
+assert isinstance(NANO.hr, SwinConfig)
 MODEL = replace(NANO, hr=replace(NANO.hr, pad_small_map=True))  # so that small crops can be trained on
 PAPER = ObjectiveConfig()
 CHOSEN = ObjectiveConfig(alpha=0.1, beta=2.0, completion=4.0, place=1.0)
 BASE = TrainConfig(MODEL, PAPER, learning_rate=7e-4, warm_up=100, save_every=100)
-VARIANTS = {"paper": BASE, "nano-1": replace(BASE, objective=CHOSEN, name="skyhex/nano-1")}
+SPREAD = ObjectiveConfig(alpha=0.0, beta=2.0, completion=4.0, spread=1.0)
+VARIANTS = {
+    "paper": BASE,
+    "nano-1": replace(BASE, objective=CHOSEN, name="skyhex/nano-1"),
+    "nano-2": replace(BASE, objective=SPREAD, name="skyhex/nano-2", learning_rate=5e-4, warm_up=50),
+}
 
 
 def train(arguments: argparse.Namespace) -> None:
     """Trains a variant until its steps are done or time is up."""
     steps = arguments.steps
     config = replace(
-        VARIANTS[arguments.variant], steps=steps, validate_every=max(1, steps // 12), start=arguments.start
+        VARIANTS[arguments.variant],
+        steps=steps,
+        validate_every=max(1, steps // arguments.validations),
+        start=arguments.start,
     )
-    corpus = build_corpus(arguments.shared, config.model)
+    corpus = build_corpus(arguments.shared, config.model, aerial=arguments.variant != "nano-2")
     for source in corpus.sources:
         print(f"{source.name}: {len(source.samples)} samples, {source.share:.0%} of the steps", flush=True)
     sets = read_validation(series_paths(arguments.shared), config.model.px_per_cell)
@@ -78,7 +87,16 @@ def train(arguments: argparse.Namespace) -> None:
 def export(best: Path, out: Path) -> str:
     """Writes weights as float16, half the bytes; they load as float32. Returns the SHA-256 of the file."""
     model, info = load_weights(best)
-    save_weights(model, out, info.name, trained=True)
+    return save_half(model, out, info.name)
+
+
+def save_half(model: SkySense, out: Path, name: str, ranks: Mapping[str, float] | None = None) -> str:
+    """Rounds a model to float16 in place, and writes it so. Returns the SHA-256 of the file."""
+    with torch.no_grad():
+        for tensor in model.state_dict().values():
+            if tensor.is_floating_point():
+                tensor.copy_(tensor.half())  # first, so that the digest is that of what will be loaded
+    save_weights(model, out, name, trained=True, ranks=ranks)
     with safe_open(out, "pt") as file:
         metadata = file.metadata()
         tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
@@ -107,10 +125,11 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="file of the exported weights")
     parser.add_argument("--variant", choices=VARIANTS, default="nano-1")
     parser.add_argument(
-        "--start", default="", help="last.pt of another run, whose teacher this one starts from"
+        "--start", default="", help="weights, or last.pt of another run, that this one starts from"
     )
     parser.add_argument("--minutes", type=float, default=float("inf"))
     parser.add_argument("--steps", type=int, default=6000)
+    parser.add_argument("--validations", type=int, default=12, help="how often the run is scored")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--parallel", choices=["none", "ddp", "fsdp"], default="none", help="under torchrun")

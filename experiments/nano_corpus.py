@@ -46,8 +46,8 @@ class Found:
     skipped: list[str]
 
 
-def build_corpus(shared: Path, config: SkySenseConfig) -> Corpus:
-    """Everything that nano-1 is trained on, from the folder of samples/, corpus/, eval/ and series/."""
+def build_corpus(shared: Path, config: SkySenseConfig, *, aerial: bool = True) -> Corpus:
+    """Everything that nano is trained on, from the folder of samples/, corpus/, eval/ and series/."""
     px = config.px_per_cell
     sources = []
     for name, series in training_series(shared).items():
@@ -55,17 +55,21 @@ def build_corpus(shared: Path, config: SkySenseConfig) -> Corpus:
         pixels = PixelSamples(series, px)
         sources.append(Source(name, pixels, share, SERIES_BATCH, (1, 1), dates, h3_cells=pixels.cells))
     places = training_places(shared)
-    chips, aerial = training_chips(shared, places, config), aerial_images(shared, places, px["hr"])
-    skipped = (*chips.skipped, *aerial.skipped)
+    chips = training_chips(shared, places, config)
+    images = aerial_images(shared, places, px["hr"]) if aerial else Found([], [])
+    skipped = (*chips.skipped, *images.skipped)
     print(f"{len(skipped)} images skipped", *skipped, sep="\n  ")
     radar = [sample for sample in chips.samples if {"s1", "s2"} <= sample.series.keys()]
     optical = [sample for sample in chips.samples if sample.series.keys() == {"s2"}]
     sources += [
         Source("chips with S1 and S2", radar, 0.10, 16, (1, 3), CHIP_DATES),
         Source("chips with S2", optical, 0.16, 16, (1, 4), CHIP_DATES),
-        Source("aerial, one window", aerial.samples, 0.04, 8, (3, 4), CHIP_DATES),
-        Source("aerial, two windows", aerial.samples, 0.05, 8, (3, 4), CHIP_DATES, same_window=False),
     ]
+    if aerial:
+        sources += [
+            Source("aerial, one window", images.samples, 0.04, 8, (3, 4), CHIP_DATES),
+            Source("aerial, two windows", images.samples, 0.05, 8, (3, 4), CHIP_DATES, same_window=False),
+        ]
     return Corpus(tuple(sources), px, skipped=skipped)
 
 

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-INDEXER = tuple(f"indexer/{room}" for room in ("geo", "table", "index", "prototypes", "sql", "search"))
+INDEXER = tuple(
+    f"indexer/{room}" for room in ("geo", "table", "index", "prototypes", "sql", "alignment", "search")
+)
 MAY_IMPORT: dict[str, tuple[str, ...]] = {  # a room a line: the rooms it may import from, and no others
     "data": (),
     "encoder": ("data",),
@@ -21,7 +23,8 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {  # a room a line: the rooms it may im
     "indexer/index": ("indexer", "indexer/geo", "indexer/table"),
     "indexer/prototypes": ("indexer", "indexer/geo", "indexer/table"),
     "indexer/sql": ("indexer", "indexer/geo", "indexer/table", "indexer/prototypes"),
-    "indexer/search": ("indexer", *INDEXER[:5]),
+    "indexer/alignment": ("indexer", "indexer/geo", "indexer/table"),
+    "indexer/search": ("indexer", *INDEXER[:6]),
     "pipeline": ("data", "encoder", "indexer", *INDEXER),
     "experiments": ("data", "encoder", "encoder/training", "indexer", *INDEXER, "pipeline"),
     "search_app": ("indexer", *INDEXER),
@@ -38,7 +41,7 @@ UNKNOWN = {  # what a folder does not know of the packages of others
 PACKAGES = ("data", "encoder", "experiments", "indexer", "pipeline", "search_app")
 MODEL_MODULES = (
     "config", "swin_v2", "vit", "common_grid", "date_encoding", "temporal_fusion", "geo_context",
-    "precision", "transformer", "skysense",
+    "precision", "transformer", "skysense", "colour_texture", "geometry",
 )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""The pre-training losses of the paper (section 3.4), and completion: views enter, a scalar leaves.
+"""The pre-training losses of the paper (section 3.4), completion and spread: views enter, a scalar leaves.
 
 Each is a pure function `loss(student, teacher) -> scalar`; what is remembered between steps (EMA weights,
 centres, prototypes) lives outside, in `teacher` and `prototype_learning`.
@@ -21,6 +21,8 @@ STUDENT_TEMPERATURE = 0.1  # of L_CL, DINO's: the paper does not publish its own
 CLUSTERS = 4  # N_C of L_obj, ours: unpublished
 ROUNDS = 3  # of assignment and new centres, ours
 ALIGNMENT_TEMPERATURE = 0.05  # of L_align, ours: unpublished
+SPREAD_EPS = 1e-4  # keeps the root's gradient finite, VICReg's
+SPREAD_COVARIANCE = 0.04  # of the covariance term beside the variance term: VICReg's 1 / 25
 
 
 @dataclass(frozen=True)
@@ -145,6 +147,22 @@ def completion_loss(student: View, teacher: View) -> Tensor:
     if not len(target):
         return predicted.sum()
     return F.smooth_l1_loss(wide(predicted), target, beta=0.5)
+
+
+def spread_loss(vectors: Tensor) -> Tensor:
+    """Variance and covariance terms of VICReg (arXiv 2105.04906) against collapse: unit vectors (B, d).
+
+    Scaled by sqrt(d), evenly spread unit vectors have variance 1 in every direction and no covariance.
+    """
+    count, d = vectors.shape
+    if count < 2:
+        return vectors.sum() * 0
+    centred = (wide(vectors) - wide(vectors).mean(dim=0)) * d**0.5
+    covariance = centred.T @ centred / (count - 1)  # (d, d)
+    deviation = (covariance.diagonal() + SPREAD_EPS).sqrt()
+    between = covariance - torch.diag(covariance.diagonal())
+    loss: Tensor = F.relu(1 - deviation).mean() + SPREAD_COVARIANCE * between.pow(2).sum() / d
+    return loss
 
 
 def pooled(features: Tensor, mask: Tensor) -> Tensor:

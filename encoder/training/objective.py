@@ -1,4 +1,4 @@
-"""L = alpha L_MGCL + beta L_align (paper, section 3.4), and two terms of ours: completion, place contrast."""
+"""L = alpha L_MGCL + beta L_align (paper, section 3.4), and three of ours: completion, place, spread."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -19,6 +19,7 @@ from .losses import (
     image_loss,
     info_nce_loss,
     multi_granularity_loss,
+    spread_loss,
 )
 from .parallel import gathered
 from .teacher import Centring
@@ -35,6 +36,7 @@ class ObjectiveConfig:
     levels: Literal["all", "image"] = "all"  # of L_FGCL; "image" leaves pixel and object out (ablation)
     completion: float = 0.0  # of the prediction of other dates' pixels (ours)
     place: float = 0.0  # of InfoNCE between the two views' embeddings (ours)
+    spread: float = 0.0  # of VICReg's terms on each sensor's own embeddings (ours)
 
 
 class Observed(NamedTuple):
@@ -93,6 +95,8 @@ def objective(
             losses.setdefault("completion", []).extend(_completion(student, seen[i], pair[j]))
         if config.beta and seen[i].alone:
             losses.setdefault("align", []).append(_alignment(seen[i]))
+        if config.spread:
+            losses.setdefault("spread", []).append(_spread(seen[i]))
     return {name: torch.stack(values).mean() for name, values in losses.items() if values}, observed(seen[0])
 
 
@@ -120,6 +124,14 @@ def _alignment(seen: Seen) -> Tensor:
     if complete.sum() < 2:
         return sum(vector.sum() * 0 for vector in vectors.values())  # type: ignore[return-value]
     return alignment_loss(vectors, vectors)
+
+
+def _spread(seen: Seen) -> Tensor:
+    """Each sensor alone, over the places that it saw; where there is one sensor, the embedding."""
+    if not seen.alone:
+        return spread_loss(gathered(seen.embedding))
+    alone = [gathered(v)[gathered(seen.alone_valid[name])] for name, v in seen.alone.items()]
+    return torch.stack([spread_loss(vectors) for vectors in alone]).mean()
 
 
 def _completion(student: Branch, seen: Seen, other: Batch) -> list[Tensor]:
@@ -161,6 +173,7 @@ def band_values(series: SeriesBatch, px_per_cell: int) -> View:
 def weighted(losses: Mapping[str, Tensor], config: ObjectiveConfig) -> Tensor:
     """The scalar that is minimised."""
     weights = {
-        "mgcl": config.alpha, "align": config.beta, "completion": config.completion, "place": config.place
+        "mgcl": config.alpha, "align": config.beta, "completion": config.completion, "place": config.place,
+        "spread": config.spread,
     }  # fmt: skip
     return torch.stack([weights[name] * value for name, value in losses.items()]).sum()

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from ..batch import Batch
-from ..checkpoint import CheckpointError, save_weights
+from ..checkpoint import CheckpointError, load_weights, save_weights
 from ..config import SkySenseConfig
 from ..initialise import initialise
 from ..skysense import SkySense
@@ -64,7 +64,7 @@ class TrainConfig:
     )
     date_amplitude: float = 6.0  # of the yearly harmonics that the date table starts from; 0 = seeded noise
     gradient_checkpointing: bool = False
-    start: str = ""  # a `last.pt` whose teacher this run starts from; empty: from seeded weights
+    start: str = ""  # weights, or a `last.pt` whose teacher this run starts from; empty: from seeded weights
     seed: int = 0
     log_every: int = 20
     save_every: int = 200
@@ -250,9 +250,17 @@ class Run:
             save_state(state, path)
 
     def start_from(self, path: Path) -> None:
-        """Takes the teacher of another run as student and teacher; the date table starts anew."""
+        """Student and teacher start from weights, or from another run's teacher with a new date table."""
+        if path.suffix == ".safetensors":
+            model = load_weights(path)[0].state_dict()
+            state = {f"model.{name}": value for name, value in model.items()}
+            self._take(state)
+            return
         saved = load_state(path)["teacher"]
         state = {name: value for name, value in saved.items() if "date_encoding" not in name}
+        self._take(state)
+
+    def _take(self, state: dict[str, Tensor]) -> None:
         self.workers.load_model_state(self.teacher, state)
         self.workers.load_model_state(
             self.student, {f"branch.{name}": value for name, value in state.items()}

@@ -21,7 +21,7 @@ def seed_prototypes(model: SkySense, h3_cells: Tensor, per_region: int, seed: in
     known = h3_cells[h3_cells != NO_PLACE]
     regions = torch.unique(h3_parent(known, model.config.geo.region_resolution))
     generator = torch.Generator().manual_seed(seed)
-    start = torch.randn(len(regions), per_region, model.config.fusion.width, generator=generator)
+    start = torch.randn(len(regions), per_region, model.config.dimension, generator=generator)
     model.hold_prototypes(regions, F.normalize(start, dim=-1), torch.full((len(regions),), per_region))
 
 

@@ -3,9 +3,9 @@
 Features carry NaN where nothing was seen; `protocols.standardised` sets those to the mean.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
+
+from indexer.alignment.cca import CCA
 
 from .blocks import hold_out
 from .metrics import partner_rank
@@ -20,8 +20,10 @@ RCF_POSITIONS = 64  # of a filter along each side, at most
 RCF_WINDOWS = 100_000  # at a time: bounds memory
 ROWS = 256  # at a time: bounds memory
 RIDGES = (0.01, 0.1, 1.0, 10.0)
-LEAST_VARIANCE = 1e-12  # of a sensor that always shows the same
 CCA_DIMENSIONS = (4, 8, 16, 32)
+POWER = 0.25  # of the variance that an axis is divided by: half of whitening
+LEAST_SHARE = 1e-6  # of the largest variance: an axis that has less is counted as this
+LEAST_VARIANCE = 1e-12  # of features that never change
 
 
 def statistics(values: np.ndarray) -> np.ndarray:
@@ -105,62 +107,66 @@ def _whitened_filters(
     return filters.astype(np.float32), (mean @ filters).astype(np.float32)
 
 
+def colour_histogram(rgb: np.ndarray) -> np.ndarray:
+    """Square roots of the shares of pixels (3, H, W) uint8 in 8 bins a channel and 64 joint ones: (88,)."""
+    flat = rgb.reshape(3, -1).astype(int)
+    alone = [np.bincount(channel // 32, minlength=8) for channel in flat]
+    coarse = flat // 64
+    joint = np.bincount(coarse[0] * 16 + coarse[1] * 4 + coarse[2], minlength=64)
+    return np.sqrt(np.concatenate([*alone, joint]) / flat.shape[1]).astype(np.float32)
+
+
+def colour_moments(rgb: np.ndarray) -> np.ndarray:
+    """Mean and deviation of each channel of an image (3, H, W): (6,)."""
+    flat = rgb.reshape(3, -1).astype(np.float32)
+    return np.concatenate([flat.mean(axis=1), flat.std(axis=1)])
+
+
 def position(lon_deg: np.ndarray, lat_deg: np.ndarray) -> np.ndarray:
     """Points on the unit sphere, (n, 3): what a set gives away by where it lies."""
     lon, lat = np.radians(lon_deg), np.radians(lat_deg)
     return np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)], axis=1)
 
 
-@dataclass(frozen=True)
-class CCA:
-    """Regularised canonical correlation between two raw sensors."""
-
-    x_axes: np.ndarray  # (dx, k)
-    y_axes: np.ndarray  # (dy, k)
-
-    @classmethod
-    def fit(cls, x: np.ndarray, y: np.ndarray, ridge: float, k: int) -> "CCA":
-        """x (n, dx), y (n, dy) standardised pairs; `ridge` is relative to the mean variance."""
-        x_white, y_white = _whitener(x, ridge), _whitener(y, ridge)
-        u, s, vt = np.linalg.svd(x_white @ (x.T @ y / len(x)) @ y_white, full_matrices=False)
-        k = min(k, len(s))
-        weight = np.sqrt(s[:k])  # directions that agree more count more
-        return cls(x_white @ u[:, :k] * weight, y_white @ vt[:k].T * weight)
-
-    @classmethod
-    def chosen(cls, x: np.ndarray, y: np.ndarray, block: np.ndarray) -> "CCA":
-        """Ridge and dimension of the best mean reciprocal rank on held-out blocks, then fitted on all."""
-        held = hold_out(block, 0.3)
-        if not held.any():
-            return cls.fit(x, y, 1.0, 16)
-        widest = max(CCA_DIMENSIONS)
-        fits = {ridge: cls.fit(x[~held], y[~held], ridge, widest) for ridge in RIDGES}
-        best = max(
-            ((ridge, k) for ridge in RIDGES for k in CCA_DIMENSIONS),
-            key=lambda dial: fits[dial[0]].first(dial[1]).mean_reciprocal_rank(x[held], y[held]),
-        )
-        return cls.fit(x, y, *best)
-
-    def first(self, k: int) -> "CCA":
-        """The k directions that agree most."""
-        return CCA(self.x_axes[:, :k], self.y_axes[:, :k])
-
-    def project(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Both sensors in the common space, (n, k) each."""
-        return x @ self.x_axes, y @ self.y_axes
-
-    def mean_reciprocal_rank(self, x: np.ndarray, y: np.ndarray) -> float:
-        """Of the true partners, both ways."""
-        a, b = (unit(part) for part in self.project(x, y))
-        similarity = a @ b.T
-        return float(np.mean([(1 / partner_rank(s)).mean() for s in (similarity, similarity.T)]))
+def half_whitening(x: np.ndarray, weight: np.ndarray, dimension: int) -> tuple[np.ndarray, np.ndarray]:
+    """Mean (D,) and the widest principal axes over variance^POWER (D, d), of rows (n, D) that weigh (n,)."""
+    share = weight / weight.sum()
+    mean = share @ x
+    centred = (x - mean) * np.sqrt(share)[:, None]
+    variance, axes = np.linalg.eigh(centred.T @ centred)
+    variance, axes = variance[::-1][:dimension], axes[:, ::-1][:, :dimension]
+    return mean, axes / np.maximum(variance, max(LEAST_SHARE * variance[0], LEAST_VARIANCE)) ** POWER
 
 
-def _whitener(x: np.ndarray, ridge: float) -> np.ndarray:
-    covariance = x.T @ x / len(x)
-    floor = ridge * float(np.trace(covariance)) / len(covariance)
-    values, axes = np.linalg.eigh(covariance + floor * np.eye(len(covariance)))
-    return np.asarray((axes / np.sqrt(np.maximum(values, LEAST_VARIANCE))) @ axes.T)
+def half_whitened(features: np.ndarray, fit_on: np.ndarray) -> np.ndarray:
+    """Features (n, D) centred, half whitened on some rows, scaled to norm 1: (n, d); d is D, or the rows."""
+    rows = features[fit_on].astype(np.float64)
+    mean, axes = half_whitening(rows, np.ones(len(rows)), min(rows.shape))
+    return unit((features - mean) @ axes)
+
+
+def chosen_cca(x: np.ndarray, y: np.ndarray, block: np.ndarray) -> CCA:
+    """Ridge and dimension of the best mean reciprocal rank on held-out blocks, then fitted on all.
+
+    x (n, dx), y (n, dy) are standardised pairs.
+    """
+    held = hold_out(block, 0.3)
+    if not held.any():
+        return CCA.fit(x, y, 1.0, 16)
+    widest = max(CCA_DIMENSIONS)
+    fits = {ridge: CCA.fit(x[~held], y[~held], ridge, widest) for ridge in RIDGES}
+    best = max(
+        ((ridge, k) for ridge in RIDGES for k in CCA_DIMENSIONS),
+        key=lambda dial: mean_reciprocal_rank(fits[dial[0]].first(dial[1]), x[held], y[held]),
+    )
+    return CCA.fit(x, y, *best)
+
+
+def mean_reciprocal_rank(cca: CCA, x: np.ndarray, y: np.ndarray) -> float:
+    """Of the true partners, both ways."""
+    a, b = (unit(part) for part in cca.project(x, y))
+    similarity = a @ b.T
+    return float(np.mean([(1 / partner_rank(s)).mean() for s in (similarity, similarity.T)]))
 
 
 def raw_series(values: np.ndarray, fit_on: np.ndarray) -> np.ndarray:

@@ -45,7 +45,7 @@ def chip_case(catalog: Path, encoders: Encoders, options: Options, *, cells: int
     pairs = image_pairs(patches.samples, problem, ours, untrained, px_per_cell)
     exhibit = Exhibit(problem, ours.fused, partial(draw_sample, patches.samples))
     findings = sensor_findings(problem, ours, patches.place, options.seed)
-    return Case(problem, candidates, exhibit, pairs, findings)
+    return Case(problem, candidates, exhibit, pairs, findings, ours)
 
 
 def split_patches(

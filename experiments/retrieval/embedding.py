@@ -13,7 +13,7 @@ import torch
 
 from data.sample import Sample
 from encoder.batch import Batch, buckets, check_sample, collate, window_shape
-from encoder.config import SkySenseConfig
+from encoder.config import SkySenseConfig, SwinConfig
 from encoder.protocol import AnyEncoder
 from encoder.skysense import SkySense
 
@@ -77,7 +77,7 @@ def _embed_ours(
 ) -> list[Embedded]:
     config = models[0].config
     assert all(model.config.px_per_cell == config.px_per_cell for model in models), "models of two grids"
-    fused = np.full((len(models), len(samples), config.fusion.width), np.nan, dtype=np.float32)
+    fused = np.full((len(models), len(samples), config.dimension), np.nan, dtype=np.float32)
     alone = [{name: rows.copy() for name in config.modalities} for rows in fused]
     spent = np.zeros(len(models))
     present = [i for i, sample in enumerate(samples) if sample is not None]
@@ -103,7 +103,8 @@ def _embed_ours(
 
 def _least_cells(sample: Sample, config: SkySenseConfig) -> int:
     """The windowed attention of the aerial encoder may need the model's whole window."""
-    needs_window = "hr" in sample.series and config.hr is not None and not config.hr.pad_small_map
+    swin = config.hr if isinstance(config.hr, SwinConfig) else None
+    needs_window = "hr" in sample.series and swin is not None and not swin.pad_small_map
     return config.window_cells if needs_window else 1
 
 

@@ -49,7 +49,7 @@ def image_case(folder: Path, encoders: Encoders, options: Options) -> Case:
     pairs = image_pairs(images.samples, problem, ours, untrained, px_per_cell)
     exhibit = Exhibit(problem, ours.fused, partial(draw_sample, images.samples))
     findings = sensor_findings(problem, ours, np.arange(len(images.samples)), options.seed)
-    return Case(problem, tuple(candidates), exhibit, pairs, findings)
+    return Case(problem, tuple(candidates), exhibit, pairs, findings, ours)
 
 
 def image_problem(images: ImageSet) -> Problem:

@@ -1,6 +1,6 @@
 """Baselines of samples that are images, and their pictures."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -55,7 +55,17 @@ def image_baselines(
     def measured() -> np.ndarray:
         return joined([baselines.statistics(image) for image in images])
 
+    rgb = [sample.series["hr"].pixels[0] for sample in samples if "hr" in sample.series]
+
+    def of_colour(measure: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+        return np.stack([measure(image) for image in rgb])
+
+    colours = [
+        timed("colour histogram", FLOAT32_BYTES, lambda: of_colour(baselines.colour_histogram)),
+        timed("colour moments", FLOAT32_BYTES, lambda: joined([of_colour(baselines.colour_moments)])),
+    ]
     return [
+        *(colours if len(rgb) == len(samples) else ()),
         timed("statistics of pixels", FLOAT32_BYTES, measured),
         timed("raw pixels", INT16_BYTES, lambda: joined([shrunk(i, RAW_SIDE) for i in images])),
         timed("RCF, Gaussian", FLOAT32_BYTES, lambda: convolved(False)),

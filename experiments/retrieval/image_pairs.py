@@ -47,7 +47,7 @@ def _cca_by_fold(problem: Problem, both: np.ndarray, x: np.ndarray, y: np.ndarra
     out = np.zeros((len(x), k)), np.zeros((len(x), k))
     for fold in problem.folds:
         fit_on = fold.database[both[fold.database]]
-        cca = baselines.CCA.chosen(x[fit_on], y[fit_on], problem.block[fit_on])
+        cca = baselines.chosen_cca(x[fit_on], y[fit_on], problem.block[fit_on])
         for whole, part in zip(out, cca.project(x[fold.query], y[fold.query]), strict=True):
             whole[fold.query, : part.shape[1]] = part
     return out

@@ -1,13 +1,13 @@
 """What every `skyhex eval` command is told, and the encoders it compares."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from data.sample import InputError, SampleSpec
 from encoder.checkpoint import weights_info
-from encoder.config import SkySenseConfig
+from encoder.config import SkySenseConfig, TextureConfig, preset
 from encoder.embed import Encoder
 from encoder.initialise import initialise
 from encoder.loading import load_encoder
@@ -31,6 +31,7 @@ class Options:
     weights: str = "nano"
     device: str = "auto"
     split: str = "validation"  # "test" for the final table alone
+    hold_out: str = "blocks"  # or "country": each country is asked for among all others
     seed: int = 0
     rules: SensorRules = field(default_factory=SensorRules)
     protocol: str = "all"
@@ -46,6 +47,8 @@ class Options:
             raise InputError(f"--protocol came as {self.protocol!r}; expected one of {expected}.")
         if self.split not in ("validation", "test"):
             raise InputError(f"--split came as {self.split!r}; expected validation or test.")
+        if self.hold_out not in ("blocks", "country"):
+            raise InputError(f"--hold-out came as {self.hold_out!r}; expected blocks or country.")
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -94,7 +97,14 @@ class Encoders:
 
 
 def untrained_model(config: SkySenseConfig, seed: int) -> SkySense:
-    """The state that training starts from, positions and dates too: a gain is then the training's own."""
+    """The state that training starts from, positions and dates too: a gain is then the training's own.
+
+    What is fitted without training, the geometry and colours and textures, has no such state: the size's own
+    Swin and fusion stand for it.
+    """
+    if config.geometry:
+        hr = preset("nano").hr if isinstance(config.hr, TextureConfig) else config.hr
+        config = replace(config, geometry=None, hr=hr)
     model = SkySense(config)
     initialise(model, seed)
     fix_positions(model, TrainConfig.learn_position)

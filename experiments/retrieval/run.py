@@ -10,12 +10,14 @@ from data.sample import InputError
 
 from .blocks import bootstrap
 from .compression import compressions
+from .embedding import Embedded
 from .leakage import Finding
 from .options import Options
 from .pictures import Exhibit
 from .problem import Problem
 from .protocols import zero_shot
 from .report import Cell, Report, Table
+from .sensors import Seen, sensor_table
 from .sheet import (
     CONTESTED,
     Candidate,
@@ -37,6 +39,8 @@ class Pairs:
     title: str  # "S1", "S2": joined with an arrow
     other: str
     candidates: tuple[Candidate[Pair], ...]  # ours first
+    forth: tuple[Candidate[Pair], ...] = ()  # further ones that differ by direction
+    back: tuple[Candidate[Pair], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,7 @@ class Case:
     exhibit: Exhibit
     pairs: Pairs | None = None
     findings: tuple[Finding, ...] = ()
+    embedded: Embedded | None = None  # ours, each sensor alone
 
 
 @dataclass(frozen=True)
@@ -59,6 +64,7 @@ class Judged:
     findings: tuple[Finding, ...]
     compressed: tuple[tuple[Cell, ...], ...]  # lines of the table
     exhibit: Exhibit
+    seen: Seen | None = None
 
 
 def judge(case: Case, options: Options) -> Judged:
@@ -72,7 +78,8 @@ def judge(case: Case, options: Options) -> Judged:
         sheets += both_ways(case.pairs)
     findings = case.findings if options.wants("leakage") else ()
     compressed = compression_lines(case, options.seed) if options.wants("compression") else ()
-    return Judged(case.problem.name, tuple(sheets), findings, compressed, case.exhibit)
+    seen = Seen(case.problem.name, case.embedded) if case.embedded else None
+    return Judged(case.problem.name, tuple(sheets), findings, compressed, case.exhibit, seen)
 
 
 def report_of(judged: Sequence[Judged], options: Options, model: dict[str, Any]) -> Report:
@@ -86,7 +93,12 @@ def report_of(judged: Sequence[Judged], options: Options, model: dict[str, Any])
         raise InputError(f"several sets are called {', '.join(twice)}; rename their files or folders.")
     sheets = [sheet for one in judged for sheet in one.sheets]
     ordered = [sheet for family in CONTESTED for sheet in sheets if sheet.family == family]
-    tables = [verdict(contests(ordered, options.seed)), leakage_table(judged), compression_table(judged)]
+    tables = [
+        verdict(contests(ordered, options.seed)),
+        sensor_table([one.seen for one in judged if one.seen], options.seed),
+        leakage_table(judged),
+        compression_table(judged),
+    ]
     return Report(
         options.command,
         model,
@@ -104,8 +116,10 @@ def both_ways(pairs: Pairs) -> list[Sheet]:
         for c in pairs.candidates
     ]
     return [
-        cross_modal_sheet(pairs.problem, pairs.candidates, f"{pairs.title} -> {pairs.other}"),
-        cross_modal_sheet(pairs.problem, back, f"{pairs.other} -> {pairs.title}"),
+        cross_modal_sheet(
+            pairs.problem, (*pairs.candidates, *pairs.forth), f"{pairs.title} -> {pairs.other}"
+        ),
+        cross_modal_sheet(pairs.problem, (*back, *pairs.back), f"{pairs.other} -> {pairs.title}"),
     ]
 
 

@@ -7,8 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from indexer.alignment.alignment import Pairs as Aligning
+from indexer.alignment.alignment import fit, folds_of
+
 from . import baselines, leakage
 from .candidates import (
+    FLOAT16_BYTES,
     FLOAT32_BYTES,
     INT16_BYTES,
     encoder_candidate,
@@ -16,6 +20,7 @@ from .candidates import (
     timed,
     untrained_candidates,
 )
+from .countries import hold_out_countries
 from .embedding import Embedded, embed_by_each, embed_small
 from .leakage import Finding
 from .options import Encoders, Options, capped
@@ -51,6 +56,7 @@ def series_case(labelled: SeriesSet, encoders: Encoders, options: Options) -> Ca
         Exhibit(problem, ours.fused, partial(_draw_series, shown)),
         _pairs(shown, problem, ours, untrained),
         _findings(shown, problem, ours, encoders, options) if options.wants("leakage") else (),
+        ours,
     )
 
 
@@ -68,6 +74,8 @@ def embedded_series(
     seen = np.array([sample is not None for sample in samples])
     rows = np.flatnonzero(asked & seen)
     problem = series_problem(labelled.take(rows), query[rows], database[rows])
+    if options.hold_out == "country":
+        problem = hold_out_countries(problem, query[rows], database[rows])
     if blind := int((asked & ~seen).sum()):
         problem = problem.noting(f"{blind} rows left out: the encoder sees nothing of them")
     picked = [samples[i] for i in rows]
@@ -77,7 +85,9 @@ def embedded_series(
 
 def _split(labelled: SeriesSet, options: Options) -> tuple[np.ndarray, np.ndarray]:
     """Queries and database, thinned: the file's own split, or blocks held out of its train part."""
-    if options.split == "test":
+    if options.hold_out == "country" and options.split == "validation":
+        query = database = labelled.pixels.split == "train"
+    elif options.split == "test":
         query, database = labelled.pixels.split == "test", labelled.pixels.split == "train"
     else:
         query = held_out(labelled.pixels)
@@ -99,9 +109,24 @@ def _baselines(labelled: SeriesSet, problem: Problem, seed: int) -> list[Candida
         )
         return standardised(made, fit_on)
 
+    sensors = {"S1": labelled.s1, "S2": labelled.s2}
+    seen = {name: values for name, values in sensors.items() if np.isfinite(values).any()}
+
+    def whitened_alone(name: str) -> np.ndarray:
+        return baselines.half_whitened(baselines.raw_series(seen[name], fit_on), fit_on)
+
     return [
         timed("statistics over time", FLOAT32_BYTES, lambda: standardised(baselines.statistics(raw), fit_on)),
         timed("raw series", INT16_BYTES, lambda: baselines.raw_series(raw, fit_on)),
+        timed(
+            "raw series, half whitened",
+            FLOAT32_BYTES,
+            lambda: np.concatenate([whitened_alone(name) for name in seen], axis=1),
+        ),
+        *(
+            timed(f"raw {name}, half whitened", FLOAT32_BYTES, partial(whitened_alone, name))
+            for name in (seen if len(seen) > 1 else ())
+        ),
         timed("RCF, Gaussian", FLOAT32_BYTES, lambda: convolved(False)),
         timed("RCF, whitened patches", FLOAT32_BYTES, lambda: convolved(True)),
         timed("lon/lat alone", FLOAT32_BYTES, lambda: baselines.position(pixels.lon_deg, pixels.lat_deg)),
@@ -117,9 +142,28 @@ def _pairs(labelled: SeriesSet, problem: Problem, ours: Embedded, untrained: lis
     paired = problem.asking(both)
     if not paired.folds:
         return None
-    return Pairs(
-        paired, "S1", "S2", (*encoder_pairs(ours, untrained, "s1", "s2"), _cca(labelled, problem, both))
-    )
+    candidates = (*encoder_pairs(ours, untrained, "s1", "s2"), _cca(labelled, problem, both))
+    return Pairs(paired, "S1", "S2", candidates, *_aligned(s1, s2, problem, both))
+
+
+def _aligned(
+    s1: np.ndarray, s2: np.ndarray, problem: Problem, both: np.ndarray
+) -> tuple[tuple[Candidate[Pair], ...], tuple[Candidate[Pair], ...]]:
+    """Ours as `skyhex align` maps them, forth and back, by the database's pairs; none in few blocks."""
+    fit_on = problem.folds[0].database
+    fit_on = fit_on[both[fit_on]]
+    fold = folds_of(problem.block[fit_on])
+    if fold is None:
+        return (), ()
+    started = time.perf_counter()
+    x, y = s1.astype(np.float64), s2.astype(np.float64)
+    forth, back = fit(Aligning(x[fit_on], y[fit_on], fold), "s1", "s2")
+    ms = 1000 * (time.perf_counter() - started) / len(s1)
+
+    def named(pair: Pair) -> tuple[Candidate[Pair], ...]:
+        return (Candidate("ours, aligned", (pair,), FLOAT16_BYTES * s2.shape[1], ms),)
+
+    return named((forth(x).astype(np.float32), s2)), named((back(y).astype(np.float32), s1))
 
 
 def _cca(labelled: SeriesSet, problem: Problem, both: np.ndarray) -> Candidate[Pair]:
@@ -128,7 +172,7 @@ def _cca(labelled: SeriesSet, problem: Problem, both: np.ndarray) -> Candidate[P
     fit_on = problem.folds[0].database
     fit_on = fit_on[both[fit_on]]
     x, y = baselines.raw_series(labelled.s1, fit_on), baselines.raw_series(labelled.s2, fit_on)
-    cca = baselines.CCA.chosen(x[fit_on], y[fit_on], problem.block[fit_on])
+    cca = baselines.chosen_cca(x[fit_on], y[fit_on], problem.block[fit_on])
     projected = cca.project(x, y)
     ms = 1000 * (time.perf_counter() - started) / len(x)
     return Candidate("CCA of raw series", (projected,), FLOAT32_BYTES * projected[0].shape[1], ms)

@@ -93,8 +93,8 @@ class SeriesSet:
             px_per_cell: of the model.
             max_dates: of each sensor, spread over the period; all if None.
         """
-        s2_valid = _spread(self.pixels.s2_valid, max_dates) & self.encoder_sees_s2
-        s1_valid = _spread(self.pixels.s1_valid, max_dates)
+        s2_valid = spread_dates(self.pixels.s2_valid, max_dates) & self.encoder_sees_s2
+        s1_valid = spread_dates(self.pixels.s1_valid, max_dates)
         seen = np.asarray(s2_valid.any(axis=1) | s1_valid.any(axis=1))
         shown = replace(self.pixels, s2_valid=s2_valid, s1_valid=s1_valid).take(seen)
         made = iter(PixelSamples(shown, px_per_cell))
@@ -226,7 +226,7 @@ def _remarks(labelled: SeriesSet) -> list[str]:
     return notes
 
 
-def _spread(valid: np.ndarray, at_most: int | None) -> np.ndarray:
+def spread_dates(valid: np.ndarray, at_most: int | None) -> np.ndarray:
     """Keep at most `at_most` True of each row, evenly spaced among them: (n, T) bool -> (n, T) bool."""
     if at_most is None:
         return valid

@@ -30,6 +30,8 @@ class ValidationSet:
 
     problem: Problem
     samples: list[Sample | None]  # (n,)
+    s1: np.ndarray  # (n, T, 2) float32 dB, NaN where missing
+    s2: np.ndarray  # (n, T, C) float32 reflectance x 10000
 
 
 def read_validation(
@@ -58,7 +60,8 @@ def _prepare(labelled: SeriesSet, px_per_cell: Mapping[str, int], at_most: int, 
     rows = np.sort(np.random.default_rng(seed).permutation(train)[:at_most])
     held = held_out(labelled.pixels)[rows]
     problem = series_problem(labelled.take(rows), held, ~held)
-    return ValidationSet(problem, labelled.take(rows).samples(px_per_cell, MAX_DATES))
+    taken = labelled.take(rows)
+    return ValidationSet(problem, taken.samples(px_per_cell, MAX_DATES), taken.s1, taken.s2)
 
 
 def validation_score(model: SkySense, sets: Sequence[ValidationSet]) -> dict[str, float]:

@@ -39,7 +39,9 @@ class NamedQueries:
     queries: Sequence[Query]  # (m,)
 
 
-def read_queries(path: Path, *, using: str = "fused", against: str = "fused") -> NamedQueries:
+def read_queries(
+    path: Path, *, using: str = "fused", against: str = "fused", align: bool = True
+) -> NamedQueries:
     """One query a row of a Parquet, CSV or JSONL file.
 
     It looks like the row's `cell` (or `h3_cell`), or its `vector` (or `embedding`), or its `lon` and `lat`:
@@ -54,7 +56,8 @@ def read_queries(path: Path, *, using: str = "fused", against: str = "fused") ->
     name = next((rows[name].to_pylist() for name in NAMES if name in rows.column_names), None)
     names = [_name(example, i) for i, example in enumerate(examples, 1)] if name is None else map(str, name)
     using, against = column_of(using), column_of(against)
-    return NamedQueries(list(names), [Query((one,), using=using, against=against) for one in examples])
+    queries = [Query((one,), using=using, against=against, align=align) for one in examples]
+    return NamedQueries(list(names), queries)
 
 
 def search_batch(

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from ..alignment.alignment import Map, read_map
 from ..errors import NoRowError, QueryError
 from ..geo.cells import cell_at, cell_to_text, centres, parent, parse_cell, resolution_of
 from ..index.faiss_index import Index
@@ -62,6 +63,7 @@ class Query:
     against: str = "embedding"  # the column that is searched
     match: Literal["mean", "any"] = "mean"  # like their mean, or like any one of the positives
     negative_weight: float = 0.5  # Rocchio's: the query is mean(positives) - weight * mean(negatives)
+    align: bool = True  # between two columns, by the table's own alignment, where it has one
 
     def __post_init__(self) -> None:
         if self.match not in ("mean", "any"):
@@ -78,6 +80,8 @@ class Resolved:
     vectors: Cosines  # (m, d) float64 of norm 1; a row's similarity is its greatest to any of them
     own_rows: frozenset[tuple[object, ...]]  # keys of the rows that were examples
     notes: tuple[str, ...]
+    column: str  # that is searched
+    aligned: str = ""  # how the examples came into the space that is searched, where they were mapped
 
 
 @dataclass(frozen=True)
@@ -98,10 +102,7 @@ def resolve(table: EmbeddingTable, query: Query, filter: Filter, index: Index | 
     """
     if not query.positives:
         raise QueryError("the query has no positive example: expected at least one cell, place or vector")
-    if _dimension(table, query.using) != _dimension(table, query.against):
-        raise QueryError(
-            f"{query.using} and {query.against} have different dimensions: they cannot be compared"
-        )
+    aligned = _alignment(table, query)
     book = _Book(table, index, query.using, filter)
     positives = [_find(book, example) for example in query.positives]
     negatives = [_find(book, example) for example in query.negatives]
@@ -111,11 +112,31 @@ def resolve(table: EmbeddingTable, query: Query, filter: Filter, index: Index | 
     if negatives:
         wanted = wanted - query.negative_weight * np.mean([found.vector for found in negatives], axis=0)
     found = (*positives, *negatives)
+    vectors = np.stack([_unit(vector, "the examples cancel out: their mean") for vector in wanted])
+    if aligned is not None:
+        vectors = np.stack([_unit(vector, "the aligned query") for vector in aligned(vectors)])
     return Resolved(
-        np.stack([_unit(vector, "the examples cancel out: their mean") for vector in wanted]),
+        vectors,
         frozenset().union(*(example.own_rows for example in found)),
         tuple(dict.fromkeys(note for example in found for note in example.notes)),
+        query.against,
+        "" if aligned is None else f"aligned by {aligned.fitted}",
     )
+
+
+def _alignment(table: EmbeddingTable, query: Query) -> Map | None:
+    """The map between the query's columns; None where they are compared as they are."""
+    dimensions = [_dimension(table, column) for column in (query.using, query.against)]
+    if query.align and query.using != query.against:
+        found = read_map(table, query.using, query.against)
+        if found is not None:
+            return found
+    if dimensions[0] != dimensions[1]:
+        raise QueryError(
+            f"{query.using} and {query.against} have different dimensions: they cannot be compared"
+            " without an alignment, `skyhex align`"
+        )
+    return None
 
 
 @dataclass(frozen=True)

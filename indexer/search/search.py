@@ -21,6 +21,7 @@ from ..table.schema import COUNTS, KEY
 from .best_rows import Answer, Best, best_rows
 from .diversity import Diversity, marginal_relevance, spread
 from .filter import Filter
+from .narrow import narrow
 from .query import Query, Resolved, keys_of, resolve
 
 COLUMNS = (*KEY, *COUNTS, "valid_fraction", "cloud_fraction", "source_items")
@@ -237,8 +238,10 @@ def _hits(
     hits = []
     for query, answer, (start, stop) in zip(resolved, answers, pairwise(ends), strict=True):
         mine = rows.slice(start, stop - start)
-        said = (*query.notes, *notes, *_notes(table, index, answer, mine))
-        hits.append(Hits(mine, str(answer), said, query))
+        few = narrow(table, index, query.column)
+        said = (*query.notes, *notes, *_notes(table, index, answer, mine), *filter(None, [few]))
+        plan = f"{answer}, {query.aligned}" if query.aligned else str(answer)
+        hits.append(Hits(mine, plan, said, query))
     return hits
 
 

@@ -61,6 +61,7 @@ def query_of(
     against: str = "fused",
     match: Literal["mean", "any"] = "mean",
     negative_weight: float = 0.5,
+    align: bool = True,
 ) -> Query:
     """A query whose vectors have the names of COLUMNS, or of the table's columns. Raises `QueryError`."""
     return Query(
@@ -70,6 +71,7 @@ def query_of(
         against=column_of(against),
         match=match,
         negative_weight=negative_weight,
+        align=align,
     )
 
 

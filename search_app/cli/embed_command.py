@@ -23,15 +23,14 @@ from encoder.checkpoint import CheckpointError
 from encoder.embed import is_untrained
 from encoder.loading import load_encoder
 from encoder.protocol import AnyEncoder
-from indexer.index.faiss_index import build_index
 from indexer.table.bucket import workspace
-from indexer.table.embedding_table import EmbeddingTable
 from indexer.table.schema import Values
 from pipeline.area import given_area
 from pipeline.embed_job import EmbedReport, Share, embed_plan, finer_path
 from pipeline.skips import SKIPPED_FILE
 
 from .progress import progress_bar, say
+from .table_commands import bring_up
 
 CHIP_RESOLUTION, AREA_RESOLUTION = 12, 9
 DRY_RUN_SAMPLES = 16  # embedded for the estimate of --dry-run
@@ -195,9 +194,7 @@ def run_embed(
 
 def _build_indexes(path: str, granularity: int | None) -> None:
     for table in [path] if granularity is None else [path, finer_path(path, granularity)]:
-        with progress_bar("index", "rows") as progress:
-            info = build_index(EmbeddingTable.open(table), progress=progress)
-        say(f"{table}: {info}")
+        bring_up(table, f"{table}: ")
 
 
 def make_plan(

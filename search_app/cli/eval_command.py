@@ -32,6 +32,7 @@ OPTIONS: dict[str, Any] = {  # of an evaluation: which of them a command has is 
     "split": Annotated[
         str, typer.Option(help="validation (choose on this) or test (the final table alone).")
     ],
+    "hold_out": Annotated[str, typer.Option(help="blocks, or country: each country among all others.")],
     "seed": Annotated[int, typer.Option(help="Of thinning, baselines and resampling.")],
     "fill_band": Annotated[
         list[str] | None,
@@ -68,7 +69,14 @@ def with_options(**defaults: Any) -> Callable[[Command], Command]:
 
 @eval_app.command()
 @with_options(
-    **ENCODER, protocol="all", **HELD_OUT, **SENSORS, max_queries=1500, max_database=4000, max_dates=None
+    **ENCODER,
+    protocol="all",
+    **HELD_OUT,
+    hold_out="blocks",
+    **SENSORS,
+    max_queries=1500,
+    max_database=4000,
+    max_dates=None,
 )
 def series(
     options: "Options",

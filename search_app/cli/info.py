@@ -8,11 +8,13 @@ from rich.console import Console
 from rich.table import Table
 
 from data.modality import MODALITIES
+from indexer.alignment.alignment import fitted_of
 from indexer.index.faiss_index import describe_index
 from indexer.sql.limits import OWN_LIMITS
 from indexer.sql.run import run_sql
 from indexer.table.embedding_table import EmbeddingTable
 from indexer.table.manifest import SnapshotInfo
+from indexer.table.vector_spread import collapsed, spread_of
 
 from ..terminal_text import shown
 
@@ -74,7 +76,9 @@ def describe(table: EmbeddingTable) -> dict[str, str]:
             "periods": f"{row['first_start']:%Y-%m-%d} to {row['last_end']:%Y-%m-%d}",
             "extent": f"{row['west']:.4f} {row['south']:.4f} {row['east']:.4f} {row['north']:.4f} (W S E N)",
             "modalities": ", ".join(f"{name.upper()} in {row[f'with_{name}']:,} rows" for name in MODALITIES),
+            **_spreads(table),
             "index": describe_index(table),
+            "alignment": "; ".join(map(str, fitted_of(table))) or "none: `skyhex align`",
             "prototypes": ", ".join(h3.int_to_str(r["region_cell"]) for r in regions[:6])
             or "none: `skyhex prototypes fit`",
         }
@@ -97,6 +101,17 @@ def _attribution(table: EmbeddingTable) -> list[str]:
     for sentences in [one.attribution for one in table.manifest.imagery]:
         said += sentences
     return [text for text in dict.fromkeys(said) if text]
+
+
+def _spreads(table: EmbeddingTable) -> dict[str, str]:
+    """How much of its dimensions each column of vectors uses."""
+    lines = {}
+    for column in ("embedding", *table.optional_columns):
+        found = spread_of(table, column)
+        note = None if found is None else collapsed(table, column, found)
+        if found is not None:
+            lines[column] = f"{found}" + (f"; {note}" if note else "")
+    return lines
 
 
 def snapshot_rows(entries: Sequence[SnapshotInfo]) -> pa.Table:

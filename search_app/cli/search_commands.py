@@ -43,6 +43,7 @@ def search(
     negative_weight: words.NegativeWeightOption = 0.5,
     using: words.UsingOption = "fused",
     against: words.AgainstOption = "fused",
+    no_align: words.NoAlignOption = False,
     queries: words.QueriesOption = None,
     k: words.KOption = 20,
     per_parent: words.PerParentOption = None,
@@ -70,7 +71,7 @@ def search(
     _check_one_or_many(queries, bool(like), bool(unlike or diversity))
     opened = EmbeddingTable.open(table, snapshot)
     if queries is not None:
-        named = read_queries(queries, using=using, against=against)
+        named = read_queries(queries, using=using, against=against, align=not no_align)
         with progress_bar("search", "queries") as progress:
             hits = search_batch(opened, named, k, filter, include_query, progress)
     else:
@@ -81,6 +82,7 @@ def search(
             against=against,
             match=match,
             negative_weight=negative_weight,
+            align=not no_align,
         )
         hits = search_table(opened, query, k, filter, include_query, diversity)
     _say_notes(opened, hits.notes)

@@ -37,6 +37,9 @@ MatchOption = Annotated[Literal["mean", "any"], option(LIKE, "Like their mean, o
 NegativeWeightOption = Annotated[float, option(LIKE, "How much the unwanted count.", "X")]
 UsingOption = Annotated[str, option(LIKE, f"The examples' vectors: {VECTORS}", "NAME", default=False)]
 AgainstOption = Annotated[str, option(LIKE, f"The rows' vectors: {VECTORS}", "NAME", default=False)]
+NoAlignOption = Annotated[
+    bool, option(LIKE, "Compare two sensors as they are, without the table's alignment.", None, "--no-align")
+]
 
 KOption = Annotated[int, option(RESULTS, "How many.", "N", "-k")]
 PerParentOption = Annotated[int | None, option(RESULTS, "At most so many below one coarse cell.", "N")]

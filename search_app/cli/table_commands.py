@@ -1,4 +1,4 @@
-"""Commands about the table itself: index, SQL, info, log, validate, compact, vacuum."""
+"""Commands about the table itself: index, align, SQL, info, log, validate, compact, vacuum."""
 
 from typing import Annotated
 
@@ -16,13 +16,39 @@ app = typer.Typer()
 
 @app.command()
 def index(table: TableOption = DEFAULT_TABLE) -> None:
-    """Bring the index up to the table's snapshot."""
+    """Bring the index, and the alignment of sensors, up to the table's snapshot."""
+    bring_up(table)
+
+
+@app.command()
+def align(table: TableOption = DEFAULT_TABLE) -> None:
+    """Learn from rows with several sensors how one finds the other: `search --using s1 --against s2`."""
+    from indexer.alignment.alignment import LEAST_PAIRS, align, fitted_of
+    from indexer.table.embedding_table import EmbeddingTable
+
+    aligned, fitted = align(EmbeddingTable.open(table))
+    for one in fitted:
+        used = "" if one in fitted_of(aligned) else "; not used: it finds no more than before"
+        say(f"{one}{used}")
+    if not fitted:
+        say(f"no two sensors share {LEAST_PAIRS} rows in enough places: nothing is aligned")
+
+
+def bring_up(path: str, label: str = "") -> None:
+    """Alignment first, where rows changed since it was fitted, and then the index."""
+    from indexer.alignment.alignment import align, fitted_of, is_aligned
     from indexer.index.faiss_index import build_index
     from indexer.table.embedding_table import EmbeddingTable
 
+    opened = EmbeddingTable.open(path)
+    if not is_aligned(opened):
+        before = opened.snapshot
+        opened, _ = align(opened)
+        for fitted in fitted_of(opened) if opened.snapshot > before else ():
+            say(f"{label}aligned {fitted}")
     with progress_bar("index", "rows") as progress:
-        info = build_index(EmbeddingTable.open(table), progress=progress)
-    say(str(info))
+        info = build_index(opened, progress=progress)
+    say(f"{label}{info}")
 
 
 @app.command()

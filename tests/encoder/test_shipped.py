@@ -25,6 +25,17 @@ def test_nano_is_small_trained_and_of_128_dimensions() -> None:
     assert Encoder("nano").info == info
 
 
+@pytest.mark.float32
+def test_nano_2_knows_its_own_figures_and_shares_the_sentinel_encoders() -> None:
+    first, second = Encoder("nano").model, Encoder("nano-2")
+    assert (second.info.name, second.info.trained, second.info.dimension) == ("skyhex/nano-2", True, 128)
+    ranks = second.info.config["effective_rank"]
+    assert set(ranks) == {"embedding", "embedding_s2", "embedding_s1"}
+    shared = {name for name in first.state_dict() if not name.startswith("encoders.hr.")}
+    theirs = second.model.state_dict()
+    assert all(first.state_dict()[name].equal(theirs[name]) for name in shared)
+
+
 def test_a_size_without_weights() -> None:
     assert shipped_weights("huge") is None
     assert not Encoder("small").info.trained

@@ -7,7 +7,7 @@ import pytest
 
 from data.modality import S2
 from data.sample import InputError
-from experiments.retrieval.series_sets import SensorRules, _spread, read_series, series_problem
+from experiments.retrieval.series_sets import SensorRules, read_series, series_problem, spread_dates
 
 from .make_series import DATES, write_series
 
@@ -37,8 +37,8 @@ def test_dates_are_spread_when_they_are_many(tmp_path: Path) -> None:
 
 def test_spread_keeps_ends_and_count() -> None:
     valid = np.array([[1, 0, 1, 1, 1, 1, 0, 1], [0, 0, 1, 0, 0, 0, 0, 0]], dtype=bool)
-    assert _spread(valid, 3).astype(int).tolist() == [[1, 0, 0, 1, 0, 0, 0, 1], [0, 0, 1, 0, 0, 0, 0, 0]]
-    assert (_spread(valid, 8) == valid).all()
+    assert spread_dates(valid, 3).astype(int).tolist() == [[1, 0, 0, 1, 0, 0, 0, 1], [0, 0, 1, 0, 0, 0, 0, 0]]
+    assert (spread_dates(valid, 8) == valid).all()
 
 
 def test_a_missing_band_hides_s2_until_it_is_filled(tmp_path: Path) -> None:

@@ -1,0 +1,37 @@
+"""The space that rows are stored in: each sensor centred and partly whitened, the whole their weighted sum.
+
+Ours. A sensor's vectors lie in a narrow cone along few axes; centring and dividing by variance^1/4 along the
+principal axes spreads them; a rotation turns sensors towards each other and changes nothing within one.
+Each sensor has its own map, so that any subset of sensors lies in one space.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .config import GeometryConfig
+from .precision import wide
+
+
+class Geometry(nn.Module):
+    """Maps that are fitted after training (`fit` writes them), not learned in it. D enters, d leaves."""
+
+    def __init__(self, config: GeometryConfig, widths: dict[str, int]) -> None:
+        super().__init__()
+        self.config = config
+        for name, width in widths.items():
+            self.register_buffer(f"mean_{name}", torch.zeros(width))
+            self.register_buffer(f"axes_{name}", torch.zeros(width, config.dimension))
+
+    def forward(self, name: str, vectors: Tensor) -> Tensor:
+        """Vectors of one sensor (..., D) -> (..., d) of norm 1."""
+        x = wide(vectors)
+        if name in self.config.rooted:
+            x = x.clamp(min=0).sqrt()
+        mean, axes = self.get_buffer(f"mean_{name}"), self.get_buffer(f"axes_{name}")
+        return F.normalize((x - mean) @ axes, dim=-1)
+
+    def join(self, vectors: dict[str, Tensor]) -> Tensor:
+        """Vectors by sensor (..., d), NaN where a sensor saw nothing -> their weighted sum, of norm 1."""
+        weighted = [self.config.weights[name] * v.nan_to_num() for name, v in vectors.items()]
+        return F.normalize(torch.stack(weighted).sum(dim=0), dim=-1)

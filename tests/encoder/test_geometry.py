@@ -1,0 +1,143 @@
+"""Late fusion: each sensor's own map, their weighted sum, and HR by colours and fixed filters."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from data.sample import ANY_TIME, ImageSeries, Sample
+from encoder.checkpoint import digest, load_weights, save_weights, weights_info
+from encoder.colour_texture import ColourTexture
+from encoder.config import GeometryConfig, SkySenseConfig, TextureConfig, preset
+from encoder.embed import EmbeddingBatch, Encoder
+from encoder.geometry import Geometry
+from encoder.initialise import initialise
+from encoder.skysense import SkySense
+
+D = 16
+pytestmark = pytest.mark.float32
+
+
+def tiny() -> SkySenseConfig:
+    """nano with fewer layers, a geometry, and colours in the place of the Swin."""
+    nano = preset("nano")
+    assert nano.s2 is not None
+    assert nano.s1 is not None
+    return replace(
+        nano,
+        hr=TextureConfig(filters=8),
+        s2=replace(nano.s2, width=32, depth=1),
+        s1=replace(nano.s1, width=32, depth=1),
+        fusion=replace(nano.fusion, in_width=32, width=32, depth=1),
+        geometry=GeometryConfig(dimension=D, rooted=("hr",)),
+    )
+
+
+@pytest.fixture
+def model() -> SkySense:
+    made = SkySense(tiny())
+    initialise(made, 0)
+    stream = np.random.RandomState(1)
+    for name, buffer in made.named_buffers():
+        if name.startswith("geometry.axes") or "filters" in name:
+            buffer.copy_(torch.from_numpy(stream.normal(size=tuple(buffer.shape)).astype(np.float32)))
+    return made.eval()
+
+
+def sample(sensors: str, seed: int = 0, cells: int = 2) -> Sample:
+    """Noise of some sensors."""
+    rng = np.random.default_rng(seed)
+    series = {}
+    for name in sensors.split():
+        bands, px, dtype = {"hr": (3, 32, "u1"), "s2": (10, 8, "u2"), "s1": (2, 8, "f4")}[name]
+        pixels = rng.integers(1, 250, size=(2, bands, cells * px, cells * px)).astype(dtype)
+        pixels = -pixels / 10 if name == "s1" else pixels
+        valid = np.ones((2, cells * px, cells * px), bool)
+        series[name] = ImageSeries(pixels.astype(dtype), valid, np.array([10, 200], np.int16), ("", ""))
+    return Sample(
+        sample_id=sensors, h3_cell=0, lon_deg=0.0, lat_deg=0.0, start=ANY_TIME[0], end=ANY_TIME[1],
+        footprint=(), crs="", origin_m=(0.0, 0.0), grid_shape=(cells, cells), series=series,
+        valid_fraction=1.0, cloud_fraction=0.0,
+    )  # fmt: skip
+
+
+def embed(model: SkySense, samples: list[Sample], dense: bool = False) -> EmbeddingBatch:
+    return Encoder.of(model, weights_info(model, "tiny", trained=False, licence="")).embed(samples, dense)
+
+
+def test_the_whole_is_the_weighted_sum_of_its_sensors(model: SkySense) -> None:
+    every = embed(model, [sample("hr s2 s1")])
+    parts = {name: vectors[0] for name, vectors in every.by_modality.items()}
+    wanted = 0.5 * parts["hr"] + parts["s2"] + 0.5 * parts["s1"]
+    np.testing.assert_allclose(every.embedding[0], wanted / np.linalg.norm(wanted), rtol=0, atol=1e-5)
+
+
+def test_a_sensor_has_the_same_vector_whatever_stands_beside_it(model: SkySense) -> None:
+    every, alone = embed(model, [sample("s2 s1")]), embed(model, [sample("s2")])
+    np.testing.assert_allclose(alone.embedding, alone.by_modality["s2"], rtol=0, atol=1e-6)
+    np.testing.assert_allclose(every.by_modality["s2"], alone.embedding, rtol=0, atol=1e-5)
+    assert np.isnan(alone.by_modality["s1"]).all()
+
+
+def test_samples_of_other_subsets_in_the_batch_change_nothing(model: SkySense) -> None:
+    mixed = [sample("hr"), sample("s2 s1", 1), sample("s1", 2)]
+    together = embed(model, mixed)
+    for i, one in enumerate(mixed):
+        np.testing.assert_allclose(together.embedding[i], embed(model, [one]).embedding[0], rtol=0, atol=1e-5)
+
+
+def test_the_dense_map_of_one_cell_is_the_embedding(model: SkySense) -> None:
+    one = embed(model, [sample("s2 s1", cells=1)], dense=True)
+    assert one.dense is not None
+    np.testing.assert_allclose(one.dense[0, :, 0, 0], one.embedding[0], rtol=0, atol=1e-5)
+
+
+def test_a_geometry_centres_and_maps() -> None:
+    geometry = Geometry(GeometryConfig(dimension=2, rooted=("hr",)), {"hr": 2, "s2": 2})
+    for name in ("hr", "s2"):
+        geometry.get_buffer(f"axes_{name}").copy_(torch.eye(2))
+        geometry.get_buffer(f"mean_{name}").copy_(torch.tensor([1.0, 0.0]))
+    x = torch.tensor([[4.0, 9.0]])
+    assert torch.allclose(geometry("s2", x), F.normalize(torch.tensor([[3.0, 9.0]])))
+    assert torch.allclose(geometry("hr", x), F.normalize(torch.tensor([[1.0, 3.0]])))  # of square roots
+
+
+def test_colours_are_counted_once_and_masked_pixels_not() -> None:
+    part = TextureConfig(filters=2, patch_px=4)
+    encoder = ColourTexture(part)
+    dark = torch.full((1, 3, 4, 8), -2.1)
+    dark[..., 4:] = 2.25
+    found = encoder(dark)
+    assert found.shape == (1, part.out_width, 1, 2)
+    histogram = found[0, : part.bins**3]
+    assert torch.allclose(histogram.sum(dim=0), torch.ones(1, 2))
+    assert histogram[0, 0, 0] == pytest.approx(1)
+    assert histogram[-1, 0, 1] == pytest.approx(1)
+    valid = torch.ones(1, 4, 8, dtype=torch.bool)
+    valid[:, :2] = False
+    dark[:, :, :2] = 1.0  # where nothing is valid
+    assert torch.allclose(encoder(dark, valid)[0, : part.bins**3], histogram)
+
+
+def test_a_filter_answers_with_both_signs() -> None:
+    encoder = ColourTexture(TextureConfig(filters=1, patch_px=4, filter_px=1))
+    encoder.get_buffer("filters").fill_(1.0)
+    found = encoder(torch.full((1, 3, 4, 4), 1.0))[0, -2:, 0, 0]
+    assert found.tolist() == [2.0, 0.0]  # 3 less the bias of 1
+    assert encoder(torch.full((1, 3, 4, 4), -1.0))[0, -2:, 0, 0].tolist() == [0.0, 2.0]
+
+
+def test_weights_with_a_geometry_are_read_back_and_older_ones_keep_their_digest(
+    model: SkySense, tmp_path: Path
+) -> None:
+    save_weights(model, tmp_path / "w.safetensors", "tiny", trained=True, ranks={"embedding": 9.5})
+    again, info = load_weights(tmp_path / "w.safetensors")
+    assert again.config == model.config
+    assert digest(again) == digest(model) == info.digest
+    assert info.dimension == D
+    assert info.config["effective_rank"] == {"embedding": 9.5}
+    assert '"geometry"' not in preset("nano").to_json()
+    assert SkySenseConfig.from_json(preset("nano").to_json()) == preset("nano")
