@@ -110,12 +110,8 @@ def load_weights(path: Path, *, is_known: bool = False) -> tuple[SkySense, Weigh
     try:
         config = SkySenseConfig.from_json(metadata["config"])
         facts = metadata["name"], metadata["trained"] == "true", metadata["licence"]
-<<<<<<< HEAD
-        check_fit(config, tensors, str(path))
-=======
         ranks = {str(k): float(v) for k, v in json.loads(metadata.get("effective_rank", "{}")).items()}
-        _check_fit(config, tensors, str(path))
->>>>>>> nano2
+        check_fit(config, tensors, str(path))
         model = SkySense(config)
     except CheckpointError:
         raise

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from torch import Tensor
 
-<<<<<<< HEAD
 from .checkpoint import (
     CheckpointError,
     WeightsInfo,
@@ -16,11 +15,7 @@ from .checkpoint import (
     save_weights,
     weights_info,
 )
-from .config import SkySenseConfig, preset
-=======
-from .checkpoint import CheckpointError, WeightsInfo, fill, read_others, save_weights, weights_info
 from .config import SkySenseConfig, SwinConfig, preset
->>>>>>> nano2
 from .initialise import initialise
 from .official_layout import PREFIXES, to_ours
 from .skysense import SkySense
