@@ -18,6 +18,7 @@ from indexer.search.changes import changes
 from indexer.search.outliers import outliers
 from indexer.search.search import Hits, search
 from indexer.search.words import column_of, period_of
+from indexer.sql.limits import Limits
 from indexer.sql.run import run_sql
 from indexer.table.embedding_table import EmbeddingTable
 
@@ -31,8 +32,7 @@ from .served import Served
 from .turns import Asker, BusyError, GoneError, Turns
 
 MVT = "application/vnd.mapbox-vector-tile"
-SQL_S = 30.0
-MAX_ROWS = 100_000  # of an answer in SQL
+LIMITS = Limits(timeout_s=30.0, rows=100_000)  # of an answer in SQL
 LEFT = 499  # a status that nobody sees
 PROTOTYPES = """
 SELECT region_cell, prototype, count(*) AS n_rows, avg(prototype_similarity) AS mean_similarity,
@@ -273,11 +273,8 @@ def make_app(place: str, settings: Settings = Settings()) -> Guard:
 
 
 def answered_sql(table: EmbeddingTable, query: str, asker: Asker) -> pa.Table:
-    """Rows of a SELECT, within limits. Raises QueryError."""
-    rows = run_sql(table, query, timeout_s=SQL_S)
-    if len(rows) > MAX_ROWS:
-        raise QueryError(f"{len(rows):,} rows: at most {MAX_ROWS:,} are answered, so add a LIMIT")
-    return rows
+    """Rows of a SELECT, within limits; it ends when the asker leaves. Raises QueryError."""
+    return run_sql(table, query, LIMITS, asker.check)
 
 
 def _base(request: Request) -> str:
