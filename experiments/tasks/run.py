@@ -28,7 +28,7 @@ from .judges import Judge, Table
 from .question import Asked, TaskOptions, ask, check_counts
 from .segmentation import Segmentation
 from .set_measure import over_seeds
-from .tuning import TUNING, Tuning, tuned
+from .tuning import TUNING, Tuning, check_tunable, tuned
 
 AREA_M = 1280.0  # side of a simulated area
 
@@ -116,6 +116,8 @@ def evaluate_task(
     if len(set(names)) < len(names):
         raise InputError(f"{', '.join(names)}: expected each set once.")
     tuning = tuning_of(task, runs)
+    if tuning:
+        check_tunable(encoders.frozen[0], tuning)
     sheets = [
         sheet for about, folder in sets for sheet in sheets_of(about, folder, encoders, options, task, tuning)
     ]

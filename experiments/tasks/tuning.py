@@ -135,6 +135,15 @@ def model_maps(model: SkySense, samples: Sequence[Sample]) -> tuple[Tensor, Tens
     return made.fused[:, :, :h, :w].float(), made.cell_valid[:, :h, :w]
 
 
+def check_tunable(encoder: AnyEncoder, tuning: Tuning) -> None:
+    """Raises InputError where the encoder has no weights of ours that could learn."""
+    if tuning.parts == "all" and not isinstance(encoder, Encoder):
+        raise InputError(
+            f"{encoder.info.name} came to --tune all; expected weights of this project's own. "
+            "Of others the head can be tuned: --tune head."
+        )
+
+
 def tuned(encoder: AnyEncoder, asked: Asked, judge: Judge, tuning: Tuning, seed: int, name: str) -> Table:
     """Train on the tiles to fit on and score those asked.
 
@@ -144,12 +153,8 @@ def tuned(encoder: AnyEncoder, asked: Asked, judge: Judge, tuning: Tuning, seed:
     Raises:
         InputError: the encoder has no weights that could learn, or no dense map.
     """
+    check_tunable(encoder, tuning)
     learns = tuning.parts == "all"
-    if learns and not isinstance(encoder, Encoder):
-        raise InputError(
-            f"{encoder.info.name} came to --tune all; expected weights of this project's own. "
-            "Of others the head can be tuned: --tune head."
-        )
     head, held = head_of(judge), inner_validation(asked.train_block)
     fit_on = [tile for tile, out in zip(asked.train, held, strict=True) if not out]
     checked = [tile for tile, out in zip(asked.train, held, strict=True) if out]
