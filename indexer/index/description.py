@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..typed import OddFieldError, typed
+from . import shown
 from .mapped import ArrayFile, CheckedArray, DamagedIndexError
 from .planner import Point
 from .vectors import NormRange
 
-FORMAT = "skyhex-segment-5"
+FORMAT = "skyhex-segment-6"
 KEY_FILES = {"h3_cell.bin": "<u8", "start_us.bin": "<i8", "end_us.bin": "<i8"}
-VECTORS, NORMS = "<f2", "<f4"
+VECTORS, WIDE_VECTORS, NORMS = "<f2", "<f4", "<f4"
 PLAIN = re.compile(r"\w[\w.]*")  # the name of a file, and no path
 
 
@@ -36,6 +37,7 @@ class Description:
     columns: Mapping[str, NormRange]
     parts: tuple[tuple[str, int], ...]  # path and rows, in order of cell
     arrays: tuple[ArrayFile, ...]
+    shown: Mapping[str, str]  # by column how it is kept, see `shown`
     inverted: Mapping[str, Inverted]  # by column
 
     @staticmethod
@@ -60,13 +62,24 @@ class Description:
         yield all(count > 0 for _, count in self.parts), "a part is empty"
         arrays = {array.name: array for array in self.arrays}
         expected = KEY_FILES | {f"{name}.bin": VECTORS for name in self.columns}
-        expected |= {f"{name}.inverse_norm.bin": NORMS for name in self.columns}
-        yield {name: array.dtype for name, array in arrays.items()} == expected, f"arrays {list(arrays)}"
+        expected |= {f"{name}.inverse_norm.bin": NORMS for name in self.columns} | shown.FILES
+        yield all(map(shown.is_kind, self.shown.values())), f"columns shown as {list(self.shown.values())}"
+        found = {name: array.dtype for name, array in arrays.items()}
+        found |= {f"{n}.bin": VECTORS for n in self.columns if found.get(f"{n}.bin") == WIDE_VECTORS}
+        yield found == expected, f"arrays {list(arrays)}"
         yield all(map(PLAIN.fullmatch, (*arrays, *self.inverted))), "names that are paths"
         yield set(self.inverted) <= set(self.columns), f"inverted files of {list(self.inverted)}"
-        matrices = {f"{name}.bin" for name in self.columns}
+        matrices = {shown.RECORDS, *(f"{name}.bin" for name in self.columns)}
         shapes = [len(array.shape) == 1 + (array.name in matrices) for array in self.arrays]
-        yield all(shapes) and all(array.shape[0] == rows for array in self.arrays), f"not {rows} rows in each"
+        yield (
+            all(shapes)
+            and all(
+                array.shape[0] == rows
+                for array in self.arrays
+                if array.name not in (shown.TEXTS, shown.LISTS)
+            ),
+            f"not {rows} rows in each",
+        )
         yield all(side >= 0 for array in self.arrays for side in array.shape), "a shape below zero"
         points = [point for inverted in self.inverted.values() for point in inverted.measured]
         yield all(0 < point.selectivity <= 1 for point in points), "a share of rows that cannot be"

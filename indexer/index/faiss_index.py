@@ -11,14 +11,19 @@ from __future__ import annotations
 
 import fcntl
 import json
+import operator
+import os
 import re
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 from ..errors import TableError
+from ..geo.row_ranges import RowRanges, Rows
 from ..progress import Progress
 from ..table.bucket import Bucket
 from ..table.embedding_table import EmbeddingTable
@@ -31,8 +36,10 @@ from .mapped import DamagedIndexError, name_of
 from .planner import Point
 from .recall import TARGET_RECALL
 from .segment_files import SegmentFiles, open_segment, write_segment
+from .shown import kinds_of
 
 FORMAT = "skyhex-index-1"
+NAME = re.compile(r"\d{6,}-[0-9a-f]{16}\.json")
 MERGED_SHARE = 0.1  # small segments and replaced rows may be this share of all; beyond, all is written anew
 
 
@@ -43,6 +50,17 @@ class Index:
     snapshot: int  # it was made from
     segments: tuple[SegmentFiles, ...]
     missing: tuple[PartFile, ...]  # parts of the table that no segment holds
+    file_ids: Mapping[str, int] = field(default_factory=dict)  # positions of the table's parts, by path
+
+    @cached_property
+    def living(self) -> tuple[RowRanges, ...]:
+        """Of each segment the rows that the table has."""
+        return tuple(files.segment.living(self.file_ids) for files in self.segments)
+
+    @cached_property
+    def part_ids(self) -> tuple[Rows, ...]:
+        """Of each segment the positions of its parts in the table, -1 where it has them no more."""
+        return tuple(files.segment.part_ids(self.file_ids) for files in self.segments)
 
     @property
     def rows(self) -> int:
@@ -149,20 +167,58 @@ def _fetch(bucket: Bucket, root: Path) -> tuple[str, ...]:
 
 
 def _open(table: EmbeddingTable, root: Path) -> tuple[Index | None, tuple[str, ...]]:
-    notes = []
+    notes: list[str] = []
     for path in sorted(_manifests(root), reverse=True):
         try:
-            snapshot, names = _read(path)
-            segments = tuple(open_segment(path.parent / name) for name in names)
-            held = known_parts(segments)
-            if len(held) < sum(len(files.segment.parts) for files in segments):
-                raise DamagedIndexError(f"{path} names a part twice")
+            return _opened(table, path), tuple(notes)
         except DamagedIndexError as error:
             notes.append(error.note)
-            continue
-        missing = tuple(file for file in table.files if file.path not in held)
-        return Index(snapshot, segments, missing), tuple(notes)
     return None, tuple(notes)
+
+
+_kept: WeakKeyDictionary[EmbeddingTable, Index] = WeakKeyDictionary()
+
+
+def _opened(table: EmbeddingTable, path: Path) -> Index:
+    """The index that a file describes; what was opened for a table is kept as long as its segments are.
+
+    Raises:
+        DamagedIndexError: the file or a segment is not what was written.
+    """
+    try:
+        about = path.stat()
+    except OSError as error:
+        raise DamagedIndexError(f"{path} cannot be read: {error.strerror}") from error
+    snapshot, names = _read_once(path, about.st_ino, about.st_mtime_ns, about.st_size)
+    segments = tuple(open_segment(path.parent / name) for name in names)
+    index = _kept.get(table)
+    if index is None or index.snapshot != snapshot or not _same(index.segments, segments):
+        _check_kinds(table, segments)
+        held = known_parts(segments)
+        if len(held) < sum(len(files.segment.parts) for files in segments):
+            raise DamagedIndexError(f"{path} names a part twice")
+        missing = tuple(file for file in table.files if file.path not in held)
+        index = _kept[table] = Index(snapshot, segments, missing, table.file_ids)
+    return index
+
+
+def _check_kinds(table: EmbeddingTable, segments: Sequence[SegmentFiles]) -> None:
+    """Raises `DamagedIndexError` where a segment shows a column of the table as something else."""
+    kinds = kinds_of(table.schema)
+    for files in segments:
+        shown = files.segment.shown.kinds if files.segment.shown is not None else {}
+        if any(kinds.get(name, kind) != kind for name, kind in shown.items()):
+            raise DamagedIndexError(f"{files.folder} shows other columns than the table has")
+
+
+def _same(some: Sequence[SegmentFiles], others: Sequence[SegmentFiles]) -> bool:
+    return len(some) == len(others) and all(map(operator.is_, some, others))
+
+
+@lru_cache(maxsize=16)
+def _read_once(path: Path, *_version: int) -> tuple[int, list[str]]:
+    """`_read` of a file as long as it is the same."""
+    return _read(path)
 
 
 def index_info(table: EmbeddingTable) -> IndexInfo | None:
@@ -225,7 +281,10 @@ def _recall_words(recall: Mapping[str, Sequence[Point]]) -> str:
 
 
 def _manifests(root: Path) -> list[Path]:
-    return [path for path in root.glob("*.json") if re.fullmatch(r"\d{6,}-[0-9a-f]{16}", path.stem)]
+    if not root.is_dir():
+        return []
+    with os.scandir(root) as entries:
+        return [root / entry.name for entry in entries if NAME.fullmatch(entry.name)]
 
 
 def _read(path: Path) -> tuple[int, list[str]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import zlib
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +114,29 @@ class CheckedArray:
         self.check(np.array([0]), np.array([len(self)]))
         return self.unchecked
 
+    def piece(self, start: int, stop: int) -> memoryview:
+        """Some bytes of the file, checked. Raises `DamagedIndexError`, where they lie outside it, too."""
+        if not 0 <= start <= stop <= self.unchecked.nbytes:
+            raise DamagedIndexError(
+                f"{self.path}: bytes {start} to {stop} of {self.unchecked.nbytes} are asked for"
+            )
+        if stop > start:
+            for block in range(start // BLOCK_BYTES, (stop - 1) // BLOCK_BYTES + 1):
+                self._check_block(block)
+        return self._bytes[start:stop]
+
+    @cached_property
+    def _bytes(self) -> memoryview:
+        return memoryview(self.unchecked.reshape(-1).view(np.uint8).data)
+
+    def _check_block(self, block: int) -> None:
+        if self._known_good[block]:
+            return
+        content = self._bytes[block * BLOCK_BYTES : (block + 1) * BLOCK_BYTES]
+        if zlib.crc32(content, self._bond) != self._block_crc32[block]:
+            raise DamagedIndexError(f"{self.path} is damaged at byte {block * BLOCK_BYTES}")
+        self._known_good[block] = 1
+
     def check(self, starts: NDArray[np.int64], stops: NDArray[np.int64]) -> None:
         """Compare the blocks under non-empty ranges of rows with their checksums, once in a process.
 
@@ -125,13 +149,12 @@ class CheckedArray:
         blocks = starts * row_bytes // BLOCK_BYTES, (stops * row_bytes - 1) // BLOCK_BYTES
         if len(starts) == 1 and self._known_good.find(0, int(blocks[0][0]), int(blocks[1][0]) + 1) < 0:
             return
+        known = np.frombuffer(self._known_good, np.uint8)
+        if known[blocks[0]].all() and known[blocks[1]].all() and (blocks[1] - blocks[0]).max(initial=0) <= 1:
+            return
         steps = np.zeros(len(self._known_good) + 1, np.int64)  # +1 where a range begins, -1 after it ends
         np.add.at(steps, blocks[0], 1)
         np.add.at(steps, blocks[1] + 1, -1)
-        unknown = np.frombuffer(self._known_good, np.uint8) == 0
-        content = memoryview(self.unchecked.reshape(-1).view(np.uint8).data)
+        unknown = known == 0
         for block in np.flatnonzero((np.cumsum(steps[:-1]) > 0) & unknown).tolist():
-            piece = content[block * BLOCK_BYTES : (block + 1) * BLOCK_BYTES]
-            if zlib.crc32(piece, self._bond) != self._block_crc32[block]:
-                raise DamagedIndexError(f"{self.path} is damaged at byte {block * BLOCK_BYTES}")
-            self._known_good[block] = 1
+            self._check_block(block)

@@ -6,14 +6,16 @@ Nothing here is guessed: what `recall.py` measured when the inverted file was bu
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..geo.row_ranges import RowRanges, Rows
 from ..table.columns import Cosines, Similarities
-from .ivf import Ivf
 from .vectors import Vectors
+
+if TYPE_CHECKING:
+    from .ivf import Ivf
 
 SCATTERED = 4  # rows in a run, on average: a filter of shorter runs is of the random kind
 K = 10  # of each measurement

@@ -11,14 +11,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..geo.row_ranges import RowRanges, Rows
 from ..table.columns import Cosines, unit
-from .ivf import Ivf
 from .planner import EXACT, K, Measured, Plan, Point, refine, run
 from .vectors import Vectors
+
+if TYPE_CHECKING:
+    from .ivf import Ivf
 
 TARGET_RECALL = 0.99  # at 10
 AIM = 0.992  # of QUERIES, of which every other is harder than a row; others reach the target, too

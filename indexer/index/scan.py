@@ -1,4 +1,7 @@
-"""Inner products of one query with rows of a float16 or float32 matrix, by FAISS, without a copy of them."""
+"""Inner products of one query with rows of a float16 or float32 matrix, by FAISS, without a copy of them.
+
+FAISS is loaded by the first scan: much that knows vectors never compares any.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,6 @@ import threading
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-import faiss
 import numpy as np
 
 from ..geo.row_ranges import RowRanges, Rows
@@ -48,6 +50,8 @@ def largest(pieces: Iterable[Block], query: Similarities, k: int) -> tuple[Simil
 
     Products that are not numbers are never among them.
     """
+    import faiss
+
     best, best_rows = np.full(k, -np.inf, np.float32), np.full(k, -1)  # a heap that all blocks share
     heap = faiss.swig_ptr(best), faiss.swig_ptr(best_rows)
     for scanner, block, rows in _scanned(pieces, query):
@@ -70,6 +74,8 @@ def _scanned(pieces: Iterable[Block], query: Similarities) -> Iterator[tuple[Any
 
 
 def _range_scanned(scanner: Any, block: Matrix, rows: Rows, least: float) -> tuple[Similarities, Rows]:
+    import faiss
+
     held = faiss.RangeSearchResult(1)
     partial = faiss.RangeSearchPartialResult(held)  # type: ignore[attr-defined]
     found = partial.new_result(0)
@@ -80,6 +86,8 @@ def _range_scanned(scanner: Any, block: Matrix, rows: Rows, least: float) -> tup
 
 
 def _codes(block: Matrix) -> Any:
+    import faiss
+
     return faiss.swig_ptr(block.view(np.uint8).reshape(-1))
 
 
@@ -92,6 +100,8 @@ class _Scanners(threading.local):
 
     def of(self, query: Similarities, itemsize: int) -> Any:
         """The scanner of numbers of so many bytes, with a query (d,) float32."""
+        import faiss
+
         kind = len(query), itemsize
         if kind not in self._kept:
             self._kept[kind] = (*_new_scanner(*kind), np.empty(len(query), np.float32))
@@ -103,6 +113,8 @@ class _Scanners(threading.local):
 
 def _new_scanner(dimension: int, itemsize: int) -> tuple[Any, Any, Any]:
     """A scanner, and what it points to."""
+    import faiss
+
     coarse = faiss.IndexFlatIP(dimension)  # asked for by the signatures, not used
     if itemsize == 4:
         flat = faiss.IndexIVFFlat(coarse, dimension, 1, faiss.METRIC_INNER_PRODUCT)

@@ -22,6 +22,7 @@ from ..table.columns import KEY_NUMBERS, Microseconds, key_numbers, to_matrix
 from ..table.embedding_table import EmbeddingTable
 from ..table.manifest import PartFile
 from .mapped import CheckedArray
+from .shown import Shown
 from .vectors import Vectors
 
 SEGMENT_ROWS = 65_536  # of a piece of a part that is searched straight from Parquet
@@ -57,6 +58,7 @@ class Segment:
     parts: tuple[Part, ...]
     keys: Keys
     vectors: Mapping[str, Vectors]  # by column
+    shown: Shown | None = None  # what hits show of its rows, where that is at hand
 
     def __len__(self) -> int:
         return len(self.keys.cells)
@@ -82,12 +84,19 @@ class Segment:
         valid = self.vectors[column].valid
         return rows if valid is None else rows.keep(at(valid, rows))
 
-    def places(self, rows: Rows) -> tuple[list[str], Rows]:
-        """Where rows (k,) are in the table: paths of their parts, and rows in these."""
-        starts = self.part_starts
-        part = np.searchsorted(starts, rows, side="right") - 1
-        first = np.array([part.first_row for part in self.parts], np.int64)
-        return [self.parts[i].path for i in part.tolist()], rows - starts[part] + first[part]
+    def part_ids(self, file_ids: Mapping[str, int]) -> Rows:
+        """Positions of its parts (parts,) in a table, by path; -1 where it has them no more."""
+        return np.array([file_ids.get(part.path, -1) for part in self.parts], np.int64)
+
+    def places(self, rows: Rows) -> tuple[Rows, Rows]:
+        """Where rows (k,) are: numbers of its parts, and rows in these."""
+        part = np.searchsorted(self.part_starts, rows, side="right") - 1
+        return part, rows - self._before_part[part]
+
+    @cached_property
+    def _before_part(self) -> Rows:
+        """What a row's number is more than its number in its part, by part."""
+        return self.part_starts[:-1] - np.array([part.first_row for part in self.parts], np.int64)
 
     def rows_at(self, places: Mapping[str, Rows]) -> RowRanges:
         """The rows at places: by path of a part, ascending rows in it."""

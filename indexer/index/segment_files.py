@@ -3,6 +3,7 @@
     <segment>/segment.json   parts, arrays with checksums, recall measured; its SHA-256 names the directory
               h3_cell.bin  start_us.bin  end_us.bin
               <column>.bin  <column>.inverse_norm.bin  <column>.faiss
+              shown.bin  shown.text.bin  shown.list.bin     see shown
 
 The directory is written aside and renamed, so it is there whole or not at all, and is never changed after.
 """
@@ -16,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 from numpy.typing import NDArray
@@ -25,13 +26,17 @@ from ..progress import Progress
 from ..table.columns import inverse_norms, key_numbers, to_matrix
 from ..table.embedding_table import EmbeddingTable
 from ..table.manifest import PartFile
-from . import ivf
 from .description import FORMAT, KEY_FILES, Description, Inverted, bond
 from .mapped import ArrayFile, ArrayWriter, CheckedArray, DamagedIndexError, name_of
 from .planner import Measured
 from .recall import measure
 from .segment import Keys, Part, Segment, scan_part
+from .shown import FILES as SHOWN_FILES
+from .shown import Shown, ShownWriter, kinds_of
 from .vectors import NormRange, Vectors
+
+if TYPE_CHECKING:  # FAISS is loaded by the first search that needs it
+    from .ivf import Ivf
 
 DESCRIPTION = "segment.json"
 EXACT_ROWS = 100_000  # below this many rows a segment has no inverted file
@@ -50,7 +55,7 @@ class SegmentFiles:
         """By column: what the inverted file was found to do when it was built."""
         return {name: Measured(file.measured) for name, file in self.inverted_files.items()}
 
-    def inverted(self, column: str) -> ivf.Ivf | None:
+    def inverted(self, column: str) -> Ivf | None:
         """The inverted file of a column, opened at first use. Raises `DamagedIndexError`."""
         if column not in self.inverted_files:
             return None
@@ -66,6 +71,8 @@ class SegmentFiles:
         for column, vectors in self.segment.vectors.items():
             arrays += [vectors.matrix, vectors.inverse_norms]
             self.inverted(column)
+        if (shown := self.segment.shown) is not None:
+            arrays += [shown.records, shown.texts, shown.lists]
         for array in arrays:
             array.whole()
 
@@ -76,7 +83,9 @@ class SegmentFiles:
 
 
 @lru_cache(maxsize=16)
-def _open_inverted(path: Path, sha256: str, shape: tuple[int, int]) -> ivf.Ivf:
+def _open_inverted(path: Path, sha256: str, shape: tuple[int, int]) -> Ivf:
+    from . import ivf
+
     return ivf.read(path, sha256, *shape)
 
 
@@ -101,8 +110,8 @@ def _opened(folder: Path, description: Description) -> SegmentFiles:
         for name, norms in description.columns.items()
     }
     parts = tuple(Part(path, rows) for path, rows in description.parts)
-    keys = Keys(*(arrays[name] for name in KEY_FILES))
-    return SegmentFiles(folder, Segment(parts, keys, vectors), description.inverted)
+    keys, shown = Keys(*(arrays[name] for name in KEY_FILES)), Shown.open(arrays, description.shown)
+    return SegmentFiles(folder, Segment(parts, keys, vectors, shown), description.inverted)
 
 
 def write_segment(
@@ -118,6 +127,7 @@ def write_segment(
         inverted = {name: _write_inverted(scratch, name, vectors[name], progress) for name in columns}
         description = {
             "format": FORMAT,
+            "shown": kinds_of(table.schema),
             "columns": {name: asdict(vectors[name].norm_range) for name in columns},
             "parts": parts,
             "arrays": [asdict(array) for array in arrays.values()],
@@ -145,18 +155,21 @@ def _write_arrays(
 ) -> dict[str, ArrayFile]:
     """Stream the columns of parts into files, by name."""
     writers: dict[str, ArrayWriter] = {}
-    parts = [(file.path, file.rows) for file in files]
+    parts, kinds = [(file.path, file.rows) for file in files], kinds_of(table.schema)
+    shown = ShownWriter(folder, kinds, {name: bond(parts, name) for name in SHOWN_FILES})
     total, done = sum(file.rows for file in files), 0
     for file in files:
-        for batch in scan_part(table, file, columns):
+        for batch in scan_part(table, file, [*columns, *kinds]):
             for name, values in _arrays(batch, columns).items():
                 if name not in writers:
                     writers[name] = ArrayWriter(folder, name, bond(parts, name))
                 writers[name].append(values)
+            shown.append(batch)
             done += len(batch)
             if progress is not None:
                 progress(done, total)
-    return {name: writer.close() for name, writer in writers.items()}
+    arrays = [*(writer.close() for writer in writers.values()), *shown.close()]
+    return {array.name: array for array in arrays}
 
 
 def _arrays(batch: pa.RecordBatch, columns: Sequence[str]) -> dict[str, NDArray[Any]]:
@@ -183,6 +196,8 @@ def _write_inverted(
     """Train, score and write the inverted file of a column; none where an exact scan is always better."""
     if vectors.count < EXACT_ROWS:
         return None
+    from . import ivf
+
     built = ivf.train(vectors.matrix.whole(), progress)
     measured = measure(vectors, built)
     if not measured.ever_helps:

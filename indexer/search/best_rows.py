@@ -15,37 +15,57 @@ from ..index.faiss_index import Index, known_parts
 from ..index.planner import EXACT, choose, run
 from ..index.segment import Segment, read_segments
 from ..index.segment_files import SegmentFiles
-from ..table.columns import Cosines, Matrix
+from ..table.columns import Cosines
 from ..table.embedding_table import EmbeddingTable
+from ..table.manifest import PartFile
 from .filter import Filter
 from .matching import Matching
+
+PARQUET = -1  # in place of a segment's number
 
 
 @dataclass(frozen=True)
 class Best:
-    """Rows with their similarity and where they are in the table, best first."""
+    """Rows with their similarity and where they are, best first."""
 
     similarity: Cosines  # (k,) rounded, see `columns.cosines`
     cells: Cells  # (k,)
     file_ids: Rows  # (k,) positions in table.files
     rows_in_file: Rows  # (k,)
-    vectors: Matrix  # (k, d) as they are stored
+    segments: Rows  # (k,) positions in the index's segments, PARQUET where none holds the row
+    rows_in_segment: Rows  # (k,)
 
     def __len__(self) -> int:
         return len(self.similarity)
 
-    def at(self, positions: Rows) -> Best:
+    def at(self, positions: Rows | slice) -> Best:
         """Some of them, in the order given."""
         return Best(*(column[positions] for column in self._columns()))
 
-    def merged(self, other: Best, k: int) -> Best:
-        """The k best of both; of equal ones the first in the table."""
-        pairs = zip(self._columns(), other._columns(), strict=True)
-        both = Best(*(np.concatenate(pair) for pair in pairs))
+    @staticmethod
+    def joined(some: Sequence[Best]) -> Best:
+        """One after the other."""
+        if len(some) == 1:
+            return some[0]
+        return Best(*map(np.concatenate, zip(*(one._columns() for one in some), strict=True)))
+
+    @staticmethod
+    def merged(some: Sequence[Best], k: int) -> Best:
+        """The k best of all; of equal ones the first in the table."""
+        both = Best.joined(some)
+        if len(some) == 1:
+            return both.at(slice(k))
         return both.at(np.lexsort((both.rows_in_file, both.file_ids, -both.similarity))[:k])
 
     def _columns(self) -> tuple[Any, ...]:
-        return self.similarity, self.cells, self.file_ids, self.rows_in_file, self.vectors
+        return (
+            self.similarity,
+            self.cells,
+            self.file_ids,
+            self.rows_in_file,
+            self.segments,
+            self.rows_in_segment,
+        )
 
 
 @dataclass(frozen=True)
@@ -79,11 +99,12 @@ def best_rows(
         DamagedIndexError: search again without the index.
         QueryError, TableError: the filter cannot be answered, a part cannot be read.
     """
-    file_ids = {file.path: i for i, file in enumerate(table.files)}
     matching = Matching.of(table, filter)
-    best, looked_at = [_nothing(query.shape[1]) for query in queries], dict[str, tuple[int, int]]()
-    for segment, mapped in _segments(table, index, column):
-        living = segment.living(file_ids)
+    found: list[list[Best]] = [[] for _ in queries]
+    looked_at, wanted = dict[str, tuple[int, int]](), np.concatenate(queries)
+    for number, segment, mapped in _segments(table, index, column):
+        indexed = index if mapped is not None else None
+        living = segment.living(table.file_ids) if indexed is None else indexed.living[number]
         rows = matching.in_segment(segment, living, mapped.folder if mapped else None)
         rows = segment.having(column, rows)
         plan = EXACT if mapped is None else choose(mapped.measured.get(column), rows, len(segment), k)
@@ -91,37 +112,49 @@ def best_rows(
         some, all_ = looked_at.get(name, (0, 0))
         looked_at[name] = (some + rows.count, all_ + living.count)
         inverted = mapped.inverted(column) if mapped is not None and plan.probes else None
-        answers = run(plan, segment.vectors[column], inverted, rows, np.concatenate(queries), k)
-        for i, answer in enumerate(_by_query(answers, queries, k)):
-            best[i] = best[i].merged(_placed(segment, column, file_ids, *answer), k)
-    return [Answer(some, looked_at) for some in best]
+        answers = run(plan, segment.vectors[column], inverted, rows, wanted, k)
+        part_ids = segment.part_ids(table.file_ids) if indexed is None else indexed.part_ids[number]
+        placed = _placed(segment, number, part_ids, list(_by_query(answers, queries, k)))
+        for mine, best in zip(found, placed, strict=True):
+            mine.append(best)
+            if mapped is None:  # there are many such pieces
+                mine[:] = [Best.merged(mine, k)]
+    return [Answer(Best.merged(mine or [_NOTHING], k), looked_at) for mine in found]
 
 
 def _placed(
-    segment: Segment, column: str, file_ids: Mapping[str, int], similarity: Cosines, rows: Rows
-) -> Best:
-    """Rows of a segment, as rows of the table."""
+    segment: Segment, number: int, part_ids: Rows, found: Sequence[tuple[Cosines, Rows]]
+) -> Iterator[Best]:
+    """What each query finds in a segment, as rows of the table; looked up for all queries at once."""
+    similarity, rows = found[0] if len(found) == 1 else map(np.concatenate, zip(*found, strict=True))
     segment.keys.cells.check(rows, rows + 1)
-    paths, rows_in_file = segment.places(rows)
-    in_table = np.array([file_ids[path] for path in paths], np.int64)
-    cells, vectors = segment.keys.cells.unchecked[rows], segment.vectors[column].matrix.unchecked[rows]
-    return Best(similarity, cells, in_table, rows_in_file, vectors)
+    part, rows_in_file = segment.places(rows)
+    cells, numbers = segment.keys.cells.unchecked[rows], np.full(len(rows), number)
+    every = Best(similarity, cells, part_ids[part], rows_in_file, numbers, rows)
+    start = 0
+    for mine, _ in found:
+        yield every.at(slice(start, start + len(mine)))
+        start += len(mine)
 
 
-def _nothing(dimension: int) -> Best:
-    none = np.empty(0, np.int64)
-    return Best(np.empty(0), none.astype(np.uint64), none, none, np.empty((0, dimension), np.float16))
+_none = np.empty(0, np.int64)
+_NOTHING = Best(np.empty(0), _none.astype(np.uint64), _none, _none, _none, _none)
 
 
 def _segments(
     table: EmbeddingTable, index: Index | None, column: str
-) -> Iterator[tuple[Segment, SegmentFiles | None]]:
-    """Every living row once: from the index where it has it, else from Parquet."""
-    known = [mapped for mapped in (index.segments if index else ()) if column in mapped.segment.vectors]
-    yield from ((mapped.segment, mapped) for mapped in known)
-    indexed = known_parts(known)
-    rest = [file for file in table.files if file.path not in indexed]
-    yield from ((segment, None) for segment in read_segments(table, rest, [column]))
+) -> Iterator[tuple[int, Segment, SegmentFiles | None]]:
+    """Every living row once: from the index where it has it, else from Parquet; with the segment's number."""
+    numbered = enumerate(index.segments if index else ())
+    known = [(number, mapped) for number, mapped in numbered if column in mapped.segment.vectors]
+    yield from ((number, mapped.segment, mapped) for number, mapped in known)
+    rest: Sequence[PartFile] = table.files
+    if index is not None and len(known) == len(index.segments):
+        rest = index.missing
+    elif known:
+        indexed = known_parts(mapped for _, mapped in known)
+        rest = [file for file in table.files if file.path not in indexed]
+    yield from ((PARQUET, segment, None) for segment in read_segments(table, rest, [column]))
 
 
 def _by_query(

@@ -17,6 +17,7 @@ from ..table.columns import Matrix, to_matrix
 from ..table.embedding_table import EmbeddingTable
 from ..table.schema import KEY
 from .filter import Filter
+from .found_rows import rows_of_segment, shows
 from .matching import Matching
 
 POINT_M = 0.01  # a point on a border is in both
@@ -30,20 +31,19 @@ def rows_of_cell(
     Raises:
         DamagedIndexError: look again without the index.
     """
-    file_ids = {file.path: i for i, file in enumerate(table.files)}
     for files in index.segments if index is not None else ():
         segment = files.segment
-        if column not in segment.vectors:
+        if column not in segment.vectors or not shows(segment, table.schema_of(KEY)):
             continue
         cells = segment.keys.cells
         first, stop = (np.searchsorted(cells.unchecked, np.uint64(cell), side) for side in ("left", "right"))
-        rows = RowRanges.merged(np.array([first]), np.array([stop])) & segment.living(file_ids)
-        if rows.count:
-            cells.check(rows.starts, rows.stops)
-            segment.vectors[column].matrix.check(rows.starts, rows.stops)
-            paths, rows_in_file = segment.places(rows.rows())
-            keys = table.take([file_ids[path] for path in paths], rows_in_file, KEY)
-            return keys, segment.vectors[column].matrix.unchecked[rows.rows()]
+        its = RowRanges.merged(np.array([first]), np.array([stop])) & segment.living(table.file_ids)
+        if its.count:
+            rows = its.rows()
+            segment.vectors[column].matrix.check(rows, rows + 1)
+            return rows_of_segment(segment, rows, table.schema_of(KEY)), segment.vectors[
+                column
+            ].matrix.unchecked[rows]
     found = table.lookup(cell=cell, columns=[*KEY, column])
     return found.select(KEY), to_matrix(found[column])
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -25,7 +26,9 @@ from ..table.embedding_table import EmbeddingTable
 from ..table.manifest import PartFile
 from ..table.schema import KEY
 from .filter import Filter
-from .predicate import Places, matching_rows
+
+if TYPE_CHECKING:  # DuckDB is loaded by the first predicate
+    from .predicate import Places
 
 IN_ORDER = [(name, "ascending") for name in KEY]
 
@@ -106,6 +109,10 @@ class Matching:
 
 def _places(table: EmbeddingTable, filter: Filter) -> Places | None:
     predicate, area = filter.predicate, filter.region if filter.footprint else None
+    if predicate is None and area is None:
+        return None
+    from .predicate import Places, matching_rows
+
     allowed = None if predicate is None else matching_rows(table, predicate, filter.where_limits)
     if area is None:
         return allowed

@@ -151,14 +151,14 @@ class _Book:
 
 def check_column(table: EmbeddingTable, column: str) -> None:
     """Raises `QueryError` for vectors that the table does not have."""
-    known = ("embedding", *table.optional_columns)
-    if column not in known:
-        raise QueryError(f"the table has no vectors {column!r}: expected one of {', '.join(known)}")
+    _dimension(table, column)
 
 
 def _dimension(table: EmbeddingTable, column: str) -> int:
-    check_column(table, column)
-    return int(table.schema.field(column).type.list_size)
+    known = {"embedding": table.dimension, **table.manifest.optional}
+    if column not in known:
+        raise QueryError(f"the table has no vectors {column!r}: expected one of {', '.join(known)}")
+    return known[column]
 
 
 def _find(book: _Book, example: Example) -> _Found:

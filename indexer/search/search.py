@@ -14,13 +14,14 @@ from ..index.faiss_index import Index, open_index
 from ..index.mapped import DamagedIndexError
 from ..prototypes.assignments import assigned
 from ..prototypes.regional import outdated
-from ..table.columns import unit
+from ..table.columns import Matrix, Microseconds, unit
 from ..table.embedding_table import EmbeddingTable
 from ..table.ranked import check_k, ranked
 from ..table.schema import COUNTS, KEY
 from .best_rows import Answer, Best, best_rows
 from .diversity import Diversity, marginal_relevance, spread
 from .filter import Filter
+from .found_rows import read_rows, read_vectors
 from .narrow import narrow
 from .query import Query, Resolved, keys_of, resolve
 
@@ -128,11 +129,9 @@ def _asked(
     """What is found with the index, or without where it turns out to be damaged."""
     index, notes = open_index(table)
     try:
-        resolved, answers = ask(index)
+        return _hits(table, index, *ask(index), notes, columns)
     except DamagedIndexError as error:
-        index, notes = None, (*notes, error.note)
-        resolved, answers = ask(None)
-    return _hits(table, index, resolved, answers, notes, columns)
+        return _hits(table, None, *ask(None), (*notes, error.note), columns)
 
 
 def _answer(
@@ -150,7 +149,10 @@ def _answer(
         (answer,) = _find(table, index, query.against, [resolved], filter, k)
         return answer
 
-    return [resolved], [find(k) if diversity is None else _find_diverse(find, k, diversity)]
+    def vectors_of(best: Best) -> Matrix:
+        return read_vectors(table, index, best, query.against)
+
+    return [resolved], [find(k) if diversity is None else _find_diverse(find, k, diversity, vectors_of)]
 
 
 def _answers(
@@ -189,23 +191,27 @@ def _find(
     most = k + max(len(query.own_rows) for query in resolved)
     answers = best_rows(table, index, column, [query.vectors for query in resolved], filter, most)
     return [
-        replace(answer, best=_without(table, answer.best, query.own_rows, k))
+        replace(answer, best=_without(table, index, answer.best, query.own_rows, k))
         for answer, query in zip(answers, resolved, strict=True)
     ]
 
 
-def _without(table: EmbeddingTable, best: Best, own_rows: frozenset[tuple[object, ...]], k: int) -> Best:
+def _without(
+    table: EmbeddingTable, index: Index | None, best: Best, own_rows: frozenset[tuple[object, ...]], k: int
+) -> Best:
     """The k best rows, those with certain keys left out."""
     if not own_rows:
-        return best.at(np.arange(min(k, len(best))))
+        return best.at(slice(k))
     own_cells = np.array([key[0] for key in own_rows], np.uint64)
     suspects = np.flatnonzero(np.isin(best.cells, own_cells))
-    keys = keys_of(table.take(best.file_ids[suspects], best.rows_in_file[suspects], KEY))
+    keys = keys_of(read_rows(table, index, best.at(suspects), KEY))
     own = suspects[np.array([key in own_rows for key in keys], bool)]
     return best.at(np.delete(np.arange(len(best)), own)[:k])
 
 
-def _find_diverse(find: Callable[[int], Answer], k: int, diversity: Diversity) -> Answer:
+def _find_diverse(
+    find: Callable[[int], Answer], k: int, diversity: Diversity, vectors_of: Callable[[Best], Matrix]
+) -> Answer:
     """The best of a pool that differ; the pool grows until they are enough or it holds all that match."""
     pool = POOL * k
     while True:
@@ -217,9 +223,9 @@ def _find_diverse(find: Callable[[int], Answer], k: int, diversity: Diversity) -
             break
         pool *= POOL
     if diversity.relevance is not None:
-        chosen = marginal_relevance(unit(best.vectors), best.similarity, diversity.relevance, k)
+        chosen = marginal_relevance(unit(vectors_of(best)), best.similarity, diversity.relevance, k)
         best = best.at(chosen)
-    return replace(answer, best=best.at(np.arange(min(k, len(best)))))
+    return replace(answer, best=best.at(slice(k)))
 
 
 def _hits(
@@ -233,36 +239,33 @@ def _hits(
     """The answers with their rows, all read at once."""
     if not answers:
         return []
-    rows = _fetch(table, [answer.best for answer in answers], columns)
+    every = Best.joined([answer.best for answer in answers])
     ends = np.cumsum([0, *(len(answer.best) for answer in answers)]).tolist()
+    ranks = np.concatenate([np.arange(1, len(answer.best) + 1) for answer in answers])
+    rows = read_rows(table, index, every, columns)
+    rows = assigned(table, ranked(rows, ranks, {"similarity": every.similarity}))
+    periods = [rows[name].combine_chunks().view(pa.int64()).to_numpy() for name in KEY[2:]]
+    of_table = tuple(_notes_on(table, index))
     hits = []
     for query, answer, (start, stop) in zip(resolved, answers, pairwise(ends), strict=True):
-        mine = rows.slice(start, stop - start)
         few = narrow(table, index, query.column)
-        said = (*query.notes, *notes, *_notes(table, index, answer, mine), *filter(None, [few]))
+        own = _notes(answer, *(moments[start:stop] for moments in periods))
+        said = (*query.notes, *notes, *own, *of_table, *filter(None, [few]))
         plan = f"{answer}, {query.aligned}" if query.aligned else str(answer)
-        hits.append(Hits(mine, plan, said, query))
+        hits.append(Hits(rows.slice(start, stop - start), plan, said, query))
     return hits
 
 
-def _fetch(table: EmbeddingTable, found: Sequence[Best], columns: Sequence[str]) -> pa.Table:
-    """The rows themselves, with rank, similarity, place, and prototype where the row has one."""
-    file_ids, rows_in_file, similarity = (
-        np.concatenate([getattr(best, name) for best in found])
-        for name in ("file_ids", "rows_in_file", "similarity")
-    )
-    rows = table.take(file_ids, rows_in_file, columns).add_column(0, "similarity", pa.array(similarity))
-    rows = ranked(rows, np.concatenate([np.arange(1, len(best) + 1) for best in found]))
-    return assigned(table, rows)
-
-
-def _notes(table: EmbeddingTable, index: Index | None, answer: Answer, rows: pa.Table) -> Iterator[str]:
+def _notes(answer: Answer, start_us: Microseconds, end_us: Microseconds) -> Iterator[str]:
     if answer.matching == 0:
         yield "no row matches the filter"
-    starts_us, ends_us = (rows[name].cast(pa.int64()).to_numpy() for name in KEY[2:])
-    periods = len(set(zip(starts_us.tolist(), ends_us.tolist(), strict=True)))
+    periods = len(set(zip(start_us.tolist(), end_us.tolist(), strict=True)))
     if periods > 1:
         yield f"the results mix {periods} periods: narrow the dates to compare like with like"
+
+
+def _notes_on(table: EmbeddingTable, index: Index | None) -> Iterator[str]:
+    """What does not depend on the query."""
     stale = outdated(table)
     if stale is not None:
         yield stale

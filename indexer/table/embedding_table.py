@@ -62,6 +62,7 @@ class EmbeddingTable:
         self.storage = storage
         self.manifest = manifest
         self._compared: set[str] = set()  # parts that are what the manifest says
+        self._schemas: dict[tuple[str, ...], pa.Schema] = {}  # of some of the columns, that were asked for
 
     @staticmethod
     def create(
@@ -160,6 +161,11 @@ class EmbeddingTable:
         """Part files in order of cell: row i of the table is found by adding up their `rows`."""
         return self.manifest.files
 
+    @cached_property
+    def file_ids(self) -> Mapping[str, int]:
+        """Positions in `files`, by path."""
+        return {file.path: i for i, file in enumerate(self.files)}
+
     @property
     def row_count(self) -> int:
         return self.manifest.row_count
@@ -199,6 +205,13 @@ class EmbeddingTable:
     def schema(self) -> pa.Schema:
         """The columns, in order."""
         return self.manifest.schema
+
+    def schema_of(self, columns: Sequence[str]) -> pa.Schema:
+        """Some of the columns, in the order given. Raises TableError for an unknown one."""
+        names = tuple(columns)
+        if names not in self._schemas:
+            self._schemas[names] = pa.schema([self.schema.field(name) for name in self._column_names(names)])
+        return self._schemas[names]
 
     def scan(
         self,
@@ -423,7 +436,7 @@ class EmbeddingTable:
         return file
 
     def _empty(self, names: Sequence[str]) -> pa.Table:
-        return pa.schema([self.schema.field(name) for name in names]).empty_table()
+        return self.schema_of(names).empty_table()
 
 
 def _first(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 import numpy as np
 import pyarrow as pa
 from numpy.typing import ArrayLike
@@ -11,13 +14,24 @@ from ..geo.cells import centres
 from .schema import KEY
 
 
-def ranked(rows: pa.Table, rank: ArrayLike | None = None) -> pa.Table:
-    """Rows, best first: `rank` (1, 2, ... by default) before all columns, `lon` and `lat` after the key."""
+def ranked(
+    rows: pa.Table, rank: ArrayLike | None = None, first: Mapping[str, ArrayLike] = MappingProxyType({})
+) -> pa.Table:
+    """Rows, best first: `rank` (1, 2, ... by default) before all columns, `lon` and `lat` after the key.
+
+    `first` are further columns (n,), between `rank` and the rest.
+    """
     lon_deg, lat_deg = centres(rows["h3_cell"].to_numpy())
-    after = 1 + max(rows.schema.get_field_index(name) for name in KEY)
-    rows = rows.add_column(after, "lon", pa.array(lon_deg)).add_column(after + 1, "lat", pa.array(lat_deg))
     ranks = np.arange(1, len(rows) + 1) if rank is None else np.asarray(rank)
-    return rows.add_column(0, "rank", pa.array(ranks))
+    columns = dict(zip(rows.column_names, rows.columns, strict=True))
+    after = 1 + max(rows.schema.get_field_index(name) for name in KEY)
+    names = rows.column_names
+    new = {"rank": ranks, **first, "lon": lon_deg, "lat": lat_deg}
+    columns |= {name: pa.array(values) for name, values in new.items()}
+    fields = {field.name: field for field in rows.schema}
+    order = ["rank", *first, *names[:after], "lon", "lat", *names[after:]]
+    schema = pa.schema([fields.get(name) or pa.field(name, columns[name].type) for name in order])
+    return pa.Table.from_arrays([columns[name] for name in order], schema=schema)
 
 
 def best_first(rows: pa.Table, by: str, order: str, k: int | None) -> pa.Table:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..output import Format, encode
+from ..form import Format
+from ..output import encode
 from .eval_command import JsonFile, ReportDir, give, with_options
 from .options import day
 from .progress import say

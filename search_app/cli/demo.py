@@ -15,7 +15,8 @@ from indexer.search.search import search
 from indexer.table.bucket import workspace
 from indexer.table.embedding_table import EmbeddingTable
 
-from ..output import Format, emit
+from ..form import Format
+from ..output import emit
 from .embed_command import Dates, run_embed
 from .info import provenance
 from .progress import progress_bar, say

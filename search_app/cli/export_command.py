@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from ..output import ENDINGS, Format, check_ending
+from ..form import ENDINGS, Format, check_ending
 from .options import DEFAULT_TABLE, SnapshotOption, TableOption
 from .progress import progress_bar, say
 

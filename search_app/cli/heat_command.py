@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from ..output import check_ending
+from ..form import check_ending
 from .options import DEFAULT_TABLE, TableOption
 from .progress import progress_bar, say
 

@@ -9,9 +9,6 @@ from rich.table import Table
 
 from data.modality import MODALITIES
 from indexer.alignment.alignment import fitted_of
-from indexer.index.faiss_index import describe_index
-from indexer.sql.limits import OWN_LIMITS
-from indexer.sql.run import run_sql
 from indexer.table.embedding_table import EmbeddingTable
 from indexer.table.manifest import SnapshotInfo
 from indexer.table.vector_spread import collapsed, spread_of
@@ -58,6 +55,10 @@ def comparable_years(table: EmbeddingTable) -> str | None:
 
 def describe(table: EmbeddingTable) -> dict[str, str]:
     """What `info` prints, line by line."""
+    from indexer.index.faiss_index import describe_index
+    from indexer.sql.limits import OWN_LIMITS
+    from indexer.sql.run import run_sql
+
     row = run_sql(table, _SUMMARY, OWN_LIMITS).to_pylist()[0]
     model = table.model
     place = table.storage.directory or table.storage.root

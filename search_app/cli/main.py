@@ -6,6 +6,7 @@ Anywhere on the line: --quiet (no progress, no news), --debug (show the tracebac
 import os
 import re
 import sys
+from importlib.abc import MetaPathFinder
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -39,6 +40,17 @@ from .options import (
     names,
 )
 from .progress import console
+
+EXPECTED = (  # errors of people and of the world; whoever raised one has loaded its module
+    ("data.access", "UnreachableError"),
+    ("data.sample", "InputError"),
+    ("encoder.checkpoint", "CheckpointError"),
+    ("indexer.errors", "QueryError"),
+    ("indexer.errors", "TableError"),
+    ("search_app.cli.launch", "LaunchError"),
+)
+
+WITHOUT_PANDAS = {"changes", "info", "log", "outliers", "search", "sql"}  # pyarrow would load it, just to ask
 
 app = typer.Typer(
     name="skyhex",
@@ -211,8 +223,23 @@ def app_command(
     run_app(settings, port=port, headless=headless, weights=weights)
 
 
+def run() -> None:
+    """Entry point: `main` in a process that is its own, and so need not load what it never uses."""
+    if WITHOUT_PANDAS & set(sys.argv[1:2]):
+        sys.meta_path.insert(0, _NoPandas())
+    main()
+
+
+class _NoPandas(MetaPathFinder):
+    """As if it were not installed."""
+
+    def find_spec(self, name: str, path: object, target: object = None) -> None:
+        if name == "pandas":
+            raise ModuleNotFoundError("a command of this kind does without pandas", name=name)
+
+
 def main() -> None:
-    """Entry point: run a command; an expected error is one red line and exit code 2."""
+    """Run a command; an expected error is one red line and exit code 2."""
     argv = sys.argv[1:]
     debug = "--debug" in argv
     console.quiet = "--quiet" in argv
@@ -245,25 +272,9 @@ def _pairs_joined(argv: list[str]) -> list[str]:
 
 def _is_expected(error: Exception) -> bool:
     """A person's mistake or the world's, not a defect of ours: those deserve their traceback."""
-    from data.access import UnreachableError
-    from data.sample import InputError
-    from encoder.checkpoint import CheckpointError
-    from indexer.errors import QueryError, TableError
-
-    from .launch import LaunchError
-
-    known = (
-        InputError
-        | UnreachableError
-        | CheckpointError
-        | TableError
-        | QueryError
-        | LaunchError
-        | InstallationError
-        | OSError
-    )
-    return isinstance(error, known)
+    known = [getattr(sys.modules[module], name) for module, name in EXPECTED if module in sys.modules]
+    return isinstance(error, (*known, InstallationError, OSError))
 
 
 if __name__ == "__main__":
-    main()
+    run()

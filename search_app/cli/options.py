@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from ..output import Format
+from ..form import Format
 
 TableOption = Annotated[
     str,

@@ -1,18 +1,19 @@
 """`skyhex prototypes`: what each region is made of."""
 
-from functools import partial
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import pyarrow as pa
 import typer
 
 from indexer.errors import QueryError
 
-from ..output import emit
+from .answer import give
 from .options import DEFAULT_TABLE, FormatOption, OutOption, SnapshotOption, TableOption
 from .progress import progress_bar, say
-from .readable import MEMBERS, readable
+from .readable import MEMBERS
 from .table_commands import rows_of_sql
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 app = typer.Typer(no_args_is_help=True, help="Regional prototypes: what each region is made of.")
 
@@ -55,7 +56,7 @@ def list_regions(
     out: OutOption = None,
 ) -> None:
     """The regions that have prototypes."""
-    emit(rows_of_sql(table, snapshot, "SELECT * FROM regions ORDER BY region_cell"), form, out)
+    give(rows_of_sql(table, snapshot, "SELECT * FROM regions ORDER BY region_cell"), form, out)
 
 
 @app.command("show")
@@ -77,7 +78,7 @@ def show(
     rows = rows_of_sql(table, snapshot, query)
     if len(rows) == 0:
         raise QueryError(f"region {region} has no prototypes: see `skyhex prototypes list`")
-    emit(rows, form, out)
+    give(rows, form, out)
 
 
 @app.command("cells")
@@ -96,7 +97,7 @@ def cells(
     from indexer.table.embedding_table import EmbeddingTable
 
     rows = cells_of_prototype(EmbeddingTable.open(table, snapshot), parse_cell(region), prototype, k)
-    emit(rows, form, out, partial(readable, columns=MEMBERS))
+    give(rows, form, out, MEMBERS)
 
 
 @app.command("like")
@@ -115,7 +116,7 @@ def like(
     from indexer.table.embedding_table import EmbeddingTable
 
     matches = read_prototypes(EmbeddingTable.open(table, snapshot)).like(parse_cell(region), prototype, k)
-    emit(matches, form, out)
+    give(matches, form, out)
 
 
 @app.command("drift")
@@ -140,10 +141,10 @@ def drift(
         )
     moved = drift_of(older, newer)
     say(f"snapshot {older.snapshot} to {newer.snapshot}: {drift_in_words(moved)}")
-    emit(moved, form, out)
+    give(moved, form, out)
 
 
-def drift_in_words(moved: pa.Table) -> str:
+def drift_in_words(moved: "pa.Table") -> str:
     """One line of what `drift` found."""
     if len(moved) == 0:
         return "no region has prototypes in both, so nothing can be compared"

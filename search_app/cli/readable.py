@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import h3
-import pyarrow as pa
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 HITS = ("query", "rank", "similarity", "h3_cell", "place", "period", "lon", "lat")
 CHANGES = ("rank", "change", "h3_cell", "place", "before", "after", "lon", "lat")
@@ -13,23 +13,25 @@ OUTLIERS = ("rank", "typical", "h3_cell", "place", "period", "region_cell", "pro
 MEMBERS = ("rank", "typical", "h3_cell", "place", "period", "lon", "lat")
 
 
-def readable(rows: pa.Table, columns: Sequence[str] = HITS) -> pa.Table:
+def readable(rows: "pa.Table", columns: Sequence[str] = HITS) -> "pa.Table":
     """Some of the columns that _COLUMNS knows how to make; those that would say nothing are left out."""
+    import pyarrow as pa
+
     shown = {name: _COLUMNS[name](rows) for name in columns if name != "query" or name in rows.column_names}
     if not any(shown["place"]):
         del shown["place"]  # an area's samples have no name but their cell
     return pa.table(shown)
 
 
-def _column(name: str) -> Callable[[pa.Table], pa.ChunkedArray]:
+def _column(name: str) -> Callable[["pa.Table"], "pa.ChunkedArray"]:
     return lambda rows: rows[name]
 
 
-def _decimals(name: str, digits: int) -> Callable[[pa.Table], list[str]]:
+def _decimals(name: str, digits: int) -> Callable[["pa.Table"], list[str]]:
     return lambda rows: [f"{value:.{digits}f}" for value in rows[name].to_pylist()]
 
 
-def _periods(before: str = "") -> Callable[[pa.Table], list[str]]:
+def _periods(before: str = "") -> Callable[["pa.Table"], list[str]]:
     sides = [f"{before}start_datetime", f"{before}end_datetime"]
     return lambda rows: [_period(*row.values()) for row in rows.select(sides).to_pylist()]
 
@@ -45,13 +47,15 @@ def _period(start: datetime, end: datetime) -> str:
     return "..".join(months)
 
 
-def _places(rows: pa.Table) -> list[str]:
+def _places(rows: "pa.Table") -> list[str]:
     """Names of samples, empty where the cell says it."""
+    import h3
+
     named = zip(rows["sample_id"].to_pylist(), rows["h3_cell"].to_pylist(), strict=True)
     return ["" if sample_id == h3.int_to_str(cell) else sample_id for sample_id, cell in named]
 
 
-_COLUMNS: dict[str, Callable[[pa.Table], Any]] = {
+_COLUMNS: dict[str, Callable[["pa.Table"], Any]] = {
     **{name: _column(name) for name in ("query", "rank", "h3_cell", "region_cell", "prototype")},
     "similarity": _decimals("similarity", 3),
     "change": _decimals("change", 3),

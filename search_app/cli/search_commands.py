@@ -1,7 +1,6 @@
 """`skyhex search`, `changes` and `outliers`: questions that rows of the table answer."""
 
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,12 +8,12 @@ import typer
 
 from indexer.errors import QueryError
 
-from ..output import emit
 from . import search_options as words
+from .answer import give
 from .conditions import with_filter
 from .options import DEFAULT_TABLE, FormatOption, OutOption, SnapshotOption, TableOption, WeightsOption
 from .progress import progress_bar, say
-from .readable import CHANGES, HITS, OUTLIERS, readable
+from .readable import CHANGES, HITS, OUTLIERS
 
 if TYPE_CHECKING:
     from indexer.search.filter import Filter
@@ -88,7 +87,7 @@ def search(
     _say_notes(opened, hits.notes)
     if explain:
         say(f"plan: {hits.plan}")
-    emit(hits.rows, form, out, partial(readable, columns=HITS))
+    give(hits.rows, form, out, HITS)
 
 
 @app.command()
@@ -116,7 +115,7 @@ def changes(
     rows = changes_of_table(opened, *periods, k, filter=filter, column=column_of(column))
     none = None if len(rows) else "no place has a row in both periods"
     _say_notes(opened, [note for note in (comparable_years(opened), none) if note])
-    emit(rows, form, out, partial(readable, columns=CHANGES))
+    give(rows, form, out, CHANGES)
 
 
 @app.command()
@@ -138,7 +137,7 @@ def outliers(
     rows = outliers_of_table(opened, k, filter)
     none = None if len(rows) else "no row with a prototype matches the filter"
     _say_notes(opened, [note for note in (outdated(opened), none) if note])
-    emit(rows, form, out, partial(readable, columns=OUTLIERS))
+    give(rows, form, out, OUTLIERS)
 
 
 def _check_one_or_many(queries: Path | None, like: bool, for_one_alone: bool) -> None:

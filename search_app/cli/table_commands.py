@@ -1,15 +1,17 @@
 """Commands about the table itself: index, align, SQL, info, log, validate, compact, vacuum."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import pyarrow as pa
 import typer
 
 from indexer.sql.limits import DEFAULT_MEMORY, DEFAULT_TIMEOUT_S, OWN_LIMITS, Limits
 
-from ..output import emit
+from .answer import give
 from .options import DEFAULT_TABLE, FormatOption, OutOption, SnapshotOption, TableOption
 from .progress import progress_bar, say
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 app = typer.Typer()
 
@@ -64,7 +66,7 @@ def sql(
     ] = DEFAULT_MEMORY,
 ) -> None:
     """Ask the table in SQL (DuckDB)."""
-    emit(rows_of_sql(table, snapshot, query, Limits.of(timeout, memory)), form, out)
+    give(rows_of_sql(table, snapshot, query, Limits.of(timeout, memory)), form, out)
 
 
 @app.command()
@@ -85,7 +87,7 @@ def log(table: TableOption = DEFAULT_TABLE, form: FormatOption = None, out: OutO
 
     from .info import snapshot_rows
 
-    emit(snapshot_rows(read_log(open_storage(table))), form, out)
+    give(snapshot_rows(read_log(open_storage(table))), form, out)
 
 
 @app.command()
@@ -156,7 +158,7 @@ def copy(
         say(f"{done.left_out} snapshots were left out: their manifests are damaged", "note")
 
 
-def rows_of_sql(path: str, snapshot: int | None, query: str, limits: Limits = OWN_LIMITS) -> pa.Table:
+def rows_of_sql(path: str, snapshot: int | None, query: str, limits: Limits = OWN_LIMITS) -> "pa.Table":
     """Rows of a SELECT over a snapshot."""
     from indexer.sql.run import run_sql
     from indexer.table.embedding_table import EmbeddingTable

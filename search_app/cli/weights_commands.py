@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from ..output import check_ending
+from ..form import check_ending
 from ..terminal_text import visible
 from .options import WeightsOption
 from .progress import say

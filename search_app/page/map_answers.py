@@ -18,7 +18,8 @@ from indexer.geo.cells import cell_to_text, cells_to_text, centres, parse_cell
 from indexer.table.embedding_table import EmbeddingTable
 from indexer.table.schema import COUNTS, KEY
 
-from ..output import ENDINGS, Format, encode
+from ..form import ENDINGS, Format
+from ..output import encode
 from .background import Extent
 from .cached import BY_SNAPSHOT, keys_of, read_cells, read_keys, read_kinds, read_vectors, similarities
 from .finding import find

@@ -16,7 +16,8 @@ from indexer.geo.cells import cells_to_text
 from indexer.table.embedding_table import EmbeddingTable
 from indexer.table.schema import KEY
 
-from ..output import ENDINGS, Format, encode
+from ..form import ENDINGS, Format
+from ..output import encode
 from .allowed import access_of, whole_href
 from .plain import plain
 from .quicklook import TITLES, Quicklook, Subject, modalities, quicklook

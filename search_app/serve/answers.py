@@ -8,7 +8,8 @@ from typing import Any, Literal
 import pyarrow as pa
 from fastapi import Request, Response
 
-from ..output import Format, encode, records
+from ..form import Format
+from ..output import encode, records
 
 Form = Literal["json", "geojson", "geoparquet", "arrow"]
 MEDIA: dict[Form, str] = {

@@ -14,7 +14,8 @@ import shapely
 
 from indexer.csv_text import as_written
 from indexer.errors import QueryError
-from search_app.output import Format, check_ending, emit, encode, form_of, hexagon, records
+from search_app.form import Format, check_ending, form_of
+from search_app.output import emit, encode, hexagon, records
 
 LINES = pyarrow.csv.ParseOptions(newlines_in_values=True)
 CELL = h3.str_to_int("891f1d48a2bffff")

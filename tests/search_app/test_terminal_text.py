@@ -9,7 +9,8 @@ from rich.console import Console
 
 from search_app.cli import main as cli
 from search_app.cli.progress import progress_bar, say
-from search_app.output import Format, emit, encode
+from search_app.form import Format
+from search_app.output import emit, encode
 from search_app.terminal_text import visible
 
 HOSTILE = ("[T32TQM] field 7", "[red]a[/red] b", "[/data/a.tif, /data/b.tif]", "[/]", ":smile: ok")

@@ -7,7 +7,8 @@ import pyarrow as pa
 import pytest
 
 from search_app.cli.readable import CHANGES, HITS, MEMBERS, OUTLIERS, readable
-from search_app.output import Format, encode
+from search_app.form import Format
+from search_app.output import encode
 
 CELL = h3.str_to_int("891f1d48a2bffff")
 

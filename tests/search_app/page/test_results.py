@@ -13,7 +13,8 @@ import shapely
 from indexer.search.query import Cell, Query
 from indexer.search.search import COLUMNS, search
 from indexer.table.schema import KEY
-from search_app.output import Format, encode
+from search_app.form import Format
+from search_app.output import encode
 from search_app.page.results import (
     dates_used,
     period,

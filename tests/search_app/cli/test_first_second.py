@@ -1,0 +1,67 @@
+"""What a command loads before it answers: heavy packages that it does not use are not among it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from indexer.index.faiss_index import build_index
+
+from ...indexer.small_tables import place_table
+
+ROOT = Path(__file__).parents[3]
+HEAVY = {"duckdb", "faiss", "pandas", "rasterio", "streamlit", "torch", "zarr"}
+QUERY = "SELECT count(*) FROM embeddings"
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("table")
+    build_index(place_table(path))
+    return path
+
+
+def loaded_by(table: Path, code: str, *argv: str) -> tuple[set[str], str]:
+    """Which heavy packages a fresh process has loaded in the end, and what it wrote to stderr."""
+    told = "import atexit, sys; atexit.register(lambda: print('loaded', *sys.modules)); "
+    done = subprocess.run(
+        [sys.executable, "-c", told + code, *argv],
+        capture_output=True, text=True, check=False, cwd=table,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "SKYHEX_TABLE": str(table)},
+    )  # fmt: skip
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("loaded ")]
+    return HEAVY & set(line.split()), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("argv", "used"),
+    [
+        (("search", "--cell", "CELL"), {"faiss"}),
+        (("sql", QUERY), {"duckdb"}),
+        (("info",), {"duckdb"}),
+        (("log",), set()),
+        (("search",), set()),  # nothing to look like
+        (("search", "--cell", "nonsense"), set()),
+    ],
+    ids=lambda value: " ".join(value),
+)
+def test_a_command_loads_only_what_it_uses(table: Path, argv: tuple[str, ...], used: set[str]) -> None:
+    from indexer.geo.cells import cell_to_text
+    from indexer.table.embedding_table import EmbeddingTable
+
+    cell = cell_to_text(EmbeddingTable.open(table).files[0].min_h3)
+    words = [cell if word == "CELL" else word for word in argv]
+    loaded, said = loaded_by(table, "from search_app.cli.main import run; run()", *words)
+    assert loaded <= used, said
+    assert ("error" in said) == (argv in [("search",), ("search", "--cell", "nonsense")])
+
+
+def test_a_search_from_python_loads_no_database_and_no_encoder(table: Path) -> None:
+    from indexer.table.embedding_table import EmbeddingTable
+
+    cell = EmbeddingTable.open(table).files[0].min_h3
+    loaded, said = loaded_by(table, f"import skyhex; skyhex.search({str(table)!r}, cell={cell}, k=3)")
+    assert loaded <= {"faiss", "pandas"}, said  # pyarrow loads pandas where it is installed
+    assert not said
