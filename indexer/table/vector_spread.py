@@ -65,7 +65,7 @@ def spread_of(table: EmbeddingTable, column: str, seed: int = 0) -> Spread | Non
         seen += file.rows
         if seen >= SCANNED:
             break
-    matrix = np.concatenate(found) if found else np.empty((0, 1))
+    matrix = np.concatenate(found) if found else np.empty((0, 1), np.float16)
     return spread(matrix[rng.permutation(len(matrix))[:MOST_ROWS]])
 
 

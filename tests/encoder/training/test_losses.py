@@ -10,6 +10,8 @@ from torch import Tensor
 from encoder.training.losses import (
     ALIGNMENT_TEMPERATURE,
     CLUSTERS,
+    SPREAD_COVARIANCE,
+    SPREAD_EPS,
     STUDENT_TEMPERATURE,
     View,
     alignment_loss,
@@ -24,6 +26,7 @@ from encoder.training.losses import (
     multi_granularity_loss,
     object_loss,
     pixel_loss,
+    spread_loss,
 )
 
 B, T, N, D = 2, 3, 6, 5
@@ -225,3 +228,16 @@ def test_zero_for_the_right_values() -> None:
 def test_a_small_error_counts_as_its_square_and_a_large_one_as_itself() -> None:
     assert float(completion_loss(*views(0.2))) == pytest.approx(0.5 * 0.2**2 / 0.5)
     assert float(completion_loss(*views(2.0))) == pytest.approx(2.0 - 0.25)
+
+
+def test_spread_is_zero_of_even_vectors_and_large_of_collapsed_ones() -> None:
+    d = 4
+    even = torch.cat([torch.eye(d), -torch.eye(d)])
+    variance = d * 2 / (2 * d - 1)  # of each number, scaled by sqrt(d), over n - 1
+    assert variance > 1
+    assert spread_loss(even).item() == 0
+    assert spread_loss(torch.ones(8, d) / d**0.5).item() == pytest.approx(1 - SPREAD_EPS**0.5)
+    line = torch.cat([torch.ones(4, d), -torch.ones(4, d)]) / d**0.5
+    between = d * (d - 1) * (8 / 7) ** 2 / d  # every number moves with every other
+    assert spread_loss(line).item() == pytest.approx(SPREAD_COVARIANCE * between)
+    assert spread_loss(even[:1]).item() == 0
