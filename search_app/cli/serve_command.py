@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from indexer.sql.limits import DEFAULT_MEMORY, DEFAULT_TIMEOUT_S
+
 from .installation import InstallationError
 from .options import DEFAULT_TABLE, TableOption, WeightsOption
 
@@ -36,6 +38,9 @@ def serve(
     ] = None,
     weights: WeightsOption = "nano",
     waiting: Annotated[int, typer.Option(help="Questions that may wait; beyond, 429.", min=0)] = 64,
+    sql_timeout: Annotated[float, typer.Option(help="Seconds of a query; 0: no limit.")] = DEFAULT_TIMEOUT_S,
+    sql_memory: Annotated[str, typer.Option(help="Of a query.", metavar="SIZE")] = DEFAULT_MEMORY,
+    sql_rows: Annotated[int, typer.Option(help="Of an answer in SQL; 0: no limit.")] = 100_000,
 ) -> None:
     """Serve the table to other programs: search, SQL, features, vector tiles (OpenAPI at /openapi.json)."""
     if importlib.util.find_spec("fastapi") is None or importlib.util.find_spec("uvicorn") is None:
@@ -57,6 +62,9 @@ def serve(
         ("--tls-cert", tls_cert),
         ("--tls-key", tls_key),
         ("--workers", workers),
+        ("--sql-timeout", sql_timeout),
+        ("--sql-memory", sql_memory),
+        ("--sql-rows", sql_rows),
     ):
         words += [] if value is None else [name, str(value)]
     words += ["--insecure-http"] if insecure_http else []

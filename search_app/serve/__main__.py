@@ -9,9 +9,11 @@ from pathlib import Path
 
 import uvicorn
 
-from indexer.errors import TableError
+from indexer.errors import QueryError, TableError
+from indexer.sql.limits import DEFAULT_MEMORY, Limits
 
-from .app import Settings, make_app
+from ..terminal_text import visible
+from .app import SQL_LIMITS, Settings, make_app
 from .guard import LOOPBACK, Rules
 
 MOST_CONNECTIONS = 256
@@ -28,8 +30,8 @@ def main() -> None:
     given = _arguments().parse_args()
     try:
         serve(given)
-    except (ServeError, TableError, OSError) as error:
-        print(f"error {error}", file=sys.stderr)
+    except (ServeError, TableError, QueryError, OSError) as error:
+        print(f"error {visible(error)}", file=sys.stderr)
         sys.exit(2)
 
 
@@ -39,13 +41,15 @@ def serve(given: argparse.Namespace) -> None:
     check_host(given.host, token, encrypted=given.tls_cert is not None, insecure=given.insecure_http)
     workers = given.workers or os.cpu_count() or 2
     rules = Rules((*LOOPBACK, given.host), token)
-    app = make_app(
-        given.table, Settings(rules, at_once=workers, in_line=given.waiting, weights=given.weights)
-    )
+    limits = Limits.of(given.sql_timeout, given.sql_memory, given.sql_rows, flags="sql-")
+    app = make_app(given.table, Settings(rules, workers, given.waiting, given.weights, limits))
     listening = _listening(given.host, given.port)
     scheme = "http" if given.tls_cert is None else "https"
     host = f"[{given.host}]" if ":" in given.host else given.host
-    print(f"{given.table} is on {scheme}://{host}:{listening.getsockname()[1]}\nCtrl-C stops it.", flush=True)
+    print(
+        f"{visible(given.table)} is on {scheme}://{host}:{listening.getsockname()[1]}\nCtrl-C stops it.",
+        flush=True,
+    )
     config = uvicorn.Config(
         app,
         log_level="warning",
@@ -111,6 +115,9 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument("--workers", type=int)
     parser.add_argument("--weights", default="nano")
     parser.add_argument("--waiting", type=int, default=64)
+    parser.add_argument("--sql-timeout", type=float, default=SQL_LIMITS.timeout_s)
+    parser.add_argument("--sql-memory", default=DEFAULT_MEMORY)
+    parser.add_argument("--sql-rows", type=int, default=SQL_LIMITS.rows)
     return parser
 
 

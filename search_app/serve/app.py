@@ -32,12 +32,13 @@ from .served import Served
 from .turns import Asker, BusyError, GoneError, Turns
 
 MVT = "application/vnd.mapbox-vector-tile"
-LIMITS = Limits(timeout_s=30.0, rows=100_000)  # of an answer in SQL
 LEFT = 499  # a status that nobody sees
 PROTOTYPES = """
 SELECT region_cell, prototype, count(*) AS n_rows, avg(prototype_similarity) AS mean_similarity,
        arg_max(h3_cell, prototype_similarity) AS typical_cell
 FROM prototypes WHERE prototype IS NOT NULL GROUP BY ALL ORDER BY region_cell, prototype"""
+
+SQL_LIMITS = Limits(rows=100_000, flags="sql-")
 
 log = logging.getLogger("skyhex.serve")
 
@@ -50,6 +51,7 @@ class Settings:
     at_once: int = 4
     in_line: int = 64
     weights: str = "nano"  # of chips
+    limits: Limits = SQL_LIMITS
 
 
 def make_app(place: str, settings: Settings = Settings()) -> Guard:
@@ -160,7 +162,7 @@ def make_app(place: str, settings: Settings = Settings()) -> Guard:
         """Rows of a SELECT over embeddings, prototypes and regions, within limits."""
 
         def find(table: EmbeddingTable, asker: Asker) -> pa.Table:
-            return answered_sql(table, body.query, asker)
+            return answered_sql(table, body.query, settings.limits, asker)
 
         return await in_turn(request, rows(request, f, body.snapshot, find))
 
@@ -169,7 +171,7 @@ def make_app(place: str, settings: Settings = Settings()) -> Guard:
         """All prototypes: rows of each, and the cell most like it."""
 
         def find(table: EmbeddingTable, asker: Asker) -> pa.Table:
-            return answered_sql(table, PROTOTYPES, asker)
+            return answered_sql(table, PROTOTYPES, settings.limits, asker)
 
         return await in_turn(request, rows(request, f, snapshot, find))
 
@@ -272,9 +274,9 @@ def make_app(place: str, settings: Settings = Settings()) -> Guard:
     return Guard(Counted(app, metrics), settings.rules)
 
 
-def answered_sql(table: EmbeddingTable, query: str, asker: Asker) -> pa.Table:
-    """Rows of a SELECT, within limits; it ends when the asker leaves. Raises QueryError."""
-    return run_sql(table, query, LIMITS, asker.check)
+def answered_sql(table: EmbeddingTable, query: str, limits: Limits, asker: Asker) -> pa.Table:
+    """Rows of a SELECT, within limits; it ends when whoever asked has left. Raises QueryError."""
+    return run_sql(table, query, limits, asker.check)
 
 
 def _base(request: Request) -> str:
