@@ -57,15 +57,16 @@ def random_cosine(vectors: NDArray[np.floating]) -> float:
 def spread_of(table: EmbeddingTable, column: str, seed: int = 0) -> Spread | None:
     """Of rows drawn from a column of the table; None of too few. Raises TableError."""
     rng = np.random.default_rng(seed)
-    found, seen = [], 0
+    pieces: list[NDArray[np.float32]] = []
+    seen = 0
     for number in rng.permutation(len(table.files)).tolist():
         file = table.files[number]
         span = np.array([[file.min_h3, file.max_h3]], np.uint64)
-        found += [to_matrix(batch[column]) for batch in table.scan([column], ranges=span)]
+        pieces += [to_matrix(batch[column]).astype(np.float32) for batch in table.scan([column], ranges=span)]
         seen += file.rows
         if seen >= SCANNED:
             break
-    matrix = np.concatenate(found) if found else np.empty((0, 1), np.float16)
+    matrix = np.concatenate(pieces) if pieces else np.empty((0, 1), np.float32)
     return spread(matrix[rng.permutation(len(matrix))[:MOST_ROWS]])
 
 
