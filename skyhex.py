@@ -439,8 +439,7 @@ def _chips(
     if chip is None:
         return []
     paths = [chip] if isinstance(chip, str | Path) else chip
-    vectors = _import("pipeline.examples").chip_vectors(table, paths, using=using, weights=weights)
-    return list(_import("indexer.search.words").examples_of(vector=vectors))
+    return list(_import("pipeline.examples").chip_examples(table, paths, using=using, weights=weights))
 
 
 def _texts(table: EmbeddingTable, text: str | Sequence[str] | None, weights: str) -> list[Example]:
@@ -448,8 +447,7 @@ def _texts(table: EmbeddingTable, text: str | Sequence[str] | None, weights: str
     if text is None:
         return []
     texts = [text] if isinstance(text, str) else list(text)
-    vectors = _import("pipeline.examples").text_vectors(table, texts, weights=weights)
-    return list(_import("indexer.search.words").examples_of(vector=vectors))
+    return list(_import("pipeline.examples").text_examples(table, texts, weights=weights))
 
 
 def _filter_of(filter: Filter | None, conditions: Conditions) -> Filter:
