@@ -67,6 +67,7 @@ __all__ = [
     "search",
     "search_many",
     "sql",
+    "write_table",
     *_LAZY,
 ]
 
@@ -379,6 +380,45 @@ def heat(
     how = _import("data.products.sources").Reading(job.layout_of(opened), **reading) if reading else None
     job.heat(opened, query, _hrefs(files), Path(out), how)
     return Path(out)
+
+
+def write_table(
+    path: str | Path,
+    places: Sequence[CellWord] | ArrayLike,
+    vectors: ArrayLike,
+    *,
+    period: PeriodWord | None = None,
+    model: str = "vectors of my own",
+    licence: str = "other",
+    h3_res: int | None = None,
+    ids: Sequence[str] | None = None,
+    index: bool = True,
+) -> EmbeddingTable:
+    """Write vectors of one's own into a table, made where it is missing, and index it.
+
+    Args:
+        path: the table's folder. Rows of the same place and period are replaced.
+        places: H3 cells of one resolution (n,), as text or numbers, or lon and lat in degrees (n, 2).
+        vectors: (n, d), of any length but zero.
+        period: that they are of, as in `changes`: 2024, "2024-06" or a pair of days; this year by default.
+        model: what made them: a table holds those of one.
+        licence: of the vectors, an SPDX identifier.
+        h3_res: of the cells that points are put in; 9 by default.
+        ids: names of the rows; of several in one cell and period each needs its own.
+        index: whether the index is brought up to date.
+
+    Raises:
+        QueryError: a cell or a period that is none.
+        TableError: not as many vectors as places, one that is zero, a table of another model or resolution.
+    """
+    own = _import("indexer.table.own_vectors")
+    asked = None if period is None else _import("indexer.search.words").period_of(period)
+    start, end = own.this_year() if asked is None else (asked.start, asked.end)
+    about = {"start": start, "end": end, "model": model, "licence": licence}
+    table: EmbeddingTable = own.write_vectors(path, places, vectors, **about, h3_resolution=h3_res, ids=ids)
+    if index:
+        _load("build_index")(table)
+    return table
 
 
 def sql(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -25,6 +26,7 @@ from .filter import Filter
 from .found_rows import read_rows, read_vectors
 from .narrow import narrow
 from .query import Query, Resolved, keys_of, resolve, sensors_of
+from .shown import as_html, as_text, geo_frame, with_hex
 
 COLUMNS = (*KEY, *COUNTS, "valid_fraction", "cloud_fraction", "source_items")
 POOL = 10  # candidates looked at for each diverse hit
@@ -41,6 +43,20 @@ class Hits:
     plan: str  # how it was found
     notes: tuple[str, ...]  # what the reader should know
     query: Resolved | None = None  # what was compared; None where many queries share one table
+
+    def __repr__(self) -> str:
+        return f"<Hits: {len(self.rows):,} rows, {self.plan}>\n{as_text(self.rows)}"
+
+    def _repr_html_(self) -> str:
+        return as_html(self.rows, " ".join((f"{self.plan}.", *(f"{note}." for note in self.notes))))
+
+    def to_pandas(self) -> Any:
+        """A data frame of the rows, cells as hex."""
+        return with_hex(self.rows).to_pandas()
+
+    def to_geopandas(self) -> Any:
+        """The same with each row's hexagon as its geometry, in lon/lat. Raises `ImportError`."""
+        return geo_frame(self.rows)
 
 
 def search(
