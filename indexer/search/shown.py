@@ -22,9 +22,17 @@ def with_hex(rows: pa.Table) -> pa.Table:
     for place, name in enumerate(rows.column_names):
         if name.endswith("_cell") and pa.types.is_integer(rows.schema.field(name).type):
             cells = rows[name].to_pylist()
-            padded = [
-                [value.ljust(width) for value, width in zip(line, widths, strict=True)] for line in lines
-            ]
+            text = [None if cell is None else f"{cell:x}" for cell in cells]
+            rows = rows.set_column(place, name, pa.array(text, pa.string()))
+    return rows
+
+
+def as_text(rows: pa.Table) -> str:
+    """A line for each of the first rows."""
+    some = _few(rows)
+    lines = [[*some.column_names], *([_short(value) for value in row.values()] for row in some.to_pylist())]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    padded = [[value.ljust(width) for value, width in zip(line, widths, strict=True)] for line in lines]
     text = ["  ".join(line).rstrip() for line in padded]
     more = rows.num_rows - some.num_rows
     return "\n".join([*text, *([f"... {more:,} more"] if more > 0 else [])])
@@ -32,7 +40,7 @@ def with_hex(rows: pa.Table) -> pa.Table:
 
 def as_html(rows: pa.Table, said: str) -> str:
     """The same as HTML, beside a map of where the rows lie; all text of rows means itself."""
-    some = with_hex(rows.select([name for name in READ if name in rows.column_names]).slice(0, SHOWN_ROWS))
+    some = _few(rows)
     head = "".join(f"<th>{html.escape(name)}</th>" for name in some.column_names)
     body = "".join(
         "<tr>" + "".join(f"<td>{html.escape(_short(value))}</td>" for value in row.values()) + "</tr>"
@@ -78,6 +86,11 @@ def geo_frame(rows: pa.Table) -> Any:
     frame = with_hex(rows.select(columns)).to_pandas()
     hexagons = [shapely.Polygon(boundary(cell)) for cell in rows["h3_cell"].to_pylist()]
     return geopandas.GeoDataFrame(frame, geometry=hexagons, crs="EPSG:4326")
+
+
+def _few(rows: pa.Table) -> pa.Table:
+    """What is read of rows in a notebook."""
+    return with_hex(rows.select([name for name in READ if name in rows.column_names]).slice(0, SHOWN_ROWS))
 
 
 def _short(value: Any) -> str:

@@ -24,14 +24,11 @@ def test_by_cells_as_text_or_numbers(tmp_path: Path) -> None:
     assert hits.to_pandas()["h3_cell"][0] == CELLS[5]
     assert hits.rows["similarity"][0].as_py() == pytest.approx(1, abs=1e-5)
     assert hits.rows["top_share"][0].as_py() == 1 / 19  # it is indexed
-    again = skyhex.write_table(
-        tmp_path / "t", [int(c, 16) for c in CELLS[:4]], -VECTORS[:4], period=2024, model="mine"
-    )
+    numbers = [int(cell, 16) for cell in CELLS[:4]]
+    again = skyhex.write_table(tmp_path / "t", numbers, -VECTORS[:4], **mine)
     assert again.row_count == 19
     assert skyhex.search(again, vector=-VECTORS[2], k=1).to_pandas()["h3_cell"][0] == CELLS[2]
-    later = skyhex.write_table(
-        tmp_path / "t", CELLS[:2], VECTORS[:2], period=("2025-01-01", "2025-07-01"), model="mine"
-    )
+    later = skyhex.write_table(tmp_path / "t", CELLS[:2], VECTORS[:2], model="mine", period=half)
     assert later.row_count == 21
     assert len(skyhex.changes(later, 2024, 2025)) == 2
 
