@@ -29,6 +29,7 @@ from .query import Query, Resolved, keys_of, resolve, sensors_of
 from .shown import as_html, as_text, geo_frame, with_hex
 
 COLUMNS = (*KEY, *COUNTS, "valid_fraction", "cloud_fraction", "source_items")
+OTHER_SENSORS = "share no sensor with the question"  # of a note that warns
 POOL = 10  # candidates looked at for each diverse hit
 
 Answered = tuple[Sequence[Resolved], Sequence[Answer]]  # of each query
@@ -285,7 +286,7 @@ def _other_sensors(query: Resolved, rows: pa.Table) -> str | None:
         return None
     asked, found = (_names(sensors) for sensors in (query.sensors, frozenset().union(*apart)))
     return (
-        f"{len(apart)} of {len(rows)} results share no sensor with the question: it was made from {asked}, "
+        f"{len(apart)} of {len(rows)} results {OTHER_SENSORS}: it was made from {asked}, "
         f"they from {found}. Such similarities may be high whatever is shown: compare pictures and ranks"
     )
 
