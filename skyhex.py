@@ -49,6 +49,11 @@ _LAZY = {
     "Region": "indexer.search.filter",
     "SkySense": "encoder.skysense",
     "Vector": "indexer.search.query",
+    "Classifier": "indexer.labels.classifier",
+    "apply_classifier": "indexer.labels.classifier",
+    "fit_classifier": "indexer.labels.classifier",
+    "check_sample": "indexer.labels.area",
+    "estimate_areas": "indexer.labels.area",
     "build_index": "indexer.index.faiss_index",
     "cells_of_prototype": "indexer.prototypes.regional",
     "drift": "indexer.prototypes.drift",
@@ -61,7 +66,9 @@ __all__ = [
     "changes",
     "embed",
     "heat",
+    "import_labels",
     "import_rasters",
+    "labels",
     "open_table",
     "outliers",
     "search",
@@ -380,6 +387,42 @@ def heat(
     how = _import("data.products.sources").Reading(job.layout_of(opened), **reading) if reading else None
     job.heat(opened, query, _hrefs(files), Path(out), how)
     return Path(out)
+
+
+def import_labels(
+    table: EmbeddingTable | str | Path,
+    file: str | Path,
+    name: str = "labels",
+    *,
+    column: str | None = None,
+    folder: str | Path | None = None,
+) -> pa.Table:
+    """Add what a file says of a table's cells to a set of labels; the set: `h3_cell`, `label`, `marked`.
+
+    Args:
+        table: a table, or where it lies.
+        file: GeoJSON of polygons or points, CSV or GeoParquet of points, cells or shapes.
+        name: of the set, which is made where it is new.
+        column: what holds the class; by default `label`, `class` or `name`.
+        folder: where labels are kept if not with the table.
+
+    Raises:
+        QueryError: a file that cannot be read, holds no class, or no cell of the table.
+        TableError: a place that cannot be written.
+    """
+    opened, store = _opened(table), _import("indexer.labels.store")
+    read = _import("indexer.labels.label_files").read_label_file(Path(file), opened, column)
+    if not read.marks:
+        raise _import("indexer.errors").QueryError(f"{file} labels no cell of the table")
+    return store.mark(store.label_place(opened, folder), name, read.marks, opened.h3_resolution)
+
+
+def labels(
+    table: EmbeddingTable | str | Path, name: str = "labels", folder: str | Path | None = None
+) -> pa.Table:
+    """A set of labels: `h3_cell`, `label`, `marked`. Raises `QueryError` where there is none of the name."""
+    store = _import("indexer.labels.store")
+    return store.read_labels(store.label_place(_opened(table), folder), name)
 
 
 def write_table(

@@ -29,7 +29,7 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> EmbeddingTable:
     """300 cells in two years, the document's own among them, and prototypes in one region."""
     named = {cells.parse_cell(text) for text in re.findall(r"'(8\w{14})'", DOCUMENT)}
     rows = [cell for cell in named if cells.resolution_of(cell) == 9]
-    h3_cell = np.unique(np.r_[np.array(rows, np.uint64), random_cells(300, box=(2.70, 49.71, 2.82, 49.79))])
+    h3_cell = np.unique(np.r_[np.array(rows, np.uint64), random_cells(300, box=(2.5, 49.6, 3.0, 50.0))])
     table = EmbeddingTable.create(
         tmp_path_factory.mktemp("cookbook"), MODEL, h3_resolution=9, partition_resolution=3
     )
