@@ -8,7 +8,8 @@ import typer
 
 from indexer.errors import QueryError
 
-from ..output import check_ending, emit
+from ..form import check_ending
+from ..output import emit
 from .options import DEFAULT_TABLE, FormatOption, OutOption, TableOption, day
 from .progress import say
 
