@@ -49,6 +49,11 @@ _LAZY = {
     "Region": "indexer.search.filter",
     "SkySense": "encoder.skysense",
     "Vector": "indexer.search.query",
+    "Classifier": "indexer.labels.classifier",
+    "apply_classifier": "indexer.labels.classifier",
+    "fit_classifier": "indexer.labels.classifier",
+    "check_sample": "indexer.labels.area",
+    "estimate_areas": "indexer.labels.area",
     "build_index": "indexer.index.faiss_index",
     "cells_of_prototype": "indexer.prototypes.regional",
     "drift": "indexer.prototypes.drift",
@@ -61,12 +66,15 @@ __all__ = [
     "changes",
     "embed",
     "heat",
+    "import_labels",
     "import_rasters",
+    "labels",
     "open_table",
     "outliers",
     "search",
     "search_many",
     "sql",
+    "write_table",
     *_LAZY,
 ]
 
@@ -381,6 +389,81 @@ def heat(
     return Path(out)
 
 
+def import_labels(
+    table: EmbeddingTable | str | Path,
+    file: str | Path,
+    name: str = "labels",
+    *,
+    column: str | None = None,
+    folder: str | Path | None = None,
+) -> pa.Table:
+    """Add what a file says of a table's cells to a set of labels; the set: `h3_cell`, `label`, `marked`.
+
+    Args:
+        table: a table, or where it lies.
+        file: GeoJSON of polygons or points, CSV or GeoParquet of points, cells or shapes.
+        name: of the set, which is made where it is new.
+        column: what holds the class; by default `label`, `class` or `name`.
+        folder: where labels are kept if not with the table.
+
+    Raises:
+        QueryError: a file that cannot be read, holds no class, or no cell of the table.
+        TableError: a place that cannot be written.
+    """
+    opened, store = _opened(table), _import("indexer.labels.store")
+    read = _import("indexer.labels.label_files").read_label_file(Path(file), opened, column)
+    if not read.marks:
+        raise _import("indexer.errors").QueryError(f"{file} labels no cell of the table")
+    return store.mark(store.label_place(opened, folder), name, read.marks, opened.h3_resolution)
+
+
+def labels(
+    table: EmbeddingTable | str | Path, name: str = "labels", folder: str | Path | None = None
+) -> pa.Table:
+    """A set of labels: `h3_cell`, `label`, `marked`. Raises `QueryError` where there is none of the name."""
+    store = _import("indexer.labels.store")
+    return store.read_labels(store.label_place(_opened(table), folder), name)
+
+
+def write_table(
+    path: str | Path,
+    places: Sequence[CellWord] | ArrayLike,
+    vectors: ArrayLike,
+    *,
+    period: PeriodWord | None = None,
+    model: str = "vectors of my own",
+    licence: str = "other",
+    h3_res: int | None = None,
+    ids: Sequence[str] | None = None,
+    index: bool = True,
+) -> EmbeddingTable:
+    """Write vectors of one's own into a table, made where it is missing, and index it.
+
+    Args:
+        path: the table's folder. Rows of the same place and period are replaced.
+        places: H3 cells of one resolution (n,), as text or numbers, or lon and lat in degrees (n, 2).
+        vectors: (n, d), of any length but zero.
+        period: that they are of, as in `changes`: 2024, "2024-06" or a pair of days; this year by default.
+        model: what made them: a table holds those of one.
+        licence: of the vectors, an SPDX identifier.
+        h3_res: of the cells that points are put in; 9 by default.
+        ids: names of the rows; of several in one cell and period each needs its own.
+        index: whether the index is brought up to date.
+
+    Raises:
+        QueryError: a cell or a period that is none.
+        TableError: not as many vectors as places, one that is zero, a table of another model or resolution.
+    """
+    own = _import("indexer.table.own_vectors")
+    asked = None if period is None else _import("indexer.search.words").period_of(period)
+    start, end = own.this_year() if asked is None else (asked.start, asked.end)
+    about = {"start": start, "end": end, "model": model, "licence": licence}
+    table: EmbeddingTable = own.write_vectors(path, places, vectors, **about, h3_resolution=h3_res, ids=ids)
+    if index:
+        _load("build_index")(table)
+    return table
+
+
 def sql(
     table: EmbeddingTable | ServedTable | str | Path,
     query: str,
@@ -439,8 +522,7 @@ def _chips(
     if chip is None:
         return []
     paths = [chip] if isinstance(chip, str | Path) else chip
-    vectors = _import("pipeline.examples").chip_vectors(table, paths, using=using, weights=weights)
-    return list(_import("indexer.search.words").examples_of(vector=vectors))
+    return list(_import("pipeline.examples").chip_examples(table, paths, using=using, weights=weights))
 
 
 def _texts(table: EmbeddingTable, text: str | Sequence[str] | None, weights: str) -> list[Example]:
@@ -448,8 +530,7 @@ def _texts(table: EmbeddingTable, text: str | Sequence[str] | None, weights: str
     if text is None:
         return []
     texts = [text] if isinstance(text, str) else list(text)
-    vectors = _import("pipeline.examples").text_vectors(table, texts, weights=weights)
-    return list(_import("indexer.search.words").examples_of(vector=vectors))
+    return list(_import("pipeline.examples").text_examples(table, texts, weights=weights))
 
 
 def _filter_of(filter: Filter | None, conditions: Conditions) -> Filter:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from indexer.errors import QueryError
+from indexer.search.query import Vector
 from indexer.search.words import column_of
 from indexer.table.embedding_table import EmbeddingTable
 
@@ -17,15 +18,15 @@ if TYPE_CHECKING:
     from encoder.protocol import TextSide
 
 
-def chip_vectors(
+def chip_examples(
     table: EmbeddingTable,
     paths: Sequence[str | Path],
     *,
     using: str = "fused",
     weights: str = "nano",
     code: bool = True,
-) -> list[np.ndarray]:
-    """A vector (d,) of each GeoTIFF, of one modality or fused; `code`: whether weights may name some.
+) -> list[Vector]:
+    """The vector of each GeoTIFF, of one modality or fused; `code`: whether weights may name some.
 
     Raises:
         QueryError: the table's vectors were made with other weights, or a chip lacks the modality.
@@ -48,18 +49,21 @@ def chip_vectors(
     if without:
         raise QueryError(f"{without[0]} gives no {column}: it lacks what that is made from")
     assert vectors is not None
-    return list(vectors)
+    own = column.removeprefix("embedding_")
+    made_of = [(own,) if own in batch.by_modality else tuple(sample.series) for sample in samples]
+    return [Vector(vector, sensors) for vector, sensors in zip(vectors, made_of, strict=True)]
 
 
-def text_vectors(
+def text_examples(
     table: EmbeddingTable, texts: Sequence[str], *, weights: str = "nano", code: bool = True
-) -> list[np.ndarray]:
-    """A vector (d,) of each text, by an encoder that knows words.
+) -> list[Vector]:
+    """The vector of each text, by an encoder that knows words.
 
     Raises:
         QueryError: the table's vectors were made with other weights, or the encoder knows no words.
     """
-    return list(text_side(table, weights, code=code).embed_text(texts)) if texts else []
+    vectors = text_side(table, weights, code=code).embed_text(texts) if texts else ()
+    return [Vector(vector) for vector in vectors]
 
 
 def text_side(

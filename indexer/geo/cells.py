@@ -198,6 +198,11 @@ def radii_km(cells: ArrayLike) -> Floats:
     return distance_km(lon, lat, corners[:, 0], corners[:, 1])
 
 
+def areas_km2(cells: ArrayLike) -> Floats:
+    """The true area of each cell on the sphere that H3 lies on. (n,) -> (n,) km2."""
+    return np.asarray(pa.array(h3ronpy.cells_area_km2(pa.array(as_cells(cells)))))
+
+
 def _digits_below(resolution: int) -> int:
     """A mask of the digits finer than `resolution`."""
     return (1 << DIGIT_BITS * (MAX_RESOLUTION - resolution)) - 1

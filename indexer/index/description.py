@@ -17,6 +17,7 @@ from .vectors import NormRange
 
 FORMAT = "skyhex-segment-6"
 KEY_FILES = {"h3_cell.bin": "<u8", "start_us.bin": "<i8", "end_us.bin": "<i8"}
+SAMPLE_CELLS = "sample.h3_cell.bin"
 VECTORS, WIDE_VECTORS, NORMS = "<f2", "<f4", "<f4"
 PLAIN = re.compile(r"\w[\w.]*")  # the name of a file, and no path
 
@@ -64,22 +65,20 @@ class Description:
         expected = KEY_FILES | {f"{name}.bin": VECTORS for name in self.columns}
         expected |= {f"{name}.inverse_norm.bin": NORMS for name in self.columns} | shown.FILES
         yield all(map(shown.is_kind, self.shown.values())), f"columns shown as {list(self.shown.values())}"
+        sample = {SAMPLE_CELLS: KEY_FILES["h3_cell.bin"]} | {sample_file(n): VECTORS for n in self.columns}
+        vectors = {file for n in self.columns for file in (f"{n}.bin", sample_file(n))}
         found = {name: array.dtype for name, array in arrays.items()}
-        found |= {f"{n}.bin": VECTORS for n in self.columns if found.get(f"{n}.bin") == WIDE_VECTORS}
-        yield found == expected, f"arrays {list(arrays)}"
+        found |= {file: VECTORS for file in vectors if found.get(file) == WIDE_VECTORS}
+        yield found in (expected, expected | sample), f"arrays {list(arrays)}"
         yield all(map(PLAIN.fullmatch, (*arrays, *self.inverted))), "names that are paths"
         yield set(self.inverted) <= set(self.columns), f"inverted files of {list(self.inverted)}"
-        matrices = {shown.RECORDS, *(f"{name}.bin" for name in self.columns)}
+        matrices = {shown.RECORDS, *vectors}
         shapes = [len(array.shape) == 1 + (array.name in matrices) for array in self.arrays]
-        yield (
-            all(shapes)
-            and all(
-                array.shape[0] == rows
-                for array in self.arrays
-                if array.name not in (shown.TEXTS, shown.LISTS)
-            ),
-            f"not {rows} rows in each",
-        )
+        others = {shown.TEXTS, shown.LISTS, *sample}
+        whole = all(array.shape[0] == rows for array in self.arrays if array.name not in others)
+        yield all(shapes) and whole, f"not {rows} rows in each"
+        sampled = {array.shape[0] for array in self.arrays if array.name in sample}
+        yield len(sampled) <= 1, f"samples of {sorted(sampled)} rows"
         yield all(side >= 0 for array in self.arrays for side in array.shape), "a shape below zero"
         points = [point for inverted in self.inverted.values() for point in inverted.measured]
         yield all(0 < point.selectivity <= 1 for point in points), "a share of rows that cannot be"
@@ -92,6 +91,11 @@ class Description:
     def bond(self, name: str) -> int:
         """Where the checksums of an array begin."""
         return bond(self.parts, name)
+
+
+def sample_file(column: str) -> str:
+    """The array of a column's vectors of the sample."""
+    return f"{column}.sample.bin"
 
 
 def bond(parts: Sequence[tuple[str, int]], name: str) -> int:

@@ -4,6 +4,7 @@
               h3_cell.bin  start_us.bin  end_us.bin
               <column>.bin  <column>.inverse_norm.bin  <column>.faiss
               shown.bin  shown.text.bin  shown.list.bin     see shown
+              sample.h3_cell.bin  <column>.sample.bin   of a segment of many rows
 
 The directory is written aside and renamed, so it is there whole or not at all, and is never changed after.
 """
@@ -26,10 +27,12 @@ from ..progress import Progress
 from ..table.columns import inverse_norms, key_numbers, to_matrix
 from ..table.embedding_table import EmbeddingTable
 from ..table.manifest import PartFile
-from .description import FORMAT, KEY_FILES, Description, Inverted, bond
+from . import ivf
+from .description import FORMAT, KEY_FILES, SAMPLE_CELLS, Description, Inverted, bond, sample_file
 from .mapped import ArrayFile, ArrayWriter, CheckedArray, DamagedIndexError, name_of
 from .planner import Measured
 from .recall import measure
+from .sample import SAMPLE_ROWS, Sample, evenly
 from .segment import Keys, Part, Segment, scan_part
 from .shown import FILES as SHOWN_FILES
 from .shown import Shown, ShownWriter, kinds_of
@@ -49,6 +52,7 @@ class SegmentFiles:
     folder: Path
     segment: Segment
     inverted_files: Mapping[str, Inverted]  # by column
+    samples: Mapping[str, Sample]  # by column; none of a large segment that was written without
 
     @cached_property
     def measured(self) -> Mapping[str, Measured]:
@@ -64,10 +68,16 @@ class SegmentFiles:
             path, self.inverted_files[column].sha256, self.segment.vectors[column].matrix.unchecked.shape
         )
 
+    def sample(self, column: str) -> Sample | None:
+        """Some rows, evenly spread; None where the segment is large and was written without one."""
+        return self.samples.get(column)
+
     def check(self) -> None:
         """Read everything and compare it with its checksums. Raises `DamagedIndexError`."""
         keys = self.segment.keys
         arrays = [keys.cells, keys.start_us, keys.end_us]
+        for sample in self.samples.values():
+            arrays += [sample.cells, sample.matrix]
         for column, vectors in self.segment.vectors.items():
             arrays += [vectors.matrix, vectors.inverse_norms]
             self.inverted(column)
@@ -84,7 +94,6 @@ class SegmentFiles:
 
 @lru_cache(maxsize=16)
 def _open_inverted(path: Path, sha256: str, shape: tuple[int, int]) -> Ivf:
-    from . import ivf
 
     return ivf.read(path, sha256, *shape)
 
@@ -111,7 +120,18 @@ def _opened(folder: Path, description: Description) -> SegmentFiles:
     }
     parts = tuple(Part(path, rows) for path, rows in description.parts)
     keys, shown = Keys(*(arrays[name] for name in KEY_FILES)), Shown.open(arrays, description.shown)
-    return SegmentFiles(folder, Segment(parts, keys, vectors, shown), description.inverted)
+    segment = Segment(parts, keys, vectors, shown)
+    return SegmentFiles(folder, segment, description.inverted, _samples(segment, arrays))
+
+
+def _samples(segment: Segment, arrays: Mapping[str, CheckedArray]) -> dict[str, Sample]:
+    """By column; of a small segment all rows."""
+    if len(segment) <= SAMPLE_ROWS:
+        return {name: Sample(segment.keys.cells, held.matrix) for name, held in segment.vectors.items()}
+    if SAMPLE_CELLS not in arrays:
+        return {}
+    cells = arrays[SAMPLE_CELLS]
+    return {name: Sample(cells, arrays[sample_file(name)]) for name in segment.vectors}
 
 
 def write_segment(
@@ -124,6 +144,7 @@ def write_segment(
         parts = [(file.path, file.rows) for file in files]
         arrays = _write_arrays(scratch, table, files, columns, progress)
         vectors = {name: _vectors(scratch, arrays, name, parts) for name in columns}
+        arrays |= _write_sample(scratch, arrays, vectors, parts)
         inverted = {name: _write_inverted(scratch, name, vectors[name], progress) for name in columns}
         description = {
             "format": FORMAT,
@@ -190,13 +211,33 @@ def _vectors(
     return Vectors(matrix, inverse, NormRange.of(inverse.whole()))
 
 
+def _write_sample(
+    folder: Path,
+    arrays: Mapping[str, ArrayFile],
+    vectors: Mapping[str, Vectors],
+    parts: Sequence[tuple[str, int]],
+) -> dict[str, ArrayFile]:
+    """Files of the rows that similarities are compared with, by name; none where those are all rows."""
+    cells = CheckedArray.open(folder, arrays["h3_cell.bin"], bond(parts, "h3_cell.bin")).unchecked
+    if len(cells) <= SAMPLE_ROWS:
+        return {}
+    rows = evenly(len(cells))
+    sampled = {SAMPLE_CELLS: cells[rows]}
+    sampled |= {sample_file(name): column.matrix.unchecked[rows] for name, column in vectors.items()}
+    written = {}
+    for name, values in sampled.items():
+        writer = ArrayWriter(folder, name, bond(parts, name))
+        writer.append(values)
+        written[name] = writer.close()
+    return written
+
+
 def _write_inverted(
     folder: Path, column: str, vectors: Vectors, progress: Progress | None
 ) -> dict[str, Any] | None:
     """Train, score and write the inverted file of a column; none where an exact scan is always better."""
     if vectors.count < EXACT_ROWS:
         return None
-    from . import ivf
 
     built = ivf.train(vectors.matrix.whole(), progress)
     measured = measure(vectors, built)

@@ -15,25 +15,26 @@ from ..geo.search_area import Region
 from ..index.faiss_index import Index
 from ..table.columns import Matrix, to_matrix
 from ..table.embedding_table import EmbeddingTable
-from ..table.schema import KEY
+from ..table.schema import COUNTS, KEY
 from .filter import Filter
 from .found_rows import rows_of_segment, shows
 from .matching import Matching
 
+KNOWN = (*KEY, *COUNTS)  # of an example's rows
 POINT_M = 0.01  # a point on a border is in both
 
 
 def rows_of_cell(
     table: EmbeddingTable, index: Index | None, cell: int, column: str
 ) -> tuple[pa.Table, Matrix]:
-    """Keys (n) and vectors (n, d) of a cell's rows, in order of key; NaN where a row has no such vector.
+    """Keys and counts (n), and vectors (n, d) of a cell's rows, in order of key; NaN where one has no vector.
 
     Raises:
         DamagedIndexError: look again without the index.
     """
     for files in index.segments if index is not None else ():
         segment = files.segment
-        if column not in segment.vectors or not shows(segment, table.schema_of(KEY)):
+        if column not in segment.vectors or not shows(segment, table.schema_of(KNOWN)):
             continue
         cells = segment.keys.cells
         first, stop = (np.searchsorted(cells.unchecked, np.uint64(cell), side) for side in ("left", "right"))
@@ -41,11 +42,10 @@ def rows_of_cell(
         if its.count:
             rows = its.rows()
             segment.vectors[column].matrix.check(rows, rows + 1)
-            return rows_of_segment(segment, rows, table.schema_of(KEY)), segment.vectors[
-                column
-            ].matrix.unchecked[rows]
-    found = table.lookup(cell=cell, columns=[*KEY, column])
-    return found.select(KEY), to_matrix(found[column])
+            known = rows_of_segment(segment, rows, table.schema_of(KNOWN))
+            return known, segment.vectors[column].matrix.unchecked[rows]
+    found = table.lookup(cell=cell, columns=[*KNOWN, column])
+    return found.select(KNOWN), to_matrix(found[column])
 
 
 def nearest_cell(

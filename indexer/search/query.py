@@ -16,7 +16,7 @@ from ..geo.cells import cell_at, cell_to_text, centres, parent, parse_cell, reso
 from ..index.faiss_index import Index
 from ..table.columns import Cosines, has_direction, key_numbers
 from ..table.embedding_table import EmbeddingTable
-from ..table.schema import KEY
+from ..table.schema import COUNTS, KEY
 from .filter import Filter
 from .locate import nearest_cell, patch_at, rows_of_cell, surroundings
 
@@ -48,6 +48,7 @@ class Vector:
     """A vector (d,) of the table's model, of any length but zero."""
 
     values: NDArray[np.floating]
+    sensors: Sequence[str] = ()  # that it was made from, "hr", "s2", "s1"; unknown where there are none
 
 
 Example = Cell | LonLat | Vector
@@ -82,6 +83,8 @@ class Resolved:
     notes: tuple[str, ...]
     column: str  # that is searched
     aligned: str = ""  # how the examples came into the space that is searched, where they were mapped
+    cells: frozenset[int] = frozenset()  # of the rows that were examples
+    sensors: frozenset[str] = frozenset()  # "hr", "s2", "s1": what the examples were made from, where known
 
 
 @dataclass(frozen=True)
@@ -91,6 +94,7 @@ class _Found:
     vector: Cosines  # (d,) norm 1
     own_rows: frozenset[tuple[object, ...]] = frozenset()
     notes: tuple[str, ...] = ()
+    sensors: frozenset[str] = frozenset()
 
 
 def resolve(table: EmbeddingTable, query: Query, filter: Filter, index: Index | None = None) -> Resolved:
@@ -115,12 +119,15 @@ def resolve(table: EmbeddingTable, query: Query, filter: Filter, index: Index | 
     vectors = np.stack([_unit(vector, "the examples cancel out: their mean") for vector in wanted])
     if aligned is not None:
         vectors = np.stack([_unit(vector, "the aligned query") for vector in aligned(vectors)])
+    own_rows = frozenset[tuple[object, ...]]().union(*(example.own_rows for example in found))
     return Resolved(
         vectors,
-        frozenset().union(*(example.own_rows for example in found)),
+        own_rows,
         tuple(dict.fromkeys(note for example in found for note in example.notes)),
         query.against,
         "" if aligned is None else f"aligned by {aligned.fitted}",
+        frozenset(int(str(key[0])) for key in own_rows),
+        frozenset().union(*(example.sensors for example in found)),
     )
 
 
@@ -163,7 +170,7 @@ def _dimension(table: EmbeddingTable, column: str) -> int:
 
 def _find(book: _Book, example: Example) -> _Found:
     if isinstance(example, Vector):
-        return _Found(_checked(book, example.values))
+        return _Found(_checked(book, example.values), sensors=frozenset(example.sensors))
     if isinstance(example, LonLat):
         return _find_place(book, example)
     return _find_cell(book, example.cell)
@@ -233,7 +240,9 @@ def _latest(book: _Book, cell: int, sample_id: str | None = None) -> _Found | No
     if of_period.sum() > 1:
         notes.append(f"cell {name} has {of_period.sum()} samples: their mean is compared")
     vector = _unit(matrix[of_period].astype(np.float64).mean(axis=0), f"the mean of cell {name}")
-    return _Found(vector, frozenset(keys_of(rows.filter(pa.array(of_period)))), tuple(notes))
+    its = rows.filter(pa.array(of_period))
+    sensors = frozenset().union(*sensors_of(its, book.column))
+    return _Found(vector, frozenset(keys_of(its)), tuple(notes), sensors)
 
 
 def _unknown(table: EmbeddingTable, cell: int) -> str:
@@ -259,6 +268,16 @@ def _unit(vector: Cosines, what: str) -> Cosines:
     if not (np.isfinite(norm) and norm > 1e-6):
         raise QueryError(f"{what} is zero or not finite, so it has no direction to compare")
     return np.asarray(vector / norm)
+
+
+def sensors_of(rows: pa.Table, column: str) -> list[frozenset[str]]:
+    """What each row's vector in a column was made from, "hr", "s2", "s1"; nothing where it is not known."""
+    own = column.removeprefix("embedding_")
+    if f"n_{own}" in COUNTS:
+        return [frozenset({own})] * len(rows)
+    counts = zip(*(rows[name].to_pylist() for name in COUNTS), strict=True)
+    names = [name.removeprefix("n_") for name in COUNTS]
+    return [frozenset(name for name, n in zip(names, row, strict=True) if n) for row in counts]
 
 
 def keys_of(rows: pa.Table) -> list[tuple[object, ...]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -12,6 +13,7 @@ import pyarrow as pa
 from ..errors import NoRowError
 from ..index.faiss_index import Index, open_index
 from ..index.mapped import DamagedIndexError
+from ..index.sample import top_shares
 from ..prototypes.assignments import assigned
 from ..prototypes.regional import outdated
 from ..table.columns import Matrix, Microseconds, unit
@@ -23,9 +25,11 @@ from .diversity import Diversity, marginal_relevance, spread
 from .filter import Filter
 from .found_rows import read_rows, read_vectors
 from .narrow import narrow
-from .query import Query, Resolved, keys_of, resolve
+from .query import Query, Resolved, keys_of, resolve, sensors_of
+from .shown import as_html, as_text, geo_frame, with_hex
 
 COLUMNS = (*KEY, *COUNTS, "valid_fraction", "cloud_fraction", "source_items")
+OTHER_SENSORS = "share no sensor with the question"  # of a note that warns
 POOL = 10  # candidates looked at for each diverse hit
 
 Answered = tuple[Sequence[Resolved], Sequence[Answer]]  # of each query
@@ -35,10 +39,25 @@ Answered = tuple[Sequence[Resolved], Sequence[Answer]]  # of each query
 class Hits:
     """The answer, best first."""
 
-    rows: pa.Table  # rank, similarity, the columns of the row but its vectors and shape, lon, lat, prototype
+    # rank, similarity, top_share, the columns of the row but its vectors and shape, lon, lat, prototype
+    rows: pa.Table
     plan: str  # how it was found
     notes: tuple[str, ...]  # what the reader should know
     query: Resolved | None = None  # what was compared; None where many queries share one table
+
+    def __repr__(self) -> str:
+        return f"<Hits: {len(self.rows):,} rows, {self.plan}>\n{as_text(self.rows)}"
+
+    def _repr_html_(self) -> str:
+        return as_html(self.rows, " ".join((f"{self.plan}.", *(f"{note}." for note in self.notes))))
+
+    def to_pandas(self) -> Any:
+        """A data frame of the rows, cells as hex."""
+        return with_hex(self.rows).to_pandas()
+
+    def to_geopandas(self) -> Any:
+        """The same with each row's hexagon as its geometry, in lon/lat. Raises `ImportError`."""
+        return geo_frame(self.rows)
 
 
 def search(
@@ -248,12 +267,49 @@ def _hits(
     of_table = tuple(_notes_on(table, index))
     hits = []
     for query, answer, (start, stop) in zip(resolved, answers, pairwise(ends), strict=True):
-        few = narrow(table, index, query.column)
+        mine = _with_top_share(table, index, query, rows.slice(start, stop - start))
+        few, apart = narrow(table, index, query.column), _other_sensors(query, mine)
         own = _notes(answer, *(moments[start:stop] for moments in periods))
-        said = (*query.notes, *notes, *own, *of_table, *filter(None, [few]))
+        said = (*filter(None, [apart]), *query.notes, *notes, *own, *of_table, *filter(None, [few]))
         plan = f"{answer}, {query.aligned}" if query.aligned else str(answer)
-        hits.append(Hits(rows.slice(start, stop - start), plan, said, query))
+        hits.append(Hits(mine, plan, said, query))
     return hits
+
+
+def _other_sensors(query: Resolved, rows: pa.Table) -> str | None:
+    """A warning where rows that were found share no sensor with what was asked."""
+    if not (query.sensors and set(COUNTS) <= set(rows.column_names)):
+        return None
+    theirs = [sensors for sensors in sensors_of(rows, query.column) if sensors]
+    apart = [sensors for sensors in theirs if not sensors & query.sensors]
+    if not apart:
+        return None
+    asked, found = (_names(sensors) for sensors in (query.sensors, frozenset().union(*apart)))
+    return (
+        f"{len(apart)} of {len(rows)} results {OTHER_SENSORS}: it was made from {asked}, "
+        f"they from {found}. Such similarities may be high whatever is shown: compare pictures and ranks"
+    )
+
+
+def _names(sensors: frozenset[str]) -> str:
+    return " and ".join(sorted(name.upper() for name in sensors))
+
+
+def _with_top_share(table: EmbeddingTable, index: Index | None, query: Resolved, rows: pa.Table) -> pa.Table:
+    """Hits with the share of the table's rows that are at least as like, null where no sample is kept.
+
+    Rows of the examples' own places are left out of the sample: they are alike in every period.
+    """
+    own = np.array(sorted(query.cells), np.uint64)
+    samples, counts = [], []
+    for files in index.segments if index is not None else ():
+        sample = files.sample(query.column)
+        if sample is not None:
+            samples.append(sample.similarity(query.vectors, own))
+            counts.append(files.segment.living(table.file_ids).count)
+    shares = top_shares(rows["similarity"].to_numpy(), samples, counts)
+    column = pa.nulls(len(rows), pa.float64()) if shares is None else pa.array(shares)
+    return rows.add_column(rows.schema.get_field_index("similarity") + 1, "top_share", column)
 
 
 def _notes(answer: Answer, start_us: Microseconds, end_us: Microseconds) -> Iterator[str]:

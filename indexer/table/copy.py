@@ -1,4 +1,5 @@
 """A table brought elsewhere, disk or bucket: files first, then the snapshots that name them, oldest first.
+Labels that people gave come along.
 
 Whatever moment a copy is stopped at, a table is there, or nothing yet; the same copy goes on from it. An
 index is not copied: it is made again where it is used.
@@ -21,6 +22,7 @@ from .parts import damaged
 from .stac_item import write_item
 from .storage import Storage
 
+LABELS = "labels"  # folder
 AT_ONCE = 4  # files, each in memory
 
 
@@ -60,6 +62,7 @@ def copy_table(source: str | Path, target: str | Path, progress: Progress | None
         for done, _ in enumerate(pool.map(lambda file: _copy(here, there, file), todo), 1):
             if progress is not None:
                 progress(done, len(todo))
+    _copy_labels(here, there)
     new = [manifest for manifest in manifests if manifest not in held]
     for manifest in new:
         if not put_new(there, manifest):
@@ -67,6 +70,14 @@ def copy_table(source: str | Path, target: str | Path, progress: Progress | None
     write_item(there, manifests[-1])
     copied_bytes = sum(sizes[file.path] for file in todo)
     return Copied(len(todo), copied_bytes, len(files) - len(todo), len(new), left_out)
+
+
+def _copy_labels(here: Storage, there: Storage) -> None:
+    """What lies below `labels/`: versions never change, so one that is there stays as it is."""
+    present = {file.path for file in there.files(LABELS)}
+    for file in here.files(LABELS):
+        if file.path not in present:
+            there.put(file.path, here.read(file.path))
 
 
 def _history(storage: Storage) -> tuple[list[Manifest], int]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from html import escape
 from itertools import repeat
 from pathlib import Path
 from typing import Any
@@ -144,6 +145,16 @@ class EmbeddingTable:
 
     def __repr__(self) -> str:
         return f"<EmbeddingTable {self.storage.root} snapshot {self.snapshot}: {self.row_count} rows>"
+
+    def _repr_html_(self) -> str:
+        lines = {
+            "table": f"{self.storage.root}, snapshot {self.snapshot}" + ", simulated" * self.simulated,
+            "model": f"{self.model}" + ("" if self.model.trained else ", untrained"),
+            "rows": f"{self.row_count:,} in cells of H3 resolution {self.h3_resolution}",
+            "columns": ", ".join(self.schema.names),
+        }
+        rows = "".join(f"<tr><th>{name}</th><td>{escape(said)}</td></tr>" for name, said in lines.items())
+        return f"<table>{rows}</table>"
 
     @property
     def path(self) -> Path:

@@ -22,6 +22,7 @@ from . import (
     export_command,
     heat_command,
     import_command,
+    label_commands,
     prototype_commands,
     search_commands,
     serve_command,
@@ -69,6 +70,8 @@ app.add_typer(export_command.app)
 app.add_typer(compare_command.app)
 app.add_typer(serve_command.app)
 app.add_typer(prototype_commands.app, name="prototypes")
+app.add_typer(label_commands.labels_app, name="labels")
+app.add_typer(label_commands.classify_app, name="classify")
 app.add_typer(weights_commands.app, name="weights")
 app.add_typer(eval_command.eval_app, name="eval")
 

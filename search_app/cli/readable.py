@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pyarrow as pa
 
-HITS = ("query", "rank", "similarity", "h3_cell", "place", "period", "lon", "lat")
+HITS = ("query", "rank", "similarity", "top", "h3_cell", "place", "period", "lon", "lat")
 CHANGES = ("rank", "change", "h3_cell", "place", "before", "after", "lon", "lat")
 OUTLIERS = ("rank", "typical", "h3_cell", "place", "period", "region_cell", "prototype")
 MEMBERS = ("rank", "typical", "h3_cell", "place", "period", "lon", "lat")
@@ -18,9 +18,16 @@ def readable(rows: "pa.Table", columns: Sequence[str] = HITS) -> "pa.Table":
     import pyarrow as pa
 
     shown = {name: _COLUMNS[name](rows) for name in columns if name != "query" or name in rows.column_names}
+    if "top" in shown and not any(shown["top"]):
+        del shown["top"]  # no index keeps a sample
     if not any(shown["place"]):
         del shown["place"]  # an area's samples have no name but their cell
     return pa.table(shown)
+
+
+def top(share: float | None) -> str:
+    """`0.3 %` for a share of the rows that are at least as like."""
+    return "" if share is None else f"{float(f'{100 * share:.2g}'):g} %"
 
 
 def _column(name: str) -> Callable[["pa.Table"], "pa.ChunkedArray"]:
@@ -58,6 +65,7 @@ def _places(rows: "pa.Table") -> list[str]:
 _COLUMNS: dict[str, Callable[["pa.Table"], Any]] = {
     **{name: _column(name) for name in ("query", "rank", "h3_cell", "region_cell", "prototype")},
     "similarity": _decimals("similarity", 3),
+    "top": lambda rows: [top(share) for share in rows["top_share"].to_pylist()],
     "change": _decimals("change", 3),
     "typical": _decimals("prototype_similarity", 3),
     "place": _places,

@@ -8,7 +8,7 @@ from indexer.errors import QueryError
 from indexer.search.query import Example
 from indexer.search.words import examples_of
 from indexer.table.embedding_table import EmbeddingTable
-from pipeline.examples import chip_vectors, read_vector, text_vectors
+from pipeline.examples import chip_examples, read_vector, text_examples
 
 
 @dataclass(frozen=True)
@@ -31,11 +31,11 @@ class Examples:
             QueryError: a name, a place or a file that cannot be read; a table of another model.
             InputError: a chip that cannot be embedded.
         """
-        vectors = chip_vectors(table, self.chips or (), using=using, weights=weights)
-        vectors += text_vectors(table, self.texts or (), weights=weights)
-        vectors += [read_vector(path).reshape(-1) for path in self.vectors or ()]
+        vectors = [read_vector(path).reshape(-1) for path in self.vectors or ()]
         return (
             *examples_of(cell=self.cells, lonlat=[lonlat(text) for text in self.lonlats or ()] or None),
+            *chip_examples(table, self.chips or (), using=using, weights=weights),
+            *text_examples(table, self.texts or (), weights=weights),
             *(one for vector in vectors for one in examples_of(vector=vector)),
         )
 

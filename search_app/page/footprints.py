@@ -7,12 +7,12 @@ import numpy as np
 import pyarrow as pa
 import shapely
 
-from indexer.geo.cells import resolution_of
+from indexer.geo.cells import areas_km2, resolution_of
 from indexer.geo.search_area import Region
 from indexer.table.embedding_table import EmbeddingTable
 
 from .background import Extent
-from .map_bytes import areas_km2, pack
+from .map_bytes import pack
 from .map_cells import MapCells
 
 MOST = 3_000  # cells whose footprints are sent at once

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from indexer.errors import QueryError
-from indexer.geo.cells import cell_to_text, cells_to_text, centres, parse_cell
+from indexer.geo.cells import areas_km2, cell_to_text, cells_to_text, centres, parse_cell
 from indexer.table.embedding_table import EmbeddingTable
 from indexer.table.schema import COUNTS, KEY
 
@@ -25,7 +25,7 @@ from .cached import BY_SNAPSHOT, keys_of, read_cells, read_keys, read_kinds, rea
 from .finding import find
 from .footprints import footprint_km2, pack_footprints
 from .kinds import kind_name
-from .map_bytes import areas_km2, code_similarity, kind_codes, pack_cells, similarity_codes
+from .map_bytes import code_similarity, kind_codes, pack_cells, similarity_codes
 from .query_panel import to_filter
 from .quicklook import modalities
 from .results import (

@@ -9,11 +9,9 @@ import json
 import struct
 from typing import Any
 
-import h3ronpy
 import numpy as np
-import pyarrow as pa
 
-from indexer.geo.cells import Cells, resolution_of
+from indexer.geo.cells import areas_km2, resolution_of
 
 from .map_cells import MapCells
 
@@ -51,11 +49,6 @@ def pack_cells(cells: MapCells, footprint_km2: float = 0.0) -> bytes:
     resolution = resolution_of(int(cells.cell[0])) if len(cells.cell) else 0
     meta = {"resolution": resolution, "scattered": cells.scattered, "footprint_km2": footprint_km2}
     return pack(meta, **arrays)
-
-
-def areas_km2(cells: Cells) -> np.ndarray:
-    """The true area (n,) of each cell on the sphere that H3 lies on."""
-    return np.asarray(pa.array(h3ronpy.cells_area_km2(pa.array(cells))))
 
 
 def similarity_codes(similarity: np.ndarray) -> np.ndarray:

@@ -172,7 +172,8 @@ def draw_filters() -> None:
     view = current()
     active = [view.bbox, view.within or None, view.start, view.end]
     count = sum(part is not None for part in active)
-    with st.expander("Filters" + (f" · {count} on" if count else ""), icon=":material/filter_alt:"):
+    # Neither its name nor its place changes with what is chosen in it: it would close.
+    with st.expander("Filters", key="filters", icon=":material/filter_alt:"):
         if _BOX_ERROR not in st.session_state:
             st.session_state[_BOX] = write_bbox(view.bbox) if view.bbox else ""
         st.text_input("Box in degrees", key=_BOX, placeholder="west south east north", on_change=_take_box)
@@ -184,6 +185,8 @@ def draw_filters() -> None:
         last.date_input("Until before", key="end", format="YYYY-MM-DD", on_change=_take_dates, value=None)
         if count:
             st.button("Clear filters", on_click=_clear_filters, width="stretch", type="tertiary")
+    if count:
+        st.caption(f"Filters · {count} on")
 
 
 def _take_place(cells: Cells, on_place: Callable[[Extent | None], None]) -> None:

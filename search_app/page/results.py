@@ -28,6 +28,7 @@ PICTURE_PX = 320
 TABLE_PX, SHORT_TABLE_PX = 430, 230  # height; short leaves room for a closer look
 MAX_THUMBNAILS = 60  # rows that get a picture in the table; each may be a read over the network
 WORKERS = 4
+TOP = "Among the top ... of this table's rows: the share of them that is at least as like. No probability."
 DOWNLOADS = {"CSV": Format.csv, "JSON": Format.json}
 MAP_DOWNLOADS = {"GeoJSON": Format.geojson, "GeoParquet": Format.geoparquet}
 MEDIA_TYPES = {
@@ -88,6 +89,7 @@ def result_frame(rows: pa.Table, pictures: Sequence[str]) -> pd.DataFrame:
         "picture": [*pictures, *[None] * (rows.num_rows - len(pictures))],
         "rank": rows["rank"].to_pylist(),
         "similarity": rows["similarity"].to_pylist(),
+        "top": [None if share is None else 100 * share for share in rows["top_share"].to_pylist()],
         "cell": cells,
         "place": names,
         "period": [period(row) for row in rows.select(["start_datetime", "end_datetime"]).to_pylist()],
@@ -95,6 +97,8 @@ def result_frame(rows: pa.Table, pictures: Sequence[str]) -> pd.DataFrame:
         "lon": rows["lon"].to_pylist(),
         "lat": rows["lat"].to_pylist(),
     }
+    if rows["top_share"].null_count == rows.num_rows:  # no index keeps a sample
+        del columns["top"]
     if names == cells:  # of an area: the cell, once more
         del columns["place"]
     return pd.DataFrame(columns)
@@ -142,6 +146,7 @@ def draw_results(
             "picture": st.column_config.ImageColumn("", width=72),
             "rank": st.column_config.NumberColumn("#", width=36),
             "similarity": st.column_config.NumberColumn(format="%.3f", width=82),
+            "top": st.column_config.NumberColumn(format="%.2g %%", width=64, help=TOP),
             "cell": st.column_config.TextColumn(width=150),
             "lon": st.column_config.NumberColumn(format="%.4f"),
             "lat": st.column_config.NumberColumn(format="%.4f"),

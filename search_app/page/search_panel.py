@@ -8,6 +8,7 @@ import streamlit as st
 
 from indexer.errors import QueryError
 from indexer.geo.cells import cells_to_text, centres
+from indexer.search.search import OTHER_SENSORS
 from indexer.table.embedding_table import EmbeddingTable
 from indexer.table.schema import COUNTS, KEY
 
@@ -115,6 +116,9 @@ def _draw_found(table: EmbeddingTable, found: Found) -> int | None:
         st.info("Nothing matches the filters. Widen the box or the dates.", icon=":material/filter_alt_off:")
         return None
     st.markdown(f"##### {found.rows.num_rows} most similar")
+    for note in found.notes:
+        if OTHER_SENSORS in note:
+            st.warning(plain(f"{note}."), icon=":material/sensors_off:")
     chosen = draw_results(table, found.rows, str(hash(current().question)), look_at_chosen)
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.caption("Tick a row to look closer and to search from it.")

@@ -25,7 +25,7 @@ from indexer.table.embedding_table import EmbeddingTable
 from . import features, tiles
 from .answers import Form, answer, form_of
 from .bodies import ChangesBody, Embed, ManyBody, OutliersBody, SearchBody, SqlBody
-from .chips import vectors_of
+from .chips import examples_of
 from .guard import Guard, Rules
 from .metrics import Counted, Metrics
 from .served import Served
@@ -70,7 +70,7 @@ def make_app(place: str, settings: Settings = Settings()) -> Guard:
         return await held["turns"].take(request, work)
 
     def embedder(table: EmbeddingTable) -> Embed:
-        return lambda chips, using: vectors_of(table, chips, using, settings.weights)
+        return lambda chips, using: examples_of(table, chips, using, settings.weights)
 
     def rows(
         request: Request, f: Form | None, snapshot: int | None, find: Callable[[EmbeddingTable, Asker], Any]

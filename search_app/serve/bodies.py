@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from indexer.errors import QueryError
@@ -31,7 +30,7 @@ Column = Literal["fused", "geo", "hr", "s2", "s1"]
 K = Annotated[int, Field(ge=1, le=MAX_K)]
 
 
-Embed = Callable[[list[str], str], list[np.ndarray]]  # contents of chips, and the vectors that are meant
+Embed = Callable[[list[str], str], list[Vector]]  # contents of chips, and the vectors that are meant
 
 
 class Body(BaseModel):
@@ -86,11 +85,11 @@ class Like(BaseModel):
         """What is looked for; `embed` makes vectors of chips. Raises QueryError."""
         like = (
             *words.examples_of(cell=self.cell, lonlat=self.lonlat, vector=self.vector),
-            *map(Vector, embed(_several(self.chip), self.using)),
+            *embed(_several(self.chip), self.using),
         )
         unlike = (
             *words.examples_of(cell=self.not_cell, lonlat=self.not_lonlat, vector=self.not_vector),
-            *map(Vector, embed(_several(self.not_chip), self.using)),
+            *embed(_several(self.not_chip), self.using),
         )
         if not like:
             raise QueryError("expected something to look like: cell, lonlat, vector or chip")

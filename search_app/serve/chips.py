@@ -6,24 +6,23 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
 from data.sample import InputError
 from indexer.errors import QueryError
+from indexer.search.query import Vector
 from indexer.table.embedding_table import EmbeddingTable
-from pipeline.examples import chip_vectors
+from pipeline.examples import chip_examples
 
 TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # how one begins: no other format, which could name files
 
 
-def vectors_of(table: EmbeddingTable, contents: Sequence[str], using: str, weights: str) -> list[np.ndarray]:
-    """A vector (d,) of each chip. Raises QueryError."""
+def examples_of(table: EmbeddingTable, contents: Sequence[str], using: str, weights: str) -> list[Vector]:
+    """The vector of each chip. Raises QueryError."""
     if not contents:
         return []
     with tempfile.TemporaryDirectory(prefix="skyhex-") as folder:
         paths = [_written(Path(folder) / f"chip-{n}.tif", text) for n, text in enumerate(contents, 1)]
         try:
-            return chip_vectors(table, paths, using=using, weights=weights, code=False)
+            return chip_examples(table, paths, using=using, weights=weights, code=False)
         except (InputError, OSError) as error:
             raise QueryError(str(error).replace(f"{folder}/", "")) from error
 

@@ -27,9 +27,10 @@ from search_app.output import records
 from ..indexer.random_rows import columns_for, random_cells
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "search.md").read_text(encoding="utf-8")
-A, B = "891f9c46523ffff", "891f9c0092bffff"
+A, B = "89194921593ffff", "891f8980413ffff"  # of `skyhex demo`
 BASE = f"skyhex search --cell {A}"
-POLYGON = {"type": "Polygon", "coordinates": [[[6.9, 45.9], [7.4, 45.9], [7.1, 46.3], [6.9, 45.9]]]}
+POLYGON = {"type": "Polygon", "coordinates": [[[2.69, 49.7], [2.8, 49.7], [2.75, 49.79], [2.69, 49.7]]]}
+DEMO_BOXES = ((2.705, 49.714, 2.813, 49.784), (12.389, 47.956, 12.494, 48.026))
 WHICH = ("query", "h3_cell", "start_datetime", "region_cell", "prototype")
 
 
@@ -71,17 +72,21 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 def fill(path: Path, model: ModelInfo) -> None:
-    """300 cells, the page's own among them, of 2023 and 2024, some of one month; prototypes fitted twice."""
+    """300 cells of the demo, the page's own among them, of 2023 and 2024, some of one month; two fits."""
     own = np.array([cells.parse_cell(A), cells.parse_cell(B)], np.uint64)
-    h3_cell = np.unique(np.r_[own, random_cells(300, box=(6.8, 45.8, 7.5, 46.4))])
+    areas = [random_cells(150, box=box) for box in DEMO_BOXES]
+    h3_cell = np.unique(np.concatenate([own, *areas]))
     table = EmbeddingTable.create(path, model, h3_resolution=9)
-    for year, month in ((2023, 1), (2024, 6)):
-        columns = columns_for(h3_cell, year, model.dimension)
+    chunks = np.array_split(h3_cell, 6)  # as many commits as the demo makes: the page names two of them
+    for number, (year, month) in enumerate(((2023, 1), (2024, 6))):
         whole = (datetime(year, 1, 1, tzinfo=UTC), datetime(year + 1, 1, 1, tzinfo=UTC))
         part = (datetime(year, month, 1, tzinfo=UTC), datetime(year, month + 1, 1, tzinfo=UTC))
-        starts, ends = zip(*(part if i % 3 == 0 else whole for i in range(len(h3_cell))), strict=True)
-        vectors = {"embedding_s1": columns["embedding"][::-1], "embedding_s2": columns["embedding"]}
-        table = table.upsert(make_rows(**columns | vectors | {"model": model, "start": starts, "end": ends}))
+        for some in chunks:
+            columns = columns_for(some, 100 * number + table.snapshot, model.dimension)
+            starts, ends = zip(*(part if i % 3 == 0 else whole for i in range(len(some))), strict=True)
+            of_sensors = {"embedding_s1": columns["embedding"][::-1], "embedding_s2": columns["embedding"]}
+            about = {"model": model, "start": starts, "end": ends}
+            table = table.upsert(make_rows(**columns | of_sensors | about))
     for seed in range(2):
         fit_prototypes(EmbeddingTable.open(path), per_region=3, seed=seed)
 

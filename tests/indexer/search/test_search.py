@@ -200,8 +200,8 @@ def test_one_modality_against_another(tables: dict[str, EmbeddingTable]) -> None
 def test_rows_carry_what_people_ask(tables: dict[str, EmbeddingTable]) -> None:
     hits = search(tables["plain"], Query((Vector(query_vector(0)),)), 3)
     assert hits.rows.column_names == [
-        "rank", "similarity", "h3_cell", "sample_id", "start_datetime", "end_datetime", "lon", "lat",
-        "n_hr", "n_s2", "n_s1", "valid_fraction", "cloud_fraction", "source_items",
+        "rank", "similarity", "top_share", "h3_cell", "sample_id", "start_datetime", "end_datetime",
+        "lon", "lat", "n_hr", "n_s2", "n_s1", "valid_fraction", "cloud_fraction", "source_items",
     ]  # fmt: skip
     lon, lat = lon_lat(hits.rows)
     np.testing.assert_array_equal(hits.rows["lon"], lon)

@@ -19,7 +19,7 @@ def moment(text: str) -> datetime:
 
 def hits(sample_id: str = "891f1d48a2bffff", start: str = "2021-01-01", end: str = "2022-01-01") -> pa.Table:
     row = {
-        "rank": 1, "similarity": 0.98765, "change": 1.25, "prototype_similarity": -0.5,
+        "rank": 1, "similarity": 0.98765, "top_share": 0.00312, "change": 1.25, "prototype_similarity": -0.5,
         "sample_id": sample_id,
         "start_datetime": moment(start), "end_datetime": moment(end), "lon": 8.123456, "lat": 47.0,
         "before_start_datetime": moment(start), "before_end_datetime": moment(end), "prototype": 3,
@@ -32,10 +32,19 @@ def hits(sample_id: str = "891f1d48a2bffff", start: str = "2021-01-01", end: str
 
 
 def test_each_answer_has_its_columns() -> None:
-    assert readable(hits(), HITS).column_names == ["rank", "similarity", "h3_cell", "period", "lon", "lat"]
+    assert readable(hits(), HITS).column_names == [
+        "rank",
+        "similarity",
+        "top",
+        "h3_cell",
+        "period",
+        "lon",
+        "lat",
+    ]
     assert readable(hits("chip 7")).column_names == [
         "rank",
         "similarity",
+        "top",
         "h3_cell",
         "place",
         "period",

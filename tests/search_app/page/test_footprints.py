@@ -7,13 +7,13 @@ import h3
 import numpy as np
 import pytest
 
+from indexer.geo.cells import areas_km2
 from indexer.table.embedding_table import EmbeddingTable
 from indexer.table.schema import make_rows
 from search_app.page import footprints
 from search_app.page.background import Extent
 from search_app.page.cached import read_cells
 from search_app.page.footprints import footprint_km2, pack_footprints
-from search_app.page.map_bytes import areas_km2
 
 from ..make_table import MODEL, small_table
 from .test_map_bytes import unpack

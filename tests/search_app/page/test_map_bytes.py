@@ -7,10 +7,10 @@ import h3
 import numpy as np
 import pytest
 
+from indexer.geo.cells import areas_km2
 from search_app.page.map_bytes import (
     NO_KIND,
     NOTHING,
-    areas_km2,
     code_similarity,
     kind_codes,
     pack,

@@ -1,0 +1,57 @@
+"""Answers as people read them, and as data frames."""
+
+import h3
+import numpy as np
+import pytest
+import shapely
+
+from indexer.index.faiss_index import build_index
+from indexer.search.query import Query, Vector
+from indexer.search.search import Hits, search
+from indexer.search.shown import small_map
+
+from ..random_rows import MODEL, random_rows
+from ..small_tables import EmbeddingTable
+
+
+@pytest.fixture(scope="module")
+def hits(tmp_path_factory: pytest.TempPathFactory) -> Hits:
+    names = ["<img src=x>", *(f"s{i}" for i in range(1, 30))]
+    path = tmp_path_factory.mktemp("shown") / "t"
+    table = EmbeddingTable.create(path, MODEL, h3_resolution=9).upsert(random_rows(30, sample_id=names))
+    build_index(table)
+    return search(table, Query((Vector(np.ones(MODEL.dimension)),)), 25)
+
+
+def test_a_compact_text_with_cells_as_hex(hits: Hits) -> None:
+    head, names, *lines, more = repr(hits).splitlines()
+    assert head == "<Hits: 25 rows, exact over 30 of 30 rows>"
+    assert names.split() == [
+        "rank", "similarity", "top_share", "h3_cell", "sample_id", "start_datetime", "end_datetime",
+    ]  # fmt: skip
+    assert len(lines) == 10
+    assert lines[0].split()[3] == f"{hits.rows['h3_cell'][0].as_py():x}"
+    assert more == "... 15 more"
+
+
+def test_html_escapes_names_and_draws_each_row(hits: Hits) -> None:
+    shown = Hits(hits.rows.take(np.argsort(hits.rows["sample_id"].to_numpy())), "exact", ("<note>",))
+    page = shown._repr_html_()
+    assert "&lt;img src=x&gt;" in page
+    assert "<img" not in page
+    assert "&lt;note&gt;" in page
+    assert page.count("<circle") == 25
+    assert page.count("<tr>") == 11
+    assert small_map([], [], []) == ""
+    assert small_map([8.0], [47.0], [0.5]).count("<circle") == 1
+
+
+def test_frames_hold_hex_and_hexagons(hits: Hits) -> None:
+    pytest.importorskip("geopandas")
+    frame = hits.to_geopandas()
+    cells = [h3.int_to_str(cell) for cell in hits.rows["h3_cell"].to_pylist()]
+    assert frame["h3_cell"].tolist() == cells == hits.to_pandas()["h3_cell"].tolist()
+    assert frame.crs.to_epsg() == 4326
+    corners = [(lon, lat) for lat, lon in h3.cell_to_boundary(cells[3])]
+    assert frame.geometry[3].equals(shapely.Polygon(corners))
+    assert frame["similarity"].tolist() == hits.rows["similarity"].to_pylist()
