@@ -29,7 +29,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=15.0)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--only", help="names of tests that hold this text")
+    parser.add_argument("--only", help="tests whose names hold this text; results of others stay")
     asked = parser.parse_args()
     warnings.simplefilter("ignore")
     logging.disable()
@@ -41,8 +41,7 @@ def main() -> None:
             seconds = 60 * asked.minutes * trial.share / shares
             scores.append(score(trial, asked.seed, Path(scratch), seconds))
             print(_line(scores[-1]), *scores[-1].bad[:5], sep="\n  ", flush=True)
-    if asked.only is None:
-        _write(scores, asked.minutes, asked.seed)
+    _write(scores, asked.minutes, asked.seed)
     sys.exit(any(one.bad for one in scores))
 
 
@@ -51,21 +50,19 @@ def _line(one: Score) -> str:
 
 
 def _write(scores: list[Score], minutes: float, seed: int) -> None:
-    """The table into the page, everything into JSON."""
+    """Into JSON, beside what stands there of other tests, and all of them as the page's table."""
     machine = describe(PACKAGES)
-    document = {
-        "minutes": minutes,
-        "seed": seed,
-        "machine": machine,
-        "tests": [asdict(one) for one in scores],
-    }
+    run = {"time": machine["time"], "commit": machine["commit"], "minutes": minutes, "seed": seed}
+    known = json.loads(RESULTS.read_text(encoding="utf-8"))["tests"] if RESULTS.exists() else {}
+    known |= {one.name: asdict(one) | {"run": run} for one in scores}
+    tests = {trial.name: known[trial.name] for trial in TESTS if trial.name in known}
+    document = {"machine": machine, "tests": tests}
     RESULTS.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-    lines = ["| test | what is tried | tried | bad |", "|---|---|---:|---:|", *map(_line, scores)]
-    where = f"{machine['time'][:10]}, {machine['cores']} cores ({machine['cpu']})"
-    head = f"{where}, {minutes:g} minutes, seed {seed}:\n\n"
-    table = head + "\n".join(lines) + "\n"
+    lines = [f"| {name} | {t['what']} | {t['tried']:,} | {len(t['bad'])} |" for name, t in tests.items()]
+    head = f"{machine['time'][:10]}, {machine['cores']} cores ({machine['cpu']}):\n\n"
+    table = "\n".join(["| test | what is tried | tried | bad |", "|---|---|---:|---:|", *lines]) + "\n"
     text = DOC.read_text(encoding="utf-8")
-    DOC.write_text(TABLE.sub(lambda found: found[1] + table + found[2], text), encoding="utf-8")
+    DOC.write_text(TABLE.sub(lambda found: found[1] + head + table + found[2], text), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -80,7 +80,9 @@ def old_versions(rng: random.Random, scratch: Path) -> Trials:
     """A table that an earlier version wrote: opened, asked, added to, indexed, tidied."""
     old = EmbeddingTable.open(OLD)
     expected = whole(old)
-    again = expected.slice(0, 3).replace_schema_metadata({"emb": json.dumps(emb_metadata(old.model))})
+    again = expected.slice(0, 3).replace_schema_metadata(
+        {"emb": json.dumps(emb_metadata(old.model, old.manifest.values))}
+    )
     for round_ in range(10**6):
         table = EmbeddingTable.open(shutil.copytree(OLD, scratch / f"t{round_}"))
         jobs: list[Any] = [
