@@ -60,12 +60,12 @@ def image_baselines(
     def of_colour(measure: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
         return np.stack([measure(image) for image in rgb])
 
-    colours = [
+    colours = len(rgb) == len(samples) and [
         timed("colour histogram", FLOAT32_BYTES, lambda: of_colour(baselines.colour_histogram)),
         timed("colour moments", FLOAT32_BYTES, lambda: joined([of_colour(baselines.colour_moments)])),
     ]
     return [
-        *(colours if len(rgb) == len(samples) else ()),
+        *(colours or ()),
         timed("statistics of pixels", FLOAT32_BYTES, measured),
         timed("raw pixels", INT16_BYTES, lambda: joined([shrunk(i, RAW_SIDE) for i in images])),
         timed("RCF, Gaussian", FLOAT32_BYTES, lambda: convolved(False)),

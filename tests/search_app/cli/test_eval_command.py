@@ -40,6 +40,7 @@ def test_series_end_to_end(run, tmp_path: Path) -> None:  # type: ignore[no-unty
     assert set(rows) == {
         "ours", "untrained encoder (5 seeds)", "statistics over time", "raw series", "RCF, Gaussian",
         "RCF, whitened patches", "lon/lat alone", "chance", "majority",
+        "raw series, half whitened", "raw S1, half whitened", "raw S2, half whitened",
     }  # fmt: skip
     assert rows["statistics over time"] > 0.9 > rows["chance"]
     assert (tmp_path / "r" / "never-seen-hits.png").stat().st_size > 10_000
@@ -60,7 +61,7 @@ def test_big_earth_patches_with_a_band_missing(run, tmp_path: Path) -> None:  # 
     for sheet in found["sheets"]:
         assert {"ours", "untrained encoder (5 seeds)", "chance"} <= {row["name"] for row in sheet["rows"]}
     assert found["sheets"][-1]["rows"][2]["name"] == "CCA of raw images"
-    assert [table["title"] for table in found["tables"]] == ["Verdict", "Compression"]
+    assert [table["title"] for table in found["tables"]] == ["Verdict", "Sensors", "Compression"]
 
 
 def test_a_folder_of_photographs_per_class(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
