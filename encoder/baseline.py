@@ -65,14 +65,14 @@ class BaselineEncoder:
     def _pooled(self, maps: Maps, names: tuple[str, ...]) -> np.ndarray:
         """Mean over the cells seen, norm 1: (d,); NaN where none of the sensors is there."""
         vector = np.zeros(self.info.dimension, dtype=np.float32)
-        there = [name for name in names if name in maps]
-        for name in there:
+        for name in (name for name in names if name in maps):
             cells = maps[name].reshape(-1, self.widths[name])
             seen = np.isfinite(cells).all(axis=1)
-            at = self.start[name]
-            vector[at : at + self.widths[name]] = cells[seen].mean(axis=0)
+            if seen.any():  # a sensor may be there with nothing that is valid
+                at = self.start[name]
+                vector[at : at + self.widths[name]] = cells[seen].mean(axis=0)
         norm = float(np.linalg.norm(vector))
-        return np.asarray(vector / norm) if there and norm > 0 else np.full_like(vector, np.nan)
+        return np.asarray(vector / norm) if norm > 0 else np.full_like(vector, np.nan)
 
     def _dense(self, maps: Sequence[Maps], samples: Sequence[Sample]) -> np.ndarray:
         out = np.full((len(samples), self.info.dimension, *largest_grid(samples)), np.nan, dtype=np.float32)

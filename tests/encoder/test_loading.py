@@ -180,3 +180,13 @@ def test_baselines_do_not_see_what_is_not_valid(make) -> None:
     np.testing.assert_array_equal(made[0].embedding, made[1].embedding)
     assert np.isnan(made[0].dense[0]).all(axis=0).tolist() == [[False, False], [False, True]]
     assert np.isfinite(made[0].dense[0]).all(axis=0).sum() == 3
+
+
+@pytest.mark.parametrize("make", [statistics_encoder, rcf_encoder])
+def test_a_sensor_without_a_valid_pixel_is_as_one_that_is_missing(make) -> None:
+    one = sample(5, ("s2", "s1"))
+    unseen = replace(one.series["s1"], valid=np.zeros_like(one.series["s1"].valid))
+    batch = make().embed([replace(one, series={**one.series, "s1": unseen})])
+    alone = make().embed([replace(one, series={"s2": one.series["s2"]})])
+    np.testing.assert_array_equal(batch.embedding, alone.embedding)
+    assert np.isnan(batch.by_modality["s1"]).all()
