@@ -30,6 +30,15 @@ class EmbeddingBatch:
     by_modality: dict[str, np.ndarray]  # (B, d) float32 each, of every modality that a sample has
     dense: np.ndarray | None  # (B, d, grid_h, grid_w) float32, not normalised; NaN in cells without data
 
+    def take(self, rows: np.ndarray) -> "EmbeddingBatch":
+        """Some of the samples: rows (m,) by number."""
+        return EmbeddingBatch(
+            self.embedding[rows],
+            None if self.embedding_geo is None else self.embedding_geo[rows],
+            {name: vectors[rows] for name, vectors in self.by_modality.items()},
+            None if self.dense is None else self.dense[rows],
+        )
+
 
 class Encoder:
     """A model with its weights on a device.

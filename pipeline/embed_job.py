@@ -26,7 +26,7 @@ from indexer.table.manifest import Imagery
 from indexer.table.schema import ModelInfo, Values
 
 from .decoder import decoder
-from .rows import model_info, piece_rows_of, rows_of
+from .rows import model_info, piece_rows_of, rows_of, with_direction
 from .skips import keep_skips, settle_skips
 
 CHUNK_MIN, CHUNK_MAX = 64, 256  # samples per commit
@@ -152,6 +152,9 @@ def embed_plan(
                 notes += [entry for sample in samples for entry in sample.notes]
                 if samples:
                     batch = encoder.embed(samples, dense=granularity is not None)
+                    samples, batch, blind = with_direction(samples, batch)
+                    skips += blind
+                if samples:
                     for target, rows in zip(targets, made, strict=True):
                         rows += [new for new in [target.rows(samples, batch)] if new is not None]
                     embedded += len(samples)

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from data.child_cells import child_cells
 from data.sample import Sample
+from data.site import Skip
 from encoder.embed import EmbeddingBatch
 from encoder.granularity import pool_pieces
 from encoder.protocol import AnyEncoder
@@ -19,6 +20,17 @@ def model_info(encoder: AnyEncoder) -> ModelInfo:
     """The encoder's weights as the table writes them into its footers."""
     info = encoder.info
     return ModelInfo(info.name, info.digest, info.dimension, info.licence, info.trained, info.config)
+
+
+def with_direction(
+    samples: Sequence[Sample], batch: EmbeddingBatch
+) -> tuple[list[Sample], EmbeddingBatch, list[Skip]]:
+    """Those whose embedding can be compared, and the others: flat images stir no filter of a baseline."""
+    is_finite = np.isfinite(batch.embedding).all(axis=1)
+    seen = [sample for sample, is_there in zip(samples, is_finite, strict=True) if is_there]
+    blind = [sample for sample, is_there in zip(samples, is_finite, strict=True) if not is_there]
+    reason = "the encoder sees nothing in it: its embedding is zero"
+    return seen, batch.take(np.flatnonzero(is_finite)), [Skip(one.sample_id, reason) for one in blind]
 
 
 def rows_of(

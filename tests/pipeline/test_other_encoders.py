@@ -1,5 +1,6 @@
 """The road carries other encoders: from a catalog to rows, to finer cells, to search."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -85,3 +86,14 @@ def test_an_encoder_of_ones_own_sees_its_sensor_alone(catalog: Path, tmp_path: P
 def test_cells_of_an_encoder_without_a_map_are_refused(catalog: Path, tmp_path: Path, mine: str) -> None:
     with pytest.raises(InputError, match="has no dense map: leave --granularity out"):
         embed(catalog, tmp_path / "table", mine.replace("encoder", "flat"), granularity=10)
+
+
+def test_what_stirs_no_filter_is_left_out_with_its_reason(
+    catalog: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("encoder.baseline.BIAS", 1e9)
+    with pytest.raises(InputError, match="Nothing could be embedded"):
+        embed(catalog, tmp_path / "table", "rcf", granularity=10)
+    skips = json.loads((tmp_path / "table" / "skipped.json").read_text())
+    assert {skip["sample_id"] for skip in skips} == {"hills", "plain"}
+    assert all("sees nothing" in skip["reason"] for skip in skips)
