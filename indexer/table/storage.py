@@ -149,7 +149,7 @@ class Storage:
     def sweep(self, before: datetime) -> list[str]:
         """Delete what killed writers left half-written on a local disk before a time; their paths."""
         torn = [file for file in self._directory.rglob("*") if TORN.fullmatch(file.name)]
-        old = [file for file in torn if file.stat().st_mtime < before.timestamp()]
+        old = [file for file in torn if _is_older(file, before)]
         for file in old:
             file.unlink(missing_ok=True)
         return [str(file.relative_to(self._directory)) for file in old]
@@ -186,6 +186,13 @@ def turn_at(folder: Path, table: str) -> Iterator[None]:
         while not _locked(lock) and time.monotonic() < deadline:
             time.sleep(random.uniform(0, 0.01))
         yield
+
+
+def _is_older(file: Path, moment: datetime) -> bool:
+    """Whether a file was written before a moment; one that took its name meanwhile was not."""
+    with suppress(FileNotFoundError):
+        return file.stat().st_mtime < moment.timestamp()
+    return False
 
 
 def _make(directory: Path) -> None:

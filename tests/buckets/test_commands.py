@@ -32,7 +32,8 @@ def test_commands_take_an_address(address: str, tmp_path: Path, monkeypatch: pyt
     monkeypatch.chdir(tmp_path)
     local = place_table(tmp_path / "local")
     skyhex("copy", "local", address)
-    skyhex("index", "-t", address)
+    for one in (address, "local"):
+        skyhex("index", "-t", one)
     cell = f"{whole(local)['h3_cell'][0].as_py():x}"
     words = ("search", "--cell", cell, "-k", "5", "--format", "json", "-t")
     assert json.loads(skyhex(*words, address)) == json.loads(skyhex(*words, "local"))

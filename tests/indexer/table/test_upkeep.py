@@ -205,3 +205,21 @@ def test_the_log_looks_at_each_manifest_once(table: EmbeddingTable, monkeypatch:
         )
     assert [entry.snapshot for entry in table.log()] == [1, 2, 3, 4, 5, 6]
     assert asked == ["manifests", *(f"manifests/00000{n}.json" for n in range(1, 7))]
+
+
+def test_a_half_written_file_that_takes_its_name_meanwhile_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = place_table(tmp_path)
+    half = tmp_path / f"{table.files[0].path}#1"
+    rglob = Path.rglob
+
+    def listed(folder: Path, pattern: str) -> list[Path]:
+        half.write_bytes(b"half")
+        seen = list(rglob(folder, pattern))
+        half.unlink()  # its writer renames it
+        return seen
+
+    monkeypatch.setattr(Path, "rglob", listed)
+    assert table.vacuum() == []
+    assert table.validate() == []
