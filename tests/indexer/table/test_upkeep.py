@@ -21,6 +21,7 @@ from indexer.table.schema import emb_metadata, table_schema
 from indexer.table.storage import Storage
 
 from ..random_rows import MODEL, random_cells, random_rows
+from ..small_tables import place_table
 
 NOW = timedelta(0)
 
