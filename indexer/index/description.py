@@ -74,9 +74,10 @@ class Description:
         yield set(self.inverted) <= set(self.columns), f"inverted files of {list(self.inverted)}"
         matrices = {shown.RECORDS, *vectors}
         shapes = [len(array.shape) == 1 + (array.name in matrices) for array in self.arrays]
+        yield all(shapes), f"shapes {[array.shape for array in self.arrays]}"
         others = {shown.TEXTS, shown.LISTS, *sample}
         whole = all(array.shape[0] == rows for array in self.arrays if array.name not in others)
-        yield all(shapes) and whole, f"not {rows} rows in each"
+        yield whole, f"not {rows} rows in each"
         sampled = {array.shape[0] for array in self.arrays if array.name in sample}
         yield len(sampled) <= 1, f"samples of {sorted(sampled)} rows"
         yield all(side >= 0 for array in self.arrays for side in array.shape), "a shape below zero"

@@ -25,6 +25,7 @@ from indexer.index.faiss_index import build_index
 from indexer.search.filter import Filter, Region
 from indexer.search.query import Query, Vector
 from indexer.search.search import search
+from indexer.sql.limits import Limits
 from indexer.sql.run import run_sql
 from indexer.table.embedding_table import EmbeddingTable
 from indexer.table.schema import ModelInfo, emb_metadata, make_rows
@@ -179,7 +180,7 @@ def sql(rng: random.Random, scratch: Path) -> Trials:
         text = rng.choice(HOSTILE_SQL).format(file=rng.choice((secret, scratch / "new", "/etc/hostname")))
         text = rng.choice((text, text.lower(), f"/* x */ {text}", f"{text} --", f"SELECT * FROM ({text})",
                            f"WITH a AS ({text}) SELECT * FROM a", f"SELECT 1 UNION ALL {text}"))  # fmt: skip
-        found = outcome(partial(run_sql, table, text, timeout_s=5), QueryError, TableError)
+        found = outcome(partial(run_sql, table, text, Limits(timeout_s=5)), QueryError, TableError)
         after = {path: path.read_bytes() for path in scratch.rglob("*") if path.is_file()}
         if isinstance(found, Foreign):
             yield f"{text}: {found.what}"

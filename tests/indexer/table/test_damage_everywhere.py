@@ -204,6 +204,11 @@ def absurd_shape(description: dict[str, object], folder: Path) -> None:
         array["shape"][0] = 10**12
 
 
+def no_shape(description: dict[str, object], folder: Path) -> None:
+    for array in description["arrays"]:  # type: ignore[attr-defined]
+        array["shape"] = []
+
+
 def objects_for_numbers(description: dict[str, object], folder: Path) -> None:
     for array in description["arrays"]:  # type: ignore[attr-defined]
         array["dtype"] = "|O"
@@ -235,7 +240,7 @@ def arrays_swapped(description: dict[str, object], folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [absurd_shape, objects_for_numbers, no_arrays, a_list, parts_swapped, arrays_swapped]
+    "change", [absurd_shape, no_shape, objects_for_numbers, no_arrays, a_list, parts_swapped, arrays_swapped]
 )
 def test_an_index_made_up_under_right_digests_is_refused(
     table: EmbeddingTable, change: Callable[[dict[str, object], Path], object]
