@@ -90,12 +90,21 @@ def test_ctrl_c_ends_a_query_and_no_process_outlives_its_command(
     empty: EmbeddingTable, number: int, code: int
 ) -> None:
     command = [sys.executable, "-m", "search_app.cli.main", "sql", ENDLESS, "-t", str(empty.path)]
-    with subprocess.Popen([*command, "--timeout", "0"], stderr=subprocess.PIPE, text=True) as asking:
+    with subprocess.Popen(
+        [*command, "--timeout", "0"],
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(
+            signal.SIGINT, signal.SIG_DFL
+        ),  # not so in the background
+    ) as asking:
         child = child_of(asking.pid, "indexer.sql.worker")
         os.kill(asking.pid, number)
-        assert asking.stderr
-        said = asking.stderr.read()
-        assert asking.wait(timeout=30) == code
+        try:
+            _, said = asking.communicate(timeout=60)
+        finally:
+            asking.kill()
+    assert asking.returncode == code
     assert "Traceback" not in said
     assert has_ended(child)
 
