@@ -94,9 +94,7 @@ def test_ctrl_c_ends_a_query_and_no_process_outlives_its_command(
         [*command, "--timeout", "0"],
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=lambda: signal.signal(
-            signal.SIGINT, signal.SIG_DFL
-        ),  # not so in the background
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # not so in the background
     ) as asking:
         child = child_of(asking.pid, "indexer.sql.worker")
         os.kill(asking.pid, number)
