@@ -27,7 +27,6 @@ from ..progress import Progress
 from ..table.columns import inverse_norms, key_numbers, to_matrix
 from ..table.embedding_table import EmbeddingTable
 from ..table.manifest import PartFile
-from . import ivf
 from .description import FORMAT, KEY_FILES, SAMPLE_CELLS, Description, Inverted, bond, sample_file
 from .mapped import ArrayFile, ArrayWriter, CheckedArray, DamagedIndexError, name_of
 from .planner import Measured
@@ -94,6 +93,7 @@ class SegmentFiles:
 
 @lru_cache(maxsize=16)
 def _open_inverted(path: Path, sha256: str, shape: tuple[int, int]) -> Ivf:
+    from . import ivf
 
     return ivf.read(path, sha256, *shape)
 
@@ -238,6 +238,8 @@ def _write_inverted(
     """Train, score and write the inverted file of a column; none where an exact scan is always better."""
     if vectors.count < EXACT_ROWS:
         return None
+
+    from . import ivf
 
     built = ivf.train(vectors.matrix.whole(), progress)
     measured = measure(vectors, built)

@@ -7,6 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from indexer.search import words
+from indexer.search.query import Vector
 from search_app.serve.bodies import SearchBody
 
 CELL = 617547304200306687
@@ -55,7 +56,9 @@ def test_examples(given: dict[str, Any]) -> None:
 
 def test_chips_become_vectors() -> None:
     body = SearchBody(chip="one", not_chip=["two", "three"], using="s2")
-    query = body.query(lambda chips, using: [np.array([len(chip)]) for chip in chips if using == "s2"])
+    query = body.query(
+        lambda chips, using: [Vector(np.array([len(chip)])) for chip in chips if using == "s2"]
+    )
     assert [example.values.tolist() for example in query.positives] == [[3]]  # type: ignore[union-attr]
     assert [example.values.tolist() for example in query.negatives] == [[3], [5]]  # type: ignore[union-attr]
 

@@ -8,6 +8,8 @@ import pytest
 from search_app.serve import guard
 from search_app.serve.guard import Guard, Message, Rules
 
+from .apart import run_apart
+
 SCOPE: Message = {"type": "http", "method": "POST"}
 HEADERS = [(b"host", b"localhost"), (b"content-type", b"application/json")]
 
@@ -41,7 +43,7 @@ def asked(pieces: list[bytes], stall: bool = False, taken: int = 10**9) -> bytes
         if message["type"] == "http.response.body":
             sent.append(message["body"])
 
-    asyncio.run(Guard(echo, Rules())({**SCOPE, "headers": HEADERS}, receive, send))
+    run_apart(Guard(echo, Rules())({**SCOPE, "headers": HEADERS}, receive, send))
     return b"".join(sent)
 
 

@@ -11,6 +11,8 @@ from fastapi import Request
 from search_app.serve import turns
 from search_app.serve.turns import Asker, BusyError, GoneError, Turns
 
+from .apart import run_apart
+
 WAIT_S = 20.0
 
 
@@ -25,7 +27,7 @@ class Caller:
 
 
 def run(work: Coroutine[Any, Any, None]) -> None:
-    asyncio.run(asyncio.wait_for(work, WAIT_S))
+    run_apart(asyncio.wait_for(work, WAIT_S))
 
 
 def take(line: Turns, caller: Caller, work: Any) -> "asyncio.Task[Any]":
