@@ -92,7 +92,19 @@ class LabelHead:
         return self.judge.scored("linear", given.numpy(), 0.0)
 
 
-class MaskHead:
+class OfMasks:
+    """What heads that give a mask begin with, and learn from."""
+
+    def start(
+        self, module: nn.Module, shown: Sequence[Shown], truth: Sequence[Truth], block: np.ndarray
+    ) -> None:
+        start_masks(module, shown, truth, block)
+
+    def loss(self, given: Tensor, truth: Sequence[Truth]) -> Tensor:
+        return mask_loss(given, truth)
+
+
+class MaskHead(OfMasks):
     """Masks: scores on a grid finer than the cells, laid over the pixels bilinearly."""
 
     def __init__(self, judge: Segmentation) -> None:
@@ -101,20 +113,12 @@ class MaskHead:
     def module(self, width: int) -> nn.Module:
         return Joined(width, self.judge.k)
 
-    def start(
-        self, module: nn.Module, shown: Sequence[Shown], truth: Sequence[Truth], block: np.ndarray
-    ) -> None:
-        start_masks(module, shown, truth, block)
-
-    def loss(self, given: Tensor, truth: Sequence[Truth]) -> Tensor:
-        return mask_loss(given, truth)
-
     def scored(self, given: Tensor, chosen: Tensor, truth: Sequence[Truth]) -> Table:
         masks = self.judge.masks[self.judge.n :]
         return self.judge.scored([codes(g, m) for g, m in zip(given, masks, strict=True)])
 
 
-class ChangeHead:
+class ChangeHead(OfMasks):
     """Change: the same on two dates joined; counted as changed above the score of the best F1."""
 
     def __init__(self, judge: Change) -> None:
@@ -122,14 +126,6 @@ class ChangeHead:
 
     def module(self, width: int) -> nn.Module:
         return Joined(width, 2, self.judge.joining)
-
-    def start(
-        self, module: nn.Module, shown: Sequence[Shown], truth: Sequence[Truth], block: np.ndarray
-    ) -> None:
-        start_masks(module, shown, truth, block)
-
-    def loss(self, given: Tensor, truth: Sequence[Truth]) -> Tensor:
-        return mask_loss(given, truth)
 
     def scored(self, given: Tensor, chosen: Tensor, truth: Sequence[Truth]) -> Table:
         known = [cast(np.ndarray, t) for t in truth]

@@ -70,13 +70,12 @@ class Apart:
         answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
         until = time.monotonic() + (float("inf") if limits.timeout_s is None else limits.timeout_s)
         threading.Thread(target=lambda: answers.put(_outcome(ask)), daemon=True).start()
+        answer = None
         try:
             answer = _first(answers, until, limits, waiting)
-        except BaseException:
-            self.end()
-            raise
-        if isinstance(answer, EndedError):
-            self.end()
+        finally:
+            if answer is None or isinstance(answer, EndedError):
+                self.end()
         if isinstance(answer, Exception):
             raise answer
         return answer

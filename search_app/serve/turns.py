@@ -73,16 +73,16 @@ class Turns:
         """Until it is its turn, or the asker left."""
         turn = asyncio.create_task(self._free.acquire())
         self.waiting += 1
+        is_taken = False
         try:
             await asyncio.wait({turn, watch}, return_when=asyncio.FIRST_COMPLETED)
             if watch.done():
                 raise GoneError("the asker left")
-        except BaseException:
-            if not turn.cancel() and not turn.cancelled():
-                self._free.release()
-            raise
+            is_taken = True
         finally:
             self.waiting -= 1
+            if not is_taken and not turn.cancel() and not turn.cancelled():
+                self._free.release()
 
 
 async def _watch(request: Request, asker: Asker) -> None:

@@ -94,7 +94,8 @@ def test_a_link(page: Any, url: str, name: str) -> None:
     """Each parameter is quoted by an error or a notice."""
     go(page, url, **{"like": CELL, name: WORDS})
     said_twice = "words => document.body.innerText.replace(/\\s+/g, ' ').split(words).length > 2"
-    page.wait_for_function(said_twice, arg=WORDS, timeout=WAIT_MS)  # beside the model's name
+    page.wait_for_function(said_twice, arg=WORDS, timeout=WAIT_MS)
+    assert text_of(page, "skyhex").count(WORDS) >= 2  # beside the model's name
 
 
 def test_an_error_of_sql(page: Any, url: str) -> None:
