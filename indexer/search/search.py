@@ -25,8 +25,8 @@ from .diversity import Diversity, marginal_relevance, spread
 from .filter import Filter
 from .found_rows import read_rows, read_vectors
 from .narrow import narrow
+from .notebook import as_html, as_text, geo_frame, with_hex
 from .query import Query, Resolved, keys_of, resolve, sensors_of
-from .shown import as_html, as_text, geo_frame, with_hex
 
 COLUMNS = (*KEY, *COUNTS, "valid_fraction", "cloud_fraction", "source_items")
 OTHER_SENSORS = "share no sensor with the question"  # of a note that warns

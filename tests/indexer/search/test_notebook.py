@@ -6,9 +6,9 @@ import pytest
 import shapely
 
 from indexer.index.faiss_index import build_index
+from indexer.search.notebook import small_map
 from indexer.search.query import Query, Vector
 from indexer.search.search import Hits, search
-from indexer.search.shown import small_map
 
 from ..random_rows import MODEL, random_rows
 from ..small_tables import EmbeddingTable
