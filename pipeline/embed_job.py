@@ -7,7 +7,7 @@ the keys it holds, so a job that was killed goes on where it stopped.
 import hashlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -125,64 +125,94 @@ def embed_plan(
     chunks = [(chunk_key(chunk, model), chunk) for chunk in share.pick(chunks_of(plan.tasks))]
     names = [task.sample_id for _, chunk in chunks for task in chunk]
     todo = [(key, chunk) for key, chunk in chunks if any(key not in t.table.input_keys for t in targets)]
-    total = len(names)
-    already = done = total - sum(len(chunk) for _, chunk in todo)
-    keep_skips(targets[0].table, plan.skipped)
-    dropped: list[tuple[str, str]] = []
-    notes: list[tuple[str, str]] = []
-    unfinished: list[Unfinished] = []
-    embedded = 0
-    began, waited = time.perf_counter(), 0.0
+    already = len(names) - sum(len(chunk) for _, chunk in todo)
+    keep_skips(table, plan.skipped)
+    run = _Run(already, len(names), progress)
+    began = time.perf_counter()
     with decoder(workers) as decode:
         results = decode([task for _, chunk in todo for task in chunk], encoder.spec)
         for key, chunk in todo:
-            made: list[list[pa.Table]] = [[] for _ in targets]
-            imagery: set[Imagery] = set()
-            skips: list[Skip] = []
-            unread = len(unfinished)
-            for size in _batch_sizes(len(chunk)):
-                asked = time.perf_counter()
-                read = [next(results) for _ in range(size)]
-                waited += time.perf_counter() - asked
-                samples = [item for item in read if isinstance(item, Sample)]
-                skips += [item for item in read if isinstance(item, Skip)]
-                unfinished += [item for item in read if isinstance(item, Unfinished)]
-                dropped += [entry for sample in samples for entry in sample.dropped]
-                imagery |= {Imagery(**vars(source)) for sample in samples for source in sample.imagery}
-                notes += [entry for sample in samples for entry in sample.notes]
-                if samples:
-                    batch = encoder.embed(samples, dense=granularity is not None)
-                    samples, batch, blind = with_direction(samples, batch)
-                    skips += blind
-                if samples:
-                    for target, rows in zip(targets, made, strict=True):
-                        rows += [new for new in [target.rows(samples, batch)] if new is not None]
-                    embedded += len(samples)
-                done += size
-                if progress:
-                    progress(done, total)
-            keep_skips(targets[0].table, skips)
-            is_whole = len(unfinished) == unread
-            for target, rows in zip(targets, made, strict=True):
-                if rows or is_whole:
-                    target.table = target.table.upsert(
-                        rows, input_key=key if is_whole else None, imagery=imagery
-                    )
+            _embed_chunk(encoder, targets, results, key, chunk, run)
     seconds = time.perf_counter() - began
-    table = targets[0].table
-    tried = {left.sample_id for left in unfinished}
-    skipped = settle_skips(table, [name for name in names if name not in tried])
+    tried = {left.sample_id for left in run.unfinished}
+    skipped = settle_skips(targets[0].table, [name for name in names if name not in tried])
     return EmbedReport(
-        table,
-        embedded,
+        targets[0].table,
+        run.embedded,
         already,
         tuple(skipped),
-        tuple(unfinished),
-        tuple(dropped),
-        tuple(notes),
+        tuple(run.unfinished),
+        tuple(run.dropped),
+        tuple(run.notes),
         seconds,
-        waited,
+        run.seconds_waited,
     )
+
+
+@dataclass
+class _Run:
+    """What a run has done so far."""
+
+    done: int  # samples, those of earlier runs included
+    total: int
+    progress: Progress | None
+    embedded: int = 0
+    unfinished: list[Unfinished] = field(default_factory=list)
+    dropped: list[tuple[str, str]] = field(default_factory=list)
+    notes: list[tuple[str, str]] = field(default_factory=list)
+    seconds_waited: float = 0.0
+
+    def read(
+        self, results: Iterator[Sample | Skip | Unfinished], count: int
+    ) -> tuple[list[Sample], list[Skip]]:
+        """The next results: samples, and what is left out."""
+        asked = time.perf_counter()
+        read = [next(results) for _ in range(count)]
+        self.seconds_waited += time.perf_counter() - asked
+        samples = [item for item in read if isinstance(item, Sample)]
+        self.unfinished += [item for item in read if isinstance(item, Unfinished)]
+        self.dropped += [entry for sample in samples for entry in sample.dropped]
+        self.notes += [entry for sample in samples for entry in sample.notes]
+        return samples, [item for item in read if isinstance(item, Skip)]
+
+    def tell(self, count: int) -> None:
+        """That so many more are done."""
+        self.done += count
+        if self.progress:
+            self.progress(self.done, self.total)
+
+
+def _embed_chunk(
+    encoder: AnyEncoder,
+    targets: Sequence[_Target],
+    results: Iterator[Sample | Skip | Unfinished],
+    key: str,
+    chunk: Sequence[SampleTask],
+    run: _Run,
+) -> None:
+    """Embed the results of a chunk and commit its rows to each target."""
+    made: list[list[pa.Table]] = [[] for _ in targets]
+    imagery: set[Imagery] = set()
+    skips: list[Skip] = []
+    unread = len(run.unfinished)
+    for size in _batch_sizes(len(chunk)):
+        samples, left_out = run.read(results, size)
+        skips += left_out
+        imagery |= {Imagery(**vars(source)) for sample in samples for source in sample.imagery}
+        if samples:
+            batch = encoder.embed(samples, dense=len(targets) > 1)
+            samples, batch, blind = with_direction(samples, batch)
+            skips += blind
+        if samples:
+            for target, rows in zip(targets, made, strict=True):
+                rows += [new for new in [target.rows(samples, batch)] if new is not None]
+            run.embedded += len(samples)
+        run.tell(size)
+    keep_skips(targets[0].table, skips)
+    is_whole = len(run.unfinished) == unread
+    for target, rows in zip(targets, made, strict=True):
+        if rows or is_whole:
+            target.table = target.table.upsert(rows, input_key=key if is_whole else None, imagery=imagery)
 
 
 def finer_path(path: str | Path, resolution: int) -> str:
