@@ -7,7 +7,6 @@ from one column's vectors into the stored space of the other, so that searching 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from io import BytesIO
 from itertools import combinations, product
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 from ..errors import TableError
 from ..geo.cells import parents, resolution_of
 from ..table.columns import Cosines, to_matrix, unit
+from ..table.drawn import drawn_batches
 from ..table.embedding_table import EmbeddingTable
 from .cca import CCA
 
@@ -137,7 +137,7 @@ def read_pairs(table: EmbeddingTable, one: str, other: str, seed: int = 0) -> Pa
     """Rows that hold both columns, drawn from all; None where they are too few, or lie in too few blocks."""
     rng = np.random.default_rng(seed)
     cells, x, y = [], [], []
-    for batch in _drawn_batches(table, [one, other], rng):
+    for batch in drawn_batches(table, ["h3_cell", one, other], rng, MOST_SCANNED):
         left, right = (unit(to_matrix(batch[name])) for name in (one, other))
         both = np.isfinite(left).all(axis=1) & np.isfinite(right).all(axis=1)
         cells.append(batch["h3_cell"].to_numpy()[both])
@@ -202,20 +202,6 @@ def recall(queries: NDArray[np.float64], rows: NDArray[np.float64]) -> float:
     similarity = queries @ rows.T
     rank = (similarity >= np.diagonal(similarity)[:, None]).sum(axis=1)
     return float((rank <= K).mean())
-
-
-def _drawn_batches(
-    table: EmbeddingTable, columns: list[str], rng: np.random.Generator
-) -> Iterator[pa.RecordBatch]:
-    """Batches of whole parts, drawn until they hold enough rows."""
-    seen = 0
-    for number in rng.permutation(len(table.files)).tolist():
-        file = table.files[number]
-        span = np.array([[file.min_h3, file.max_h3]], np.uint64)
-        yield from table.scan(["h3_cell", *columns], ranges=span)
-        seen += file.rows
-        if seen >= MOST_SCANNED:
-            return
 
 
 def folds_of(blocks: NDArray[np.generic]) -> NDArray[np.int64] | None:

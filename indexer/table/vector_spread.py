@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .columns import to_matrix, unit
+from .drawn import drawn_batches
 from .embedding_table import EmbeddingTable
 
 LEAST_ROWS = 1_000  # that a figure is given of
@@ -57,15 +58,8 @@ def random_cosine(vectors: NDArray[np.floating]) -> float:
 def spread_of(table: EmbeddingTable, column: str, seed: int = 0) -> Spread | None:
     """Of rows drawn from a column of the table; None of too few. Raises TableError."""
     rng = np.random.default_rng(seed)
-    pieces: list[NDArray[np.float32]] = []
-    seen = 0
-    for number in rng.permutation(len(table.files)).tolist():
-        file = table.files[number]
-        span = np.array([[file.min_h3, file.max_h3]], np.uint64)
-        pieces += [to_matrix(batch[column]).astype(np.float32) for batch in table.scan([column], ranges=span)]
-        seen += file.rows
-        if seen >= SCANNED:
-            break
+    batches = drawn_batches(table, [column], rng, SCANNED)
+    pieces = [to_matrix(batch[column]).astype(np.float32) for batch in batches]
     matrix = np.concatenate(pieces) if pieces else np.empty((0, 1), np.float32)
     return spread(matrix[rng.permutation(len(matrix))[:MOST_ROWS]])
 
