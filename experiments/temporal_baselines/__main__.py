@@ -1,6 +1,6 @@
 """Every model, every seed, one budget: a report with intervals over places.
 
-    python -m experiments.temporal_baselines FILE.parquet|catalog.json --folder RUNS [--seconds 1200]
+    python -m experiments.temporal_baselines landscape|FILE.parquet|catalog.json --folder RUNS
 
 Runs lie in the folder and go on where they were stopped. No run sees an asked place.
 """
@@ -19,9 +19,10 @@ from ..retrieval.series_sets import SensorRules
 from ..retrieval.sheet import Row, Sheet
 from ..tasks import confusion
 from ..tasks.set_measure import over_seeds
-from .series_data import SeriesData, patch_data, pixel_data
+from .series_data import SeriesData, patch_data, pixel_data, simulated_places
 from .train import MODELS, counts_of, make_model, parameters, train
 
+LANDSCAPE = "landscape"
 MEASURES = {"mIoU": confusion.mean_iou(), "mF1": confusion.mean_f1(), "OA": confusion.accuracy}
 
 
@@ -71,7 +72,7 @@ def compare(data: SeriesData, budget: Budget, seeds: int, folder: Path) -> Sheet
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("inputs", nargs="+", type=Path)
+    parser.add_argument("inputs", nargs="+", help=f"{LANDSCAPE}: simulated, drawn in the folder")
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--seconds", type=float, default=Budget.seconds)
     parser.add_argument("--seeds", type=int, default=3)
@@ -82,12 +83,13 @@ def main() -> None:
     torch.set_num_threads(1)
     rules = SensorRules.parse(["B8A=B08"], True)
     budget = Budget(told.seconds)
-    data = [
-        patch_data(path, told.side, rules)
-        if path.suffix == ".json"
-        else pixel_data(path, told.at_most, 0, rules)
-        for path in told.inputs
-    ]
+
+    def read(given: str) -> SeriesData:
+        path = simulated_places(told.folder / given) if given == LANDSCAPE else Path(given)
+        patches = path.suffix == ".json"
+        return patch_data(path, told.side, rules) if patches else pixel_data(path, told.at_most, 0, rules)
+
+    data = [read(given) for given in told.inputs]
     sheets = tuple(compare(one, budget, told.seeds, told.folder) for one in data)
     model = {"name": "factorised", "digest": "", "trained": True}
     tables: tuple[Table, ...] = ()

@@ -9,6 +9,8 @@ import torch
 
 from data.modality import S2
 from data.sample import ImageSeries, InputError, SampleSpec
+from data.simulate import simulate
+from data.simulate.area import HILLS, PLAIN, Area
 
 from ..datasets.labelled_places import places_set
 from ..datasets.scene import IGNORED, Imagery, Scene
@@ -16,6 +18,8 @@ from ..retrieval.series_sets import SensorRules, read_series
 from ..tasks.question import held_places
 
 SPEC = SampleSpec(cell_m=80.0, window_cells=8, px_per_cell={"s2": 8}, max_dates={"s2": 24})
+
+PLACES, SIDE_M, DATES = 18, 1920.0, 12  # of the simulated landscape
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,14 @@ class SeriesData:
     def side_px(self) -> int:
         """H and W."""
         return int(self.pixels.shape[-1])
+
+
+def simulated_places(folder: Path) -> Path:
+    """The catalog of plains and hills with a year of dates, whose true land cover is known."""
+    areas = tuple(
+        Area(f"simulated-{i:02}", 2.0 + i, 46.0 + i % 5, SIDE_M, (PLAIN, HILLS)[i % 2]) for i in range(PLACES)
+    )
+    return simulate(folder, areas=areas, s2_dates=DATES, s1_dates=1)
 
 
 def patch_data(catalog: Path, side_px: int, rules: SensorRules) -> SeriesData:

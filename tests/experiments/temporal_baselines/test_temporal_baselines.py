@@ -7,6 +7,8 @@ import pytest
 import torch
 
 from encoder.training.supervised import Budget
+from experiments.retrieval.series_sets import SensorRules
+from experiments.temporal_baselines import series_data
 from experiments.temporal_baselines.__main__ import compare
 from experiments.temporal_baselines.factorised import Factorised
 from experiments.temporal_baselines.series_data import SeriesData
@@ -93,3 +95,15 @@ def test_the_comparison_names_sizes_budget_and_intervals(tmp_path: Path) -> None
     assert "parameters" in sheet.rows[0].name
     assert "3 steps a run" in sheet.problem.notes[0]
     assert len(set(sheet.problem.query_block.tolist())) == 4
+
+
+def test_the_simulated_places_show_crops_whose_truth_is_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(series_data, "PLACES", 3)
+    monkeypatch.setattr(series_data, "SIDE_M", 640.0)
+    catalog = series_data.simulated_places(tmp_path)
+    data = series_data.patch_data(catalog, 16, SensorRules.parse(["B8A=B08"], True))
+    assert data.pixels.shape[1:] == (series_data.DATES, 10, 16, 16)
+    assert len(set(data.place)) == 3 and len(set(data.place[data.asked])) == 1
+    assert {"winter cereal", "town", "broadleaf forest"} <= set(data.classes)
