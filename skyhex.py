@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from encoder.embed import EmbeddingBatch
     from encoder.protocol import AnyEncoder
     from indexer.search.filter import Filter
-    from indexer.search.query import Example, Query
+    from indexer.search.query import Example, Match, Query
     from indexer.search.search import Hits
     from indexer.search.served_table import ServedTable
     from indexer.search.words import CellWord, Conditions, LonLatWord, PeriodWord
@@ -124,9 +124,10 @@ def search(
     not_text: str | Sequence[str] | None = None,
     using: str = "fused",
     against: str = "fused",
-    match: Literal["mean", "any"] = "mean",
+    match: Match = "mean",
     negative_weight: float = 0.5,
     align: bool = True,
+    invert: bool = False,
     query: Query | None = None,
     k: int = 20,
     include_query: bool = False,
@@ -140,7 +141,8 @@ def search(
     """The k rows most like what is given, among those that all conditions hold: `Hits.rows`, an Arrow table.
 
     Wherever one cell, place, chip or vector is taken, so are several. Rows are sought that are like their
-    mean, less `negative_weight` times the mean of what is given with `not_`. docs/search.md shows each word.
+    mean, less `negative_weight` times the mean of what is given with `not_`; with that alone, the rows least
+    like it. What is given twice counts twice. docs/search.md shows each word.
 
     Args:
         table: a table, or where it lies.
@@ -151,8 +153,9 @@ def search(
         text: words, of a table whose encoder knows some; embedded with `weights`, too.
         not_cell, not_lonlat, not_chip, not_vector, not_text: what not to look like.
         using, against: the examples' and the rows' vectors: "fused", "geo", "hr", "s2" or "s1".
-        match: like the "mean" of the examples, or like "any" one of them.
+        match: like the "mean" of the examples, like "any" one of them, or like "all": each of them.
         align: between two sensors, by the table's own alignment where it has one; False compares as they are.
+        invert: what is least like this, in place of what is most like it.
         query: a whole `Query`, instead of all the words above.
         k: how many, at least 1.
         include_query: whether rows that the query was made from may be found.
@@ -189,7 +192,7 @@ def search(
             (not_cell, not_lonlat, not_vector, not_chip, not_text),
         )
     )
-    if (query is None and not like) or (query is not None and (like or unlike)):
+    if (query is None and not (like or unlike)) or (query is not None and (like or unlike)):
         raise _import("indexer.errors").QueryError(
             "expected something to look like: cell, lonlat, chip, vector or text, or else a query alone"
         )
@@ -202,6 +205,7 @@ def search(
             match=match,
             negative_weight=negative_weight,
             align=align,
+            invert=invert,
         )
     if _is_served(opened):
         differing = {"per_parent": per_parent, "parent_res": parent_res, "relevance": relevance}

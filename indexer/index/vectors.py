@@ -93,6 +93,27 @@ class Vectors:
         parts = (queries[first : first + MOST_QUERIES] for first in range(0, len(queries), MOST_QUERIES))
         return [answer for part in parts for answer in self._best_of_many(rows, part, k)]
 
+    def nearest_to_all(self, rows: RowRanges, queries: Cosines, k: int) -> tuple[Cosines, Rows]:
+        """`nearest` by the least cosine of a row with any of queries (q, d).
+
+        One pass: a row is kept while by float32 it may be among the k best, then cosines are taken.
+        """
+        self._check(rows.starts, rows.stops)
+        wanted, slack = queries.astype(np.float32), 2 * self._error + 2 * HALF_A_STEP
+        least, kept = np.empty(0, np.float32), np.empty(0, np.int64)
+        for block, block_rows in scan.blocks(self.matrix.unchecked, rows):
+            inverse = self.inverse_norms.unchecked[block_rows]
+            usable = inverse > 0
+            products = block[usable].astype(np.float32) @ wanted.T
+            least = np.r_[least, products.min(axis=1) * inverse[usable]]
+            kept = np.r_[kept, block_rows[usable]]
+            if len(least) > k:
+                may = least >= np.partition(least, -k)[-k] - slack
+                least, kept = least[may], kept[may]
+        similarity = np.min([cosines(self.matrix.unchecked[kept], query) for query in queries], axis=0)
+        order = np.lexsort((kept, -similarity))[:k]
+        return similarity[order], kept[order]
+
     def similarity_of_each(self, query: Cosines) -> Similarities:
         """The cosine (n,) of every row with a query (d,) of norm 1; NaN where a row has no direction.
 

@@ -92,8 +92,11 @@ def best_rows(
     queries: Sequence[Cosines],
     filter: Filter,
     k: int,
+    all_of: bool = False,
 ) -> list[Answer]:
     """For each query, the k rows most like any of its vectors (m, d), among those that match the filter.
+
+    With `all_of` a row counts for the vector that it is least like, and every row that matches is compared.
 
     Raises:
         DamagedIndexError: search again without the index.
@@ -107,14 +110,20 @@ def best_rows(
         living = segment.living(table.file_ids) if indexed is None else indexed.living[number]
         rows = matching.in_segment(segment, living, mapped.folder if mapped else None)
         rows = segment.having(column, rows)
-        plan = EXACT if mapped is None else choose(mapped.measured.get(column), rows, len(segment), k)
+        plan = (
+            EXACT if mapped is None or all_of else choose(mapped.measured.get(column), rows, len(segment), k)
+        )
         name = f"{plan} over Parquet" if mapped is None else str(plan)
         some, all_ = looked_at.get(name, (0, 0))
         looked_at[name] = (some + rows.count, all_ + living.count)
         inverted = mapped.inverted(column) if mapped is not None and plan.probes else None
-        answers = run(plan, segment.vectors[column], inverted, rows, wanted, k)
+        vectors = segment.vectors[column]
+        if all_of:
+            answers = [vectors.nearest_to_all(rows, query, k) for query in queries]
+        else:
+            answers = list(_by_query(run(plan, vectors, inverted, rows, wanted, k), queries, k))
         part_ids = segment.part_ids(table.file_ids) if indexed is None else indexed.part_ids[number]
-        placed = _placed(segment, number, part_ids, list(_by_query(answers, queries, k)))
+        placed = _placed(segment, number, part_ids, answers)
         for mine, best in zip(found, placed, strict=True):
             mine.append(best)
             if mapped is None:  # there are many such pieces

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import pyarrow as pa
@@ -52,23 +52,30 @@ class Vector:
 
 
 Example = Cell | LonLat | Vector
+Match = Literal["mean", "any", "all"]  # like the mean of the examples, any one of them, or each of them
 
 
 @dataclass(frozen=True)
 class Query:
-    """Rows like the positives and unlike the negatives. Raises `QueryError` when made of what cannot be."""
+    """Rows like the positives and unlike the negatives; with negatives alone, the least like them.
+
+    An example that is given n times counts n times. Raises `QueryError` when made of what cannot be.
+    """
 
     positives: Sequence[Example]
     negatives: Sequence[Example] = ()
     using: str = "embedding"  # the column that examples from the table are read from
     against: str = "embedding"  # the column that is searched
-    match: Literal["mean", "any"] = "mean"  # like their mean, or like any one of the positives
+    match: Match = "mean"
     negative_weight: float = 0.5  # Rocchio's: the query is mean(positives) - weight * mean(negatives)
     align: bool = True  # between two columns, by the table's own alignment, where it has one
+    invert: bool = False  # what is least like this, in place of what is most like it
 
     def __post_init__(self) -> None:
-        if self.match not in ("mean", "any"):
-            raise QueryError(f"match {self.match!r}: expected mean or any")
+        if self.match not in get_args(Match):
+            raise QueryError(f"match {self.match!r}: expected {', '.join(get_args(Match))}")
+        if not isinstance(self.invert, bool):
+            raise QueryError(f"invert {self.invert!r}: expected True or False")
         weight = self.negative_weight
         if not (isinstance(weight, int | float) and np.isfinite(weight) and weight >= 0):
             raise QueryError(f"negative weight {weight!r}: expected 0 or more")
@@ -78,10 +85,11 @@ class Query:
 class Resolved:
     """A query as numbers."""
 
-    vectors: Cosines  # (m, d) float64 of norm 1; a row's similarity is its greatest to any of them
+    vectors: Cosines  # (m, d) float64 of norm 1; a row's similarity is its greatest to any of them, or
     own_rows: frozenset[tuple[object, ...]]  # keys of the rows that were examples
     notes: tuple[str, ...]
     column: str  # that is searched
+    all_of: bool = False  # its least: that to the one it is least like
     aligned: str = ""  # how the examples came into the space that is searched, where they were mapped
     cells: frozenset[int] = frozenset()  # of the rows that were examples
     sensors: frozenset[str] = frozenset()  # "hr", "s2", "s1": what the examples were made from, where known
@@ -101,11 +109,13 @@ def resolve(table: EmbeddingTable, query: Query, filter: Filter, index: Index | 
     """Look the examples up and combine them (Rocchio 1971).
 
     Raises:
-        QueryError: no positive, an unknown cell or column, a vector that does not fit, examples that cancel.
+        QueryError: no example, an unknown cell or column, a vector that does not fit, examples that cancel.
         DamagedIndexError: resolve again without the index.
     """
+    if not (query.positives or query.negatives):
+        raise QueryError("the query has no example: expected at least one cell, place or vector")
     if not query.positives:
-        raise QueryError("the query has no positive example: expected at least one cell, place or vector")
+        query = replace(query, positives=query.negatives, negatives=(), invert=not query.invert)
     aligned = _alignment(table, query)
     book = _Book(table, index, query.using, filter)
     positives = [_find(book, example) for example in query.positives]
@@ -119,12 +129,16 @@ def resolve(table: EmbeddingTable, query: Query, filter: Filter, index: Index | 
     vectors = np.stack([_unit(vector, "the examples cancel out: their mean") for vector in wanted])
     if aligned is not None:
         vectors = np.stack([_unit(vector, "the aligned query") for vector in aligned(vectors)])
+    all_of = query.match == "all"
+    if query.invert:  # the greatest of the opposites is the opposite of the least
+        vectors, all_of = -vectors, not all_of
     own_rows = frozenset[tuple[object, ...]]().union(*(example.own_rows for example in found))
     return Resolved(
         vectors,
         own_rows,
         tuple(dict.fromkeys(note for example in found for note in example.notes)),
         query.against,
+        all_of and len(vectors) > 1,
         "" if aligned is None else f"aligned by {aligned.fitted}",
         frozenset(int(str(key[0])) for key in own_rows),
         frozenset().union(*(example.sensors for example in found)),

@@ -136,7 +136,7 @@ def search_each(
                 resolved[i] = _resolved(table, index, query, filter, include_query)
             except NoRowError as error:
                 missing[i] = error
-        return _answers(table, index, [queries[i] for i in resolved], [*resolved.values()], k, filter)
+        return _answers(table, index, [*resolved.values()], k, filter)
 
     hits = iter(_asked(table, ask) if queries else ())
     return [missing[i] if i in missing else next(hits) for i in range(len(queries))]
@@ -165,7 +165,7 @@ def _answer(
     resolved = _resolved(table, index, query, filter, include_query)
 
     def find(k: int) -> Answer:
-        (answer,) = _find(table, index, query.against, [resolved], filter, k)
+        (answer,) = _find(table, index, [resolved], filter, k)
         return answer
 
     def vectors_of(best: Best) -> Matrix:
@@ -177,18 +177,18 @@ def _answer(
 def _answers(
     table: EmbeddingTable,
     index: Index | None,
-    queries: Sequence[Query],
     resolved: Sequence[Resolved],
     k: int,
     filter: Filter,
 ) -> Answered:
-    """The answers in the order of the queries; those against one column are found together."""
+    """The answers in the order of the queries; those found in one way in one column are found together."""
     answers: dict[int, Answer] = {}
-    for column in dict.fromkeys(query.against for query in queries):
-        mine = [i for i, query in enumerate(queries) if query.against == column]
-        found = _find(table, index, column, [resolved[i] for i in mine], filter, k)
+    ways = [(query.column, query.all_of) for query in resolved]
+    for way in dict.fromkeys(ways):
+        mine = [i for i, other in enumerate(ways) if other == way]
+        found = _find(table, index, [resolved[i] for i in mine], filter, k)
         answers |= zip(mine, found, strict=True)
-    return resolved, [answers[i] for i in range(len(queries))]
+    return resolved, [answers[i] for i in range(len(resolved))]
 
 
 def _resolved(
@@ -199,16 +199,12 @@ def _resolved(
 
 
 def _find(
-    table: EmbeddingTable,
-    index: Index | None,
-    column: str,
-    resolved: Sequence[Resolved],
-    filter: Filter,
-    k: int,
+    table: EmbeddingTable, index: Index | None, resolved: Sequence[Resolved], filter: Filter, k: int
 ) -> list[Answer]:
-    """For each query the k best rows but its own."""
-    most = k + max(len(query.own_rows) for query in resolved)
-    answers = best_rows(table, index, column, [query.vectors for query in resolved], filter, most)
+    """For each of some queries that are found in one way in one column, the k best rows but its own."""
+    most, way = k + max(len(query.own_rows) for query in resolved), resolved[0]
+    vectors = [query.vectors for query in resolved]
+    answers = best_rows(table, index, way.column, vectors, filter, most, way.all_of)
     return [
         replace(answer, best=_without(table, index, answer.best, query.own_rows, k))
         for answer, query in zip(answers, resolved, strict=True)
@@ -305,7 +301,7 @@ def _with_top_share(table: EmbeddingTable, index: Index | None, query: Resolved,
     for files in index.segments if index is not None else ():
         sample = files.sample(query.column)
         if sample is not None:
-            samples.append(sample.similarity(query.vectors, own))
+            samples.append(sample.similarity(query.vectors, own, query.all_of))
             counts.append(files.segment.living(table.file_ids).count)
     shares = top_shares(rows["similarity"].to_numpy(), samples, counts)
     column = pa.nulls(len(rows), pa.float64()) if shares is None else pa.array(shares)

@@ -161,6 +161,7 @@ def _query_words(query: Query) -> dict[str, Any]:
         "against": WORD_OF.get(query.against, query.against),
         "match": query.match,
         "negative_weight": query.negative_weight,
+        **({"invert": True} if query.invert else {}),  # a word that servers before it do not know
     }
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any, Literal, TypedDict, Unpack
+from typing import Any, TypedDict, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,7 +18,7 @@ from ..errors import QueryError
 from ..sql.limits import DEFAULT_MEMORY, DEFAULT_TIMEOUT_S, Limits
 from .diversity import Diversity
 from .filter import Filter, Region
-from .query import Cell, Example, LonLat, Query, Vector
+from .query import Cell, Example, LonLat, Match, Query, Vector
 
 COLUMNS = {
     "fused": "embedding",
@@ -59,9 +59,10 @@ def query_of(
     *,
     using: str = "fused",
     against: str = "fused",
-    match: Literal["mean", "any"] = "mean",
+    match: Match = "mean",
     negative_weight: float = 0.5,
     align: bool = True,
+    invert: bool = False,
 ) -> Query:
     """A query whose vectors have the names of COLUMNS, or of the table's columns. Raises `QueryError`."""
     return Query(
@@ -72,6 +73,7 @@ def query_of(
         match=match,
         negative_weight=negative_weight,
         align=align,
+        invert=invert,
     )
 
 

@@ -43,6 +43,7 @@ def search(
     using: words.UsingOption = "fused",
     against: words.AgainstOption = "fused",
     no_align: words.NoAlignOption = False,
+    invert: words.InvertOption = False,
     queries: words.QueriesOption = None,
     k: words.KOption = 20,
     per_parent: words.PerParentOption = None,
@@ -67,7 +68,7 @@ def search(
     like = Examples(cell, lonlat, chip, vector, text)
     unlike = Examples(not_cell, not_lonlat, not_chip, not_vector, not_text)
     diversity = diversity_of(per_parent=per_parent, parent_res=parent_res, relevance=relevance)
-    _check_one_or_many(queries, bool(like), bool(unlike or diversity))
+    _check_one_or_many(queries, bool(like or unlike), bool(diversity or invert))
     opened = EmbeddingTable.open(table, snapshot)
     if queries is not None:
         named = read_queries(queries, using=using, against=against, align=not no_align)
@@ -82,6 +83,7 @@ def search(
             match=match,
             negative_weight=negative_weight,
             align=not no_align,
+            invert=invert,
         )
         hits = search_table(opened, query, k, filter, include_query, diversity)
     _say_notes(opened, hits.notes)
@@ -148,8 +150,8 @@ def _check_one_or_many(queries: Path | None, like: bool, for_one_alone: bool) ->
         )
     if queries is not None and (like or for_one_alone):
         raise QueryError(
-            "--queries FILE holds all that is looked for: leave out other examples, --per-parent and "
-            "--relevance"
+            "--queries FILE holds all that is looked for: leave out other examples, --invert, --per-parent "
+            "and --relevance"
         )
 
 

@@ -33,7 +33,10 @@ QueriesOption = Annotated[
     Path | None,
     option(LIKE, "Many, one a row of a Parquet, CSV or JSONL: cell, or lon and lat, or vector.", "FILE"),
 ]
-MatchOption = Annotated[Literal["mean", "any"], option(LIKE, "Like their mean, or like any one.")]
+MatchOption = Annotated[
+    Literal["mean", "any", "all"], option(LIKE, "Like their mean, any one of them, or each of them.")
+]
+InvertOption = Annotated[bool, option(LIKE, "The least like this, first.", None, "--invert")]
 NegativeWeightOption = Annotated[float, option(LIKE, "How much the unwanted count.", "X")]
 UsingOption = Annotated[str, option(LIKE, f"The examples' vectors: {VECTORS}", "NAME", default=False)]
 AgainstOption = Annotated[str, option(LIKE, f"The rows' vectors: {VECTORS}", "NAME", default=False)]

@@ -9,7 +9,7 @@ from indexer.errors import QueryError
 from indexer.search import words
 from indexer.search.diversity import Diversity
 from indexer.search.filter import Filter
-from indexer.search.query import Query, Vector
+from indexer.search.query import Match, Query, Vector
 
 MAX_K = 10_000
 MAX_EXAMPLES = 256
@@ -78,8 +78,9 @@ class Like(BaseModel):
     not_chip: list[str] | str | None = None
     using: Column = "fused"
     against: Column = "fused"
-    match: Literal["mean", "any"] = "mean"
+    match: Match = "mean"
     negative_weight: float = 0.5
+    invert: bool = False
 
     def query(self, embed: Embed) -> Query:
         """What is looked for; `embed` makes vectors of chips. Raises QueryError."""
@@ -91,7 +92,7 @@ class Like(BaseModel):
             *words.examples_of(cell=self.not_cell, lonlat=self.not_lonlat, vector=self.not_vector),
             *embed(_several(self.not_chip), self.using),
         )
-        if not like:
+        if not (like or unlike):
             raise QueryError("expected something to look like: cell, lonlat, vector or chip")
         if len(like) + len(unlike) > MAX_EXAMPLES:
             raise QueryError(f"{len(like) + len(unlike)} examples: at most {MAX_EXAMPLES} are taken")
@@ -102,6 +103,7 @@ class Like(BaseModel):
             against=self.against,
             match=self.match,
             negative_weight=self.negative_weight,
+            invert=self.invert,
         )
 
 

@@ -146,11 +146,32 @@ def test_examples_that_cancel_out_are_refused(table: EmbeddingTable) -> None:
         resolve(table, Query((Vector(one),), (Vector(one),), negative_weight=1.0), ANY)
 
 
+def test_a_query_turned_over_and_negatives_alone(table: EmbeddingTable) -> None:
+    a, b = Vector(np.eye(MODEL.dimension)[0]), Vector(np.eye(MODEL.dimension)[1])
+    mean = resolve(table, Query((a, b)), ANY)
+    for opposite in (Query((a, b), invert=True), Query((), (a, b)), Query((), (a, b), negative_weight=0)):
+        np.testing.assert_array_equal(resolve(table, opposite, ANY).vectors, -mean.vectors)
+    np.testing.assert_array_equal(resolve(table, Query((), (a, b), invert=True), ANY).vectors, mean.vectors)
+    twice = resolve(table, Query((a, a, b)), ANY).vectors[0]
+    np.testing.assert_allclose(twice[:2], np.array([2, 1]) / np.sqrt(5), rtol=0, atol=cosine_error(8))
+    ways = [
+        resolve(table, Query((a, b), match=match, invert=invert), ANY).all_of
+        for match in ("any", "all")
+        for invert in (False, True)
+    ]
+    assert ways == [False, True, True, False]
+    assert not resolve(table, Query((a,), match="all"), ANY).all_of
+    with pytest.raises(QueryError, match="expected mean, any, all"):
+        Query((a,), match="each")  # type: ignore[arg-type]
+    with pytest.raises(QueryError, match="True or False"):
+        Query((a,), invert="yes")  # type: ignore[arg-type]
+
+
 def test_columns_must_be_there_and_so_must_the_vector(table: EmbeddingTable) -> None:
     rows = whole(table)
     with pytest.raises(QueryError, match="embedding_hr"):
         resolve(table, Query((Cell(rows["h3_cell"][0].as_py()),), against="embedding_hr"), ANY)
-    with pytest.raises(QueryError, match="no positive"):
+    with pytest.raises(QueryError, match="no example"):
         resolve(table, Query(()), ANY)
     counts = dict(zip(rows["h3_cell"].to_pylist(), rows["n_s1"].to_pylist(), strict=True))
     for cell, n_s1 in zip(rows["h3_cell"].to_pylist(), rows["n_s1"].to_pylist(), strict=True):

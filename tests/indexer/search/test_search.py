@@ -183,6 +183,25 @@ def test_positives_negatives_and_any_of(tables: dict[str, EmbeddingTable]) -> No
     check(search(table, Query(examples, match="any"), 90), rows, greatest, everything, 90)
 
 
+@pytest.mark.parametrize("kind", ["plain", "indexed", "stale"])
+def test_each_of_several_and_the_opposite(tables: dict[str, EmbeddingTable], kind: str) -> None:
+    table, rows = tables[kind], whole(tables[kind])
+    a, b, c = (query_vector(seed) for seed in (1, 2, 3))
+    like = [similarities(rows, vector) for vector in (a, b, c)]
+    everything, examples = np.ones(len(rows), bool), (Vector(a), Vector(b), Vector(c))
+    for k in (1, 9, 500):
+        each = search(table, Query(examples, match="all"), k)
+        check(each, rows, np.min(like, axis=0), everything, k)
+        check(search(table, Query(examples[:1], invert=True), k), rows, -like[0], everything, k)
+        far = search(table, Query(examples, match="any", invert=True), k)
+        check(far, rows, -np.max(like, axis=0), everything, k)
+        check(search(table, Query((), examples, match="any"), k), rows, -np.max(like, axis=0), everything, k)
+        some = search(table, Query(examples, match="all", invert=True), k)
+        check(some, rows, -np.min(like, axis=0), everything, k)
+    shares = each.rows["top_share"].to_numpy()
+    assert np.isnan(shares).all() if kind == "plain" else (np.diff(shares) >= 0).all()
+
+
 def test_one_modality_against_another(tables: dict[str, EmbeddingTable]) -> None:
     table, rows = tables["indexed"], whole(tables["indexed"])
     own = next(
@@ -298,6 +317,7 @@ def test_many_queries_have_the_answers_of_each(
     queries = [
         *(Query((Cell(cell),)) for cell in some),
         Query((Vector(query_vector(1)), Vector(query_vector(2))), match="any"),
+        Query((Vector(query_vector(1)), Vector(query_vector(2))), match="all"),
         Query((Vector(query_vector(3)),), against="embedding_s1"),
         Query((Cell(some[0]), Vector(query_vector(4))), (Cell(some[1]),)),
     ]
