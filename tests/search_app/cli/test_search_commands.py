@@ -232,7 +232,7 @@ def test_fitting_again_says_how_far_prototypes_moved(tmp_path: Path, run: Run) -
     ("words", "says"),
     [
         (("search",), "Nothing to look like"),
-        (("search", "--not-cell", "CELL"), "Nothing to look like"),
+        (("search", "--queries", "F", "--not-cell", "CELL"), "leave out other examples"),
         (("search", "--cell", "CELL", "--near", "6", "46", "0"), "a distance above zero"),
         (("search", "--cell", "CELL", "--months", "summer"), "expected whole numbers and commas"),
         (("search", "--cell", "CELL", "--months", "13"), "expected numbers 1 to 12"),
