@@ -238,7 +238,7 @@ def test_fitting_again_says_how_far_prototypes_moved(tmp_path: Path, run: Run) -
         (("search", "--cell", "CELL", "--months", "13"), "expected numbers 1 to 12"),
         (("search", "--cell", "CELL", "--modalities", "lidar"), "expected some of hr, s2, s1"),
         (("search", "--cell", "CELL", "--start", "soon"), "'soon' is not a date"),
-        (("search", "--cell", "CELL", "--match", "all"), "all"),
+        (("search", "--cell", "CELL", "--match", "each"), "each"),
         (("search", "--cell", "CELL", "--using", "radar"), "one of fused, geo, hr, s2, s1"),
         (("search", "--cell", "CELL", "--relevance", "2"), "expected 0 to 1"),
         (("search", "--cell", "CELL", "--parent-res", "4"), "how many rows"),
