@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from data.sample import Sample
     from encoder.embed import EmbeddingBatch
     from encoder.protocol import AnyEncoder
+    from indexer.labels.feedback import Feedback, Rule
     from indexer.search.filter import Filter
     from indexer.search.query import Example, Match, Query
     from indexer.search.search import Hits
@@ -65,6 +66,7 @@ _LAZY = {
 __all__ = [
     "changes",
     "embed",
+    "feedback",
     "heat",
     "import_labels",
     "import_rasters",
@@ -427,6 +429,56 @@ def labels(
     """A set of labels: `h3_cell`, `label`, `marked`. Raises `QueryError` where there is none of the name."""
     store = _import("indexer.labels.store")
     return store.read_labels(store.label_place(_opened(table), folder), name)
+
+
+def feedback(
+    table: EmbeddingTable | str | Path,
+    *,
+    right: CellWord | Sequence[CellWord] = (),
+    wrong: CellWord | Sequence[CellWord] = (),
+    cell: CellWord | Sequence[CellWord] | None = None,
+    lonlat: LonLatWord | Sequence[LonLatWord] | None = None,
+    vector: ArrayLike | None = None,
+    query: Query | None = None,
+    by: Rule = "linear",
+    k: int = 20,
+    to_ask: int = 10,
+    apart_km: float = 0.0,
+    filter: Filter | None = None,
+    **conditions: Unpack[Conditions],
+) -> Feedback:
+    """A search taught by marked results: `hits`, and in `ask` the rows to mark next, uncertain first.
+
+    Args:
+        table: a table, or where it lies.
+        right, wrong: cells that were marked, as text or numbers.
+        cell, lonlat, vector, query: the question that they answer, as in `search`.
+        by: "linear", a linear head on the vectors, or "rocchio".
+        k: how many results, at least 1.
+        to_ask: how many rows to mark next.
+        apart_km: results whose cell lies this near to a marked one are left out.
+        filter: a whole `Filter`, instead of conditions.
+        conditions: which rows may be found, as in `search`.
+
+    Raises:
+        QueryError: nothing to look like, a cell that the table lacks or that is both, k below 1.
+    """
+    opened, words = _opened(table), _import("indexer.search.words")
+    asked = query or _import("indexer.search.query").Query(
+        words.examples_of(cell=cell, lonlat=lonlat, vector=vector)
+    )
+    marks = [[example.cell for example in words.examples_of(cell=cells)] for cells in (right, wrong)]
+    both = set(marks[0]) & set(marks[1])
+    if both:
+        raise _import("indexer.errors").QueryError(
+            f"cell {min(both):x} is marked right and wrong: leave one out"
+        )
+    said = dict.fromkeys(marks[0], True) | dict.fromkeys(marks[1], False)
+    held = _filter_of(filter, conditions)
+    found: Feedback = _import("indexer.labels.feedback").feedback(
+        opened, asked, said, by=by, k=k, apart_km=apart_km, to_ask=to_ask, filter=held
+    )
+    return found
 
 
 def write_table(

@@ -20,6 +20,7 @@ from . import (
     compare_command,
     eval_command,
     export_command,
+    feedback_command,
     heat_command,
     import_command,
     label_commands,
@@ -63,6 +64,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 app.add_typer(search_commands.app)
+app.add_typer(feedback_command.app)
 app.add_typer(import_command.app)
 app.add_typer(heat_command.app)
 app.add_typer(table_commands.app)

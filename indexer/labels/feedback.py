@@ -1,0 +1,228 @@
+"""Teaching a search by marks: results that are right or wrong make the next question, round by round.
+
+A linear head on the vectors ranks rows as its weights' direction does, so a taught search is a query of one
+vector, which every search of the table answers: with its index, its filters, its map. Marks are labels of two
+classes, kept as any others; those put in one go are a round.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pyarrow as pa
+
+from ..errors import QueryError
+from ..geo.cells import Cells, centres
+from ..geo.great_circle import distance_km
+from ..index.faiss_index import Index, open_index
+from ..index.mapped import DamagedIndexError
+from ..search.filter import Filter
+from ..search.query import Cell, Query, Vector, resolve
+from ..search.search import Hits, search
+from ..table.columns import Cosines, unit
+from ..table.embedding_table import EmbeddingTable
+from ..table.ranked import check_k
+
+RIGHT, WRONG = "right", "wrong"
+RULES = ("linear", "rocchio")
+WRONG_WEIGHT = 0.5  # Rocchio's, as a query's own
+PULL = 0.1  # of the linear head towards no weights, as a share of the marks' own spread
+POOL = 20  # candidates looked at for each that is asked about
+Rule = Literal["linear", "rocchio"]
+
+
+@dataclass(frozen=True)
+class Taught:
+    """What marks make of a question."""
+
+    vector: Cosines  # (d,) norm 1: rows are ranked by their cosine to it
+    border: float | None  # the cosine where right and wrong part; None before anything was wrong
+    column: str  # that is searched
+
+    @property
+    def query(self) -> Query:
+        """The same as a query."""
+        return Query((Vector(self.vector),), using=self.column, against=self.column)
+
+
+@dataclass(frozen=True)
+class Round:
+    """How many of the rows that were marked in one go were right."""
+
+    right: int
+    marked: int
+
+
+@dataclass(frozen=True)
+class Feedback:
+    """The answer to a taught question, and what to mark next."""
+
+    hits: Hits  # best first, marked cells and those near them left out
+    ask: pa.Table  # of rows like the hits' the ones to mark next: those nearest to the border
+    taught: Taught
+
+
+def taught_by(wanted: Cosines, right: Cosines, wrong: Cosines, by: Rule = "linear") -> tuple[Cosines, float]:
+    """The direction (d,) that marks point to, and the cosine that parts right from wrong.
+
+    `rocchio` is the mean of what is wanted less half the mean of what is not (Rocchio, 1971). `linear` are
+    the weights of a ridge regression on the marks, each side weighing half: Fisher's discriminant with a
+    covariance drawn towards a sphere.
+
+    Args:
+        wanted: of the question (m, d), norm 1: counted among what is right.
+        right, wrong: marked rows (n, d), norm 1; at least one is wrong.
+        by: the rule.
+    """
+    held = np.concatenate([wanted, right])
+    middle, apart = (held.mean(axis=0) + wrong.mean(axis=0)) / 2, held.mean(axis=0) - wrong.mean(axis=0)
+    if by == "rocchio":
+        direction = held.mean(axis=0) - WRONG_WEIGHT * wrong.mean(axis=0)
+    else:
+        within = [np.cov(side.T, bias=True).reshape(2 * side.shape[1:]) for side in (held, wrong)]
+        spread = (within[0] + within[1]) / 2 + np.outer(apart, apart) / 4
+        direction = np.linalg.solve(spread + PULL * np.trace(spread) * np.eye(len(apart)), apart)
+    (direction,) = unit(direction[None])
+    return direction, float(direction @ middle)
+
+
+def teach(
+    table: EmbeddingTable,
+    query: Query,
+    marks: Mapping[int, bool],
+    by: Rule = "linear",
+    filter: Filter = Filter(),  # noqa: B008 - frozen
+) -> Taught:
+    """What marks make of a question.
+
+    Args:
+        table: where the marked cells are.
+        query: the question that was answered.
+        marks: cells, and whether they are right.
+        by: "linear" or "rocchio".
+        filter: whose dates say which of a cell's rows is meant.
+
+    Raises:
+        QueryError: another rule, a marked cell that the table lacks, marks that cancel out.
+    """
+    if by not in RULES:
+        raise QueryError(f"a search taught by {by!r}: expected {' or '.join(RULES)}")
+    index, _ = open_index(table)
+    try:
+        wanted, vectors = _compared(table, query, marks, filter, index)
+    except DamagedIndexError:
+        wanted, vectors = _compared(table, query, marks, filter, None)
+    is_right = np.array([*marks.values()], bool)
+    if is_right.all():
+        (mean,) = unit(np.concatenate([wanted, vectors]).mean(axis=0)[None])
+        return Taught(mean, None, query.against)
+    vector, border = taught_by(wanted, vectors[is_right], vectors[~is_right], by)
+    if not np.isfinite(vector).all():
+        raise QueryError("the marks cancel out: the same is right and wrong")
+    return Taught(vector, border, query.against)
+
+
+def feedback(
+    table: EmbeddingTable,
+    query: Query,
+    marks: Mapping[int, bool],
+    *,
+    by: Rule = "linear",
+    k: int = 20,
+    apart_km: float = 0.0,
+    to_ask: int = 10,
+    filter: Filter = Filter(),  # noqa: B008 - frozen
+) -> Feedback:
+    """The k rows that marks make the best, and those whose marks would teach most.
+
+    Args:
+        table: what is searched.
+        query: the question.
+        marks: cells, and whether they are right.
+        by: "linear", a linear head on the vectors, or "rocchio".
+        k: how many rows, at least 1.
+        apart_km: rows whose cell's centre lies this near to that of a marked cell are left out: neighbours
+            look alike, and to find them says nothing.
+        to_ask: how many rows to mark next: the most uncertain of the best `POOL` times as many.
+        filter: which rows may be found.
+
+    Raises:
+        QueryError: as `teach`, k below 1, a distance below 0.
+    """
+    check_k(k)
+    check_k(to_ask)
+    if not apart_km >= 0:
+        raise QueryError(f"results {apart_km} km apart from marks: expected 0 or more")
+    taught = teach(table, query, marks, by, filter)
+    hits = _away(table, taught.query, np.array([*marks], np.uint64), apart_km, max(k, POOL * to_ask), filter)
+    similarity = hits.rows["similarity"].to_numpy()
+    likely = similarity[: POOL * to_ask]
+    doubt = np.argsort(abs(likely - taught.border), kind="stable") if taught.border is not None else None
+    ask = hits.rows.take(pa.array(np.arange(len(likely)) if doubt is None else doubt)).slice(0, to_ask)
+    return Feedback(Hits(hits.rows.slice(0, k), hits.plan, hits.notes, hits.query), ask, taught)
+
+
+def marks_of(labels: pa.Table) -> dict[int, bool]:
+    """The marks that a set of labels holds, in the order in which they were made.
+
+    Raises:
+        QueryError: classes other than right and wrong.
+    """
+    others = set(labels["label"].to_pylist()) - {RIGHT, WRONG}
+    if others:
+        raise QueryError(f"labels {', '.join(sorted(others))}: expected {RIGHT} and {WRONG} alone")
+    rows = labels.sort_by([("marked", "ascending"), ("h3_cell", "ascending")])
+    names = (name == RIGHT for name in rows["label"].to_pylist())
+    return dict(zip(rows["h3_cell"].to_pylist(), names, strict=True))
+
+
+def rounds_of(labels: pa.Table) -> list[Round]:
+    """The rounds of a set of marks, the first one first: the marks that were put in one go."""
+    said = marks_of(labels)
+    moments = dict(zip(labels["h3_cell"].to_pylist(), labels["marked"].to_pylist(), strict=True))
+    each: dict[object, list[bool]] = {}
+    for cell, right in said.items():
+        each.setdefault(moments[cell], []).append(right)
+    return [Round(sum(marks), len(marks)) for marks in each.values()]
+
+
+def last_round(labels: pa.Table) -> list[int]:
+    """The cells that were marked last, in one go."""
+    if not len(labels):
+        return []
+    newest = max(labels["marked"].to_pylist())
+    return [row["h3_cell"] for row in labels.to_pylist() if row["marked"] == newest]
+
+
+def _compared(
+    table: EmbeddingTable, query: Query, marks: Mapping[int, bool], filter: Filter, index: Index | None
+) -> tuple[Cosines, Cosines]:
+    """The question's vectors (m, d) and those of marked cells (n, d)."""
+    wanted = resolve(table, query, filter, index).vectors
+    column = query.against
+    each = [
+        resolve(table, Query((Cell(cell),), using=column, against=column), filter, index).vectors
+        for cell in marks
+    ]
+    return wanted, np.concatenate([np.empty((0, wanted.shape[1])), *each])
+
+
+def _away(
+    table: EmbeddingTable, query: Query, marked: Cells, apart_km: float, k: int, filter: Filter
+) -> Hits:
+    """The k best rows of cells that are not marked, and lie so far from all that are."""
+    most = k + len(marked)
+    while True:
+        hits = search(table, query, most, filter)
+        cells = hits.rows["h3_cell"].to_numpy()
+        far = ~np.isin(cells, marked)
+        if apart_km:
+            lon, lat = centres(cells)
+            for marked_lon, marked_lat in zip(*centres(marked), strict=True):
+                far &= distance_km(lon, lat, marked_lon, marked_lat) > apart_km
+        if far.sum() >= k or len(cells) < most:
+            return Hits(hits.rows.filter(pa.array(far)).slice(0, k), hits.plan, hits.notes, hits.query)
+        most *= 4
