@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from ..errors import QueryError
+from ..geo.cells import cell_to_text
 from ..geo.row_ranges import Mask, Rows
 from ..index.segment import Keys
 from ..table.columns import DECIMALS, has_direction, key_numbers, to_matrix, unit
@@ -51,19 +52,61 @@ def changes(
         QueryError: k below 1, an unknown column, a period without dates, SQL that cannot be answered.
     """
     check_k(k)
+    scanned = scan_changes(table, before, after, filter=filter, column=column)
+    best = next(scanned)
+    for changed in scanned:
+        best = best_first(pa.concat_tables([best, changed]), "change", "descending", k)
+    return ranked(best)
+
+
+def scan_changes(
+    table: EmbeddingTable,
+    before: Filter,
+    after: Filter,
+    *,
+    filter: Filter = Filter(),  # noqa: B008 - frozen
+    column: str = "embedding",
+) -> Iterator[pa.Table]:
+    """The change of every place, in order of key, some thousands at a time: `changes` without rank.
+
+    The first piece is empty, so that there is one.
+    """
     check_column(table, column)
     if not (before.asks_time and after.asks_time):
         raise QueryError("two periods are compared: expected dates or months for both")
     both, *periods = (Matching.of(table, asked) for asked in (filter, before, after))
-    nothing = np.zeros(0, bool)
-    best, first_row = _changed(table.schema.empty_table(), [nothing, nothing], column), 0
+    yield _changed(table.schema.empty_table(), [np.zeros(0, bool)] * 2, column)
+    first_row = 0
     for rows in _whole_places(table.scan([*KEY, column])):
         keys = Keys.of(*key_numbers(rows))
         usable = both.in_table_order(keys, first_row)
-        sides = [usable & period.in_table_order(keys, first_row) for period in periods]
-        best = best_first(pa.concat_tables([best, _changed(rows, sides, column)]), "change", "descending", k)
+        yield _changed(rows, [usable & period.in_table_order(keys, first_row) for period in periods], column)
         first_row += len(rows)
-    return ranked(best)
+
+
+def timeline(table: EmbeddingTable, cell: int, *, column: str = "embedding") -> pa.Table:
+    """The rows of a cell through time, each compared with the earlier ones of its place.
+
+    Returns:
+        the key, `change` from the row before it and `since_first` from the earliest (1 - cosine, 0 to 2; null
+        for the earliest and where a vector is missing), place after place, the earliest row first.
+
+    Raises:
+        QueryError: the table has no such cell, or no such column.
+    """
+    check_column(table, column)
+    rows = table.lookup(cell=cell, columns=[*KEY, column]).sort_by([(name, "ascending") for name in KEY[1:]])
+    if not len(rows):
+        raise QueryError(f"the table has no cell {cell_to_text(cell)}")
+    vectors, place = unit(to_matrix(rows[column])), _place_numbers(rows)
+    first = place.searchsorted(place)  # (n,) the earliest row of each row's place
+    row = np.arange(len(rows))
+    compared = {"change": np.maximum(first, row - 1), "since_first": first}
+    for name, other in compared.items():
+        cosine = np.einsum("nd,nd->n", vectors, vectors[other]).round(DECIMALS)
+        change = np.where(row == first, np.nan, (1 - cosine).round(DECIMALS))
+        rows = rows.append_column(name, pa.array(change, from_pandas=True))
+    return rows.drop_columns(column)
 
 
 def _whole_places(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:

@@ -13,7 +13,7 @@ from indexer.errors import QueryError, TableError
 from indexer.prototypes import assignments, region_rows
 from indexer.prototypes.assignments import read_assignments
 from indexer.prototypes.regional import fit_prototypes
-from indexer.search.changes import changes
+from indexer.search.changes import changes, timeline
 from indexer.search.filter import Filter, Region
 from indexer.search.outliers import outliers
 from indexer.search.words import filter_of, period_of
@@ -59,6 +59,32 @@ def test_changes_are_those_of_a_plain_loop(
     first = changes(table, year(2022), year(2024), 5, column=column)
     assert first["h3_cell"].to_pylist() == found["h3_cell"].to_pylist()[:5]
     assert first["rank"].to_pylist() == [1, 2, 3, 4, 5]
+
+
+def test_a_timeline_compares_a_place_with_itself(tmp_path: Path) -> None:
+    table = place_table(tmp_path, n=30, years=(2022, 2023, 2024))
+    rows = whole(table)
+    for cell in set(rows["h3_cell"].to_pylist()[:40]):
+        mine = [row for row in rows.to_pylist() if row["h3_cell"] == cell]
+        found = timeline(table, cell).to_pylist()
+        key = ("sample_id", "start_datetime")
+        assert [[row[name] for name in key] for row in found] == sorted(
+            [row[name] for name in key] for row in mine
+        )
+        for row in found:
+            place = sorted(
+                (other for other in mine if other["sample_id"] == row["sample_id"]),
+                key=lambda other: other["start_datetime"],
+            )
+            vectors = [unit(np.array(other["embedding"], np.float64)) for other in place]
+            at = [other["start_datetime"] for other in place].index(row["start_datetime"])
+            if at == 0:
+                assert row["change"] is row["since_first"] is None
+                continue
+            assert row["change"] == pytest.approx(1 - vectors[at] @ vectors[at - 1], abs=cosine_error(8))
+            assert row["since_first"] == pytest.approx(1 - vectors[at] @ vectors[0], abs=cosine_error(8))
+    with pytest.raises(QueryError, match="has no cell"):
+        timeline(table, 0x891F1D4801BFFFF)
 
 
 def test_changes_in_a_region(tmp_path: Path) -> None:
