@@ -15,6 +15,8 @@ from starlette.responses import JSONResponse, Response
 
 from indexer.errors import QueryError
 from indexer.geo.cells import areas_km2, cell_to_text, cells_to_text, centres, parse_cell
+from indexer.search.words import period_of
+from indexer.table.columns import key_numbers
 from indexer.table.embedding_table import EmbeddingTable
 from indexer.table.schema import COUNTS, KEY
 
@@ -22,6 +24,7 @@ from ..form import ENDINGS, Format
 from ..output import encode
 from .background import Extent
 from .cached import BY_SNAPSHOT, keys_of, read_cells, read_keys, read_kinds, read_vectors, similarities
+from .changed import change_codes
 from .finding import find
 from .footprints import footprint_km2, pack_footprints
 from .kinds import kind_name
@@ -80,11 +83,19 @@ def send_footprints(request: Request, table: EmbeddingTable) -> Response:
 
 def send_similarity(request: Request, table: EmbeddingTable) -> Response:
     """Two bytes a cell, in the order of the cells."""
-    return Response(codes_of(table, _question(request)), media_type=BYTES, headers=AS_IT_IS)
+    return Response(codes_of(table, _view(request).question), media_type=BYTES, headers=AS_IT_IS)
+
+
+def send_change(request: Request, table: EmbeddingTable) -> Response:
+    """Two bytes a cell, in the order of the cells: see `change_codes`."""
+    return Response(change_codes(table, _view(request).comparison), media_type=BYTES, headers=AS_IT_IS)
 
 
 def send_kinds(request: Request, table: EmbeddingTable) -> Response:
-    """One byte a cell: the kind of its commonest prototype; of one region or one prototype alone if asked."""
+    """One byte a cell: the kind of its commonest prototype.
+
+    Of one period, one region or one prototype alone if asked.
+    """
     keys, kinds = read_keys(table), read_kinds(table)
     kind = np.full(len(keys.cells), -1) if kinds is None else kinds.of_rows(keys)
     region, _, number = request.query_params.get("prototype", "").partition("/")
@@ -92,12 +103,17 @@ def send_kinds(request: Request, table: EmbeddingTable) -> Response:
         kind = np.where(keys.region == np.uint64(parse_cell(region)), kind, -1)
     if number:
         kind = np.where(keys.prototype == _whole("prototype", number), kind, -1)
+    if period := request.query_params.get("period"):
+        kind = np.where(period_of(period).matches_time(keys.start_us, keys.end_us), kind, -1)
     codes = kind_codes(read_cells(table).commonest(kind))
     return Response(codes.tobytes(), media_type=BYTES, headers=AS_IT_IS)
 
 
 def send_card(request: Request, table: EmbeddingTable) -> Response:
-    """What is known of one cell: a line for each of its rows, the latest first."""
+    """What is known of one cell: a line for each of its rows, the latest first.
+
+    `row` is the number of the first of a period, where one is asked and the cell has it.
+    """
     cell = parse_cell(request.query_params.get("cell", ""))
     lon, lat = (float(degrees[0]) for degrees in centres([cell]))
     rows = _rows_of(table, cell)
@@ -107,7 +123,10 @@ def send_card(request: Request, table: EmbeddingTable) -> Response:
             rows.to_pylist(), _prototypes_of(table, rows), subjects(table, rows), strict=True
         )
     ]
-    return JSONResponse({"cell": cell_to_text(cell), "lon": lon, "lat": lat, "rows": lines})
+    row = 0
+    if period := request.query_params.get("period"):
+        row = int(np.argmax(period_of(period).matches_time(*key_numbers(rows)[1:])))
+    return JSONResponse({"cell": cell_to_text(cell), "lon": lon, "lat": lat, "row": row, "rows": lines})
 
 
 def send_picture(request: Request, table: EmbeddingTable) -> Response:
@@ -122,26 +141,32 @@ def send_picture(request: Request, table: EmbeddingTable) -> Response:
 
 
 def send_export(request: Request, table: EmbeddingTable) -> Response:
-    """The cells whose similarity's code is at least `least`, with areas, as a file."""
+    """The cells whose code is at least `least`, with areas, as a file; of the similarity, or of `measure`."""
     name = request.query_params.get("form", "")
     if name not in EXPORTS:
         raise QueryError(f"form={name!r}: expected one of {', '.join(EXPORTS)}")
     form = Format(name)
-    rows = cells_above(table, _question(request), _number(request, "least"))
+    measure = request.query_params.get("measure", "similarity")
+    rows = cells_above(table, _view(request), _number(request, "least"), measure)
     headers = {"Content-Disposition": f'attachment; filename="cells{ENDINGS[form][0]}"'}
     return Response(encode(rows, form), media_type=MEDIA_TYPES[form], headers=headers)
 
 
-def cells_above(table: EmbeddingTable, question: View, least: int) -> pa.Table:
-    """Cells (n,), ids as text, whose similarity has at least a code: the same that the browser counts."""
-    codes = np.frombuffer(codes_of(table, question), "<u2")
+def cells_above(table: EmbeddingTable, view: View, least: int, measure: str = "similarity") -> pa.Table:
+    """Cells (n,), ids as text, with at least a code, as the browser counts them. Raises `QueryError`."""
+    if measure == "similarity":
+        codes, zero = np.frombuffer(codes_of(table, view.question), "<u2"), 0
+    elif measure == "change":
+        codes, zero = np.frombuffer(change_codes(table, view.comparison), "<u2"), 1
+    else:
+        raise QueryError(f"measure={measure!r}: expected similarity or change")
     above = np.flatnonzero(codes >= max(least, 1))
     cells = read_cells(table)
     lon, lat = centres(cells.cell[above])
     return pa.table(
         {
             "h3_cell": cells_to_text(cells.cell[above]),
-            "similarity": np.round(code_similarity(codes[above]), 5),
+            measure: np.round(zero + code_similarity(codes[above]), 5),
             "area_km2": areas_km2(cells.cell[above]),
             "rows": cells.rows[above],
             "lon": lon,
@@ -183,13 +208,13 @@ def _prototypes_of(table: EmbeddingTable, rows: pa.Table) -> list[dict[str, str]
     ]
 
 
-def _question(request: Request) -> View:
-    """The question in an address, read as the page reads its own."""
+def _view(request: Request) -> View:
+    """What an address asks, read as the page reads its own."""
     params = request.query_params
     view, problems = read_view({name: params.getlist(name) for name in params})
     if problems:
         raise QueryError(problems[0])
-    return view.question
+    return view
 
 
 def _number(request: Request, name: str) -> int:
@@ -206,6 +231,7 @@ def _whole(name: str, text: str) -> int:
 ANSWERS = {
     "cells": send_cells,
     "similarity": send_similarity,
+    "change": send_change,
     "footprints": send_footprints,
     "kinds": send_kinds,
     "card": send_card,

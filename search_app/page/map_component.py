@@ -46,13 +46,17 @@ class Scene:
     asks: bool = True  # False: a map to look at
     canUndo: bool = False  # noqa: N815 - as the browser reads it
     outlines: Sequence[str] = ()  # shapes that limit the question
+    measure: str = "similarity"  # or "change": what its amounts are, and the address that has them
+    period: str = ""  # rows of it are looked at first, and alone have kinds
+    link: str = ""  # maps of one link move together
+    tells: bool = False  # True: asks "look" for the cell that is looked at
 
 
 @dataclass(frozen=True)
 class Ask:
     """What a person did on the map; `place` is a cell's hex id or a shape."""
 
-    does: str  # "like", "add", "unlike", "only" or "undo"
+    does: str  # "like", "add", "unlike", "only", "undo" or "look"
     place: str
 
 

@@ -130,6 +130,8 @@ def take(ask: Ask) -> None:
     view = current()
     if ask.does == "undo":
         undo()
+    elif ask.does == "look":
+        change(seen=ask.place)
     elif ask.does == "only":
         change(within=ask.place.removeprefix(WITHIN))
     elif ask.does == "like":

@@ -23,15 +23,16 @@ def is_shape(place: str) -> bool:
 
 def region_of(shape: str) -> Region:
     """Where a shape lies. Raises `QueryError`."""
-    return Region((Area(_read(shape)),))
+    return Region((Area(polygon_of(shape)),))
 
 
 def outside(shape: str) -> Region:
     """The rest of the globe. Raises `QueryError`."""
-    return Region((Area(shapely.box(-180, -90, 180, 90) - cut_at_antimeridian(_read(shape))),))
+    return Region((Area(shapely.box(-180, -90, 180, 90) - cut_at_antimeridian(polygon_of(shape))),))
 
 
-def _read(shape: str) -> shapely.Geometry:
+def polygon_of(shape: str) -> shapely.Geometry:
+    """What a shape encloses; in degrees that may pass 180. Raises `QueryError`."""
     rings = [_ring(text) for text in shape.removeprefix(WITHIN).split(";")]
     if sum(map(len, rings)) > MAX_CORNERS:
         raise QueryError(f"a shape of {sum(map(len, rings)):,} corners: expected at most {MAX_CORNERS:,}")

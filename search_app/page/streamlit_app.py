@@ -12,6 +12,7 @@ from indexer.errors import QueryError, TableError
 from indexer.table.embedding_table import EmbeddingTable
 from search_app.page import query_panel
 from search_app.page.cached import read_cells
+from search_app.page.change_panel import draw_change
 from search_app.page.history import listen_to_history
 from search_app.page.map_panel import look_at
 from search_app.page.plain import plain
@@ -22,7 +23,7 @@ from search_app.page.sql_panel import draw_sql
 from search_app.page.words import draw_words
 from search_app.page_settings import page_settings
 
-TABS = {"map": "Map", "prototypes": "Prototypes", "sql": "SQL"}
+TABS = {"map": "Map", "change": "Change", "prototypes": "Prototypes", "sql": "SQL"}
 
 HERE = Path(__file__).parent
 
@@ -58,7 +59,7 @@ if not table.row_count:
 st.session_state["tab"] = TABS[view.tab]
 names = {label: name for name, label in TABS.items()}
 tabs = st.tabs(list(TABS.values()), key="tab", on_change=lambda: change(tab=names[st.session_state["tab"]]))
-for tab, draw in zip(tabs, (draw_search, draw_prototypes, draw_sql), strict=True):
+for tab, draw in zip(tabs, (draw_search, draw_change, draw_prototypes, draw_sql), strict=True):
     if tab.open:
         with tab:
             try:

@@ -5,9 +5,11 @@ from dataclasses import dataclass, fields
 from datetime import date
 from typing import Any
 
-TABS = ("map", "prototypes", "sql")
+TABS = ("map", "change", "prototypes", "sql")
 COLOURS = ("similarity", "prototype")
+SHADES = ("change", *COLOURS)
 QUESTION = ("like", "unlike", "k", "bbox", "within", "start", "end")
+COMPARED = ("bbox", "within", "before", "after")
 MAX_K = 500  # more results than this belong in a download, not on a page
 
 
@@ -31,11 +33,20 @@ class View:
     area: str = ""  # hex id of the coarse cell that is looked at; empty = where the query or most rows are
     prototype: str = ""  # REGION or REGION/NUMBER looked at in the prototypes tab
     sql: str = ""  # the statement in the SQL tab
+    before: str = ""  # the periods compared in the change tab, as `skyhex changes` takes them
+    after: str = ""
+    shade: str = "change"  # one of SHADES: the colours of the change tab
+    seen: str = ""  # hex id of the cell whose timeline is shown there
 
     @property
     def question(self) -> "View":
         """The part that decides what is found."""
         return View(**{name: getattr(self, name) for name in QUESTION})
+
+    @property
+    def comparison(self) -> "View":
+        """The part that decides what has changed."""
+        return View(**{name: getattr(self, name) for name in COMPARED})
 
     def to_params(self) -> dict[str, str | list[str]]:
         """URL parameters of everything that differs from the default."""
@@ -122,4 +133,8 @@ _PARSERS: dict[str, Callable[[Sequence[str]], Any]] = {
     "area": _last,
     "prototype": _last,
     "sql": _last,
+    "before": _last,
+    "after": _last,
+    "shade": _one_of(SHADES),
+    "seen": _last,
 }

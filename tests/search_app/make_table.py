@@ -20,19 +20,22 @@ def small_table(
     seed: int = 0,
     sample_ids: Mapping[int, str] | None = None,
     source_items: Mapping[int, Sequence[str]] | None = None,
+    years: Sequence[int] = (2021,),
 ) -> EmbeddingTable:
-    """A table of one row per cell of a disk around 10 E 47 N; names and rasters of cells that have some."""
+    """A table of one row per year and cell of a disk around 10 E 47 N; names and rasters of cells that
+    have some.
+    """
     names = {cell: h3.int_to_str(cell) for cell in CELLS} | dict(sample_ids or {})
     rng = np.random.default_rng(seed)
-    vectors = rng.normal(size=(len(CELLS), 16)).astype(np.float32)
-    year = (datetime(2021, 1, 1, tzinfo=UTC), datetime(2022, 1, 1, tzinfo=UTC))
-    n = len(CELLS)
+    cells = [cell for _ in years for cell in CELLS]
+    vectors = rng.normal(size=(len(cells), 16)).astype(np.float32)
+    n = len(cells)
     rows = make_rows(
-        h3_cell=np.array(CELLS, np.uint64),
-        sample_id=[names[cell] for cell in CELLS],
-        start=[year[0]] * n,
-        end=[year[1]] * n,
-        footprint=[boundary(cell) for cell in CELLS],
+        h3_cell=np.array(cells, np.uint64),
+        sample_id=[names[cell] for cell in cells],
+        start=[datetime(year, 1, 1, tzinfo=UTC) for year in years for _ in CELLS],
+        end=[datetime(year + 1, 1, 1, tzinfo=UTC) for year in years for _ in CELLS],
+        footprint=[boundary(cell) for cell in cells],
         embedding=vectors,
         model=MODEL,
         n_hr=[1] * n,
@@ -40,6 +43,6 @@ def small_table(
         n_s1=[2] * n,
         valid_fraction=[1.0] * n,
         cloud_fraction=[0.0] * n,
-        source_items=[(source_items or {}).get(cell, ()) for cell in CELLS],
+        source_items=[(source_items or {}).get(cell, ()) for cell in cells],
     )
     return EmbeddingTable.create(path, MODEL, h3_resolution=9).upsert(rows)

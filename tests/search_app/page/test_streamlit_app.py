@@ -190,3 +190,29 @@ def test_an_empty_table_says_how_to_fill_it(monkeypatch: pytest.MonkeyPatch, tmp
 def test_a_missing_table_is_an_error_on_the_page(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     app = page(monkeypatch, tmp_path / "nowhere")
     assert "nowhere" in app.error[0].value
+
+
+def test_a_table_of_one_period_says_what_comparing_takes(
+    monkeypatch: pytest.MonkeyPatch, table: Path
+) -> None:
+    app = page(monkeypatch, table, tab="change")
+    assert "one period, 2021" in texts(app)
+    assert "skyhex embed" in texts(app)
+
+
+def test_changes_are_listed_and_written_as_code(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    years = small_table(tmp_path / "years", years=(2021, 2023)).path
+    app = page(monkeypatch, years, tab="change", k="5")
+    frame = app.dataframe[0].value
+    assert frame["change"].is_monotonic_decreasing
+    assert (frame["from"].tolist(), frame["to"].tolist()) == (["2021"] * 5, ["2023"] * 5)
+    command, python = (block.value for block in app.code)
+    assert command == f"skyhex changes -t {years} --before 2021 --after 2023 -k 5"
+    assert python.endswith(f"skyhex.changes({str(years)!r}, before='2021', after='2023', k=5)")
+    app.selectbox(key="before").select("2023").run()
+    assert app.query_params["before"] == "2023"
+    assert "No place has a row in both" in texts(app)
+    wrong = page(monkeypatch, years, tab="change", before="soon")
+    assert any("not a period" in error.value for error in wrong.error)
+    lost = page(monkeypatch, years, tab="change", seen=h3.latlng_to_cell(0, 0, 9))
+    assert any("has no cell" in error.value for error in lost.error)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from search_app.page.url_state import COLOURS, MAX_K, TABS, View, parse_bbox, read_view
+from search_app.page.url_state import COLOURS, MAX_K, SHADES, TABS, View, parse_bbox, read_view
 
 words = st.text("abcdef0123456789,./:", min_size=1, max_size=20)
 degrees = st.integers(-17_900_000, 17_900_000).map(lambda n: n / 100_000)
@@ -28,6 +28,10 @@ views = st.builds(
     area=st.just("") | words,
     prototype=st.just("") | words,
     sql=st.just("") | st.text(min_size=1),
+    before=st.just("") | words,
+    after=st.just("") | words,
+    shade=st.sampled_from(SHADES),
+    seen=st.just("") | words,
 )
 
 
@@ -62,7 +66,7 @@ def test_what_a_link_looks_like() -> None:
         ("bbox", "a,b,c,d", "four numbers"),
         ("bbox", "1,50,2,40", "south < north"),
         ("start", "March", "March"),
-        ("tab", "admin", "map, prototypes, sql"),
+        ("tab", "admin", "map, change, prototypes, sql"),
     ],
 )
 def test_a_parameter_that_cannot_be_used_is_named_and_left_out(name: str, value: str, says: str) -> None:

@@ -1,19 +1,16 @@
-/** Similarities of all cells, as codes of two bytes, and what follows from them. */
+/** Similarities of all cells, or another measure, as codes of two bytes, and what follows from them. */
 
 import type { Cells, Level } from "./cells";
+import type { Measure } from "./scene";
 
-const STEPS = 32767; // of similarity from 0 to 1
+const STEPS = 32767; // of an amount from 0 to 1
+const MIDDLE: Record<Measure, number> = { similarity: 0, change: 1 }; // of what codes stand for, 1 to either side
 export const NOTHING = 0; // the code of a cell that the filters leave out
 const LOW_SHARE = 0.2; // of the cells, below which the colour scale begins: what is looked for is above
 const HIGH_SHARE = 0.995;
 
-export function similarityOf(code: number): number {
-  return (code - STEPS - 1) / STEPS;
-}
-
-/** The least code whose similarity is not below a given one. */
-export function codeOf(similarity: number): number {
-  return Math.max(1, Math.min(65535, Math.ceil(similarity * STEPS - 1e-6) + STEPS + 1));
+export function amountOf(measure: Measure, code: number): number {
+  return MIDDLE[measure] + (code - STEPS - 1) / STEPS;
 }
 
 export interface Above {
@@ -33,13 +30,19 @@ export class Answer {
     readonly cells: Cells,
     readonly codes: Uint16Array,
     readonly searched: boolean,
+    readonly measure: Measure,
   ) {
-    if (codes.length !== cells.count) throw new Error(`${codes.length} similarities for ${cells.count} cells`);
+    if (codes.length !== cells.count) throw new Error(`${codes.length} amounts for ${cells.count} cells`);
     [this.cellsFrom, this.km2From] = summed(codes, cells.areaKm2);
     this.low = firstAtMost(this.cellsFrom, this.kept - 1) - 1;
     this.high = firstAtMost(this.cellsFrom, 0) - 1;
     const share = (part: number) => firstAtMost(this.cellsFrom, (1 - part) * this.kept);
     this.stretch = [Math.min(share(LOW_SHARE), this.high), Math.min(share(HIGH_SHARE), this.high)];
+  }
+
+  /** What a code stands for. */
+  amount(code: number): number {
+    return amountOf(this.measure, code);
   }
 
   /** Cells that the filters keep. */

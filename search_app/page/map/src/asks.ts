@@ -14,6 +14,7 @@ export function asked(question: string, does: Ask["does"], place: string): strin
     unlike: [without(like), joined(unlike)],
     only: null,
     undo: null,
+    look: null,
   }[does];
   if (!changed) return null;
   params.delete("like");

@@ -40,7 +40,7 @@ export class CardPanel {
     const { signal } = this.stop;
     try {
       const card = await fetchCard(scene, look.cell, signal);
-      if (!signal.aborted) this.fill(scene, look, card, 0);
+      if (!signal.aborted) this.fill(scene, look, card, card.row);
     } catch (error) {
       if (!signal.aborted) this.root.append(element("p", { class: "problem" }, `${(error as Error).message}.`));
     }
@@ -89,10 +89,10 @@ export class CardPanel {
     return element("div", { class: "gallery" }, ...frames);
   }
 
-  private numbers({ similarity, ancestor }: Look): HTMLElement[] {
+  private numbers({ amount, measure, ancestor }: Look): HTMLElement[] {
     const lines = [];
-    if (ancestor) lines.push(element("p", {}, `The best of ${count(ancestor.cells)} cells here${similarity === null ? "" : `, ${count(ancestor.above)} above the threshold`}.`));
-    if (similarity !== null) lines.push(element("p", { class: "similarity" }, element("b", {}, similarity.toFixed(3)), " similarity"));
+    if (ancestor) lines.push(element("p", {}, `The best of ${count(ancestor.cells)} cells here${amount === null ? "" : `, ${count(ancestor.above)} above the threshold`}.`));
+    if (amount !== null) lines.push(element("p", { class: "amount" }, element("b", {}, amount.toFixed(3)), ` ${measure}`));
     return lines;
   }
 

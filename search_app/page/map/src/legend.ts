@@ -1,6 +1,6 @@
 /** Below the map: what colours mean, the threshold, how much lies above it, and the way to take that along. */
 
-import { similarityOf, type Answer } from "./answer";
+import type { Answer } from "./answer";
 import { css, gradient, KINDS, SCALES } from "./colour";
 import { element } from "./dom";
 import { address } from "./server";
@@ -24,7 +24,6 @@ export class Legend {
   constructor(moved: (code: number) => void) {
     this.slider = element("input", {
       type: "range",
-      "aria-label": "Similarity threshold",
       input: () => moved(Number(this.slider.value)),
     });
     this.bar.append(this.slider);
@@ -48,11 +47,13 @@ export class Legend {
     this.slider.min = String(answer.low);
     this.slider.max = String(answer.high);
     this.slider.value = String(Math.max(threshold, answer.low));
-    const said = similarityOf(Number(this.slider.value)).toFixed(3);
-    this.slider.setAttribute("aria-valuetext", `similarity ${said}`);
+    const said = answer.amount(Number(this.slider.value)).toFixed(3);
+    const { measure } = answer;
+    this.slider.setAttribute("aria-label", `${measure[0].toUpperCase()}${measure.slice(1)} threshold`);
+    this.slider.setAttribute("aria-valuetext", `${measure} ${said}`);
     this.bar.style.background = this.stretchedGradient(settings, answer);
-    this.low.textContent = similarityOf(answer.low).toFixed(3);
-    this.high.textContent = similarityOf(answer.high).toFixed(3);
+    this.low.textContent = answer.amount(answer.low).toFixed(3);
+    this.high.textContent = answer.amount(answer.high).toFixed(3);
     const { cells, km2 } = answer.above(Number(this.slider.value));
     const all = Number(this.slider.value) <= answer.low;
     this.above.textContent = `${count(cells)} ${cells === 1 ? "cell" : "cells"} · ${area(km2)} ${all ? "in all" : `≥ ${said}`}`;
@@ -63,7 +64,7 @@ export class Legend {
 
   private drawExports(scene: Scene, least: number): void {
     const links = Object.entries(FORMS).map(([label, form]) => {
-      const href = address("export", { snapshot: scene.snapshot, least, form }, scene.question);
+      const href = address("export", { snapshot: scene.snapshot, measure: scene.measure, least, form }, scene.question);
       return element("a", { href, download: "" }, label);
     });
     const summary = element("summary", { "aria-label": "Export the cells above the threshold" }, "Export");

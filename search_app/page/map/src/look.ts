@@ -1,14 +1,16 @@
 /** What is known in the browser of a node under the pointer. */
 
-import { similarityOf, type Answer } from "./answer";
+import type { Answer } from "./answer";
 import type { Cells } from "./cells";
 import { count } from "./legend";
 import { NO_KIND } from "./paint";
+import type { Measure } from "./scene";
 import type { Node } from "./pick";
 
 export interface Look {
   cell: string; // what is looked at: a cell, or the best in an ancestor that is drawn in its place
-  similarity: number | null;
+  amount: number | null;
+  measure: Measure;
   ancestor?: { id: string; cells: number; above: number }; // that stands for several cells
 }
 
@@ -28,17 +30,18 @@ export function lookOf({ cells, answer, threshold }: Known, { level, node }: Nod
   const coarse = level.resolution < cells.resolution;
   return {
     cell: cells.id(cells.base, below.best),
-    similarity: code ? similarityOf(code) : null,
+    amount: answer && code ? answer.amount(code) : null,
+    measure: answer?.measure ?? "similarity",
     ancestor: coarse ? { id: cells.id(level, node), cells: below.cells, above: below.above } : undefined,
   };
 }
 
 export function lines(known: Known, found: Node): string[] {
-  const { ancestor, cell, similarity } = lookOf(known, found);
-  const likeness = similarity === null ? "" : `similarity ${similarity.toFixed(3)}`;
+  const { ancestor, cell, amount, measure } = lookOf(known, found);
+  const likeness = amount === null ? "" : `${measure} ${amount.toFixed(3)}`;
   if (ancestor) {
     const above = likeness && `${count(ancestor.above)} above the threshold`;
-    return [`${count(ancestor.cells)} cells`, likeness && `best ${likeness}`, above].filter(Boolean);
+    return [`${count(ancestor.cells)} cells`, likeness && `highest ${likeness}`, above].filter(Boolean);
   }
   const kind = known.kinds?.[found.node] ?? NO_KIND;
   const rows = known.cells.rows?.[found.node] ?? 1;

@@ -9,6 +9,9 @@ export interface Marks {
   chosen: string; // the result that is looked at, or ""
 }
 
+/** What the amounts of cells are, and the address that has them. */
+export type Measure = "similarity" | "change";
+
 export interface Scene {
   snapshot: number;
   question: string; // as an address's query; "" asks nothing and leaves nothing out
@@ -21,12 +24,16 @@ export interface Scene {
   heard: number; // the last of the map's asks that the page has taken
   canUndo: boolean;
   asks: boolean; // false: a map to look at, that asks nothing
+  measure: Measure;
+  period: string; // rows of it are looked at first, and alone have kinds; "" = of all
+  link: string; // maps of one link move together; "" = alone
+  tells: boolean; // whether the page wants to know which cell is looked at
   outlines: string[]; // shapes that limit the question, as `lon lat,lon lat,...`
 }
 
 /** What a person wants; `place` is a cell's hex id or a shape as `within:lon lat,lon lat,...`. */
 export interface Ask {
   number: number;
-  does: "like" | "add" | "unlike" | "only" | "undo";
+  does: "like" | "add" | "unlike" | "only" | "undo" | "look";
   place: string;
 }

@@ -32,6 +32,7 @@ export interface Card {
   cell: string;
   lon: number;
   lat: number;
+  row: number; // the first to be shown
   rows: CardLine[];
 }
 
@@ -47,8 +48,8 @@ export async function fetchPacked(scene: Scene): Promise<Packed> {
 }
 
 /** Two bytes a cell, in the order of the cells; null where the question has no answer, which the page explains. */
-export async function fetchCodes(snapshot: number, question: string, signal: AbortSignal): Promise<Uint16Array | null> {
-  const url = address("similarity", { snapshot }, question);
+export async function fetchCodes({ snapshot, measure }: Scene, question: string, signal: AbortSignal): Promise<Uint16Array | null> {
+  const url = address(measure, { snapshot }, question);
   const answer = await fetch(url, stoppable(signal));
   if (answer.status === REFUSED) return null;
   return new Uint16Array(await (await sound(answer)).arrayBuffer());
@@ -61,11 +62,11 @@ export async function fetchFootprints(scene: Scene, bbox: string): Promise<Packe
 
 /** One byte a cell. */
 export async function fetchKinds(scene: Scene): Promise<Uint8Array> {
-  return new Uint8Array(await bytes(address("kinds", { snapshot: scene.snapshot, prototype: scene.prototype })));
+  return new Uint8Array(await bytes(address("kinds", { snapshot: scene.snapshot, prototype: scene.prototype, period: scene.period })));
 }
 
 export async function fetchCard(scene: Scene, cell: string, signal: AbortSignal): Promise<Card> {
-  const answer = await checked(address("card", { snapshot: scene.snapshot, cell }), signal);
+  const answer = await checked(address("card", { snapshot: scene.snapshot, cell, period: scene.period }), signal);
   return (await answer.json()) as Card;
 }
 

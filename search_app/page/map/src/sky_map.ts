@@ -19,6 +19,7 @@ import { countInside } from "./inside";
 import { cellLayers, markLayers, shapeLayers, type Stroke } from "./layers";
 import { HELP, keyActs } from "./keys";
 import { Legend, count } from "./legend";
+import { join, leave, others, type Camera, type Linked } from "./links";
 import { lines, lookOf, type Known, type Look } from "./look";
 import { paintAmounts, paintKinds, paintPlain } from "./paint";
 import { pick, type Node } from "./pick";
@@ -29,7 +30,7 @@ import { closed, Drawing, readShape, written, type Point, type Shape, type Tool 
 
 const HINT = "Click a hexagon to look at it. Shift-click asks for more like it, alt-click for less.";
 
-export class SkyMap {
+export class SkyMap implements Linked {
   private readonly root: HTMLElement;
   private readonly stage = element("div", { class: "stage", tabindex: 0, role: "application" });
   private readonly tip = element("div", { class: "tip", hidden: true });
@@ -63,6 +64,7 @@ export class SkyMap {
   private fetching = new AbortController();
   private waiting = false; // for the next frame
   private gone = false;
+  private following = false; // another map of its link
   private ink: Rgb = RESULT;
 
   constructor(parent: HTMLElement | ShadowRoot, private scene: Scene, send: Send) {
@@ -94,6 +96,7 @@ export class SkyMap {
     parent.append(styles, this.root);
     this.resized = new ResizeObserver(() => this.map?.resize());
     this.resized.observe(this.stage);
+    join(scene.link, this);
     void this.start(ground, styles);
   }
 
@@ -128,7 +131,8 @@ export class SkyMap {
     if (scene.snapshot !== before.snapshot) return this.begin();
     if (scene.look !== before.look) lookAt(this.map, scene.home, true);
     const other = scene.question !== this.wanted && !this.asks.open; // else its answer is on its way
-    if (other || scene.prototype !== before.prototype) void this.fetchAnswer(scene.question);
+    const otherKinds = scene.prototype !== before.prototype || scene.kinds.length !== before.kinds.length;
+    if (other || otherKinds) void this.fetchAnswer(scene.question);
     this.recolour();
   }
 
@@ -152,11 +156,11 @@ export class SkyMap {
     this.wanted = question;
     this.stage.dataset.busy = "";
     try {
-      const codes = question ? await fetchCodes(scene.snapshot, question, signal) : null; // null too where it has no answer
+      const codes = question ? await fetchCodes(scene, question, signal) : null; // null too where it has no answer
       const kinds = scene.kinds.length ? await fetchKinds(scene) : null;
       if (signal.aborted || !this.cells) return;
       this.kinds = kinds;
-      this.answer = codes && new Answer(this.cells, codes, searches(question));
+      this.answer = codes && new Answer(this.cells, codes, scene.measure === "change" || searches(question), scene.measure);
       this.answered = question;
       this.threshold = this.answer?.low ?? 0;
       this.problem.hidden = true;
@@ -266,10 +270,18 @@ export class SkyMap {
 
   private moved(): void {
     if (!this.map) return;
+    const camera = { center: this.map.getCenter(), zoom: this.map.getZoom() };
+    if (!this.following) for (const other of others(this.scene.link, this)) other.follow(camera);
     this.edge.replaceChildren(
       ...ticks(this.map).map(({ at, text, side }) => element("span", { class: side, style: `${side === "bottom" ? "left" : "top"}:${at}px` }, text)),
     );
     this.redraw();
+  }
+
+  follow(camera: Camera): void {
+    this.following = true;
+    this.map?.jumpTo(camera);
+    this.following = false;
   }
 
   private click(x: number, y: number, { shiftKey, altKey }: Held): void {
@@ -281,6 +293,7 @@ export class SkyMap {
     if (shiftKey && this.scene.asks) return this.ask("add", look.cell);
     if (altKey && this.scene.asks) return this.ask("unlike", look.cell);
     this.look(look);
+    if (this.scene.tells) this.asks.ask("look", look.cell);
   }
 
   private nodeAt(x: number, y: number): Node | null {
@@ -299,7 +312,7 @@ export class SkyMap {
   private look(look: Look): void {
     this.looked = look;
     void this.card.show(this.scene, look);
-    const likeness = look.similarity === null ? "" : `, similarity ${look.similarity.toFixed(3)}`;
+    const likeness = look.amount === null ? "" : `, ${look.measure} ${look.amount.toFixed(3)}`;
     this.said.textContent = `Cell ${look.cell}${likeness}.`;
     this.redraw();
   }
@@ -321,9 +334,9 @@ export class SkyMap {
 
   private ask(does: Ask["does"], place: string): void {
     this.asks.ask(does, place);
-    const question = asked(this.wanted, does, place);
+    const question = this.scene.measure === "similarity" ? asked(this.wanted, does, place) : null;
     if (question !== null) void this.fetchAnswer(question); // while the page does its part
-    const words = { like: "Asked for places like it", add: "Added", unlike: "Asked for places unlike it", only: "Only here", undo: "Undone" };
+    const words = { like: "Asked for places like it", add: "Added", unlike: "Asked for places unlike it", only: "Only here", undo: "Undone", look: "Looked at" };
     this.said.textContent = `${words[does]}.`;
   }
 
@@ -419,6 +432,7 @@ export class SkyMap {
 
   remove(): void {
     this.gone = true;
+    leave(this.scene.link, this);
     this.fetching.abort();
     this.resized.disconnect();
     this.hands?.remove();
