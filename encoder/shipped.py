@@ -12,6 +12,11 @@ SHA256 = {  # of the files
 }
 
 
+def shipped_size(model: str) -> str | None:
+    """The size whose shipped weights bear a model's name, such as "skyhex/nano-1"; None where none do."""
+    return next((size for size, (name, _) in SHA256.items() if f"skyhex/{Path(name).stem}" == model), None)
+
+
 def shipped_weights(size: str) -> Path | None:
     """The file of a size's weights; None where none are shipped.
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Mapping, Sequence
+from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from data.sample import InputError
 from indexer.errors import QueryError
 from indexer.search.query import Vector
 from indexer.search.words import column_of
@@ -16,6 +19,8 @@ from indexer.table.embedding_table import EmbeddingTable
 
 if TYPE_CHECKING:
     from encoder.protocol import TextSide
+
+TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # how one begins: no other format, which could name files
 
 
 def chip_examples(
@@ -25,8 +30,12 @@ def chip_examples(
     using: str = "fused",
     weights: str = "nano",
     code: bool = True,
+    folder: Path | None = None,
 ) -> list[Vector]:
-    """The vector of each GeoTIFF, of one modality or fused; `code`: whether weights may name some.
+    """The vector of each GeoTIFF, of one modality or fused.
+
+    Args:
+        weights, code, folder: as `encoder.loading.load_encoder` takes them.
 
     Raises:
         QueryError: the table's vectors were made with other weights, or a chip lacks the modality.
@@ -37,7 +46,7 @@ def chip_examples(
     from data.reader import read_chip
     from encoder.loading import load_encoder
 
-    encoder = load_encoder(weights, code=code)
+    encoder = load_encoder(weights, code=code, folder=folder)
     samples = [read_chip(str(path), encoder.spec) for path in paths]
     _require_model(table, encoder.info.name, encoder.info.digest, "the chip")
     batch, column = encoder.embed(samples), column_of(using)
@@ -52,6 +61,30 @@ def chip_examples(
     own = column.removeprefix("embedding_")
     made_of = [(own,) if own in batch.by_modality else tuple(sample.series) for sample in samples]
     return [Vector(vector, sensors) for vector, sensors in zip(vectors, made_of, strict=True)]
+
+
+def chip_contents(table: EmbeddingTable, contents: Mapping[str, bytes], **how: Any) -> list[Vector]:
+    """`chip_examples` of the contents of GeoTIFFs, by their names.
+
+    Raises:
+        QueryError: as `chip_examples`, also for what cannot be read or is no GeoTIFF.
+    """
+    if not contents:
+        return []
+    for name, content in contents.items():
+        if not content.startswith(TIFF):
+            raise QueryError(f"{name} is no GeoTIFF: expected the content of one")
+    with tempfile.TemporaryDirectory(prefix="skyhex-") as folder:
+        files = {Path(folder) / f"{number}.tif": name for number, name in enumerate(contents, 1)}
+        for path, name in files.items():
+            path.write_bytes(contents[name])
+        try:
+            return chip_examples(table, [*files], **how)
+        except (InputError, QueryError, OSError) as error:
+            said = str(error)
+            for path, name in files.items():
+                said = said.replace(str(path), name)
+            raise QueryError(said) from error
 
 
 def text_examples(
@@ -97,13 +130,16 @@ def _require_model(table: EmbeddingTable, name: str, digest: str, what: str) -> 
 
 def read_vector(path: Path) -> np.ndarray:
     """A vector of a .npy file or a JSON list. Raises `QueryError`."""
+    return vector_content(path.read_bytes(), str(path))
+
+
+def vector_content(content: bytes, name: str) -> np.ndarray:
+    """The same of a file's content, float32. Raises `QueryError`."""
     try:
-        if path.suffix == ".npy":
-            vector = np.load(path, allow_pickle=False)
-        else:
-            vector = np.asarray(json.loads(path.read_text(encoding="utf-8")), np.float32)
-        return np.asarray(vector, np.float32)
-    except (ValueError, TypeError) as error:
+        if name.endswith(".npy"):
+            return np.asarray(np.load(BytesIO(content), allow_pickle=False), np.float32)
+        return np.asarray(json.loads(content), np.float32)
+    except (ValueError, TypeError, EOFError) as error:
         raise QueryError(
-            f"{path} holds no vector ({error}); expected a .npy array or a JSON list of numbers"
+            f"{name} holds no vector ({error}); expected a .npy array or a JSON list of numbers"
         ) from error

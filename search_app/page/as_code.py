@@ -1,51 +1,144 @@
-"""What the page shows, as a command line and as Python that give the same rows."""
+"""What the page shows, as a command line and as Python that give the same rows.
+
+Vectors and areas are files that both name; they are handed out with them.
+"""
 
 import json
 import shlex
-from collections.abc import Mapping
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from io import BytesIO
 from typing import Any
 
-import shapely
+import numpy as np
 import streamlit as st
 
+from indexer.geo.cells import cell_to_text
+from indexer.search.query import Cell, LonLat, Query, Vector
+from indexer.search.words import COLUMNS
 from indexer.table.embedding_table import EmbeddingTable
 
-from .shapes import polygon_of
+from .question import conditions_of, differing_of
 from .url_state import View
 
 AREA_FILE = "area.geojson"
+LISTED = ("cells", "months", "modalities")  # options that take several values with commas between
+_WORD_OF = {column: word for word, column in COLUMNS.items()}
 
 
-def conditions_of(view: View) -> dict[str, Any]:
-    """Where a view looks, in the words of `Conditions`."""
+@dataclass(frozen=True)
+class Code:
+    """One question, spelled twice."""
+
+    command: str
+    python: str
+    files: Mapping[str, bytes]  # that both name
+
+
+def words_of(query: Query) -> dict[str, Any]:
+    """A query as `skyhex.search` takes it, without what it would assume."""
     words: dict[str, Any] = {}
-    if view.bbox:
-        words["bbox"] = view.bbox
-    if view.within:
-        words["within"] = json.loads(shapely.to_geojson(polygon_of(view.within)))
-    return words
+    for prefix, examples in (("", query.positives), ("not_", query.negatives)):
+        words[f"{prefix}cell"] = [cell_to_text(e.cell) for e in examples if isinstance(e, Cell)]
+        words[f"{prefix}lonlat"] = [(e.lon_deg, e.lat_deg) for e in examples if isinstance(e, LonLat)]
+        vectors = [np.asarray(e.values, np.float32) for e in examples if isinstance(e, Vector)]
+        words[f"{prefix}vector"] = vectors
+    words["using"], words["against"] = _WORD_OF[query.using], _WORD_OF[query.against]
+    words |= {name: getattr(query, name) for name in ("match", "negative_weight", "invert")}
+    usual = {name: getattr(Query, name) for name in ("match", "negative_weight", "invert")}
+    usual |= {"using": "fused", "against": "fused"}
+    return {name: value for name, value in words.items() if value != [] and value != usual.get(name)}
 
 
-def command_line(command: str, table: EmbeddingTable, words: Mapping[str, Any]) -> str:
-    """`skyhex COMMAND` with an option for each word; an area in GeoJSON is written into a file before it."""
-    parts, lines = ["skyhex", command, "-t", table.storage.root], []
+def search_words(query: Query, view: View) -> dict[str, Any]:
+    """What `skyhex.search` is told to find the rows that a view shows, whose query this is."""
+    conditions = conditions_of(view, elsewhere=True)
+    return {**words_of(query), "k": view.k, **differing_of(view), **conditions}
+
+
+def code_of(command: str, table: EmbeddingTable, words: Mapping[str, Any]) -> Code:
+    """`skyhex COMMAND` and `skyhex.COMMAND(...)` of words: what is a vector or an area becomes a file."""
+    options, arguments, files = list[str](), list[str](), dict[str, bytes]()
     for name, value in words.items():
-        if isinstance(value, Mapping):
-            lines.append(f"echo {shlex.quote(json.dumps(value))} > {AREA_FILE}")
-            value = AREA_FILE
-        values = value if isinstance(value, tuple) else (value,)
-        parts += [f"-{name}" if len(name) == 1 else f"--{name}", *map(str, values)]
-    return "\n".join([*lines, shlex.join(parts)])
+        named = _filed(name, value, files)
+        options += _options(name, named)
+        arguments.append(f"{name}={_python(name, named)}")
+    head = ["skyhex", command, "-t", table.storage.root]
+    imports = "import numpy as np\nimport skyhex" if "np." in "".join(arguments) else "import skyhex"
+    body = "".join(f"    {argument},\n" for argument in arguments)
+    call = f"found = skyhex.{command}(\n    {table.storage.root!r},\n{body})"
+    return Code(shlex.join([*head, *options]), f"{imports}\n\n{call}", files)
 
 
-def python_call(function: str, table: EmbeddingTable, words: Mapping[str, Any]) -> str:
-    """The same through `import skyhex`."""
-    asked = "".join(f", {name}={value!r}" for name, value in words.items())
-    return f"import skyhex\n\nrows = skyhex.{function}({table.storage.root!r}{asked})"
-
-
-def draw_code(name: str, table: EmbeddingTable, words: Mapping[str, Any]) -> None:
-    """Both, folded away; `name` is that of the command and of the function."""
+def draw_code(command: str, table: EmbeddingTable, words: Mapping[str, Any]) -> None:
+    """Both, folded away, and the files that they name."""
     with st.expander("Command line and Python", icon=":material/terminal:"):
-        st.code(command_line(name, table, words), language="shell", wrap_lines=True)
-        st.code(python_call(name, table, words), language="python", wrap_lines=True)
+        code = code_of(command, table, words)
+        st.code(code.command, language="shell", wrap_lines=True)
+        st.code(code.python, language="python", wrap_lines=True)
+        if code.files:
+            st.download_button(
+                f"Files that they name ({', '.join(code.files)})",
+                zipped(code.files),
+                f"skyhex-{command}.zip",
+                "application/zip",
+                on_click="ignore",
+                icon=":material/folder_zip:",
+            )
+
+
+def zipped(files: Mapping[str, bytes]) -> bytes:
+    """Files in one archive, the same bytes for the same files."""
+    archive = BytesIO()
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
+        for name, content in files.items():
+            file.writestr(zipfile.ZipInfo(name), content)
+    return archive.getvalue()
+
+
+@dataclass(frozen=True)
+class _File:
+    name: str
+
+
+def _filed(name: str, value: Any, files: dict[str, bytes]) -> Any:
+    """A value, or the files that stand for what cannot be typed."""
+    if isinstance(value, Mapping):
+        files[AREA_FILE] = json.dumps(value).encode()
+        return _File(AREA_FILE)
+    if isinstance(value, list) and value and isinstance(value[0], np.ndarray):
+        named = []
+        for number, vector in enumerate(value, 1):
+            content = BytesIO()
+            np.save(content, vector)
+            named.append(_File(f"{name.replace('_', '-')}-{number}.npy"))
+            files[named[-1].name] = content.getvalue()
+        return named
+    return value
+
+
+def _options(name: str, value: Any) -> list[str]:
+    """`--name value`, once for each of several."""
+    option = f"-{name}" if len(name) == 1 else f"--{name.replace('_', '-')}"
+    if value is True:
+        return [option]
+    if name in LISTED:
+        return [option, ",".join(map(str, value))]
+    each = value if isinstance(value, list) else [value]
+    return [word for one in each for word in (option, *_typed(one))]
+
+
+def _typed(value: Any) -> Sequence[str]:
+    if isinstance(value, _File):
+        return [value.name]
+    return [*map(str, value)] if isinstance(value, tuple) else [str(value)]
+
+
+def _python(name: str, value: Any) -> str:
+    if isinstance(value, _File):
+        return repr(value.name)
+    if isinstance(value, list) and value and isinstance(value[0], _File):
+        loaded = [f"np.load({file.name!r})" for file in value]
+        return loaded[0] if len(loaded) == 1 else f"[{', '.join(loaded)}]"
+    return repr(value)

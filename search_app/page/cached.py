@@ -18,6 +18,7 @@ from indexer.prototypes.assignments import assigned
 from indexer.prototypes.regional import Prototypes, read_prototypes
 from indexer.search.filter import Filter
 from indexer.search.matching import Matching
+from indexer.search.query import check_column
 from indexer.table.columns import key_numbers, to_matrix
 from indexer.table.embedding_table import EmbeddingTable
 from indexer.table.schema import KEY
@@ -99,31 +100,33 @@ def read_kinds(table: EmbeddingTable) -> Kinds | None:
 
 
 @st.cache_resource(max_entries=2, show_spinner="Reading the table's vectors", hash_funcs=BY_SNAPSHOT)
-def read_vectors(table: EmbeddingTable) -> Vectors | None:
-    """All fused vectors (n, d) in order of cell, or None where they are too many to keep.
+def read_vectors(table: EmbeddingTable, column: str = "embedding") -> Vectors | None:
+    """All vectors (n, d) of a column in order of cell, or None where they are too many to keep.
 
     They are the index's own where it holds the snapshot in one piece: mapped from its file, in no memory of
     the page.
     """
-    indexed = _vectors_of_index(table)
+    check_column(table, column)
+    indexed = _vectors_of_index(table, column)
     if indexed is not None:
         return indexed
-    if table.row_count * table.dimension * 2 > MAX_VECTOR_BYTES:
+    dimension = table.manifest.optional.get(column, table.dimension)
+    if table.row_count * dimension * 2 > MAX_VECTOR_BYTES:
         return None
-    blocks = [to_matrix(batch["embedding"]) for batch in table.scan(["embedding"])]
-    return Vectors.of(np.concatenate([np.zeros((0, table.dimension), np.float16), *blocks]))
+    blocks = [to_matrix(batch[column]) for batch in table.scan([column])]
+    return Vectors.of(np.concatenate([np.zeros((0, dimension), np.float16), *blocks]))
 
 
-def _vectors_of_index(table: EmbeddingTable) -> Vectors | None:
+def _vectors_of_index(table: EmbeddingTable, column: str) -> Vectors | None:
     """The index's vectors (n, d), or None where it has other rows than the snapshot, or is damaged."""
     index, _ = open_index(table)
     if index is None or index.missing or len(index.segments) != 1:
         return None
     segment = index.segments[0].segment
-    if len(segment) != table.row_count:
+    if len(segment) != table.row_count or column not in segment.vectors:
         return None
     try:
-        vectors = segment.vectors["embedding"]
+        vectors = segment.vectors[column]
         vectors.matrix.whole(), vectors.inverse_norms.whole()  # checked here, once
         return vectors if np.array_equal(segment.keys.cells.whole(), read_keys(table).cells) else None
     except DamagedIndexError:
@@ -142,6 +145,7 @@ def read_areas(table: EmbeddingTable) -> list[Area]:
     return find_areas(read_keys(table).cells)
 
 
-def similarities(vectors: Vectors, queries: np.ndarray) -> np.ndarray:
-    """The best cosine (n,) float32 of stored vectors with unit queries (m, d)."""
-    return reduce(np.fmax, (vectors.similarity_of_each(query) for query in queries))
+def similarities(vectors: Vectors, queries: np.ndarray, all_of: bool = False) -> np.ndarray:
+    """The greatest cosine (n,) float32 of stored vectors with unit queries (m, d), or the least."""
+    best = np.fmin if all_of else np.fmax
+    return reduce(best, (vectors.similarity_of_each(query) for query in queries))

@@ -15,7 +15,7 @@ from indexer.search.words import period_of
 from indexer.table.embedding_table import EmbeddingTable
 
 from .allowed import draw_permission
-from .as_code import conditions_of, draw_code
+from .as_code import draw_code
 from .cached import read_areas, read_cells, read_kinds
 from .changed import greatest_changes, sides_of, through_time
 from .kinds import letters
@@ -24,6 +24,7 @@ from .map_component import Marks, Scene, mount_map
 from .map_panel import choose_focus, focus_cells, question_address, take
 from .periods import periods_of
 from .plain import plain
+from .question import conditions_of
 from .results import PICTURE_PX, draw_downloads, period, picture, quicklook_folder, subjects, thumbnails
 from .session import can_undo, change, current
 from .url_state import SHADES, View
@@ -175,7 +176,7 @@ def _draw_greatest(table: EmbeddingTable, view: View, rows: pa.Table) -> None:
         st.caption("Tick a row, or click a cell of either map, to follow it through time.")
         draw_downloads(rows, "changes")
     draw_permission(table, [subject for side in pictured for subject in side])
-    words = {"before": view.before, "after": view.after, "k": view.k, **conditions_of(view)}
+    words = {"before": view.before, "after": view.after, "k": view.k, **conditions_of(view.comparison)}
     draw_code("changes", table, words)
 
 

@@ -11,7 +11,7 @@ from indexer.table.schema import COUNTS, KEY
 
 from .cached import BY_SNAPSHOT, read_cells
 from .map_bytes import similarity_codes
-from .query_panel import to_filter
+from .question import to_filter
 from .results import rows_by_key
 from .url_state import View
 

@@ -9,14 +9,15 @@ import streamlit as st
 
 from indexer.errors import QueryError
 from indexer.geo.search_area import Region
-from indexer.search.query import Query, Vector, resolve
+from indexer.search.query import Query
 from indexer.search.search import COLUMNS, search
+from indexer.search.words import column_of
 from indexer.table.columns import has_direction, to_matrix
 from indexer.table.embedding_table import EmbeddingTable
 from indexer.table.schema import COUNTS, KEY
 
 from .cached import BY_SNAPSHOT, read_keys, read_kinds, read_vectors
-from .query_panel import to_query, to_search_filter
+from .question import Lookup, to_diversity, to_query, to_search_filter
 from .results import rows_by_key
 from .url_state import View
 from .words import words_vector
@@ -30,7 +31,10 @@ class Found:
     plan: str
     notes: tuple[str, ...]
     examples: pa.Table  # rows that the query was made from
-    vectors: np.ndarray  # (m, d) float32, what was compared
+    query: Query  # what was asked
+    vectors: np.ndarray  # (m, d) float64, what was compared
+    all_of: bool  # a cell counts for the one that it is least like; else most like
+    column: str  # of the vectors that they were compared with
 
 
 @st.cache_data(max_entries=32, ttl=60, show_spinner="Searching", hash_funcs=BY_SNAPSHOT)
@@ -38,21 +42,37 @@ def find(table: EmbeddingTable, question: View) -> Found | None:
     """Search for what the view looks for; None when it looks for nothing. Raises `QueryError`."""
     kinds, filter = read_kinds(table), to_search_filter(question)
     prototypes = kinds.prototypes if kinds else None
-    query = to_query(question, prototypes, partial(mean_within, table), partial(words_vector, table))
+    query = to_query(question, Lookup(prototypes, partial(mean_within, table), partial(words_vector, table)))
     if query is None:
         return None
-    if not question.like:  # the opposite of what is not wanted
-        query = Query((Vector(-resolve(table, query, filter).vectors[0]),))
-    hits = search(table, query, k=question.k, filter=filter, columns=(*COLUMNS, "geometry"))
+    hits = search(
+        table,
+        query,
+        k=question.k,
+        filter=filter,
+        diversity=to_diversity(question),
+        columns=(*COLUMNS, "geometry"),
+    )
     assert hits.query is not None
     columns = [*KEY, *COUNTS, "geometry", "source_items"]
     examples = rows_by_key(table, sorted(hits.query.own_rows), columns)
-    return Found(hits.rows, hits.plan, hits.notes, examples, hits.query.vectors)
+    compared = hits.query
+    return Found(
+        hits.rows,
+        hits.plan,
+        hits.notes,
+        examples,
+        query,
+        compared.vectors,
+        compared.all_of,
+        compared.column,
+    )
 
 
-def mean_within(table: EmbeddingTable, region: Region) -> np.ndarray:
+def mean_within(table: EmbeddingTable, region: Region, using: str) -> np.ndarray:
     """The mean vector (d,) of all rows whose cell has its centre in a region. Raises `QueryError`."""
-    keys, vectors = read_keys(table), read_vectors(table)
+    column = column_of(using)
+    keys, vectors = read_keys(table), read_vectors(table, column)
     rows = region.rows(keys.cells).rows()
     if not len(rows):
         raise QueryError("the shape holds no row of the table: draw it around some cells")
@@ -60,5 +80,8 @@ def mean_within(table: EmbeddingTable, region: Region) -> np.ndarray:
         inside = vectors.matrix.whole()[rows]
     else:
         cells = np.unique(keys.cells[rows]).tolist()
-        inside = np.concatenate([to_matrix(b["embedding"]) for b in table.scan(["embedding"], cells=cells)])
-    return np.asarray(inside[has_direction(inside)].mean(axis=0, dtype=np.float32))
+        inside = np.concatenate([to_matrix(b[column]) for b in table.scan([column], cells=cells)])
+    inside = inside[has_direction(inside)]
+    if not len(inside):
+        raise QueryError(f"no row in the shape has {using} vectors: draw it around others")
+    return np.asarray(inside.mean(axis=0, dtype=np.float32))

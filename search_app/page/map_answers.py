@@ -15,6 +15,7 @@ from starlette.responses import JSONResponse, Response
 
 from indexer.errors import QueryError
 from indexer.geo.cells import areas_km2, cell_to_text, cells_to_text, centres, parse_cell
+from indexer.index.vectors import Vectors
 from indexer.search.words import period_of
 from indexer.table.columns import key_numbers
 from indexer.table.embedding_table import EmbeddingTable
@@ -25,11 +26,11 @@ from ..output import encode
 from .background import Extent
 from .cached import BY_SNAPSHOT, keys_of, read_cells, read_keys, read_kinds, read_vectors, similarities
 from .changed import change_codes
-from .finding import find
+from .finding import Found, find
 from .footprints import footprint_km2, pack_footprints
 from .kinds import kind_name
 from .map_bytes import code_similarity, kind_codes, pack_cells, similarity_codes
-from .query_panel import to_filter
+from .question import to_filter
 from .quicklook import modalities
 from .results import (
     MEDIA_TYPES,
@@ -46,24 +47,32 @@ from .url_state import View, parse_bbox, read_view
 BYTES = "application/octet-stream"
 # The bytes never leave this machine: to compress them would cost more than to send them.
 AS_IT_IS = {"Content-Encoding": "identity", "Cache-Control": "private, max-age=3600"}
+MOST_PRODUCTS = 2**32  # of a number of a row and one of the question: some seconds
 EXPORTS = (Format.csv, Format.geojson, Format.geoparquet)
 
 
 @st.cache_data(max_entries=8, show_spinner=False, hash_funcs=BY_SNAPSHOT)
 def codes_of(table: EmbeddingTable, question: View) -> bytes:
     """The code of the best similarity of each cell's rows that the question's filters keep."""
-    keys, vectors = read_keys(table), read_vectors(table)
+    keys = read_keys(table)
     kept = keys.matching(table, to_filter(question))
     found = find(table, question)
     value = np.full(len(kept), np.nan, np.float32)
     if found is None:
         value[kept] = 0
-    elif vectors is not None:
-        value = np.where(kept, similarities(vectors, found.vectors), np.nan)
-    else:  # too many rows to compare them all here
+    elif (vectors := vectors_to_colour(table, found)) is not None:
+        value = np.where(kept, similarities(vectors, found.vectors, found.all_of), np.nan)
+    else:
         first = np.searchsorted(keys.cells, found.rows["h3_cell"].to_numpy())
         np.fmax.at(value, first, found.rows["similarity"].to_numpy())
     return similarity_codes(read_cells(table).best(value)).tobytes()
+
+
+def vectors_to_colour(table: EmbeddingTable, found: Found) -> Vectors | None:
+    """What every cell is compared by; None where that takes too long: the rows found alone have colours."""
+    if len(found.vectors) > 1 and table.row_count * found.vectors.size > MOST_PRODUCTS:
+        return None
+    return read_vectors(table, found.column)
 
 
 def send_cells(request: Request, table: EmbeddingTable) -> Response:

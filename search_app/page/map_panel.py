@@ -14,6 +14,7 @@ from indexer.geo.cells import Cells, resolution_of
 from indexer.table.embedding_table import EmbeddingTable
 
 from .background import Extent, degrees
+from .brought import is_upload, shape_of_upload
 from .cached import read_cells
 from .map_cells import Area, MapCells, extent_of
 from .map_component import Ask, Marks, Scene, mount_map
@@ -115,14 +116,15 @@ def draw_map(table: EmbeddingTable, areas: Sequence[Area], marks: Marks, kind_la
 
 def question_address(view: View) -> str:
     """What the view asks, as the query of an address; empty where it leaves all cells as they are."""
-    asks = view.like or view.unlike or view.bbox or view.within or view.start or view.end
+    asks = view.like or view.unlike or view.conditions
     return urlencode(view.question.to_params(), doseq=True) if asks else ""
 
 
 def outlines(view: View) -> list[str]:
     """The shapes that the question is about."""
-    places = (*view.like, *view.unlike, *([view.within] if view.within else []))
-    return [place.removeprefix(WITHIN) for place in places if place == view.within or is_shape(place)]
+    examples = dict.fromkeys(place for place in (*view.like, *view.unlike) if is_shape(place))
+    limits = [shape_of_upload(view.within) if is_upload(view.within) else view.within]
+    return [shape for shape in (*(place.removeprefix(WITHIN) for place in examples), *limits) if shape]
 
 
 def take(ask: Ask) -> None:
@@ -153,7 +155,7 @@ def _without(places: tuple[str, ...], place: str) -> tuple[str, ...]:
 def _draw_areas(areas: Sequence[Area], focus: str, results: Sequence[str]) -> None:
     """Buttons, or a list where there are many, to jump to a part of the table."""
     found = Counter(area.key for cell in results if (area := area_of(cell, areas)))
-    labels = {ALL: "All areas"} | {area.key: _area_label(area, found[area.key]) for area in areas}
+    labels = {ALL: "All areas"} | {area.key: area_label(area, found[area.key]) for area in areas}
     labels.setdefault(focus, f"Zoomed to {focus.rstrip('f')}")
     if len(labels) < 3:
         return
@@ -174,7 +176,8 @@ def _jump() -> None:
     look_at(None)
 
 
-def _area_label(area: Area, found: int) -> str:
+def area_label(area: Area, found: int = 0) -> str:
+    """Where an area lies, and what it holds."""
     place = f"{degrees(round(area.lat_deg, 1), 'NS')} {degrees(round(area.lon_deg, 1), 'EW')}"
     return f"{place} · {found} found" if found else f"{place} · {area.rows:,} rows"
 

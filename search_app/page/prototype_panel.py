@@ -18,7 +18,7 @@ from .colours import kind_css
 from .kinds import kind_name, letters
 from .map_cells import extent_of, middle
 from .map_component import Marks, Scene, mount_map
-from .query_panel import PROTOTYPE
+from .question import PROTOTYPE
 from .results import picture, quicklook_folder, rows_by_key, subjects
 from .session import change, current
 

@@ -1,132 +1,47 @@
-"""What is looked for: words that people type, the query and filter they mean, the sidebar for them."""
+"""What is looked for, in the sidebar: a place typed, the examples and how they combine, which results."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
-from datetime import UTC, date, datetime, time
-from functools import reduce
-from operator import and_
 
-import numpy as np
+import h3
 import streamlit as st
 
 from indexer.errors import QueryError
-from indexer.geo.cells import Cells, parse_cell
-from indexer.prototypes.regional import Prototypes
-from indexer.search.filter import Filter, Region
-from indexer.search.query import Cell, LonLat, Query, Vector
+from indexer.geo.cells import Cells
+from indexer.search.words import COLUMNS
+from indexer.table.embedding_table import EmbeddingTable
 
 from .background import Extent
-from .coordinates import parse_lonlat
 from .gazetteer import CREDIT
 from .plain import plain
+from .question import place_label
 from .session import change, current
-from .shapes import is_shape, outside, region_of
 from .typed_place import read_typed
-from .url_state import COLOURS, MAX_K, View, parse_bbox, write_bbox
-from .words import WORDS
+from .url_state import COLOURS, MATCHES, MAX_K, View
 
-PROTOTYPE = "prototype:"
-_PLACE, _PLACE_ERROR, _PLACE_NOTE, _BOX, _BOX_ERROR = "place", "place error", "place note", "box", "box error"
-
-
-def place_label(place: str) -> str:
-    """A place in few letters."""
-    if place.startswith(PROTOTYPE):
-        region, _, number = place.removeprefix(PROTOTYPE).partition("/")
-        return f"prototype {number} of {region.rstrip('f')}"
-    if is_shape(place):
-        return "cells in a shape"
-    if place.startswith(WORDS):
-        return f"“{place.removeprefix(WORDS)}”"
-    return place.replace(",", ", ")
+MOST_TIMES = 9  # that an example may count
+MOST_SHOWN = 12  # examples
+OPPOSITE = {"like": "unlike", "unlike": "like"}
+SIGNS = {"like": "+", "unlike": "−"}
+MATCH_LABELS = {"mean": "their mean", "any": "any of them", "all": "each of them"}
+VECTORS = {"fused": "all sensors", "geo": "where it lies", "hr": "aerial", "s2": "Sentinel-2", "s1": "radar"}
+_PLACE, _PLACE_ERROR, _PLACE_NOTE = "place", "place error", "place note"
 
 
-def part_of(
-    place: str,
-    prototypes: Prototypes | None,
-    mean_within: Callable[[Region], np.ndarray],
-    of_words: Callable[[str], np.ndarray],
-) -> Cell | LonLat | Vector:
-    """A place, as the URL keeps it, as part of a query.
-
-    Args:
-        place: a cell, `lon,lat`, a prototype, a shape or words.
-        prototypes: those of the table.
-        mean_within: the mean vector (d,) of the table's rows in a region.
-        of_words: the vector (d,) of words.
-
-    Raises:
-        QueryError: it cannot be read, or names a prototype that the table does not have.
-    """
-    if place.startswith(PROTOTYPE):
-        return Vector(prototype_vector(prototypes, place.removeprefix(PROTOTYPE)))
-    if is_shape(place):
-        return Vector(mean_within(region_of(place)))
-    if place.startswith(WORDS):
-        return Vector(of_words(place.removeprefix(WORDS)))
-    lonlat = parse_lonlat(place)
-    if lonlat:
-        return LonLat(lonlat.lon_deg, lonlat.lat_deg)
-    return Cell(parse_cell(place))
-
-
-def prototype_vector(prototypes: Prototypes | None, name: str) -> np.ndarray:
-    """The vector (d,) of `REGION/NUMBER`. Raises `QueryError`."""
-    region, _, number = name.partition("/")
-    if prototypes is None:
-        raise QueryError("the table has no prototypes: run `skyhex prototypes fit`")
-    vectors = prototypes.of_region(parse_cell(region))
-    if not number.isdecimal() or int(number) >= len(vectors):
-        raise QueryError(f"region {region} has no prototype {number!r}: expected 0 to {len(vectors) - 1}")
-    vector: np.ndarray = vectors[int(number)]
-    return vector
-
-
-def to_query(
-    view: View,
-    prototypes: Prototypes | None,
-    mean_within: Callable[[Region], np.ndarray],
-    of_words: Callable[[str], np.ndarray],
-) -> Query | None:
-    """What the view looks for, or alone what it keeps away from; None when neither. Raises `QueryError`."""
-    if not (view.like or view.unlike):
-        return None
-    likes, unlikes = (
-        tuple(part_of(place, prototypes, mean_within, of_words) for place in places)
-        for places in (view.like, view.unlike)
-    )
-    return Query(positives=likes, negatives=unlikes) if likes else Query(positives=unlikes)
-
-
-def to_filter(view: View) -> Filter:
-    """Where and when the view looks. Raises `QueryError`."""
-    regions = [Region.from_bbox(*view.bbox)] if view.bbox else []
-    regions += [region_of(view.within)] if view.within else []
-    return _filter(view, regions)
-
-
-def to_search_filter(view: View) -> Filter:
-    """The same without the shapes that are examples: what looks like them is wanted elsewhere."""
-    asked = to_filter(view)
-    examples = [outside(place) for place in (*view.like, *view.unlike) if is_shape(place)]
-    return _filter(view, [*([asked.region] if asked.region else []), *examples])
-
-
-def _filter(view: View, regions: Sequence[Region]) -> Filter:
-    return Filter(
-        region=reduce(and_, regions) if regions else None,
-        start=_midnight(view.start),
-        end=_midnight(view.end),
-    )
+def with_times(places: Sequence[str], place: str, times: int) -> tuple[str, ...]:
+    """Places where one stands so many times, where it first stood."""
+    counts = Counter(places) | {place: 0}
+    counts[place] = times
+    return tuple(one for one, count in counts.items() for _ in range(count))
 
 
 def draw_query(cells: Cells, on_place: Callable[[Extent | None], None]) -> None:
-    """A box for a place, and a button to drop each that is looked for.
+    """A box for a place, and the examples that are looked for.
 
     Args:
         cells: the table's (n,), in order.
         on_place: runs after a new place, with what is to be seen where it is a town.
     """
-    view = current()
     if _PLACE_ERROR not in st.session_state:
         st.session_state[_PLACE] = ""
     st.text_input(
@@ -143,17 +58,11 @@ def draw_query(cells: Cells, on_place: Callable[[Extent | None], None]) -> None:
         st.caption(plain(st.session_state[_PLACE_NOTE]))
     if _PLACE_ERROR in st.session_state:
         st.error(plain(st.session_state[_PLACE_ERROR]), icon=":material/error:")
-    for sign, name, places in (("+", "like", view.like), ("−", "unlike", view.unlike)):
-        for place in places:
-            label = plain(f"{sign} {place_label(place)}")
-            st.button(
-                label, icon=":material/close:", icon_position="right", on_click=_drop, args=(name, place),
-                key=f"drop {name} {place}", help=f"Drop this place from the search ({name})", width="stretch",
-            )  # fmt: skip
+    _draw_examples(current())
 
 
-def draw_options(has_prototypes: bool) -> None:
-    """How many results, and what colours mean."""
+def draw_options(table: EmbeddingTable, has_prototypes: bool) -> None:
+    """How many results, which, and what colours mean."""
     st.session_state["k"] = current().k
     st.session_state["colour"] = current().colour
     st.slider(
@@ -165,28 +74,110 @@ def draw_options(has_prototypes: bool) -> None:
         format_func=str.capitalize, on_change=lambda: change(colour=st.session_state["colour"]),
         help=None if has_prototypes else "This table has no prototypes yet: run `skyhex prototypes fit`.",
     )  # fmt: skip
+    with st.expander("Which results", key="which", icon=":material/tune:"):
+        _draw_differing(current())
+        _draw_compared(table, current())
 
 
-def draw_filters() -> None:
-    """Box and dates."""
-    view = current()
-    active = [view.bbox, view.within or None, view.start, view.end]
-    count = sum(part is not None for part in active)
-    # Neither its name nor its place changes with what is chosen in it: it would close.
-    with st.expander("Filters", key="filters", icon=":material/filter_alt:"):
-        if _BOX_ERROR not in st.session_state:
-            st.session_state[_BOX] = write_bbox(view.bbox) if view.bbox else ""
-        st.text_input("Box in degrees", key=_BOX, placeholder="west south east north", on_change=_take_box)
-        if _BOX_ERROR in st.session_state:
-            st.error(plain(st.session_state[_BOX_ERROR]), icon=":material/error:")
-        st.session_state["start"], st.session_state["end"] = view.start, view.end
-        first, last = st.columns(2)
-        first.date_input("From", key="start", format="YYYY-MM-DD", on_change=_take_dates, value=None)
-        last.date_input("Until before", key="end", format="YYYY-MM-DD", on_change=_take_dates, value=None)
-        if count:
-            st.button("Clear filters", on_click=_clear_filters, width="stretch", type="tertiary")
-    if count:
-        st.caption(f"Filters · {count} on")
+def _draw_examples(view: View) -> None:
+    """A line for each example: its sign, how often it counts, a way to drop it."""
+    listed = [(name, place) for name in SIGNS for place in dict.fromkeys(getattr(view, name))]
+    for name, place in listed[:MOST_SHOWN]:
+        _draw_example(name, place, weighs=len(listed) > 1)
+    if len(listed) > MOST_SHOWN:
+        st.caption(f"and {len(listed) - MOST_SHOWN} more")
+    if len(listed) > 1:
+        st.button(
+            "Drop all", on_click=change, kwargs={"like": (), "unlike": ()}, type="tertiary", width="stretch"
+        )
+        _draw_combined(view)
+
+
+def _draw_example(name: str, place: str, weighs: bool) -> None:
+    sign, label, times, drop = st.columns(
+        [2, 8, 4, 2], wrap=False, vertical_alignment="center", gap="xxsmall"
+    )
+    sign.button(
+        SIGNS[name], key=f"sign {name} {place}", on_click=_turn, args=(name, place), width="stretch",
+        help="Looked for: press to keep away from it"
+        if name == "like"
+        else "Kept away from: press to look for it",
+    )  # fmt: skip
+    label.markdown(plain(place_label(place)))
+    if weighs:
+        key = f"times {name} {place}"
+        st.session_state[key] = getattr(current(), name).count(place)
+        times.selectbox(
+            "How often it counts", range(1, max(MOST_TIMES, st.session_state[key]) + 1), key=key,
+            format_func=lambda count: f"×{count}", label_visibility="collapsed", filter_mode=None,
+            on_change=lambda: _set_times(name, place, st.session_state[key]),
+        )  # fmt: skip
+    drop.button(
+        ":material/close:", key=f"drop {name} {place}", on_click=_set_times, args=(name, place, 0),
+        help=f"Drop this place from the search ({name})", width="stretch", type="tertiary",
+    )  # fmt: skip
+
+
+def _draw_combined(view: View) -> None:
+    """How several examples make one question."""
+    if len(set(view.like or view.unlike)) > 1:
+        st.session_state["match"] = view.match
+        st.segmented_control(
+            "Rows that are like" if view.like else "Rows that are unlike", MATCHES, key="match",
+            required=True, format_func=MATCH_LABELS.__getitem__, width="stretch",
+            on_change=lambda: change(match=st.session_state["match"]),
+            help="Each of them: a row counts for the example that it is least like.",
+        )  # fmt: skip
+    if view.like and view.unlike:
+        st.session_state["negative_weight"] = view.negative_weight
+        st.slider(
+            "How much − counts beside +", 0.0, max(2.0, view.negative_weight), step=0.1,
+            key="negative_weight", on_change=_take_weight,
+        )  # fmt: skip
+
+
+def _draw_differing(view: View) -> None:
+    """The opposite of the question, and results that are not all alike or in one place."""
+    st.session_state["invert"] = view.invert
+    st.toggle(
+        "The least like it first", key="invert", on_change=lambda: change(invert=st.session_state["invert"])
+    )
+    st.session_state["per_parent"] = view.per_parent
+    st.session_state["parent_res"] = 5 if view.parent_res is None else view.parent_res
+    number, size = st.columns([2, 3], wrap=False, vertical_alignment="bottom")
+    number.number_input(
+        "At most", 1, MAX_K, key="per_parent", step=1, placeholder="any", on_change=_take_parent,
+        help="So many results in one place, a coarse cell: the map's best, and not all of one field.",
+    )  # fmt: skip
+    size.selectbox(
+        "in a place of", range(16), key="parent_res", format_func=_across, on_change=_take_parent,
+        disabled=view.per_parent is None,
+    )  # fmt: skip
+    st.session_state["variety"] = 0 if view.relevance is None else round(100 * (1 - view.relevance))
+    st.slider(
+        "Variety", 0, 100, key="variety", format="%d %%", on_change=_take_variety,
+        help="Results unlike each other: from ten candidates for each, likeness to the question weighed "
+        "against likeness to those already chosen.",
+    )  # fmt: skip
+
+
+def _draw_compared(table: EmbeddingTable, view: View) -> None:
+    """Which vectors, where the table has several."""
+    held = [word for word, column in COLUMNS.items() if column in {"embedding", *table.manifest.optional}]
+    words = list(dict.fromkeys([*held, view.using, view.against]))
+    if len(words) < 2:
+        return
+    for name, label in (("using", "Examples seen by"), ("against", "Rows seen by")):
+        st.session_state[name] = getattr(view, name)
+        st.selectbox(
+            label, words, key=name, format_func=VECTORS.__getitem__, on_change=_take_vectors, args=(name,)
+        )
+
+
+def _across(resolution: int) -> str:
+    """`17 km` for cells of a resolution."""
+    km = 2 * h3.average_hexagon_edge_length(resolution, "km")
+    return f"{float(f'{km:.2g}'):,g} km" if km >= 1 else f"{float(f'{1000 * km:.2g}'):,g} m"
 
 
 def _take_place(cells: Cells, on_place: Callable[[Extent | None], None]) -> None:
@@ -208,28 +199,36 @@ def _take_place(cells: Cells, on_place: Callable[[Extent | None], None]) -> None
     on_place(typed.extent)
 
 
-def _take_box() -> None:
-    text = st.session_state[_BOX]
-    st.session_state.pop(_BOX_ERROR, None)
-    try:
-        change(bbox=parse_bbox(text) if text.strip() else None)
-    except ValueError as error:
-        st.session_state[_BOX_ERROR] = f"{error}."
+def _take_parent() -> None:
+    most = st.session_state["per_parent"]
+    resolution = st.session_state["parent_res"]
+    change(per_parent=most, parent_res=None if most is None or resolution == 5 else resolution)
 
 
-def _take_dates() -> None:
-    change(start=st.session_state["start"], end=st.session_state["end"])
+def _take_variety() -> None:
+    percent = st.session_state["variety"]
+    change(relevance=None if percent == 0 else round(1 - percent / 100, 2))
 
 
-def _clear_filters() -> None:
-    st.session_state.pop(_BOX_ERROR, None)
-    change(bbox=None, within="", start=None, end=None)
+def _take_weight() -> None:
+    change(negative_weight=round(st.session_state["negative_weight"], 1))
 
 
-def _drop(name: str, place: str) -> None:
-    view = current()
-    change(**{name: tuple(other for other in getattr(view, name) if other != place)})
+def _take_vectors(name: str) -> None:
+    change(**{name: st.session_state[name]})
 
 
-def _midnight(day: date | None) -> datetime | None:
-    return datetime.combine(day, time(), UTC) if day else None
+def _turn(name: str, place: str) -> None:
+    """What was looked for is kept away from, or the other way round."""
+    view, other = current(), OPPOSITE[name]
+    times = getattr(view, name).count(place)
+    change(
+        **{
+            name: with_times(getattr(view, name), place, 0),
+            other: with_times(getattr(view, other), place, times),
+        }
+    )
+
+
+def _set_times(name: str, place: str, times: int) -> None:
+    change(**{name: with_times(getattr(current(), name), place, times)})

@@ -12,11 +12,14 @@ from indexer.search.search import OTHER_SENSORS
 from indexer.table.embedding_table import EmbeddingTable
 from indexer.table.schema import COUNTS, KEY
 
+from .agreed import HeldError
 from .allowed import draw_permission
+from .as_code import draw_code, search_words
 from .background import degrees
 from .cached import BY_SNAPSHOT, read_areas, read_keys, read_kinds
 from .finding import Found, find
 from .kinds import letters
+from .map_answers import vectors_to_colour
 from .map_component import Marks
 from .map_panel import draw_map, look_at_chosen
 from .plain import plain
@@ -44,6 +47,8 @@ def draw_search(table: EmbeddingTable) -> None:
     found = None
     try:
         found = find(table, view.question)
+    except HeldError:
+        raise  # the page shows what it waits for
     except QueryError as error:
         st.error(plain(f"{error}."), icon=":material/error:")
     left, right = st.columns([11, 9], gap="medium")
@@ -126,7 +131,10 @@ def _draw_found(table: EmbeddingTable, found: Found) -> int | None:
     draw_permission(table, subjects(table, found.rows))
     if chosen is not None:
         _draw_chosen(table, found.rows.slice(chosen, 1))
+    if vectors_to_colour(table, found) is None:
+        st.caption("Too many rows and examples to compare them all here: the map colours the results alone.")
     st.caption(plain(" · ".join((found.plan, *found.notes))))
+    draw_code("search", table, search_words(found.query, current()))
     return chosen
 
 

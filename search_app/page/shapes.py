@@ -8,7 +8,6 @@ import numpy as np
 import shapely
 
 from indexer.errors import QueryError
-from indexer.geo.geojson import cut_at_antimeridian
 from indexer.geo.search_area import Region
 from indexer.geo.shapes import Area
 
@@ -26,13 +25,8 @@ def region_of(shape: str) -> Region:
     return Region((Area(polygon_of(shape)),))
 
 
-def outside(shape: str) -> Region:
-    """The rest of the globe. Raises `QueryError`."""
-    return Region((Area(shapely.box(-180, -90, 180, 90) - cut_at_antimeridian(polygon_of(shape))),))
-
-
 def polygon_of(shape: str) -> shapely.Geometry:
-    """What a shape encloses; in degrees that may pass 180. Raises `QueryError`."""
+    """What a shape encloses, in degrees; beyond 180 if it crosses the antimeridian. Raises `QueryError`."""
     rings = [_ring(text) for text in shape.removeprefix(WITHIN).split(";")]
     if sum(map(len, rings)) > MAX_CORNERS:
         raise QueryError(f"a shape of {sum(map(len, rings)):,} corners: expected at most {MAX_CORNERS:,}")

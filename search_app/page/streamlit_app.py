@@ -11,8 +11,11 @@ import streamlit as st
 from indexer.errors import QueryError, TableError
 from indexer.table.embedding_table import EmbeddingTable
 from search_app.page import query_panel
-from search_app.page.cached import read_cells
+from search_app.page.agreed import HeldError
+from search_app.page.bring_panel import draw_bring
+from search_app.page.cached import read_areas, read_cells
 from search_app.page.change_panel import draw_change
+from search_app.page.conditions_panel import draw_conditions, draw_held
 from search_app.page.history import listen_to_history
 from search_app.page.map_panel import look_at
 from search_app.page.plain import plain
@@ -49,8 +52,9 @@ with st.sidebar:
             st.badge("simulated", color="orange", icon=":material/science:")
     query_panel.draw_query(read_cells(table).cell, on_place=look_at)
     draw_words()
-    query_panel.draw_options(has_prototypes=table.sidecar("prototypes") is not None)
-    query_panel.draw_filters()
+    draw_bring(table, read_cells(table).cell)
+    query_panel.draw_options(table, has_prototypes=table.sidecar("prototypes") is not None)
+    draw_conditions(table, read_areas(table))
 
 if not table.row_count:
     st.info("The table has no rows yet. Fill it with `skyhex embed CATALOG -t DIR --chips`.")
@@ -64,6 +68,8 @@ for tab, draw in zip(tabs, (draw_search, draw_change, draw_prototypes, draw_sql)
         with tab:
             try:
                 draw(table)
+            except HeldError:
+                draw_held()
             except (QueryError, TableError) as error:
                 st.error(plain(error), icon=":material/error:")
 keep_in_url()

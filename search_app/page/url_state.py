@@ -3,13 +3,25 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import date
-from typing import Any
+from math import nan
+from typing import Any, get_args
+
+from indexer.search.query import Match
+from indexer.search.words import COLUMNS
 
 TABS = ("map", "change", "prototypes", "sql")
 COLOURS = ("similarity", "prototype")
 SHADES = ("change", *COLOURS)
-QUESTION = ("like", "unlike", "k", "bbox", "within", "start", "end")
-COMPARED = ("bbox", "within", "before", "after")
+SENSORS = ("hr", "s2", "s1")
+MATCHES = get_args(Match)
+EXAMPLES = ("like", "unlike", "match", "invert", "negative_weight", "using", "against")
+DIFFERING = ("per_parent", "parent_res", "relevance")
+CONDITIONS = (
+    "bbox", "within", "near", "cells", "footprint", "start", "end", "months", "modalities", "cloud", "valid",
+    "where",
+)  # fmt: skip
+QUESTION = (*EXAMPLES, "k", *DIFFERING, *CONDITIONS)
+COMPARED = (*(name for name in CONDITIONS if name not in ("start", "end")), "before", "after")
 MAX_K = 500  # more results than this belong in a download, not on a page
 
 
@@ -18,16 +30,33 @@ class View:
     """Everything that decides what the page shows.
 
     A query is written as a place: a cell's hex id, `lon,lat` in degrees, `prototype:REGION/NUMBER`, a
-    shape on the map as `within:LON LAT,LON LAT,...`, or `words:WORDS`.
+    shape on the map as `within:LON LAT,LON LAT,...`, `words:WORDS`, or `upload:DIGEST/NAME`.
+    Words that `skyhex.search` knows have the names and values that they have there.
     """
 
-    like: tuple[str, ...] = ()  # places to look for
+    like: tuple[str, ...] = ()  # places to look for; one that stands there n times counts n times
     unlike: tuple[str, ...] = ()  # places to keep away from
+    match: Match = "mean"
+    invert: bool = False
+    negative_weight: float = 0.5
+    using: str = "fused"
+    against: str = "fused"
     k: int = 20  # results
+    per_parent: int | None = None
+    parent_res: int | None = None
+    relevance: float | None = None
     bbox: tuple[float, float, float, float] | None = None  # west, south, east, north in degrees
-    within: str = ""  # a shape on the map, `LON LAT,LON LAT,...`
+    within: str = ""  # a shape on the map, `LON LAT,LON LAT,...`, or an upload
+    near: tuple[float, float, float] | None = None
+    cells: tuple[str, ...] = ()
+    footprint: bool = False
     start: date | None = None  # rows whose period meets [start, end)
     end: date | None = None
+    months: tuple[int, ...] = ()
+    modalities: tuple[str, ...] = ()
+    cloud: float | None = None  # of a row's input at most, 0 to 1
+    valid: float | None = None  # at least
+    where: str = ""  # SQL: of a link it is shown, and answered once a person agrees
     colour: str = "similarity"  # one of COLOURS
     tab: str = "map"  # one of TABS
     area: str = ""  # hex id of the coarse cell that is looked at; empty = where the query or most rows are
@@ -47,6 +76,11 @@ class View:
     def comparison(self) -> "View":
         """The part that decides what has changed."""
         return View(**{name: getattr(self, name) for name in COMPARED})
+
+    @property
+    def conditions(self) -> list[str]:
+        """The names of the conditions that it has."""
+        return [name for name in CONDITIONS if getattr(self, name) != getattr(View, name)]
 
     def to_params(self) -> dict[str, str | list[str]]:
         """URL parameters of everything that differs from the default."""
@@ -92,15 +126,66 @@ def write_bbox(bbox: tuple[float, float, float, float]) -> str:
 
 
 def _write(value: Any) -> str | list[str]:
+    if isinstance(value, bool):
+        return "1"
     if isinstance(value, tuple):
         return [*value] if isinstance(value[0], str) else write_bbox(value)
-    return str(value)
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
-def _parse_k(values: Sequence[str]) -> int:
-    if not (values[-1].isdecimal() and 1 <= int(values[-1]) <= MAX_K):
-        raise ValueError(f"expected a number from 1 to {MAX_K}")
-    return int(values[-1])
+def _number(least: float, most: float) -> Callable[[Sequence[str]], float]:
+    def parse(values: Sequence[str]) -> float:
+        try:
+            number = float(values[-1])
+        except ValueError:
+            number = nan
+        if not least <= number <= most:
+            raise ValueError(f"expected a number from {least:g} to {most:g}")
+        return number
+
+    return parse
+
+
+def _whole(least: int, most: int) -> Callable[[Sequence[str]], int]:
+    def parse(values: Sequence[str]) -> int:
+        if not (values[-1].isdecimal() and least <= int(values[-1]) <= most):
+            raise ValueError(f"expected a number from {least} to {most}")
+        return int(values[-1])
+
+    return parse
+
+
+def _yes(values: Sequence[str]) -> bool:
+    if values[-1] != "1":
+        raise ValueError("expected 1, or nothing at all")
+    return True
+
+
+def parse_near(text: str) -> tuple[float, float, float]:
+    """`LON LAT KM`; commas or spaces between. Raises `ValueError`."""
+    try:
+        lon, lat, km = (float(part) for part in text.replace(",", " ").split())
+    except ValueError:
+        raise ValueError("a place and a distance are three numbers, lon lat km") from None
+    if not (abs(lon) <= 180 and abs(lat) <= 90 and 0 < km <= 20_040):
+        raise ValueError("expected lon -180..180, lat -90..90 and kilometres above 0")
+    return lon, lat, km
+
+
+def _months(values: Sequence[str]) -> tuple[int, ...]:
+    words = values[-1].split(",")
+    if not all(word.isdecimal() and 1 <= int(word) <= 12 for word in words):
+        raise ValueError("expected months 1 to 12, such as 6,7,8")
+    return tuple(sorted({int(word) for word in words}))
+
+
+def _some_of(options: tuple[str, ...]) -> Callable[[Sequence[str]], tuple[str, ...]]:
+    def parse(values: Sequence[str]) -> tuple[str, ...]:
+        if not set(values) <= set(options):
+            raise ValueError(f"expected some of {', '.join(options)}")
+        return tuple(option for option in options if option in values)
+
+    return parse
 
 
 def _one_of(options: tuple[str, ...]) -> Callable[[Sequence[str]], str]:
@@ -123,11 +208,27 @@ def _date(values: Sequence[str]) -> date:
 _PARSERS: dict[str, Callable[[Sequence[str]], Any]] = {
     "like": tuple,
     "unlike": tuple,
-    "k": _parse_k,
+    "match": _one_of(MATCHES),
+    "invert": _yes,
+    "negative_weight": _number(0, 10),
+    "using": _one_of(tuple(COLUMNS)),
+    "against": _one_of(tuple(COLUMNS)),
+    "k": _whole(1, MAX_K),
+    "per_parent": _whole(1, MAX_K),
+    "parent_res": _whole(0, 15),
+    "relevance": _number(0, 1),
     "bbox": lambda values: parse_bbox(values[-1]),
     "within": _last,
+    "near": lambda values: parse_near(values[-1]),
+    "cells": tuple,
+    "footprint": _yes,
     "start": _date,
     "end": _date,
+    "months": _months,
+    "modalities": _some_of(SENSORS),
+    "cloud": _number(0, 1),
+    "valid": _number(0, 1),
+    "where": _last,
     "colour": _one_of(COLOURS),
     "tab": _one_of(TABS),
     "area": _last,

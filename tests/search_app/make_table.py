@@ -21,9 +21,11 @@ def small_table(
     sample_ids: Mapping[int, str] | None = None,
     source_items: Mapping[int, Sequence[str]] | None = None,
     years: Sequence[int] = (2021,),
+    by_sensor: Mapping[str, np.ndarray] | None = None,
 ) -> EmbeddingTable:
-    """A table of one row per year and cell of a disk around 10 E 47 N; names and rasters of cells that
-    have some.
+    """A table of one row per year and cell of a disk around 10 E 47 N.
+
+    Names and rasters are those of cells that have some; vectors (n, d) by sensor those of all.
     """
     names = {cell: h3.int_to_str(cell) for cell in CELLS} | dict(sample_ids or {})
     rng = np.random.default_rng(seed)
@@ -44,5 +46,6 @@ def small_table(
         valid_fraction=[1.0] * n,
         cloud_fraction=[0.0] * n,
         source_items=[(source_items or {}).get(cell, ()) for cell in cells],
+        **{f"embedding_{name}": vectors for name, vectors in (by_sensor or {}).items()},
     )
     return EmbeddingTable.create(path, MODEL, h3_resolution=9).upsert(rows)

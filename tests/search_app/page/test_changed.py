@@ -16,9 +16,10 @@ import pytest
 from indexer.table.columns import to_matrix, unit
 from indexer.table.embedding_table import EmbeddingTable
 from indexer.table.schema import KEY
-from search_app.page.as_code import AREA_FILE, command_line, conditions_of, python_call
+from search_app.page.as_code import code_of
 from search_app.page.changed import change_codes, greatest_changes, sides_of, through_time
 from search_app.page.map_bytes import code_similarity
+from search_app.page.question import conditions_of
 from search_app.page.url_state import View, read_view
 
 from ...tolerance import cosine_error
@@ -95,19 +96,22 @@ def test_a_card_begins_with_the_period_of_its_map(table: EmbeddingTable) -> None
         assert [line["period"] for line in card["rows"]] == ["2023", "2022", "2021"]
 
 
-def test_command_line_and_python_give_the_rows_of_the_page(table: EmbeddingTable, tmp_path: Path) -> None:
+def test_command_line_and_python_give_the_rows_of_the_page(
+    table: EmbeddingTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     shape = "within:9.99 46.99,10.02 46.99,10.02 47.01,9.99 47.005"
     view, _ = read_view({"before": ["2021"], "after": ["2023"], "within": [shape], "k": ["6"]})
     expected = greatest_changes(table, view.comparison, view.k)
     assert 0 < len(expected) <= 6
     words = {"before": view.before, "after": view.after, "k": view.k, **conditions_of(view)}
+    code = code_of("changes", table, words)
+    [(name, content)] = code.files.items()
+    (tmp_path / name).write_bytes(content)
+    monkeypatch.chdir(tmp_path)
     local: dict[str, pa.Table] = {}
-    exec(python_call("changes", table, words), local)
-    assert local["rows"].equals(expected)
-    writes, command = command_line("changes", table, words).split("\n")
-    assert writes.endswith(f"> {AREA_FILE}")
-    subprocess.run(writes, shell=True, check=True, cwd=tmp_path)
-    program = [sys.executable, "-m", "search_app.cli.main", *shlex.split(command)[1:], "--format", "csv"]
+    exec(code.python, local)
+    assert local["found"].equals(expected)
+    program = [sys.executable, "-m", "search_app.cli.main", *shlex.split(code.command)[1:], "--format", "csv"]
     root = str(Path(__file__).parents[3])
     done = subprocess.run(
         program, capture_output=True, text=True, cwd=tmp_path, env={"PYTHONPATH": root}, check=True

@@ -200,7 +200,7 @@ class TestInChromium:
             page.goto(f"http://localhost:{port}/")
             page.get_by_text("look").click()
             page.get_by_text("was not run here").wait_for(timeout=WAIT_MS)
-            filled = "words => document.querySelector('textarea')?.value === words"
+            filled = "words => document.querySelector('textarea[aria-label=SQL]')?.value === words"
             page.wait_for_function(filled, arg=statement, timeout=WAIT_MS)
             assert page.get_by_text("1 rows", exact=True).count() == 0
             page.get_by_role("button", name="Run").click()

@@ -25,7 +25,7 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def page(monkeypatch: pytest.MonkeyPatch, table: Path, **params: str) -> AppTest:
+def page(monkeypatch: pytest.MonkeyPatch, table: Path, **params: str | list[str]) -> AppTest:
     """The page after its first run."""
     monkeypatch.setenv("SKYHEX_TABLE", str(table))
     app = AppTest.from_file(str(SCRIPT.with_name("streamlit_app.py")), default_timeout=20)
@@ -208,7 +208,7 @@ def test_changes_are_listed_and_written_as_code(monkeypatch: pytest.MonkeyPatch,
     assert (frame["from"].tolist(), frame["to"].tolist()) == (["2021"] * 5, ["2023"] * 5)
     command, python = (block.value for block in app.code)
     assert command == f"skyhex changes -t {years} --before 2021 --after 2023 -k 5"
-    assert python.endswith(f"skyhex.changes({str(years)!r}, before='2021', after='2023', k=5)")
+    assert f"skyhex.changes(\n    {str(years)!r},\n    before='2021',\n    after='2023',\n    k=5," in python
     app.selectbox(key="before").select("2023").run()
     assert app.query_params["before"] == "2023"
     assert "No place has a row in both" in texts(app)

@@ -6,7 +6,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from search_app.page.url_state import COLOURS, MAX_K, SHADES, TABS, View, parse_bbox, read_view
+from indexer.search.words import COLUMNS
+from search_app.page.url_state import (
+    COLOURS,
+    MATCHES,
+    MAX_K,
+    SENSORS,
+    SHADES,
+    TABS,
+    View,
+    parse_bbox,
+    read_view,
+)
 
 words = st.text("abcdef0123456789,./:", min_size=1, max_size=20)
 degrees = st.integers(-17_900_000, 17_900_000).map(lambda n: n / 100_000)
@@ -18,7 +29,23 @@ views = st.builds(
     View,
     like=st.lists(words, max_size=3).map(tuple),
     unlike=st.lists(words, max_size=2).map(tuple),
+    match=st.sampled_from(MATCHES),
+    invert=st.booleans(),
+    negative_weight=st.integers(0, 100).map(lambda n: n / 10),
+    using=st.sampled_from(list(COLUMNS)),
+    against=st.sampled_from(list(COLUMNS)),
     k=st.integers(1, MAX_K),
+    per_parent=st.none() | st.integers(1, MAX_K),
+    parent_res=st.none() | st.integers(0, 15),
+    relevance=st.none() | st.integers(0, 100).map(lambda n: n / 100),
+    near=st.none() | st.tuples(degrees, st.just(46.5), st.integers(1, 90).map(float)),
+    cells=st.lists(words, max_size=3).map(tuple),
+    footprint=st.booleans(),
+    months=st.sets(st.integers(1, 12)).map(lambda months: tuple(sorted(months))),
+    modalities=st.sets(st.sampled_from(SENSORS)).map(lambda some: tuple(s for s in SENSORS if s in some)),
+    cloud=st.none() | st.integers(0, 100).map(lambda n: n / 100),
+    valid=st.none() | st.integers(0, 100).map(lambda n: n / 100),
+    where=st.just("") | st.text(min_size=1),
     bbox=st.none() | boxes,
     within=st.just("") | words,
     start=st.none() | st.dates(),
@@ -62,6 +89,15 @@ def test_what_a_link_looks_like() -> None:
     [
         ("k", "0", "1 to 500"),
         ("k", "many", "1 to 500"),
+        ("match", "some", "mean, any, all"),
+        ("invert", "yes", "expected 1"),
+        ("negative_weight", "-1", "0 to 10"),
+        ("relevance", "nan", "0 to 1"),
+        ("months", "6,13", "1 to 12"),
+        ("modalities", "lidar", "hr, s2, s1"),
+        ("near", "1 2", "lon lat km"),
+        ("near", "1 2 0", "above 0"),
+        ("parent_res", "16", "0 to 15"),
         ("bbox", "1,2,3", "four numbers"),
         ("bbox", "a,b,c,d", "four numbers"),
         ("bbox", "1,50,2,40", "south < north"),

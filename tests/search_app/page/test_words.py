@@ -58,7 +58,7 @@ def test_words_find_the_row_that_they_are_like(monkeypatch: pytest.MonkeyPatch, 
     assert app.query_params["like"] == "words:number 20"
     [frame] = app.dataframe
     assert int(frame.value["cell"].iloc[0], 16) == CELLS[20]
-    assert "\\+ “number 20”" in [button.label for button in app.button]
+    assert "“number 20”" in [text.value for text in app.markdown]
 
 
 def test_without_weights_there_is_no_box_and_a_link_with_words_is_told(

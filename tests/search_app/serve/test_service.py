@@ -122,7 +122,7 @@ LARGE = {"type": "Polygon", "coordinates": [RING]}
         ("/search", {"vector": [1.0, 2.0]}, 400, "vector"),
         ("/search", {"chip": "/etc/passwd"}, 400, "chip-1 is not base64"),
         ("/search", {"chip": [base64.b64encode(b"<VRTDataset/>").decode()]}, 400, "chip-1 is no GeoTIFF"),
-        ("/search", {"chip": [base64.b64encode(b"II*\0" * 9).decode()]}, 400, "chip-1.tif"),
+        ("/search", {"chip": [base64.b64encode(b"II*\0" * 9).decode()]}, 400, "chip-1"),
         ("/search", {"chip": ["SUkqAA=="] * 17}, 400, "17 chips: at most 16"),
         ("/search", {"text": "a lake"}, 422, "text: Extra inputs are not permitted"),
         ("/search", {"vector": [1.0] * 8, "within": "/etc/passwd"}, 422, "within"),
