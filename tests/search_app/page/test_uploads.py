@@ -135,7 +135,8 @@ def test_a_broken_image_and_weights_that_are_not_here_are_explained(
 
 
 def test_an_area_of_very_many_corners_is_to_be_simplified(small: EmbeddingTable) -> None:
-    wheel = shapely.Point(10, 47).buffer(0.1, quad_segs=30_000)
+    turn = np.linspace(0, 2 * np.pi, 120_000, endpoint=False)
+    wheel = shapely.Polygon(np.stack([10 + np.cos(turn), 47 + np.sin(turn)], axis=1))
     with pytest.raises(QueryError, match=r"corners: simplify it to 100,000"):
         read_upload(small, "wheel.geojson", shapely.to_geojson(wheel).encode())
 
