@@ -50,6 +50,11 @@ def label_sets(place: Storage) -> list[str]:
     return sorted({match[1] for match in found if match})
 
 
+def newest_version(place: Storage, name: str) -> int:
+    """The number of a set's newest version; 0 where there is no such set. Raises `QueryError`."""
+    return max(_versions(place, name), default=0)
+
+
 def read_labels(place: Storage, name: str, version: int | None = None) -> pa.Table:
     """A set: `h3_cell`, `label`, `marked`, in order of cell.
 
@@ -74,8 +79,7 @@ def mark(place: Storage, name: str, marks: Marks, h3_resolution: int) -> pa.Tabl
     """
     _check(name, marks, h3_resolution)
     while True:
-        versions = _versions(place, name)
-        newest = max(versions, default=0)
+        newest = newest_version(place, name)
         held = _read(place, _path(name, newest)) if newest else SCHEMA.empty_table()
         made = _joined(held, marks)
         file = io.BytesIO()

@@ -26,6 +26,7 @@ from ..output import encode
 from .background import Extent
 from .cached import BY_SNAPSHOT, keys_of, read_cells, read_keys, read_kinds, read_vectors, similarities
 from .changed import change_codes
+from .class_map import Lesson, class_codes, confidence_codes, label_codes
 from .finding import Found, find
 from .footprints import footprint_km2, pack_footprints
 from .kinds import kind_name
@@ -100,22 +101,34 @@ def send_change(request: Request, table: EmbeddingTable) -> Response:
     return Response(change_codes(table, _view(request).comparison), media_type=BYTES, headers=AS_IT_IS)
 
 
+def send_confidence(request: Request, table: EmbeddingTable) -> Response:
+    """Two bytes a cell, in the order of the cells: how sure a classifier is."""
+    codes = confidence_codes(table, Lesson.read(request.query_params, "confidence"))
+    return Response(codes, media_type=BYTES, headers=AS_IT_IS)
+
+
 def send_kinds(request: Request, table: EmbeddingTable) -> Response:
-    """One byte a cell: the kind of its commonest prototype.
+    """One byte a cell: its class, by labels or a classifier, or else the kind of its commonest prototype.
 
     Of one period, one region or one prototype alone if asked.
     """
+    params = request.query_params
+    if "labels" in params:
+        return Response(label_codes(table, params["labels"]), media_type=BYTES, headers=AS_IT_IS)
+    if "classes" in params:
+        codes = class_codes(table, Lesson.read(params, "classes"))
+        return Response(codes, media_type=BYTES, headers=AS_IT_IS)
     keys, kinds = read_keys(table), read_kinds(table)
     kind = np.full(len(keys.cells), -1) if kinds is None else kinds.of_rows(keys)
-    region, _, number = request.query_params.get("prototype", "").partition("/")
+    region, _, number = params.get("prototype", "").partition("/")
     if region:
         kind = np.where(keys.region == np.uint64(parse_cell(region)), kind, -1)
     if number:
         kind = np.where(keys.prototype == _whole("prototype", number), kind, -1)
-    if period := request.query_params.get("period"):
+    if period := params.get("period"):
         kind = np.where(period_of(period).matches_time(keys.start_us, keys.end_us), kind, -1)
-    codes = kind_codes(read_cells(table).commonest(kind))
-    return Response(codes.tobytes(), media_type=BYTES, headers=AS_IT_IS)
+    codes = kind_codes(read_cells(table).commonest(kind)).tobytes()
+    return Response(codes, media_type=BYTES, headers=AS_IT_IS)
 
 
 def send_card(request: Request, table: EmbeddingTable) -> Response:
@@ -241,6 +254,7 @@ ANSWERS = {
     "cells": send_cells,
     "similarity": send_similarity,
     "change": send_change,
+    "confidence": send_confidence,
     "footprints": send_footprints,
     "kinds": send_kinds,
     "card": send_card,

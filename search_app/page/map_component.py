@@ -42,11 +42,14 @@ class Scene:
     look: int = 0  # a new number moves the map to `home`
     colour: str = "similarity"
     prototype: str = ""  # REGION or REGION/NUMBER that alone is coloured
-    kinds: Sequence[str] = ()  # a label for each kind of prototype
+    layer: str = ""  # classes coloured in the place of prototypes, as an address's query
+    kinds: Sequence[str] = ()  # a label for each kind
     asks: bool = True  # False: a map to look at
+    paints: str = ""  # the class that clicks and shapes give to cells, "" = none
+    teaches: bool = False  # whether the card says right and wrong
     canUndo: bool = False  # noqa: N815 - as the browser reads it
     outlines: Sequence[str] = ()  # shapes that limit the question
-    measure: str = "similarity"  # or "change": what its amounts are, and the address that has them
+    measure: str = "similarity"  # or "change", "confidence": its amounts, and the address that has them
     period: str = ""  # rows of it are looked at first, and alone have kinds
     link: str = ""  # maps of one link move together
     tells: bool = False  # True: asks "look" for the cell that is looked at
@@ -56,7 +59,7 @@ class Scene:
 class Ask:
     """What a person did on the map; `place` is a cell's hex id or a shape."""
 
-    does: str  # "like", "add", "unlike", "only", "undo" or "look"
+    does: str  # "like", "add", "unlike", "only", "undo", "look", "paint", "right" or "wrong"
     place: str
 
 

@@ -18,7 +18,7 @@ from .background import LAND
 
 PREFIX = "/skyhex"
 CODE = Path(__file__).parent / "map" / "dist"
-ANSWERED = ("cells", "similarity", "change", "footprints", "kinds", "card", "picture", "export")
+ANSWERED = ("cells", "similarity", "change", "confidence", "footprints", "kinds", "card", "picture", "export")
 
 
 def routes() -> list[BaseRoute]:

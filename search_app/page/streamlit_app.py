@@ -15,6 +15,7 @@ from search_app.page.agreed import HeldError
 from search_app.page.bring_panel import draw_bring
 from search_app.page.cached import read_areas, read_cells
 from search_app.page.change_panel import draw_change
+from search_app.page.class_panel import draw_classes
 from search_app.page.conditions_panel import draw_conditions, draw_held
 from search_app.page.history import listen_to_history
 from search_app.page.map_panel import look_at
@@ -26,7 +27,13 @@ from search_app.page.sql_panel import draw_sql
 from search_app.page.words import draw_words
 from search_app.page_settings import page_settings
 
-TABS = {"map": "Map", "change": "Change", "prototypes": "Prototypes", "sql": "SQL"}
+TABS = {
+    "map": "Map",
+    "change": "Change",
+    "prototypes": "Prototypes",
+    "labels": "Labels",
+    "sql": "SQL",
+}
 
 HERE = Path(__file__).parent
 
@@ -63,7 +70,8 @@ if not table.row_count:
 st.session_state["tab"] = TABS[view.tab]
 names = {label: name for name, label in TABS.items()}
 tabs = st.tabs(list(TABS.values()), key="tab", on_change=lambda: change(tab=names[st.session_state["tab"]]))
-for tab, draw in zip(tabs, (draw_search, draw_change, draw_prototypes, draw_sql), strict=True):
+DRAWN = (draw_search, draw_change, draw_prototypes, draw_classes, draw_sql)
+for tab, draw in zip(tabs, DRAWN, strict=True):
     if tab.open:
         with tab:
             try:

@@ -9,7 +9,7 @@ from typing import Any, get_args
 from indexer.search.query import Match
 from indexer.search.words import COLUMNS
 
-TABS = ("map", "change", "prototypes", "sql")
+TABS = ("map", "change", "prototypes", "labels", "sql")
 COLOURS = ("similarity", "prototype")
 SHADES = ("change", *COLOURS)
 SENSORS = ("hr", "s2", "s1")
@@ -61,6 +61,7 @@ class View:
     tab: str = "map"  # one of TABS
     area: str = ""  # hex id of the coarse cell that is looked at; empty = where the query or most rows are
     prototype: str = ""  # REGION or REGION/NUMBER looked at in the prototypes tab
+    labels: str = ""  # the set of labels in the labels tab
     sql: str = ""  # the statement in the SQL tab
     before: str = ""  # the periods compared in the change tab, as `skyhex changes` takes them
     after: str = ""
@@ -233,6 +234,7 @@ _PARSERS: dict[str, Callable[[Sequence[str]], Any]] = {
     "tab": _one_of(TABS),
     "area": _last,
     "prototype": _last,
+    "labels": _last,
     "sql": _last,
     "before": _last,
     "after": _last,

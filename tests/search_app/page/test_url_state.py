@@ -102,7 +102,7 @@ def test_what_a_link_looks_like() -> None:
         ("bbox", "a,b,c,d", "four numbers"),
         ("bbox", "1,50,2,40", "south < north"),
         ("start", "March", "March"),
-        ("tab", "admin", "map, change, prototypes, sql"),
+        ("tab", "admin", "map, change, prototypes, labels, sql"),
     ],
 )
 def test_a_parameter_that_cannot_be_used_is_named_and_left_out(name: str, value: str, says: str) -> None:

@@ -4,7 +4,7 @@ import type { Cells, Level } from "./cells";
 import type { Measure } from "./scene";
 
 const STEPS = 32767; // of an amount from 0 to 1
-const MIDDLE: Record<Measure, number> = { similarity: 0, change: 1 }; // of what codes stand for, 1 to either side
+const MIDDLE: Record<Measure, number> = { similarity: 0, change: 1, confidence: 0 }; // of what codes stand for, 1 to either side
 export const NOTHING = 0; // the code of a cell that the filters leave out
 const LOW_SHARE = 0.2; // of the cells, below which the colour scale begins: what is looked for is above
 const HIGH_SHARE = 0.995;

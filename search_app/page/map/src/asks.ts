@@ -8,17 +8,15 @@ export function asked(question: string, does: Ask["does"], place: string): strin
   const [like, unlike] = [params.getAll("like"), params.getAll("unlike")];
   const without = (places: string[]) => places.filter((other) => other !== place);
   const joined = (places: string[]) => (places.includes(place) ? places : [...places, place]);
-  const changed = {
-    like: [[place], []],
-    add: [joined(like), without(unlike)],
-    unlike: [without(like), joined(unlike)],
-    only: null,
-    undo: null,
-    look: null,
-  }[does];
+  const changed = new Map([
+    ["like", [[place], []]],
+    ["add", [joined(like), without(unlike)]],
+    ["unlike", [without(like), joined(unlike)]],
+  ]).get(does);
   if (!changed) return null;
   params.delete("like");
   params.delete("unlike");
+  if (does === "like") params.delete("marks"); // they are about another question
   const places = [...changed[0].map((one) => ["like", one]), ...changed[1].map((one) => ["unlike", one])];
   return new URLSearchParams([...places, ...params]).toString();
 }

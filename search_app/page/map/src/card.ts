@@ -11,6 +11,7 @@ export interface CardActs {
   like(cell: string): void;
   add(cell: string): void;
   unlike(cell: string): void;
+  mark(cell: string, right: boolean): void;
   zoom(ancestor: string): void;
   closed(): void;
 }
@@ -113,13 +114,14 @@ export class CardPanel {
     const { cell, ancestor } = look;
     const button = (label: string, act: () => void, primary = false, help = "") =>
       element("button", { type: "button", class: primary ? "primary" : "", title: help, click: act }, label);
-    const asks = scene.asks
+    const asks = scene.asks && !scene.paints
       ? [
           button("Like this", () => this.acts.like(cell), true, "Search from this cell alone (L)"),
           button("Add", () => this.acts.add(cell), false, "More like this, too (A, or shift-click)"),
           button("Not like this", () => this.acts.unlike(cell), false, "Keep away from this (N, or alt-click)"),
         ]
       : [];
+    if (scene.teaches) asks.push(button("Right", () => this.acts.mark(cell, true)), button("Wrong", () => this.acts.mark(cell, false)));
     if (ancestor) asks.push(button("Zoom in", () => this.acts.zoom(ancestor.id)));
     return element("div", { class: "asks" }, ...asks);
   }

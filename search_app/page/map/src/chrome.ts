@@ -3,6 +3,7 @@
 import { SCALES } from "./colour";
 import { CLOSE, element, icon, iconButton } from "./dom";
 import { count } from "./legend";
+import type { Ask } from "./scene";
 import type { Settings } from "./settings";
 import type { Tool } from "./tools";
 
@@ -25,7 +26,7 @@ export interface ChromeActs {
   home(): void;
   undo(): void;
   changeLooks(settings: Settings): void;
-  withShape(does: "like" | "add" | "unlike" | "only"): void;
+  withShape(does: Ask["does"]): void;
   dropShape(): void;
 }
 
@@ -60,17 +61,16 @@ export class Chrome {
     for (const [name, button] of this.buttons) button.setAttribute("aria-pressed", String(name === tool));
   }
 
-  /** Offers what can be done with so many cells; none hides the offer. */
-  offer(cells: number | null): void {
+  /** Offers what can be done with so many cells; none hides the offer. `paints`: the class they may be given. */
+  offer(cells: number | null, paints = ""): void {
     this.shape.hidden = cells === null;
     if (cells === null) return;
-    const button = (label: string, does: "like" | "add" | "unlike" | "only", primary = false) =>
+    const button = (label: string, does: Ask["does"], primary = false) =>
       element("button", { type: "button", class: primary ? "primary" : "", disabled: cells === 0, click: () => this.acts.withShape(does) }, label);
+    const asks = [button("Like all of these", "like", true), button("Not like these", "unlike"), button("Only here", "only")];
     this.shape.replaceChildren(
       element("output", { "data-cells": cells }, `${count(cells)} ${cells === 1 ? "cell" : "cells"}`),
-      button("Like all of these", "like", true),
-      button("Not like these", "unlike"),
-      button("Only here", "only"),
+      ...(paints ? [button(`Mark as ${paints}`, "paint", true)] : asks),
       iconButton(CLOSE, "Drop the shape (Esc)", () => this.acts.dropShape()),
     );
   }

@@ -59,6 +59,7 @@ export class Legend {
     this.above.textContent = `${count(cells)} ${cells === 1 ? "cell" : "cells"} · ${area(km2)} ${all ? "in all" : `≥ ${said}`}`;
     this.above.dataset.cells = String(cells);
     this.above.dataset.km2 = String(km2);
+    this.exports.hidden = answer.measure === "confidence"; // the page has the whole map to take along
     this.drawExports(scene, Number(this.slider.value));
   }
 

@@ -10,20 +10,23 @@ export interface Marks {
 }
 
 /** What the amounts of cells are, and the address that has them. */
-export type Measure = "similarity" | "change";
+export type Measure = "similarity" | "change" | "confidence";
 
 export interface Scene {
   snapshot: number;
   question: string; // as an address's query; "" asks nothing and leaves nothing out
   colour: "similarity" | "prototype";
   prototype: string; // REGION or REGION/NUMBER that alone is coloured, or ""
-  kinds: string[]; // a label for each kind of prototype
+  layer: string; // classes coloured in the place of prototypes, as an address's query, or ""
+  kinds: string[]; // a label for each kind of prototype, or class
   marks: Marks;
   home: Extent; // what to look at
   look: number; // a new number moves the map to `home`
   heard: number; // the last of the map's asks that the page has taken
   canUndo: boolean;
   asks: boolean; // false: a map to look at, that asks nothing
+  paints: string; // the class that a click and a shape give to cells, "" = none: they ask
+  teaches: boolean; // whether the card says right and wrong
   measure: Measure;
   period: string; // rows of it are looked at first, and alone have kinds; "" = of all
   link: string; // maps of one link move together; "" = alone
@@ -34,6 +37,6 @@ export interface Scene {
 /** What a person wants; `place` is a cell's hex id or a shape as `within:lon lat,lon lat,...`. */
 export interface Ask {
   number: number;
-  does: "like" | "add" | "unlike" | "only" | "undo" | "look";
+  does: "like" | "add" | "unlike" | "only" | "undo" | "look" | "paint" | "right" | "wrong";
   place: string;
 }

@@ -62,7 +62,7 @@ export async function fetchFootprints(scene: Scene, bbox: string): Promise<Packe
 
 /** One byte a cell. */
 export async function fetchKinds(scene: Scene): Promise<Uint8Array> {
-  return new Uint8Array(await bytes(address("kinds", { snapshot: scene.snapshot, prototype: scene.prototype, period: scene.period })));
+  return new Uint8Array(await bytes(address("kinds", { snapshot: scene.snapshot, prototype: scene.prototype, period: scene.period }, scene.layer)));
 }
 
 export async function fetchCard(scene: Scene, cell: string, signal: AbortSignal): Promise<Card> {

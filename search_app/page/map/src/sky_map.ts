@@ -73,6 +73,7 @@ export class SkyMap implements Linked {
       like: (cell) => this.ask("like", cell),
       add: (cell) => this.ask("add", cell),
       unlike: (cell) => this.ask("unlike", cell),
+      mark: (cell, right) => this.ask(right ? "right" : "wrong", cell),
       zoom: (ancestor) => this.zoomTo(ancestor),
       closed: () => this.forgetLook(),
     });
@@ -131,7 +132,7 @@ export class SkyMap implements Linked {
     if (scene.snapshot !== before.snapshot) return this.begin();
     if (scene.look !== before.look) lookAt(this.map, scene.home, true);
     const other = scene.question !== this.wanted && !this.asks.open; // else its answer is on its way
-    const otherKinds = scene.prototype !== before.prototype || scene.kinds.length !== before.kinds.length;
+    const otherKinds = scene.prototype !== before.prototype || scene.layer !== before.layer || scene.kinds.length !== before.kinds.length;
     if (other || otherKinds) void this.fetchAnswer(scene.question);
     this.recolour();
   }
@@ -160,7 +161,7 @@ export class SkyMap implements Linked {
       const kinds = scene.kinds.length ? await fetchKinds(scene) : null;
       if (signal.aborted || !this.cells) return;
       this.kinds = kinds;
-      this.answer = codes && new Answer(this.cells, codes, scene.measure === "change" || searches(question), scene.measure);
+      this.answer = codes && new Answer(this.cells, codes, scene.measure !== "similarity" || searches(question), scene.measure);
       this.answered = question;
       this.threshold = this.answer?.low ?? 0;
       this.problem.hidden = true;
@@ -290,10 +291,18 @@ export class SkyMap implements Linked {
     if (!found) return this.card.close();
     const look = lookOf(this.known(this.cells), found);
     this.card.root.classList.toggle("left", x > this.stage.clientWidth / 2);
+    if (this.scene.paints) return this.paintAt(look);
     if (shiftKey && this.scene.asks) return this.ask("add", look.cell);
     if (altKey && this.scene.asks) return this.ask("unlike", look.cell);
     this.look(look);
     if (this.scene.tells) this.asks.ask("look", look.cell);
+  }
+
+  /** One cell gets the class; what stands for several is zoomed to. */
+  private paintAt(look: Look): void {
+    if (look.ancestor) return this.zoomTo(look.ancestor.id);
+    this.ask("paint", look.cell);
+    this.look(look);
   }
 
   private nodeAt(x: number, y: number): Node | null {
@@ -336,7 +345,17 @@ export class SkyMap implements Linked {
     this.asks.ask(does, place);
     const question = this.scene.measure === "similarity" ? asked(this.wanted, does, place) : null;
     if (question !== null) void this.fetchAnswer(question); // while the page does its part
-    const words = { like: "Asked for places like it", add: "Added", unlike: "Asked for places unlike it", only: "Only here", undo: "Undone", look: "Looked at" };
+    const words = {
+      like: "Asked for places like it",
+      add: "Added",
+      unlike: "Asked for places unlike it",
+      only: "Only here",
+      undo: "Undone",
+      look: "Looked at",
+      paint: `Marked as ${this.scene.paints}`,
+      right: "Marked right",
+      wrong: "Marked wrong",
+    };
     this.said.textContent = `${words[does]}.`;
   }
 
@@ -362,15 +381,15 @@ export class SkyMap implements Linked {
     if (!this.cells) return;
     this.shape = shape;
     const cells = countInside(this.cells, this.answer, shape);
-    this.chrome.offer(cells);
+    this.chrome.offer(cells, this.scene.paints);
     this.said.textContent = `${count(cells)} cells in the shape.`;
     this.card.close();
   }
 
-  private askWithShape(does: "like" | "add" | "unlike" | "only"): void {
+  private askWithShape(does: Ask["does"]): void {
     if (this.shape) this.ask(does, written(this.shape));
     this.dropShape();
-    this.drawing?.take("look");
+    if (does !== "paint") this.drawing?.take("look"); // a painter goes on
   }
 
   private dropShape(): void {
@@ -385,7 +404,7 @@ export class SkyMap implements Linked {
     const [x, y] = [this.stage.clientWidth / 2, map.getContainer().clientHeight / 2];
     const acts = {
       enter: () => (this.drawing?.active ? this.drawing.corner(x, y) : this.click(x, y, { shiftKey: false, altKey: false })),
-      ask: (does: Ask["does"]) => this.looked && this.ask(does, this.looked.cell),
+      ask: (does: Ask["does"]) => this.looked && !scene.paints && this.ask(does, this.looked.cell),
       undo: () => scene.canUndo && this.asks.ask("undo"),
       home: () => lookAt(map, scene.home, true),
       escape: () => this.escape(),
