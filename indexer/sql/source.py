@@ -16,7 +16,7 @@ class Source:
     """Files on this disk, named by their content, so that equal ones hold the same rows."""
 
     h3_resolution: int
-    partition_resolution: int
+    partition_resolution: int | None
     schema: pa.Schema
     parts: tuple[str, ...]
     sidecars: dict[str, str]  # of the prototypes: paths by name

@@ -14,6 +14,7 @@ from ..geo.great_circle import EARTH_RADIUS_KM
 from ..prototypes.assignments import ASSIGNMENTS, SCHEMA
 from ..prototypes.regional import PROTOTYPES
 from ..table.columns import DECIMALS
+from ..table.parts import PARTITION
 from ..table.schema import KEY
 from .source import Source
 
@@ -70,8 +71,7 @@ CREATE MACRO vector_of(cell) AS (
     ORDER BY v.start_datetime DESC, v.sample_id LIMIT 1);
 CREATE MACRO embeddings_in(region) AS TABLE
     SELECT {columns} FROM _parts
-    WHERE h3_within(h3_cell, region)
-      AND h3_r{partition} BETWEEN {first_partition} AND {last_partition};
+    WHERE h3_within(h3_cell, region){in_partition};
 CREATE MACRO similar_to(cell) AS TABLE
     SELECT e.*, similarity(e.embedding, vector_of(cell)) AS similarity
     FROM embeddings e WHERE e.h3_cell <> h3_id(cell);
@@ -93,29 +93,31 @@ def add_views(connection: duckdb.DuckDBPyConnection, source: Source) -> list[str
             decimals=DECIMALS,
         )
     )
-    schema = _plain(source.schema).append(_partition_field(partition))
-    _add_parquet(connection, "_parts", source.parts, schema)
+    _add_parquet(connection, "_parts", source.parts, _plain(source.schema), _partition_column(partition))
     _add_sidecars(connection, source.sidecars)
     connection.execute(
         VIEWS.format(
             columns=", ".join(source.schema.names),
             key=", ".join(KEY),
-            partition=partition,
-            first_partition=_partition_bound("_first_child", partition),
-            last_partition=_partition_bound("_last_child", partition),
+            in_partition=_in_partition(partition),
         )
     )
     return [*source.parts, *source.sidecars.values()]
 
 
-def _partition_bound(child: str, partition: int) -> str:
-    """The partition that a region lies in, or the first and last that lie in it."""
-    inside = f"h3_parent(region, {partition})"
-    return f"h3_string(coalesce({inside}, {child}(region, {partition})))"
+def _in_partition(partition: int | None) -> str:
+    """The partition that a region lies in, or the first and last that lie in it: other files stay shut."""
+    if partition is None:
+        return ""
+    first, last = (
+        f"h3_string(coalesce(h3_parent(region, {partition}), {child}(region, {partition})))"
+        for child in ("_first_child", "_last_child")
+    )
+    return f" AND {_partition_column(partition)} BETWEEN {first} AND {last}"
 
 
-def _partition_field(partition: int) -> pa.Field:
-    return pa.field(f"h3_r{partition}", pa.string())
+def _partition_column(partition: int | None) -> str:
+    return "" if partition is None else f"{PARTITION}{partition}"
 
 
 def _add_sidecars(connection: duckdb.DuckDBPyConnection, stored: Mapping[str, str]) -> None:
@@ -138,15 +140,23 @@ PROTOTYPE_SCHEMA = pa.schema(
 
 
 def _add_parquet(
-    connection: duckdb.DuckDBPyConnection, view: str, paths: Sequence[str], schema: pa.Schema
+    connection: duckdb.DuckDBPyConnection,
+    view: str,
+    paths: Sequence[str],
+    schema: pa.Schema,
+    partition: str = "",
 ) -> None:
-    """A view of Parquet files, or an empty one of a schema where there are none."""
+    """A view of Parquet files, or an empty one of a schema where there are none.
+
+    Args:
+        partition: the column that their folders are named by.
+    """
     if not paths:
-        connection.register(view, schema.empty_table())
+        named = schema.append(pa.field(partition, pa.string())) if partition else schema
+        connection.register(view, named.empty_table())
         return
-    partition = schema.names[-1] if view == "_parts" else None
     hive = f", hive_partitioning = true, hive_types = {{'{partition}': VARCHAR}}" if partition else ""
-    places = ", file_index, file_row_number" if partition else ""  # for `predicate.matching_rows`
+    places = ", file_index, file_row_number" if view == "_parts" else ""  # for `predicate.matching_rows`
     listed = ", ".join("'" + path.replace("'", "''") + "'" for path in paths)
     connection.execute(f"CREATE VIEW {view} AS SELECT *{places} FROM read_parquet([{listed}]{hive})")
 

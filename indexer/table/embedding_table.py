@@ -53,7 +53,7 @@ from .storage import Storage
 from .terms import joined_terms, terms_of_model, terms_of_rows
 
 SCAN_ROWS = 8_192
-PARTITION_RESOLUTION, MAX_PARTITION_RESOLUTION = 1, 3
+MAX_PARTITION_RESOLUTION = 3
 
 
 class EmbeddingTable:
@@ -71,13 +71,15 @@ class EmbeddingTable:
         model: ModelInfo,
         *,
         h3_resolution: int,
-        partition_resolution: int = PARTITION_RESOLUTION,
+        partition_resolution: int | None = None,
         simulated: bool = False,
         values: Values = "float16",
     ) -> "EmbeddingTable":
         """A new empty table in a directory (made if missing) or under a URL.
 
         Args:
+            partition_resolution: of the coarse cells whose rows share files; by default there are none until
+                the table outgrows 32 MB.
             values: of vectors. float32 takes twice the bytes; docs/embedding_table.md says what it gains.
 
         Raises:
@@ -107,7 +109,7 @@ class EmbeddingTable:
             TableError: the table holds another model or another H3 resolution, keeps vectors otherwise, or as
                 in `create`.
         """
-        first = _first(model, h3_resolution, PARTITION_RESOLUTION, simulated, values or "float16")
+        first = _first(model, h3_resolution, None, simulated, values or "float16")
         storage = open_storage(path, create=True)
         if not snapshot_numbers(storage) and put_new(storage, first):
             return EmbeddingTable(storage, first)
@@ -335,6 +337,7 @@ class EmbeddingTable:
                 "upsert",
                 {"rows_added": len(fresh) - merged.rows_replaced, "rows_replaced": merged.rows_replaced},
                 files=merged.files,
+                partition_resolution=merged.partition_resolution,
                 optional=merged.optional,
                 extra=merged.extra,
                 input_keys=keys,
@@ -451,10 +454,11 @@ class EmbeddingTable:
 
 
 def _first(
-    model: ModelInfo, h3_resolution: int, partition_resolution: int, simulated: bool, values: Values
+    model: ModelInfo, h3_resolution: int, partition_resolution: int | None, simulated: bool, values: Values
 ) -> Manifest:
     """The manifest of a new table. Raises TableError for a resolution that cannot be."""
-    if not 0 <= partition_resolution <= min(MAX_PARTITION_RESOLUTION, h3_resolution) or h3_resolution > 15:
+    coarsest = partition_resolution or 0
+    if not 0 <= coarsest <= min(MAX_PARTITION_RESOLUTION, h3_resolution) or h3_resolution > 15:
         raise TableError(
             f"h3_resolution {h3_resolution}, partition_resolution {partition_resolution}: expected 0-15, "
             f"and 0-{MAX_PARTITION_RESOLUTION}, no finer than the rows"

@@ -50,9 +50,9 @@ class DamagedManifestError(TableError):
 
 @dataclass(frozen=True)
 class PartFile:
-    """One Parquet file of a snapshot: rows of one partition, in order of key."""
+    """One Parquet file of a snapshot: rows of one partition, where there are any, in order of key."""
 
-    path: str  # "h3_r1=811fbffffffffff/part-0123456789abcdef.parquet", relative to the table
+    path: str  # "rows/part-0123456789abcdef.parquet", relative to the table
     rows: int
     bytes: int
     min_h3: int  # first and last cell; files of a snapshot never overlap
@@ -121,7 +121,7 @@ class Manifest:
     summary: Mapping[str, Any]  # what the operation did
     model: ModelInfo
     h3_resolution: int
-    partition_resolution: int
+    partition_resolution: int | None  # None: a small table, without partitions
     simulated: bool
     optional: Mapping[str, int] = field(default_factory=dict)  # optional vector columns and their dimensions
     extra: Mapping[str, str] = field(default_factory=dict)  # further columns and their types
@@ -137,6 +137,11 @@ class Manifest:
     @property
     def row_count(self) -> int:
         return sum(file.rows for file in self.files)
+
+    @property
+    def stored_bytes(self) -> int:
+        """Of all parts."""
+        return sum(file.bytes for file in self.files)
 
     @property
     def stored_files(self) -> tuple[PartFile | SidecarFile, ...]:
@@ -164,7 +169,7 @@ class Manifest:
 
     def to_json(self) -> bytes:
         """JSON with its own digest, a line a file; cells in hexadecimal, as JSON readers round 64 bits."""
-        version = schema_version(self.extra, self.values)
+        version = schema_version(self.extra, self.values, self.partition_resolution)
         document: dict[str, Any] = {"format": FORMAT, "schema_version": version}
         document |= {"row_count": self.row_count, **asdict(replace(self, files=()))}
         for name in ("extra", "imagery", "values", "terms"):
@@ -291,7 +296,7 @@ def _rules(table: Manifest, row_count: Any) -> Iterator[tuple[bool, str]]:
     yield all(0 < d <= MAX_DIMENSION for d in dimensions), f"dimensions {dimensions} cannot be"
     finest = table.h3_resolution
     yield (
-        0 <= table.partition_resolution <= finest <= cells.MAX_RESOLUTION,
+        0 <= (table.partition_resolution or 0) <= finest <= cells.MAX_RESOLUTION,
         f"H3 resolution {finest} cannot be",
     )
     unknown = [kind for kind in table.extra.values() if kind not in EXTRA_TYPES]

@@ -1,5 +1,8 @@
 """How rows enter a table's part files: copy on write, in order of cell, files never overlapping.
 
+A small table has no partitions: its rows are one run of files wherever on the globe they lie. The upsert
+that outgrows SMALL_TABLE_BYTES lays all of them out in coarse partitions.
+
 A file that shares a range of cells with new rows is rewritten with them. New rows between files become a file
 of their own, joined with neighbours no larger than they are, so that appending in order rewrites a row
 log2(n) times and leaves log2(n) files, as in a binary counter.
@@ -7,7 +10,7 @@ log2(n) times and leaves log2(n) files, as in a binary counter.
 
 import itertools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pyarrow as pa
@@ -22,6 +25,7 @@ from .storage import Storage
 Combine = Callable[[pa.Table, pa.Table], pa.Table]  # old and new rows of the same keys -> what is kept
 
 MAX_FILE_BYTES = 128 << 20
+SMALL_TABLE_BYTES, GROWN_PARTITION = 32 << 20, 0
 JOINED_BYTES = 32 << 20  # an upsert joins neighbours up to here; `compact` goes on to MAX_FILE_BYTES
 
 
@@ -47,6 +51,7 @@ class Merged:
 
     files: tuple[PartFile, ...]
     rows_replaced: int
+    partition_resolution: int | None
     optional: dict[str, int]
     extra: dict[str, str]
 
@@ -70,6 +75,8 @@ class Merger:
         )
         files: list[PartFile] = []
         replaced = 0
+        if base.partition_resolution is None and base.stored_bytes + fresh.nbytes > SMALL_TABLE_BYTES:
+            base, fresh, replaced = self._grown(base, fresh)
         for step in plan(base, fresh):
             if isinstance(step, PartFile) and changed:  # all parts have the same columns
                 step = Rewrite((step,), None)
@@ -79,7 +86,13 @@ class Merger:
                 written, count = self._rewrite(base, step, fresh.schema)
                 files += written
                 replaced += count
-        return Merged(tuple(files), replaced, optional, extra)
+        return Merged(tuple(files), replaced, base.partition_resolution, optional, extra)
+
+    def _grown(self, base: Manifest, fresh: pa.Table) -> tuple[Manifest, pa.Table, int]:
+        """A table without rows that has partitions, and all rows that it is to hold."""
+        merged, replaced = union(self.storage, base, Rewrite(base.files, fresh), fresh.schema, self.combine)
+        self._written.clear()  # of an attempt with other old rows
+        return replace(base, files=(), partition_resolution=GROWN_PARTITION), merged, replaced
 
     def _rewrite(self, base: Manifest, step: Rewrite, schema: pa.Schema) -> tuple[list[PartFile], int]:
         name = (step.parts, schema, step.fresh and (step.fresh["h3_cell"][0], step.fresh["h3_cell"][-1]))
@@ -92,17 +105,26 @@ def rewrite(
     storage: Storage, base: Manifest, step: Rewrite, schema: pa.Schema, combine: Combine | None = None
 ) -> tuple[list[PartFile], int]:
     """Write the union of a step's parts and rows; the new parts, and how many rows were replaced."""
-    old = [with_columns(parts.read_part(storage, part), schema, base.model.licence) for part in step.parts]
-    merged, replaced = pa.concat_tables(old) if old else schema.empty_table(), 0
-    if step.fresh is not None:
-        merged, replaced = replace_rows(merged, step.fresh, combine) if old else (step.fresh, 0)
+    merged, replaced = union(storage, base, step, schema, combine)
     written = [parts.write_part(storage, piece, base) for piece in split(merged, step.bytes)]
     return written, replaced
+
+
+def union(
+    storage: Storage, base: Manifest, step: Rewrite, schema: pa.Schema, combine: Combine | None
+) -> tuple[pa.Table, int]:
+    """The rows of a step's parts with its new ones, sorted, and how many were replaced."""
+    old = [with_columns(parts.read_part(storage, part), schema, base.model.licence) for part in step.parts]
+    if step.fresh is None:
+        return pa.concat_tables(old), 0
+    return replace_rows(pa.concat_tables(old), step.fresh, combine) if old else (step.fresh, 0)
 
 
 def plan(base: Manifest, rows: pa.Table) -> list[PartFile | Rewrite]:
     """What becomes of each part, given new rows, partition by partition; all in order of cell."""
     resolution = base.partition_resolution
+    if resolution is None:
+        return plan_partition(base.files, rows)
     partition_of_part = cells.parents([part.min_h3 for part in base.files], resolution)
     partition_of_row = cells.parents(rows["h3_cell"].to_numpy(), resolution)
     steps: list[PartFile | Rewrite] = []

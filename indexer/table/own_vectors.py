@@ -70,9 +70,7 @@ def write_vectors(
     if EmbeddingTable.exists(path):
         return EmbeddingTable.open(path).upsert(rows)
     resolution = int(resolutions(cells[:1])[0])
-    partition = min(1, resolution)
-    made = EmbeddingTable.create(path, info, h3_resolution=resolution, partition_resolution=partition)
-    return made.upsert(rows)
+    return EmbeddingTable.create(path, info, h3_resolution=resolution).upsert(rows)
 
 
 def this_year() -> tuple[datetime, datetime]:

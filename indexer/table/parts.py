@@ -26,6 +26,7 @@ from .storage import Storage
 from .terms import in_force, licences_of, shared
 
 ROW_GROUP_ROWS = 16_384
+WHOLE, PARTITION = "rows", "h3_r"  # folders of parts: without partitions, and of one partition
 VECTORS = ("embedding", *OPTIONAL_VECTORS)
 WIDE = {*VECTORS, "geometry", "bbox"}
 NARROW_BYTES = 256 << 20
@@ -38,20 +39,27 @@ _narrow = Recent[pa.Table](NARROW_BYTES, lambda rows: int(rows.nbytes))
 
 
 def write_part(storage: Storage, rows: pa.Table, table: Manifest) -> PartFile:
-    """One file of sorted rows of one partition, named by its content's digest.
+    """One file of sorted rows, of one partition where there are any, named by its content's digest.
 
     Vectors are written plain and uncompressed (numbers of unit vectors do not compress), the rest with
     zstd; pages carry checksums.
     """
     numbers = rows["h3_cell"]
     first, last = numbers[0].as_py(), numbers[-1].as_py()
-    partition = cells.parent(first, table.partition_resolution)
-    assert cells.parent(last, table.partition_resolution) == partition, (first, last)
+    folder = folder_of(first, table.partition_resolution)
+    assert folder_of(last, table.partition_resolution) == folder, (first, last)
     content = _encode(rows.replace_schema_metadata(_footer(rows, table)))
     digest = hashlib.sha256(content).hexdigest()
-    path = f"h3_r{table.partition_resolution}={partition:x}/part-{digest[:16]}.parquet"
+    path = f"{folder}/part-{digest[:16]}.parquet"
     storage.put(path, content)
     return PartFile(path, rows.num_rows, len(content), first, last, digest, _footer_crc32(content))
+
+
+def folder_of(cell: int, partition_resolution: int | None) -> str:
+    """Where the part with this cell lies, relative to the table."""
+    if partition_resolution is None:
+        return WHOLE
+    return f"{PARTITION}{partition_resolution}={cells.parent(cell, partition_resolution):x}"
 
 
 def read_part(storage: Storage, file: PartFile) -> pa.Table:
@@ -241,15 +249,13 @@ def _footer(rows: pa.Table, table: Manifest) -> dict[str, str]:
     bounds = [sides[0].min(), sides[1].min(), sides[2].max(), sides[3].max()]
     kinds = footprints.geometry_types(rows["geometry"].to_numpy())
     imagery = {"imagery": json.dumps([asdict(source) for source in table.imagery])} if table.imagery else {}
-    return (
-        imagery
-        | terms_footer(rows, table)
-        | {
-            "geo": json.dumps(geo_metadata(bounds, kinds)),
-            "emb": json.dumps(emb_of(rows, table)),
-            "skyhex:schema_version": str(schema_version(extra_columns(rows.schema), table.values)),
-        }
-    )
+    version = schema_version(extra_columns(rows.schema), table.values, table.partition_resolution)
+    said = {
+        "geo": json.dumps(geo_metadata(bounds, kinds)),
+        "emb": json.dumps(emb_of(rows, table)),
+        "skyhex:schema_version": str(version),
+    }
+    return imagery | terms_footer(rows, table) | said
 
 
 def emb_of(rows: pa.Table, table: Manifest) -> dict[str, Any]:

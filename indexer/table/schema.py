@@ -21,7 +21,8 @@ from ..geo import cells, footprints
 
 SCHEMA_VERSION = 1
 EXTRA_SCHEMA_VERSION = 2  # of tables with further columns, which version 1 would lose when it rewrites a part
-NEWEST_SCHEMA_VERSION = 3  # of tables of float32 vectors, and of those whose rows have several licences: an
+NEWEST_SCHEMA_VERSION = 4  # of small tables without partitions, which an earlier program would part by cell
+TERMS_SCHEMA_VERSION = 3  # of tables of float32 vectors, and of those whose rows have several licences: an
 # earlier version does not read the first, and takes what holds for some rows of the second as said of all
 GEOPARQUET_VERSION = "1.1.0"
 LICENCE = "licence"  # the further column of tables whose rows have several
@@ -135,10 +136,12 @@ def optional_columns(schema: pa.Schema) -> dict[str, int]:
     return {name: schema.field(name).type.list_size for name in OPTIONAL_VECTORS if name in schema.names}
 
 
-def schema_version(extra: Mapping[str, str], values: Values) -> int:
+def schema_version(extra: Mapping[str, str], values: Values, partition_resolution: int | None) -> int:
     """The version of a table: the lowest whose readers and writers stay right with it."""
-    if values != "float16" or LICENCE in extra:
+    if partition_resolution is None:
         return NEWEST_SCHEMA_VERSION
+    if values != "float16" or LICENCE in extra:
+        return TERMS_SCHEMA_VERSION
     return EXTRA_SCHEMA_VERSION if extra else SCHEMA_VERSION
 
 

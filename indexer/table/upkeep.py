@@ -1,11 +1,11 @@
 """Keeping a table tidy: joining small files, deleting what no kept snapshot names."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
 
 from ..errors import TableError
-from ..geo import cells
 from .manifest import (
     DamagedManifestError,
     Manifest,
@@ -14,25 +14,31 @@ from .manifest import (
     read_history,
     read_manifest,
 )
-from .merge import MAX_FILE_BYTES, Rewrite, rewrite
+from .merge import MAX_FILE_BYTES, SMALL_TABLE_BYTES, Rewrite, rewrite
+from .parts import PARTITION, WHOLE, folder_of
 from .stac_item import write_item
 from .storage import Storage
 
 GRACE = timedelta(hours=1)
-PREFIXES = ("h3_r", "sidecars/")  # what vacuum may delete from; an index lives elsewhere and is not its own
+# what vacuum may delete from; an index lives elsewhere and is not its own
+PREFIXES = (PARTITION, f"{WHOLE}/", "sidecars/")
 
 
 def compacted(storage: Storage, base: Manifest) -> Manifest:
     """The next manifest, with neighbouring files of a partition joined while they stay below 128 MB.
 
-    `base` itself where there is nothing to join.
+    A small table becomes one file, without partitions. `base` itself where there is nothing to join.
     """
-    groups = list(_groups(base.files, base.partition_resolution))
+    is_small = base.stored_bytes <= SMALL_TABLE_BYTES
+    resolution = None if is_small else base.partition_resolution
+    groups = list(_groups(base.files, resolution))
     if len(groups) == len(base.files):
         return base
+    moves = resolution != base.partition_resolution
+    base = replace(base, partition_resolution=resolution)
     files: list[PartFile] = []
     for group in groups:
-        if len(group) == 1:
+        if len(group) == 1 and not moves:
             files += group
         else:
             files += rewrite(storage, base, Rewrite(tuple(group), None), base.schema)[0]
@@ -86,9 +92,9 @@ def _replaced(history: Mapping[int, Manifest | DamagedManifestError]) -> dict[in
     return moments
 
 
-def _groups(files: Sequence[PartFile], partition_resolution: int) -> Iterator[list[PartFile]]:
+def _groups(files: Sequence[PartFile], partition_resolution: int | None) -> Iterator[list[PartFile]]:
     """Runs of neighbours in one partition that fit one file together."""
-    for _, partition in groupby(files, lambda file: cells.parent(file.min_h3, partition_resolution)):
+    for _, partition in groupby(files, lambda file: folder_of(file.min_h3, partition_resolution)):
         run: list[PartFile] = []
         for file in partition:
             if run and sum(f.bytes for f in run) + file.bytes > MAX_FILE_BYTES:

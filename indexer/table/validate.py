@@ -83,8 +83,8 @@ def _key_problems(table: Manifest, file: PartFile, rows: pa.Table) -> Iterator[s
     if not cells.are_valid(cell).all() or (cells.resolutions(cell) != table.h3_resolution).any():
         yield f"cells that are not H3 cells of resolution {table.h3_resolution}"
         return
-    partition = cells.parents(cell, table.partition_resolution)
-    if file.path.split("/")[0].split("=")[1] != cells.cell_to_text(partition[0]) or np.ptp(partition):
+    ends = {parts.folder_of(int(end), table.partition_resolution) for end in cell[[0, -1]]}
+    if ends != {file.path.split("/")[0]}:
         yield "rows of another partition"
     if (cell[1:] < cell[:-1]).any():
         yield "rows are not in order of cell"

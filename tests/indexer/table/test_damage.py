@@ -58,9 +58,9 @@ def test_a_manifest_of_another_version_or_name_is_refused(table: EmbeddingTable)
     (table.path / manifests.manifest_path(7)).write_bytes(content)
     with pytest.raises(TableError, match=r"000007.json says it is snapshot 2"):
         EmbeddingTable.open(table.path)
-    newer = content.replace(b'"schema_version": 1', b'"schema_version": 4')
+    newer = content.replace(b'"schema_version": 1', b'"schema_version": 5')
     (table.path / manifests.manifest_path(7)).write_bytes(newer)
-    with pytest.raises(TableError, match="has schema version 4, this program reads 1 to 3: update it"):
+    with pytest.raises(TableError, match="has schema version 5, this program reads 1 to 4: update it"):
         EmbeddingTable.open(table.path)
     (table.path / manifests.manifest_path(7)).write_bytes(b"[1, 2]")
     with pytest.raises(TableError, match="is not the manifest of a table"):
