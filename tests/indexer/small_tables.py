@@ -43,7 +43,7 @@ def place_table(
     """A table of n places in two partitions and one row a year."""
     near = np.unique(random_cells(n - n // 3, seed))
     far = np.unique(random_cells(n // 3, seed, box=(-60, -20, -58, -18)))
-    table = EmbeddingTable.create(path, MODEL, h3_resolution=9)
+    table = EmbeddingTable.create(path, MODEL, h3_resolution=9, partition_resolution=1)
     return table.upsert(place_rows(np.concatenate([near, far]), years, seed))
 
 

@@ -100,7 +100,7 @@ def test_the_manifest_keeps_licence_sentence_and_what_was_done(whole: EmbeddingT
     assert model.config["pixels_normalised"] is False
     assert model.config["comparable_years"] is True
     assert (whole.storage.directory / "item.json").read_text().count("Google DeepMind") >= 1  # type: ignore[operator]
-    assert b'"schema_version": 2' in whole.storage.read("manifests/000002.json")
+    assert b'"schema_version": 4' in whole.storage.read("manifests/000002.json")
 
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])

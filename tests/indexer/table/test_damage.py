@@ -21,7 +21,7 @@ from ..random_rows import MODEL, random_rows
 def table(tmp_path: Path) -> EmbeddingTable:
     """Twelve rows in one part, snapshot 2."""
     rows = random_rows(12, embedding_s2=np.ones((12, 8), np.float32))
-    return EmbeddingTable.create(tmp_path, MODEL, h3_resolution=9).upsert(rows)
+    return EmbeddingTable.create(tmp_path, MODEL, h3_resolution=9, partition_resolution=1).upsert(rows)
 
 
 def flips(content: bytes) -> list[bytes]:

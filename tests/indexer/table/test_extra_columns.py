@@ -37,7 +37,7 @@ def version(table: EmbeddingTable) -> int:
 
 @pytest.fixture
 def table(tmp_path: Path) -> EmbeddingTable:
-    return EmbeddingTable.create(tmp_path / "t", MODEL, h3_resolution=9)
+    return EmbeddingTable.create(tmp_path / "t", MODEL, h3_resolution=9, partition_resolution=1)
 
 
 def test_a_table_takes_version_2_with_its_first_further_column(table: EmbeddingTable) -> None:

@@ -21,7 +21,7 @@ BOXES = ((5.0, 45.0, 5.1, 45.1), (-60.0, -20.0, -59.9, -19.9))  # in two partiti
 @pytest.fixture
 def table(tmp_path: Path) -> EmbeddingTable:
     """Four snapshots: none, 20 and 40 rows, and a sidecar."""
-    table = EmbeddingTable.create(tmp_path, MODEL, h3_resolution=9)
+    table = EmbeddingTable.create(tmp_path, MODEL, h3_resolution=9, partition_resolution=1)
     for seed, box in enumerate(BOXES):
         rows = random_rows(20, seed, h3_cell=random_cells(20, seed, box=box))
         table = table.upsert(rows, input_key=f"job {seed}")

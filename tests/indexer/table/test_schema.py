@@ -11,7 +11,7 @@ import pytest
 from indexer.errors import TableError
 from indexer.geo import cells
 from indexer.table.columns import to_matrix
-from indexer.table.schema import NORM_TOLERANCE, make_rows, model_of, table_schema
+from indexer.table.schema import NORM_TOLERANCE, make_rows, model_of, schema_version, table_schema
 
 from ...tolerance import stored
 from ..random_rows import MODEL, columns_for, random_cells, random_rows
@@ -120,3 +120,11 @@ def test_one_sample_may_have_several_periods_and_cells_several_samples() -> None
 def test_rows_without_a_model_are_refused() -> None:
     with pytest.raises(TableError, match="do not say which model made them: build them with make_rows"):
         model_of(pa.schema([("a", pa.int8())]))
+
+
+def test_a_table_takes_the_lowest_version_that_is_right_with_it() -> None:
+    assert schema_version({}, "float16", 1) == 1
+    assert schema_version({"pixels": "int32"}, "float16", 1) == 2
+    assert schema_version({"licence": "string"}, "float16", 1) == 3
+    assert schema_version({}, "float32", 0) == 3
+    assert schema_version({}, "float16", None) == 4

@@ -15,13 +15,12 @@ from indexer.search.filter import Filter
 from indexer.search.query import Query, Vector
 from indexer.search.search import search
 from indexer.sql.run import run_sql
+from indexer.table import merge
 from indexer.table.embedding_table import EmbeddingTable
 from indexer.table.export import export
 from indexer.table.importers import LAYOUTS, import_file
 from indexer.table.terms import Terms, both, in_force, joined_terms, shared
 from search_app.cli.info import describe
-
-from .test_extra_columns import version
 
 YEAR = (datetime(2024, 1, 1, tzinfo=UTC), datetime(2025, 1, 1, tzinfo=UTC))
 LAYOUT = replace(LAYOUTS["earth-index"], model="m")
@@ -29,7 +28,7 @@ FREE, STRICT = "CC0-1.0", "CC-BY-NC-4.0"
 
 
 def written(path: Path, of_file: str, ids: range, *, seed: int = 0, **columns: list[str | None]) -> Path:
-    """Rows at longitudes that their ids say, far enough apart for parts of their own."""
+    """Rows at longitudes that their ids say."""
     vectors = np.random.default_rng(seed).normal(size=(len(ids), 8)).astype(np.float32)
     places = [shapely.to_wkb(shapely.Point(20.0 * i, 45)) for i in ids]
     table = pa.table(
@@ -44,7 +43,9 @@ def imported(path: Path, into: Path) -> EmbeddingTable:
 
 
 @pytest.fixture
-def mixed(tmp_path: Path) -> EmbeddingTable:
+def mixed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> EmbeddingTable:
+    """In several files, as a larger table is."""
+    monkeypatch.setattr(merge, "SMALL_TABLE_BYTES", 0)
     imported(written(tmp_path / "a.parquet", FREE, range(4)), tmp_path / "t")
     return imported(written(tmp_path / "b.parquet", STRICT, range(3, 6), seed=1), tmp_path / "t")
 
@@ -71,28 +72,25 @@ def test_each_row_says_its_licence_and_the_table_names_the_sources(mixed: Embedd
 
 
 def test_each_file_says_what_holds_for_its_rows(mixed: EmbeddingTable) -> None:
+    seen = set()
     for table in (mixed, mixed.compact()):
-        seen = set()
         for file in table.files:
             footer = pq.read_metadata(table.path / file.path).metadata
             rows = pq.read_table(table.path / file.path, columns=["licence"], partitioning=None)
             own = set(rows["licence"].to_pylist())
             assert {one["licence"] for one in json.loads(footer[b"terms"])} == own
             assert json.loads(footer[b"emb"])["license"] == (own.pop() if len(own) == 1 else "other")
-            assert footer[b"skyhex:schema_version"] == b"3"
             seen.add(footer[b"terms"])
     assert len(seen) > 1
 
 
-def test_a_table_of_one_licence_says_it_once_and_takes_no_newer_version(tmp_path: Path) -> None:
+def test_a_table_of_one_licence_says_it_once(tmp_path: Path) -> None:
     imported(written(tmp_path / "a.parquet", FREE, range(4)), tmp_path / "t")
     table = imported(written(tmp_path / "c.parquet", FREE, range(4, 6), seed=2), tmp_path / "t")
     assert "licence" not in table.schema.names
-    assert version(table) == 1
     assert table.manifest.terms == (Terms(FREE, (), ("a.parquet", "c.parquet")),)
     assert describe(table)["licence"] == FREE
     strict = imported(written(tmp_path / "b.parquet", STRICT, range(3, 6), seed=1), tmp_path / "t")
-    assert version(strict) == 3
     assert licence_of_each(strict) == {f"p{i}": STRICT if i >= 3 else FREE for i in range(6)}
 
 

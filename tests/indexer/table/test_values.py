@@ -33,7 +33,9 @@ def wide(seed: int = 0, n: int = N) -> pa.Table:
 
 @pytest.fixture
 def table(tmp_path: Path) -> EmbeddingTable:
-    table = EmbeddingTable.create(tmp_path / "t", MODEL, h3_resolution=9, values="float32")
+    table = EmbeddingTable.create(
+        tmp_path / "t", MODEL, h3_resolution=9, partition_resolution=1, values="float32"
+    )
     return table.upsert(wide()).upsert(wide(seed=1))
 
 
@@ -89,7 +91,7 @@ def test_rows_of_the_other_kind_are_refused(table: EmbeddingTable, tmp_path: Pat
         TableError, match=r"have float16 vectors, the table .* float32: make them with values="
     ):
         table.upsert(random_rows(5))
-    plain = EmbeddingTable.create(tmp_path / "p", MODEL, h3_resolution=9)
+    plain = EmbeddingTable.create(tmp_path / "p", MODEL, h3_resolution=9, partition_resolution=1)
     with pytest.raises(TableError, match="have float32 vectors"):
         plain.upsert(wide())
     with pytest.raises(TableError, match="keeps float16 vectors, not float32: make another table"):

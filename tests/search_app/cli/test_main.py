@@ -199,7 +199,7 @@ def test_validate_and_info_of_a_sound_table(
 def test_validate_of_a_damaged_table_exits_with_1(
     table: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    part = next(table.rglob("h3_r*/*.parquet"))
+    part = next(table.rglob("part-*.parquet"))
     content = bytearray(part.read_bytes())
     content[len(content) // 2] ^= 0xFF
     part.write_bytes(content)
