@@ -5,7 +5,7 @@ export OMP_WAIT_POLICY ?= PASSIVE
 TABLE ?= ./skyhex-data
 MAP := search_app/page/map
 
-.PHONY: install demo app test test-buckets test-kernels check map map-check clean
+.PHONY: install demo app test test-buckets test-ray test-kernels check map map-check clean
 
 install: .venv/installed
 
@@ -29,11 +29,20 @@ check: .venv/installed-dev ## ruff and strict mypy
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-test: check test-buckets   ## everything, coverage printed
+test: check test-buckets test-ray  ## everything, coverage printed
 	$(BIN)/python -m pytest --cov --cov-report=term --ignore=tests/buckets
 
 test-buckets: .venv/installed-dev  ## tables in a bucket, against an S3 server in an environment of its own
 	$(BIN)/python -m pytest tests/buckets
+
+test-ray: .ray/installed   ## embedding on Ray, in an environment that has it besides
+	.ray/bin/python -m pytest tests/pipeline/on_ray
+
+.ray/installed: .venv/installed-dev
+	test -x .ray/bin/python || $(BIN)/python -m venv .ray
+	$(BIN)/python -c "import sysconfig; print(sysconfig.get_path('purelib'))" > `.ray/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib'))"`/skyhex-dev.pth
+	.ray/bin/python -m pip install --quiet -c constraints.txt "ray>=2.60"
+	touch $@
 
 test-kernels: .venv/installed-dev  ## what computes, on the kernels of lesser processors
 	bash tests/kernels.sh $(BIN)/python
@@ -48,4 +57,4 @@ $(MAP)/node_modules: $(MAP)/package-lock.json
 	cd $(MAP) && npm ci --silent && touch node_modules
 
 clean:
-	rm -rf .venv skyhex-data build $(MAP)/node_modules
+	rm -rf .venv .ray .moto skyhex-data build $(MAP)/node_modules

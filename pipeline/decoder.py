@@ -1,16 +1,21 @@
-"""Worker processes that decode rasters ahead of the encoder, in order, with bounded memory."""
+"""The engine of this machine: worker processes decode rasters ahead of the encoder, with bounded memory."""
 
+import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from itertools import islice
 from multiprocessing import get_context
 from typing import Protocol
 
 from data.cover import SampleTask, Skip
 from data.reader import Unfinished, read_visit, visits
 from data.sample import InputError, Sample, SampleSpec
+from encoder.protocol import AnyEncoder
+
+from .batch import Engine, Made, Recipe, make
 
 READ_AHEAD = 64  # decoded samples that wait, at most
 
@@ -20,6 +25,21 @@ Read = Sample | Skip | Unfinished
 
 class Decode(Protocol):
     def __call__(self, tasks: Sequence[SampleTask], spec: SampleSpec, /) -> Iterator[Read]: ...
+
+
+@contextmanager
+def local_engine(encoder: AnyEncoder, workers: int) -> Iterator[Engine]:
+    """Yield an engine that embeds in this process; see `decoder` for `workers`."""
+    with decoder(workers) as decode:
+
+        def run(batches: Sequence[Sequence[SampleTask]], recipe: Recipe) -> Iterator[Made]:
+            results = decode([task for batch in batches for task in batch], recipe.spec)
+            for batch in batches:
+                asked = time.perf_counter()
+                read = list(islice(results, len(batch)))
+                yield make(encoder, recipe, read, time.perf_counter() - asked)
+
+        yield run
 
 
 @contextmanager

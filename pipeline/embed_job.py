@@ -6,31 +6,28 @@ the keys it holds, so a job that was killed goes on where it stopped.
 
 import hashlib
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
-import pyarrow as pa
-
 from data.cover import Plan, SampleTask, Skip
 from data.reader import Unfinished
-from data.sample import InputError, Sample
-from encoder.embed import EmbeddingBatch
+from data.sample import InputError
 from encoder.protocol import AnyEncoder
 from indexer.table.bucket_access import is_address
 from indexer.table.embedding_table import EmbeddingTable
-from indexer.table.manifest import Imagery
 from indexer.table.schema import ModelInfo, Values
 
-from .decoder import decoder
-from .rows import model_info, piece_rows_of, rows_of, with_direction
+from .batch import BATCH, Engine, Made, Recipe, RowsOf
+from .decoder import local_engine
+from .rows import model_info, piece_rows_of, rows_of
 from .skips import keep_skips, settle_skips
 
 CHUNK_MIN, CHUNK_MAX = 64, 256  # samples per commit
-BATCH = 32  # samples handed to the encoder at once
 
 
 class Progress(Protocol):
@@ -59,7 +56,7 @@ class _Target:
     """A table that the job fills, and how a batch becomes its rows."""
 
     table: EmbeddingTable
-    rows: Callable[[Sequence[Sample], EmbeddingBatch], pa.Table | None]
+    rows: RowsOf
 
 
 @dataclass(frozen=True)
@@ -93,6 +90,7 @@ def embed_plan(
     values: Values | None = None,
     workers: int = 1,
     share: Share = Share(),
+    engine: Engine | None = None,
     progress: Progress | None = None,
 ) -> EmbedReport:
     """Embed every task of `plan` that the table does not hold yet; commit chunk by chunk.
@@ -106,6 +104,7 @@ def embed_plan(
         values: how new tables keep vectors, float16 by default.
         workers: processes that decode rasters while the encoder works; 0 decodes in this one.
         share: of the plan's chunks, where several jobs fill one table; each commits what it would alone.
+        engine: who reads and embeds in place of `encoder` and `workers`, with an encoder of the same weights.
 
     Raises:
         TableError: the table holds another model or another H3 resolution.
@@ -128,11 +127,12 @@ def embed_plan(
     already = len(names) - sum(len(chunk) for _, chunk in todo)
     keep_skips(table, plan.skipped)
     run = _Run(already, len(names), progress)
+    recipe = Recipe(encoder.spec, tuple(target.rows for target in targets))
     began = time.perf_counter()
-    with decoder(workers) as decode:
-        results = decode([task for _, chunk in todo for task in chunk], encoder.spec)
+    with nullcontext(engine) if engine else local_engine(encoder, workers) as work:
+        made = work([batch for _, chunk in todo for batch in _batches(chunk)], recipe)
         for key, chunk in todo:
-            _embed_chunk(encoder, targets, results, key, chunk, run)
+            _commit(targets, key, [run.add(next(made)) for _ in _batches(chunk)])
     seconds = time.perf_counter() - began
     tried = {left.sample_id for left in run.unfinished}
     skipped = settle_skips(targets[0].table, [name for name in names if name not in tried])
@@ -162,55 +162,26 @@ class _Run:
     notes: list[tuple[str, str]] = field(default_factory=list)
     seconds_waited: float = 0.0
 
-    def read(
-        self, results: Iterator[Sample | Skip | Unfinished], count: int
-    ) -> tuple[list[Sample], list[Skip]]:
-        """The next results: samples, and what is left out."""
-        asked = time.perf_counter()
-        read = [next(results) for _ in range(count)]
-        self.seconds_waited += time.perf_counter() - asked
-        samples = [item for item in read if isinstance(item, Sample)]
-        self.unfinished += [item for item in read if isinstance(item, Unfinished)]
-        self.dropped += [entry for sample in samples for entry in sample.dropped]
-        self.notes += [entry for sample in samples for entry in sample.notes]
-        return samples, [item for item in read if isinstance(item, Skip)]
-
-    def tell(self, count: int) -> None:
-        """That so many more are done."""
-        self.done += count
+    def add(self, made: Made) -> Made:
+        """A batch that is done."""
+        self.unfinished += made.unfinished
+        self.dropped += made.dropped
+        self.notes += made.notes
+        self.embedded += made.embedded
+        self.seconds_waited += made.seconds_waited
+        self.done += len(made.skips) + len(made.unfinished) + made.embedded
         if self.progress:
             self.progress(self.done, self.total)
+        return made
 
 
-def _embed_chunk(
-    encoder: AnyEncoder,
-    targets: Sequence[_Target],
-    results: Iterator[Sample | Skip | Unfinished],
-    key: str,
-    chunk: Sequence[SampleTask],
-    run: _Run,
-) -> None:
-    """Embed the results of a chunk and commit its rows to each target."""
-    made: list[list[pa.Table]] = [[] for _ in targets]
-    imagery: set[Imagery] = set()
-    skips: list[Skip] = []
-    unread = len(run.unfinished)
-    for size in _batch_sizes(len(chunk)):
-        samples, left_out = run.read(results, size)
-        skips += left_out
-        imagery |= {Imagery(**vars(source)) for sample in samples for source in sample.imagery}
-        if samples:
-            batch = encoder.embed(samples, dense=len(targets) > 1)
-            samples, batch, blind = with_direction(samples, batch)
-            skips += blind
-        if samples:
-            for target, rows in zip(targets, made, strict=True):
-                rows += [new for new in [target.rows(samples, batch)] if new is not None]
-            run.embedded += len(samples)
-        run.tell(size)
-    keep_skips(targets[0].table, skips)
-    is_whole = len(run.unfinished) == unread
-    for target, rows in zip(targets, made, strict=True):
+def _commit(targets: Sequence[_Target], key: str, batches: Sequence[Made]) -> None:
+    """Commit a chunk to each table."""
+    keep_skips(targets[0].table, [skip for made in batches for skip in made.skips])
+    is_whole = not any(made.unfinished for made in batches)
+    imagery = {source for made in batches for source in made.imagery}
+    for i, target in enumerate(targets):
+        rows = [new for made in batches if (new := made.rows[i]) is not None]
         if rows or is_whole:
             target.table = target.table.upsert(rows, input_key=key if is_whole else None, imagery=imagery)
 
@@ -244,5 +215,5 @@ def chunk_key(chunk: Sequence[SampleTask], model: ModelInfo) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:24]
 
 
-def _batch_sizes(n: int) -> list[int]:
-    return [min(BATCH, n - start) for start in range(0, n, BATCH)]
+def _batches(chunk: Sequence[SampleTask]) -> list[Sequence[SampleTask]]:
+    return [chunk[start : start + BATCH] for start in range(0, len(chunk), BATCH)]

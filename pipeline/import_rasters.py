@@ -7,7 +7,6 @@ its content and how it was pooled. A cell across two pieces gets its rest when t
 from __future__ import annotations
 
 import hashlib
-import os
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
@@ -33,6 +32,7 @@ from indexer.progress import Progress
 from indexer.table.embedding_table import EmbeddingTable
 from indexer.table.schema import ModelInfo, Values
 
+from .cores import cores
 from .raster_rows import Pool, combine, model_info, rows_of
 
 FIELD_PIXELS = 16  # in an average cell of a new table, at least: resolution 11 at 10 m
@@ -172,7 +172,7 @@ def import_rasters(
     pooled = partial(_piece_rows, pooling=pooling, model=model, values=table.values)
     skipped, began = list(plan.skipped), time.perf_counter()
     rows, read, done = 0, 0, plan.pixels - sum(piece.window.pixels for piece in todo)
-    for piece, made in _pooled(todo, pooled, _cores() if workers is None else workers):
+    for piece, made in _pooled(todo, pooled, cores() if workers is None else workers):
         if isinstance(made, Skip):
             skipped.append(made)
         else:
@@ -234,10 +234,6 @@ def _pooled(
         ) from error
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _packed_rows(piece: Piece, rows_of_piece: RowsOf) -> bytes | Skip | None:

@@ -98,6 +98,17 @@ def test_what_a_folder_does_not_know(package: str) -> None:
         assert not top(imported(path)) & UNKNOWN[package], f"{path.relative_to(ROOT)}"
 
 
+def test_ray_is_known_in_one_folder() -> None:
+    knowing = {
+        path.parent.relative_to(ROOT).as_posix() for path in _every_file() if "ray" in top(imported(path))
+    }
+    assert knowing == {"pipeline/on_ray"}
+
+
+def _every_file() -> list[Path]:
+    return [ROOT / "skyhex.py", *(path for package in PACKAGES for path in files_of(package))]
+
+
 def test_no_files_import_each_other_in_a_circle() -> None:
     graph = {path: ours(path) for package in PACKAGES for path in files_of(package)}
     assert sum(map(len, graph.values())) > 400

@@ -29,6 +29,7 @@ from pipeline.area import given_area
 from pipeline.embed_job import EmbedReport, Share, embed_plan, finer_path
 from pipeline.skips import SKIPPED_FILE
 
+from .engine_choice import EngineChoice
 from .progress import progress_bar, say
 from .table_commands import bring_up
 
@@ -126,7 +127,7 @@ def run_embed(
     index: bool = True,
     dry_run: bool = False,
     values: Values | None = None,
-    workers: int = 1,
+    engine: EngineChoice = EngineChoice(workers=1),  # noqa: B008 - frozen
     share: Share = Share(),  # noqa: B008 - frozen
 ) -> EmbedReport | None:
     """Embed a catalog into a table and print what was done. An `area` of None means chips.
@@ -146,7 +147,7 @@ def run_embed(
     catalog = source.read(table, area, dates, keep=not dry_run)
     for note in catalog.notes:
         say(note)
-    encoder = load_encoder(weights, device)
+    encoder = load_encoder(weights, engine.device_here(device))
     plan = make_plan(
         catalog,
         encoder,
@@ -156,12 +157,12 @@ def run_embed(
         allow_l1c=allow_l1c,
         on_contradiction=on_contradiction,
     )
-    say(f"model {encoder.info.name} on {encoder.device}")
+    say(f"model {encoder.info.name} on {engine.place(encoder)}")
     if dry_run:
         _print_decisions(catalog)
         _print_dry_run(plan, encoder)
         return None
-    with progress_bar("embed", "samples") as progress:
+    with engine.engine(encoder, weights, device) as on_ray, progress_bar("embed", "samples") as progress:
         report = embed_plan(
             plan,
             encoder,
@@ -170,7 +171,8 @@ def run_embed(
             granularity=granularity,
             simulated=catalog.simulated,
             values=values,
-            workers=workers,
+            workers=engine.decoders,
+            engine=on_ray,
             share=share,
             progress=progress,
         )
@@ -178,8 +180,8 @@ def run_embed(
     _print_unfinished(report, catalog)
     if report.embedded:
         say(
-            f"{report.embedded / report.seconds:.1f} samples/s on {encoder.device}; the encoder waited "
-            f"for pixels {report.seconds_waited / report.seconds:.0%} of the time"
+            f"{report.embedded / report.seconds:.1f} samples/s on {engine.place(encoder)}; the encoder "
+            f"waited for pixels {report.seconds_waited / report.seconds:.0%} of the time"
         )
     if share != Share():
         say(f"a share of the work, {share.number} of {share.of}: `skyhex index -t {table}` when all are done")

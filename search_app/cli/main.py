@@ -3,7 +3,6 @@
 Anywhere on the line: --quiet (no progress, no news), --debug (show the traceback of an error).
 """
 
-import os
 import re
 import sys
 from importlib.abc import MetaPathFinder
@@ -121,6 +120,16 @@ def embed(
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be done.")] = False,
     workers: Annotated[int | None, typer.Option(help="Processes that decode rasters.")] = None,
+    engine: Annotated[
+        Literal["local", "ray"], typer.Option(help="Who reads and embeds: this process, or Ray.")
+    ] = "local",
+    address: Annotated[
+        str | None,
+        typer.Option(help="Of a Ray that runs, auto or HOST[:PORT]; else one starts here.", metavar="HOST"),
+    ] = None,
+    gpus_per_encoder: Annotated[
+        float | None, typer.Option(help="On Ray: 1, more, a part, or 0 for none.", metavar="N")
+    ] = None,
     collections: Annotated[
         str | None, typer.Option(help="Search CATALOG, a STAC API, for these.", metavar="NAME,NAME")
     ] = None,
@@ -156,6 +165,7 @@ def embed(
     from pipeline.embed_job import Share
 
     from .embed_command import AreaChoice, Dates, Source, run_embed
+    from .engine_choice import EngineChoice
 
     report = run_embed(
         Source(
@@ -186,7 +196,7 @@ def embed(
         share=Share() if chunks is None else Share.parse(chunks),
         dry_run=dry_run,
         values=values,
-        workers=max(1, (os.cpu_count() or 2) - 1) if workers is None else workers,
+        engine=EngineChoice(engine, address, gpus_per_encoder, workers),
     )
     if report is not None and report.unfinished:
         raise typer.Exit(3)

@@ -25,6 +25,7 @@ from indexer.table.embedding_table import EmbeddingTable
 from pipeline import embed_job
 from pipeline.embed_job import CHUNK_MAX, Share, chunks_of
 from search_app.cli.embed_command import Dates, run_embed
+from search_app.cli.engine_choice import EngineChoice
 
 from ..tolerance import stored_length_error
 
@@ -52,7 +53,9 @@ def area_of(catalog: Path) -> shapely.Geometry:
 
 
 def embed(catalog: Path, table: Path, **options: Any) -> embed_job.EmbedReport:
-    report = run_embed(str(catalog), table, area_of(catalog), Dates(), workers=0, **options)
+    report = run_embed(
+        str(catalog), table, area_of(catalog), Dates(), engine=EngineChoice(workers=0), **options
+    )
     assert report is not None
     return report
 
@@ -210,7 +213,7 @@ def vectors(table: EmbeddingTable) -> np.ndarray:
 @pytest.fixture(scope="module")
 def real_table(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("samples")
-    run_embed(str(shared / "samples" / "catalog.json"), path, None, Dates(), workers=1)
+    run_embed(str(shared / "samples" / "catalog.json"), path, None, Dates(), engine=EngineChoice(workers=1))
     return path
 
 

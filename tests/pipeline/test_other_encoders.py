@@ -15,6 +15,7 @@ from indexer.table.columns import to_matrix
 from indexer.table.embedding_table import EmbeddingTable
 from pipeline.embed_job import finer_path
 from search_app.cli.embed_command import Dates, run_embed
+from search_app.cli.engine_choice import EngineChoice
 
 MINE = """
 import numpy as np
@@ -48,7 +49,16 @@ def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def embed(catalog: Path, table: Path, weights: str, **options: object) -> EmbeddingTable:
-    report = run_embed(str(catalog), table, None, Dates(), weights=weights, workers=0, index=False, **options)
+    report = run_embed(
+        str(catalog),
+        table,
+        None,
+        Dates(),
+        weights=weights,
+        engine=EngineChoice(workers=0),
+        index=False,
+        **options,
+    )
     assert report is not None
     return EmbeddingTable.open(table)
 

@@ -1,0 +1,1 @@
+"""The engine of many machines: Ray's tasks decode, its actors embed, the driver commits."""

@@ -1,0 +1,49 @@
+"""An engine on Ray, from a Ray that is there or one that is begun for it."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from data.sample import InputError
+from encoder.protocol import AnyEncoder
+
+from .cluster import joined, own
+from .shares import own_shares, shares_of
+
+if TYPE_CHECKING:
+    from .engine import RayEngine
+
+
+@contextmanager
+def ray_engine(
+    make_encoder: Callable[[], AnyEncoder],
+    digest: str,
+    *,
+    address: str | None = None,
+    workers: int = 1,
+    gpus_per_encoder: float | None = None,
+) -> Iterator["RayEngine"]:
+    """Yield an engine on Ray.
+
+    Args:
+        make_encoder: called in each encoder's process; what it needs of files must lie there, too.
+        digest: of the weights that it must find.
+        address: `auto` or HOST[:PORT] of a head that is there, this machine being one of its nodes. None
+            starts a Ray of its own on this machine, and ends it.
+        workers: processes that decode, in a Ray of its own; elsewhere all CPUs that encoders leave.
+        gpus_per_encoder: 0 for none, parts of one are allowed; by default 1 where there are any.
+
+    Raises:
+        InputError: Ray is not installed, has other versions there, or cannot place an encoder.
+        UnreachableError: no head answers.
+    """
+    if find_spec("ray") is None:
+        raise InputError("--engine ray needs Ray: pip install 'skyhex[ray]', or leave --engine out")
+    with own(max(1, workers)) if address is None else joined(address) as nodes:
+        from .engine import RayEngine
+
+        shares = (
+            own_shares(nodes[0], gpus_per_encoder) if address is None else shares_of(nodes, gpus_per_encoder)
+        )
+        yield RayEngine(make_encoder, digest, shares)

@@ -1,0 +1,75 @@
+"""A simulated square, its plan, and a Ray that tests share."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+import shapely
+
+from data.cover import Plan, plan_area
+from data.simulate import Area, simulate
+from data.stac import read_catalog
+from encoder.loading import load_encoder
+from encoder.protocol import AnyEncoder
+from pipeline import embed_job
+from pipeline.embed_job import EmbedReport, embed_plan
+from pipeline.on_ray.start import ray_engine
+
+WEIGHTS = "statistics"  # of pixels: exact whatever a batch is made of, and quick
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if find_spec("ray") is None:
+        skip = pytest.mark.skip(reason="Ray is not here: make test-ray")
+        for item in items:
+            if "engine" in getattr(item, "fixturenames", ()) or item.get_closest_marker("ray"):
+                item.add_marker(skip)
+
+
+@dataclass(frozen=True)
+class Job:
+    """A plan, and whoever embeds it in this process."""
+
+    plan: Plan
+    encoder: AnyEncoder
+
+    def run(self, table: Path, **options: Any) -> EmbedReport:
+        return embed_plan(self.plan, self.encoder, table, h3_resolution=9, **{"workers": 0, **options})
+
+    @contextmanager
+    def engine(self, **options: Any) -> Iterator[Any]:
+        with ray_engine(partial(load_encoder, WEIGHTS), self.encoder.info.digest, **options) as engine:
+            yield engine
+
+
+@pytest.fixture(scope="session")
+def catalog(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Sixty-six cells."""
+    folder = tmp_path_factory.mktemp("imagery")
+    return simulate(folder, areas=(Area("here", 10.0, 47.0, 2600),), s2_dates=2, s1_dates=1)
+
+
+@pytest.fixture(scope="session")
+def job(catalog: Path) -> Job:
+    found = read_catalog(str(catalog))
+    encoder = load_encoder(WEIGHTS)
+    area = shapely.union_all([scene.footprint for scene in found.scenes])
+    return Job(plan_area(found, encoder.spec, area, h3_resolution=9), encoder)
+
+
+@pytest.fixture(scope="module")
+def engine(job: Job) -> Iterator[Any]:
+    """On a Ray of its own, with one that decodes."""
+    with job.engine() as made:
+        yield made
+
+
+@pytest.fixture(autouse=True)
+def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(embed_job, "CHUNK_MIN", 4)
+    monkeypatch.setattr(embed_job, "CHUNK_MAX", 8)
