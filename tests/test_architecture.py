@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 INDEXER = tuple(
     f"indexer/{room}"
-    for room in ("geo", "table", "index", "prototypes", "sql", "alignment", "search", "labels")
+    for room in ("geo", "table", "index", "prototypes", "sql", "alignment", "search", "labels", "overview")
 )
 MAY_IMPORT: dict[str, tuple[str, ...]] = {  # a room a line: the rooms it may import from, and no others
     "data": (),
@@ -25,6 +25,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {  # a room a line: the rooms it may im
     "indexer/prototypes": ("indexer", "indexer/geo", "indexer/table"),
     "indexer/sql": ("indexer", "indexer/geo", "indexer/table", "indexer/prototypes"),
     "indexer/alignment": ("indexer", "indexer/geo", "indexer/table"),
+    "indexer/overview": ("indexer", "indexer/geo", "indexer/table"),
     "indexer/search": ("indexer", *INDEXER[:6]),
     "indexer/labels": ("indexer", *INDEXER[:7]),
     "pipeline": ("data", "encoder", "indexer", *INDEXER),

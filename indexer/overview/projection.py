@@ -1,0 +1,53 @@
+"""Vectors laid out in a plane, so that what is alike lies together."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import QueryError
+
+Method = Literal["pca", "pacmap"]
+METHODS = get_args(Method)
+LEAST_ROWS = 50  # that PaCMAP is given: it looks at the nearest, and at some farther ones
+
+
+def project(vectors: NDArray[np.float32], method: str = "pca", *, seed: int = 0) -> NDArray[np.float32]:
+    """The places (n, 2) of vectors (n, d) of norm 1 in a plane.
+
+    Args:
+        vectors: what is laid out.
+        method: "pca", the two directions of greatest variance, or "pacmap" (Wang et al. 2021), which keeps
+            neighbours and the distances between groups, and needs the extra `projection`.
+        seed: of what PaCMAP draws; PCA draws nothing.
+
+    Raises:
+        QueryError: an unknown method, a package that is not installed, too few rows for PaCMAP.
+    """
+    if method not in METHODS:
+        raise QueryError(f"the method {method!r} is unknown: expected one of {', '.join(METHODS)}")
+    return _pca(vectors) if method == "pca" else _pacmap(vectors, seed)
+
+
+def _pca(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Each axis points to where its largest component is positive, so that the plane is never mirrored."""
+    if not len(vectors):
+        return np.zeros((0, 2), np.float32)
+    centred = vectors.astype(np.float64) - vectors.mean(axis=0, dtype=np.float64)
+    _, axes = np.linalg.eigh(centred.T @ centred)  # (d, d), by rising variance
+    axes = axes[:, :-3:-1]  # (d, 2)
+    axes = axes * np.sign(np.take_along_axis(axes, np.abs(axes).argmax(axis=0)[None], axis=0))
+    return np.asarray((centred @ axes).astype(np.float32))
+
+
+def _pacmap(vectors: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
+    if len(vectors) < LEAST_ROWS:
+        raise QueryError(f"PaCMAP lays out {LEAST_ROWS} rows or more, here are {len(vectors)}: use PCA")
+    try:
+        from pacmap import PaCMAP
+    except ImportError as error:
+        raise QueryError("PaCMAP is not installed: `pip install skyhex[projection]`, or use PCA") from error
+    laid_out = PaCMAP(n_components=2, distance="angular", random_state=seed).fit_transform(vectors)
+    return np.asarray(laid_out, np.float32)
