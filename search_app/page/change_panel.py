@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import streamlit as st
 
-from indexer.geo.cells import cell_to_text, cells_to_text
+from indexer.geo.cells import Cells, cell_to_text, cells_to_text
 from indexer.search.words import period_of
 from indexer.table.embedding_table import EmbeddingTable
 
@@ -21,7 +21,7 @@ from .changed import greatest_changes, sides_of, through_time
 from .kinds import letters
 from .map_cells import extent_of
 from .map_component import Marks, Scene, mount_map
-from .map_panel import choose_focus, focus_cells, question_address, take
+from .map_panel import choose_focus, draw_areas, focus_cells, looks, question_address, take
 from .periods import periods_of
 from .plain import plain
 from .question import conditions_of
@@ -48,9 +48,14 @@ def draw_change(table: EmbeddingTable) -> None:
     _draw_choices(table, periods, view)
     period_of(view.before), period_of(view.after)  # a link's may be none: said before any map
     rows = greatest_changes(table, view.comparison, view.k)
+    areas = read_areas(table)
+    focus = choose_focus(
+        view.area, areas, read_cells(table), view.seen if h3.is_valid_cell(view.seen) else ""
+    )
+    draw_areas(areas, focus)
     for column, side in zip(st.columns(2, gap="small"), ("before", "after"), strict=True):
         with column:
-            _draw_map(table, view, side)
+            _draw_map(table, view, side, focus_cells(focus, areas))
     left, right = st.columns([11, 9], gap="medium")
     with left:
         _draw_greatest(table, view, rows)
@@ -93,19 +98,19 @@ def _take(name: str) -> None:
     change(**{name: st.session_state[name]})
 
 
-def _draw_map(table: EmbeddingTable, view: View, side: str) -> None:
+def _draw_map(table: EmbeddingTable, view: View, side: str, focus: Cells) -> None:
     """One period, "before" or "after", moved as the other is."""
     word = getattr(view, side)
     measure, question = map_address(view, word)
-    kinds, cells, areas = read_kinds(table), read_cells(table), read_areas(table)
+    kinds, cells = read_kinds(table), read_cells(table)
     seen = view.seen if h3.is_valid_cell(view.seen) else ""
-    focus = choose_focus(view.area, areas, cells, seen)
     st.markdown(f"##### {plain(word)}")
     scene = Scene(
         snapshot=table.snapshot,
         question=question,
         marks=Marks(chosen=seen, like=[place for place in view.like if h3.is_valid_cell(place)]),
-        home=extent_of(cells.within(focus_cells(focus, areas))),
+        home=extent_of(cells.within(focus)),
+        look=looks(),
         colour="prototype" if view.shade == "prototype" else "similarity",
         kinds=letters(kinds.kind, kinds.prototypes.n_rows) if kinds and view.shade == "prototype" else [],
         canUndo=can_undo(),

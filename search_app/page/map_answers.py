@@ -31,6 +31,7 @@ from .finding import Found, find
 from .footprints import footprint_km2, pack_footprints
 from .kinds import kind_name
 from .map_bytes import code_similarity, kind_codes, pack_cells, similarity_codes
+from .plane import pack_plane
 from .question import to_filter
 from .quicklook import modalities
 from .results import (
@@ -80,6 +81,12 @@ def send_cells(request: Request, table: EmbeddingTable) -> Response:
     """See `pack_cells`."""
     cells = read_cells(table)
     return Response(pack_cells(cells, footprint_km2(table, cells)), media_type=BYTES, headers=AS_IT_IS)
+
+
+def send_plane(request: Request, table: EmbeddingTable) -> Response:
+    """See `pack_plane`."""
+    body = pack_plane(table, request.query_params.get("method", ""))
+    return Response(body, media_type=BYTES, headers=AS_IT_IS)
 
 
 def send_footprints(request: Request, table: EmbeddingTable) -> Response:
@@ -255,6 +262,7 @@ ANSWERS = {
     "similarity": send_similarity,
     "change": send_change,
     "confidence": send_confidence,
+    "plane": send_plane,
     "footprints": send_footprints,
     "kinds": send_kinds,
     "card": send_card,

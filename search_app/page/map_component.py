@@ -19,6 +19,7 @@ const code = import(new URL("skyhex/code/map.js", document.baseURI));
 export default async (component) => (await code).default(component);
 """
 _mount = st.components.v2.component("skyhex_map", js=LOADER)
+_mount_plane = st.components.v2.component("skyhex_plane", js=LOADER.replace("default(", "plane("))
 
 
 @dataclass(frozen=True)
@@ -53,26 +54,46 @@ class Scene:
     period: str = ""  # rows of it are looked at first, and alone have kinds
     link: str = ""  # maps of one link move together
     tells: bool = False  # True: asks "look" for the cell that is looked at
+    picks: bool = False  # True: a shape picks its cells, in what is linked, too, and asks "pick" for it
+    picked: str = ""  # the shape that is picked, of this map or of a plane
+
+
+@dataclass(frozen=True)
+class PlaneScene:
+    """What a plane of rows shows; `src/plane.ts` reads it."""
+
+    snapshot: int
+    method: str  # of `indexer.overview.projection`
+    link: str  # of the map whose colours it takes
+    picked: str = ""  # the shape that is picked, of this plane or of the map
 
 
 @dataclass(frozen=True)
 class Ask:
     """What a person did on the map; `place` is a cell's hex id or a shape."""
 
-    does: str  # "like", "add", "unlike", "only", "undo", "look", "paint", "right" or "wrong"
+    does: str  # "like", "add", "unlike", "only", "undo", "look", "pick", "paint", "right" or "wrong"
     place: str
 
 
 def mount_map(scene: Scene, key: str, take: Callable[[Ask], None]) -> None:
     """Draw the map; `take` gets each thing that a person asks for, once and in order."""
+    _draw(_mount, scene, key, take)
 
+
+def mount_plane(scene: PlaneScene, key: str, take: Callable[[Ask], None]) -> None:
+    """Draw a plane of rows, in the same way."""
+    _draw(_mount_plane, scene, key, take)
+
+
+def _draw(mount: Any, scene: Scene | PlaneScene, key: str, take: Callable[[Ask], None]) -> None:
     def take_new() -> None:
         for ask in new_asks(st.session_state[key].asked, st.session_state.get(HEARD, 0)):
             st.session_state[HEARD] = ask["number"]
             take(Ask(str(ask["does"]), str(ask["place"])))
 
     data = {**asdict(scene), "heard": st.session_state.get(HEARD, 0)}
-    _mount(key=key, data=data, on_asked_change=take_new)
+    mount(key=key, data=data, on_asked_change=take_new)
 
 
 def new_asks(sent: Sequence[Mapping[str, Any]] | None, heard: int) -> list[Mapping[str, Any]]:

@@ -78,7 +78,12 @@ def look_at_chosen() -> None:
 
 def look_again() -> None:
     """Move the map back to what it is to show, from wherever the reader has moved it."""
-    st.session_state[_LOOKS] = st.session_state.get(_LOOKS, 0) + 1
+    st.session_state[_LOOKS] = looks() + 1
+
+
+def looks() -> int:
+    """How often maps were moved back, or on: a new number moves them."""
+    return int(st.session_state.get(_LOOKS, 0))
 
 
 def look_at(extent: Extent | None) -> None:
@@ -98,13 +103,13 @@ def draw_map(table: EmbeddingTable, areas: Sequence[Area], marks: Marks, kind_la
     if focus != st.session_state.setdefault(_SEEN, focus):
         st.session_state[_SEEN] = focus
         look_at(None)
-    _draw_areas(areas, focus, marks.results)
+    draw_areas(areas, focus, marks.results)
     scene = Scene(
         snapshot=table.snapshot,
         question=question_address(view),
         marks=marks,
         home=st.session_state.get(_EXTENT) or extent_of(cells.within(focus_cells(focus, areas))),
-        look=st.session_state.get(_LOOKS, 0),
+        look=looks(),
         colour=view.colour,
         kinds=kind_labels,
         canUndo=can_undo(),
@@ -134,6 +139,8 @@ def take(ask: Ask) -> None:
         undo()
     elif ask.does == "look":
         change(seen=ask.place)
+    elif ask.does == "pick":
+        change(picked=ask.place)
     elif ask.does == "only":
         change(within=ask.place.removeprefix(WITHIN))
     elif ask.does == "like":
@@ -152,7 +159,7 @@ def _without(places: tuple[str, ...], place: str) -> tuple[str, ...]:
     return tuple(other for other in places if other != place)
 
 
-def _draw_areas(areas: Sequence[Area], focus: str, results: Sequence[str]) -> None:
+def draw_areas(areas: Sequence[Area], focus: str, results: Sequence[str] = ()) -> None:
     """Buttons, or a list where there are many, to jump to a part of the table."""
     found = Counter(area.key for cell in results if (area := area_of(cell, areas)))
     labels = {ALL: "All areas"} | {area.key: area_label(area, found[area.key]) for area in areas}

@@ -18,7 +18,9 @@ from .background import LAND
 
 PREFIX = "/skyhex"
 CODE = Path(__file__).parent / "map" / "dist"
-ANSWERED = ("cells", "similarity", "change", "confidence", "footprints", "kinds", "card", "picture", "export")
+ANSWERED = (
+    "cells", "similarity", "change", "confidence", "plane", "footprints", "kinds", "card", "picture", "export"
+)  # fmt: skip
 
 
 def routes() -> list[BaseRoute]:

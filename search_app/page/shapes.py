@@ -12,12 +12,18 @@ from indexer.geo.search_area import Region
 from indexer.geo.shapes import Area
 
 WITHIN = "within:"
+PLANE = "plane:"  # of a shape on a plane of rows, `plane:METHOD:X Y,X Y,...`: see plane.py
 MAX_CORNERS = 1000
 
 
 def is_shape(place: str) -> bool:
     """Whether a place of a URL is a shape."""
     return place.startswith(WITHIN)
+
+
+def is_plane(place: str) -> bool:
+    """Whether a place of a URL is a shape on a plane of rows."""
+    return place.startswith(PLANE)
 
 
 def region_of(shape: str) -> Region:

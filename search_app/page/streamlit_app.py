@@ -20,6 +20,7 @@ from search_app.page.conditions_panel import draw_conditions, draw_held
 from search_app.page.history import listen_to_history
 from search_app.page.map_panel import look_at
 from search_app.page.plain import plain
+from search_app.page.plane_panel import draw_plane
 from search_app.page.prototype_panel import draw_prototypes
 from search_app.page.search_panel import draw_search
 from search_app.page.session import change, current, go_to, keep_in_url
@@ -30,6 +31,7 @@ from search_app.page_settings import page_settings
 TABS = {
     "map": "Map",
     "change": "Change",
+    "projection": "Projection",
     "prototypes": "Prototypes",
     "labels": "Labels",
     "sql": "SQL",
@@ -70,7 +72,7 @@ if not table.row_count:
 st.session_state["tab"] = TABS[view.tab]
 names = {label: name for name, label in TABS.items()}
 tabs = st.tabs(list(TABS.values()), key="tab", on_change=lambda: change(tab=names[st.session_state["tab"]]))
-DRAWN = (draw_search, draw_change, draw_prototypes, draw_classes, draw_sql)
+DRAWN = (draw_search, draw_change, draw_plane, draw_prototypes, draw_classes, draw_sql)
 for tab, draw in zip(tabs, DRAWN, strict=True):
     if tab.open:
         with tab:

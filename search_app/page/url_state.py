@@ -6,10 +6,11 @@ from datetime import date
 from math import nan
 from typing import Any, get_args
 
+from indexer.overview.projection import METHODS
 from indexer.search.query import Match
 from indexer.search.words import COLUMNS
 
-TABS = ("map", "change", "prototypes", "labels", "sql")
+TABS = ("map", "change", "projection", "prototypes", "labels", "sql")
 COLOURS = ("similarity", "prototype")
 SHADES = ("change", *COLOURS)
 SENSORS = ("hr", "s2", "s1")
@@ -67,6 +68,8 @@ class View:
     after: str = ""
     shade: str = "change"  # one of SHADES: the colours of the change tab
     seen: str = ""  # hex id of the cell whose timeline is shown there
+    plane: str = "pca"  # how the projection tab lays rows out
+    picked: str = ""  # the shape that is picked there: `within:...`, or `plane:METHOD:X Y,X Y,...`
 
     @property
     def question(self) -> "View":
@@ -240,4 +243,6 @@ _PARSERS: dict[str, Callable[[Sequence[str]], Any]] = {
     "after": _last,
     "shade": _one_of(SHADES),
     "seen": _last,
+    "plane": _one_of(METHODS),
+    "picked": _last,
 }

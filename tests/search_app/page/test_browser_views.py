@@ -1,16 +1,20 @@
-"""The change tab in a real browser, as in test_browser.py."""
+"""Change and projection in a real browser, as in test_browser.py."""
 
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import parse_qs, urlparse
 
 import h3
+import numpy as np
+import pyarrow as pa
 import pytest
 
 from indexer.search.changes import changes
 from indexer.search.words import period_of
 from indexer.table.embedding_table import EmbeddingTable
 from search_app.cli.launch import start, stop
+from search_app.page.plane import inside, read_drawn
+from search_app.page.shapes import region_of
 from search_app.page_settings import PageSettings
 
 from ..make_table import CELLS, small_table
@@ -70,3 +74,53 @@ def test_change_is_seen_listed_and_followed(page: sync_api.Page, url: str, years
         question = page.locator(".stage").nth(number).get_attribute("data-question") or ""
         assert parse_qs(question)["end"] == [f"{year + 1}-01-01"]
         assert parse_qs(urlparse(page.url).query)["like"] == [cell]
+
+
+def test_a_lasso_in_the_plane_picks_on_the_map_and_back(page: sync_api.Page, url: str, years: Path) -> None:  # noqa: F811
+    shown = Map(page, f"{url}/?tab=projection")
+    plane = page.locator(".stage.plane[data-rows]")
+    plane.wait_for(timeout=WAIT_MS)
+    table = EmbeddingTable.open(years)
+    assert plane.get_attribute("data-rows") == str(3 * len(CELLS))
+
+    plane.get_by_role("button", name="Lasso (S)").click()
+    box = plane.bounding_box()
+    assert box
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    corners = [(-150, -90), (40, -160), (120, 0), (0, 90), (-120, 60)]
+    page.mouse.move(x + corners[0][0], y + corners[0][1])
+    page.mouse.down()
+    for dx, dy in corners[1:]:
+        page.mouse.move(x + dx, y + dy, steps=4)
+    page.mouse.up()
+    page.wait_for_url("**picked=plane**", timeout=WAIT_MS)
+    [shape] = parse_qs(urlparse(page.url).query)["picked"]
+    holds = inside(table, shape)
+    cells = set(read_drawn(table).keys.filter(pa.array(holds))["h3_cell"].to_pylist())
+    assert 0 < len(cells) < len(CELLS)
+    page.get_by_role("heading", name=f"{holds.sum()} rows of {len(cells)} cells picked").wait_for(
+        timeout=WAIT_MS
+    )
+    assert plane.get_attribute("data-picked") == str(holds.sum())
+    assert shown.told("picked") == plane.get_attribute("data-cells") == str(len(cells))
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download").click()
+        page.get_by_role("button", name="CSV").click()
+    lines = download.value.path().read_text().splitlines()
+    assert {line.split(",")[0] for line in lines[1:]} == {h3.int_to_str(cell) for cell in cells}
+    assert len(lines) == 1 + holds.sum()
+
+    page.reload()
+    page.locator(f".stage.plane[data-picked='{holds.sum()}']").wait_for(timeout=WAIT_MS)
+    page.locator(f".stage[data-picked='{len(cells)}'][data-nodes]").wait_for(timeout=WAIT_MS)
+
+    shown.stage.get_by_role("button", name="Lasso (S)").click()
+    shown.drag([(-100, -90), (60, -100), (100, 0), (0, 90), (-90, 60)])
+    page.wait_for_url("**picked=within**", timeout=WAIT_MS)
+    [shape] = parse_qs(urlparse(page.url).query)["picked"]
+    count = region_of(shape).rows(np.array(CELLS, np.uint64)).count
+    page.get_by_role("heading", name=f"{3 * count} rows of {count} cells picked").wait_for(timeout=WAIT_MS)
+    assert shown.told("picked") == plane.get_attribute("data-cells") == str(count)
+    assert plane.get_attribute("data-picked") == str(3 * count)
+    page.get_by_role("button", name="Like all of these").click()
+    shown.wait(like=[shape])

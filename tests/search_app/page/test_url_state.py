@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from indexer.overview.projection import METHODS
 from indexer.search.words import COLUMNS
 from search_app.page.url_state import (
     COLOURS,
@@ -59,6 +60,8 @@ views = st.builds(
     after=st.just("") | words,
     shade=st.sampled_from(SHADES),
     seen=st.just("") | words,
+    plane=st.sampled_from(METHODS),
+    picked=st.just("") | words,
 )
 
 
@@ -102,7 +105,7 @@ def test_what_a_link_looks_like() -> None:
         ("bbox", "a,b,c,d", "four numbers"),
         ("bbox", "1,50,2,40", "south < north"),
         ("start", "March", "March"),
-        ("tab", "admin", "map, change, prototypes, labels, sql"),
+        ("tab", "admin", "map, change, projection, prototypes, labels, sql"),
     ],
 )
 def test_a_parameter_that_cannot_be_used_is_named_and_left_out(name: str, value: str, says: str) -> None:

@@ -14,9 +14,9 @@ export const TOOLS: { tool: Tool; label: string; key: string; icon: string }[] =
   { tool: "polygon", label: "Polygon (P)", key: "p", icon: "M12 3l8 6-3 10H7L4 9z" },
   { tool: "brush", label: "Brush (R)", key: "r", icon: "M20 4L10 14M9 13c2 0 3 1 3 3 0 3-4 5-8 4 2-1 1-3 2-5 .5-1.200 1.700-2 3-2z" },
 ];
-const PLUS = "M12 5v14M5 12h14";
-const MINUS = "M5 12h14";
-const HOME = "M4 9V4h5M20 9V4h-5M4 15v5h5M20 15v5h-5";
+export const PLUS = "M12 5v14M5 12h14";
+export const MINUS = "M5 12h14";
+export const HOME = "M4 9V4h5M20 9V4h-5M4 15v5h5M20 15v5h-5";
 const UNDO = "M9 7L4 12l5 5M4 12h10a6 6 0 0 1 0 12";
 const LOOKS = "M4 7h9M19 7h1M16 4v6M4 17h1M11 17h9M8 14v6";
 
@@ -30,20 +30,27 @@ export interface ChromeActs {
   dropShape(): void;
 }
 
+/** A button for each tool. */
+export function toolbar(take: (tool: Tool) => void): { root: HTMLElement; draw(taken: Tool, shown: boolean): void } {
+  const root = element("div", { class: "tools", role: "toolbar", "aria-label": "Map tools" });
+  const buttons = TOOLS.map(({ tool, label, icon }) => ({ tool, button: iconButton(icon, label, () => take(tool)) }));
+  root.append(...buttons.map(({ button }) => button));
+  const draw = (taken: Tool, shown: boolean) => {
+    root.hidden = !shown;
+    for (const { tool, button } of buttons) button.setAttribute("aria-pressed", String(tool === taken));
+  };
+  return { root, draw };
+}
+
 export class Chrome {
-  readonly tools = element("div", { class: "tools", role: "toolbar", "aria-label": "Map tools" });
+  private readonly bar: ReturnType<typeof toolbar>;
   readonly camera = element("div", { class: "camera", role: "toolbar", "aria-label": "View" });
   readonly shape = element("div", { class: "shape", role: "group", "aria-label": "With the cells in the shape", hidden: true });
-  private readonly buttons = new Map<Tool, HTMLButtonElement>();
   private readonly undo: HTMLButtonElement;
   private readonly looks = element("details", { class: "menu looks" });
 
   constructor(private readonly acts: ChromeActs, settings: Settings) {
-    for (const { tool, label, icon } of TOOLS) {
-      const button = iconButton(icon, label, () => acts.take(tool));
-      this.buttons.set(tool, button);
-      this.tools.append(button);
-    }
+    this.bar = toolbar((tool) => acts.take(tool));
     this.undo = iconButton(UNDO, "Undo (U)", () => acts.undo());
     this.camera.append(
       iconButton(PLUS, "Zoom in", () => acts.zoom(1)),
@@ -55,10 +62,14 @@ export class Chrome {
     this.drawLooks(settings);
   }
 
+  get tools(): HTMLElement {
+    return this.bar.root;
+  }
+
   draw(tool: Tool, canUndo: boolean, asks: boolean): void {
-    this.tools.hidden = this.undo.hidden = !asks;
+    this.bar.draw(tool, asks);
+    this.undo.hidden = !asks;
     this.undo.disabled = !canUndo;
-    for (const [name, button] of this.buttons) button.setAttribute("aria-pressed", String(name === tool));
   }
 
   /** Offers what can be done with so many cells; none hides the offer. `paints`: the class they may be given. */

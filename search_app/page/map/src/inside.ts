@@ -1,11 +1,11 @@
-/** How many cells have their centre in a shape, of those that the filters keep. */
+/** Which cells have their centre in a shape, of those that the filters keep. */
 
 import { NOTHING, type Answer } from "./answer";
 import type { Cells } from "./cells";
 import { near } from "./h3";
 import type { Point, Shape } from "./tools";
 
-export function countInside(cells: Cells, answer: Answer | null, shape: Shape): number {
+export function nodesInside(cells: Cells, answer: Answer | null, shape: Shape): number[] {
   const lons = shape.flat().map(([lon]) => lon);
   const lats = shape.flat().map(([, lat]) => lat);
   const [west, east] = [Math.min(...lons), Math.max(...lons)];
@@ -15,7 +15,7 @@ export function countInside(cells: Cells, answer: Answer | null, shape: Shape): 
   return nodes.filter((node) => {
     const [lon, lat] = cells.centre(cells.base, node);
     return kept(node) && shape.some((ring) => holds(ring, near(lon, middle), lat));
-  }).length;
+  });
 }
 
 /** Whether a ring holds a point: a line to the east crosses it an odd number of times. */

@@ -20,8 +20,13 @@ export interface KeyActs {
   take(tool: Tool): void;
 }
 
+export type Movable = Pick<MapLibre, "getZoom"> & {
+  panBy(by: [number, number], options?: { duration: number }): void;
+  zoomTo(zoom: number, options?: { duration: number }): void;
+};
+
 /** What each key does, by its name in small letters. */
-export function keyActs(map: MapLibre, acts: KeyActs, asks: boolean): Record<string, () => void> {
+export function keyActs(map: Movable, acts: KeyActs, asks: boolean): Record<string, () => void> {
   const pan = (dx: number, dy: number) => () => map.panBy([dx * STEP_PX, dy * STEP_PX], { duration: 0 });
   const zoom = (by: number) => () => map.zoomTo(map.getZoom() + by, { duration: 0 });
   const looking = {

@@ -10,6 +10,8 @@ export const NO_KIND = 255;
 const BELOW = 0.12; // of the opacity, for what the threshold or the filters leave out
 const STEPS = 256;
 
+export type Painted = Pick<Drawn, "level" | "nodes">;
+
 export interface Paint {
   settings: Settings;
   threshold: number; // a code; what lies below it fades
@@ -17,7 +19,7 @@ export interface Paint {
 }
 
 /** Four bytes for each node that is drawn. */
-export function paintAmounts(drawn: Drawn, answer: Answer, { settings, threshold, stretch }: Paint): Uint8Array {
+export function paintAmounts(drawn: Painted, answer: Answer, { settings, threshold, stretch }: Paint): Uint8Array {
   const codes = answer.bestOf(drawn.level);
   const table = steps(SCALES[settings.scale]);
   const [low, high] = stretch;
@@ -31,7 +33,7 @@ export function paintAmounts(drawn: Drawn, answer: Answer, { settings, threshold
   }, settings.opacity);
 }
 
-export function paintKinds(cells: Cells, drawn: Drawn, kinds: Uint8Array, opacity: number): Uint8Array {
+export function paintKinds(cells: Cells, drawn: Painted, kinds: Uint8Array, opacity: number): Uint8Array {
   const { first } = drawn.level;
   const base = drawn.level.resolution === cells.resolution;
   return fill(drawn, (node) => {
@@ -40,11 +42,20 @@ export function paintKinds(cells: Cells, drawn: Drawn, kinds: Uint8Array, opacit
   }, opacity);
 }
 
-export function paintPlain(drawn: Drawn, opacity: number): Uint8Array {
+export function paintPlain(drawn: Painted, opacity: number): Uint8Array {
   return fill(drawn, () => ({ rgb: NEUTRAL, share: 1 }), opacity);
 }
 
-function fill(drawn: Drawn, colour: (node: number) => { rgb: Rgb; share: number }, opacity: number): Uint8Array {
+/** What is not picked fades; `picked` has a byte for each cell, and an ancestor counts with the cells below it. */
+export function fade({ level, nodes }: Painted, colours: Uint8Array, picked: Uint8Array): Uint8Array {
+  nodes.forEach((node, i) => {
+    const below = picked.subarray(level.first[node], level.first[node + 1]);
+    if (!below.includes(1)) colours[4 * i + 3] *= BELOW;
+  });
+  return colours;
+}
+
+function fill(drawn: Painted, colour: (node: number) => { rgb: Rgb; share: number }, opacity: number): Uint8Array {
   const colours = new Uint8Array(4 * drawn.nodes.length);
   drawn.nodes.forEach((node, i) => {
     const { rgb, share } = colour(node);

@@ -31,12 +31,14 @@ export interface Scene {
   period: string; // rows of it are looked at first, and alone have kinds; "" = of all
   link: string; // maps of one link move together; "" = alone
   tells: boolean; // whether the page wants to know which cell is looked at
+  picks: boolean; // whether a shape picks cells, here and in what is linked
+  picked: string; // the shape that is picked, on this map or elsewhere; or ""
   outlines: string[]; // shapes that limit the question, as `lon lat,lon lat,...`
 }
 
 /** What a person wants; `place` is a cell's hex id or a shape as `within:lon lat,lon lat,...`. */
 export interface Ask {
   number: number;
-  does: "like" | "add" | "unlike" | "only" | "undo" | "look" | "paint" | "right" | "wrong";
+  does: "like" | "add" | "unlike" | "only" | "undo" | "look" | "pick" | "paint" | "right" | "wrong";
   place: string;
 }

@@ -60,6 +60,21 @@ export async function fetchFootprints(scene: Scene, bbox: string): Promise<Packe
   return unpack(await bytes(address("footprints", { snapshot: scene.snapshot, bbox })));
 }
 
+export interface PlaneRows {
+  x: Float32Array;
+  y: Float32Array;
+  node: Uint32Array; // the cell of each, in the order of all cells
+  period: Uint16Array; // the number of each one's period
+  periods: string[];
+  cells: number; // of the table
+}
+
+/** Rows in a plane: see plane.py. */
+export async function fetchPlane({ snapshot, method }: { snapshot: number; method: string }, signal: AbortSignal): Promise<PlaneRows> {
+  const { meta, arrays } = unpack(await bytes(address("plane", { snapshot, method }), signal));
+  return { ...meta, ...arrays } as unknown as PlaneRows;
+}
+
 /** One byte a cell. */
 export async function fetchKinds(scene: Scene): Promise<Uint8Array> {
   return new Uint8Array(await bytes(address("kinds", { snapshot: scene.snapshot, prototype: scene.prototype, period: scene.period }, scene.layer)));

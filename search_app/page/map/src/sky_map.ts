@@ -15,13 +15,13 @@ import { Footprints } from "./footprints";
 import { drawBackground, paintGround, startGround, ticks, type Ink } from "./ground";
 import { corners, parse, resolutionOf } from "./h3";
 import { Hands, type Held, type Place } from "./hands";
-import { countInside } from "./inside";
+import { nodesInside } from "./inside";
 import { cellLayers, markLayers, shapeLayers, type Stroke } from "./layers";
 import { HELP, keyActs } from "./keys";
 import { Legend, count } from "./legend";
-import { join, leave, others, type Camera, type Linked } from "./links";
+import { join, leave, others, pickedOf, shareColours, sharePicked, type Camera, type Linked, type Picked } from "./links";
 import { lines, lookOf, type Known, type Look } from "./look";
-import { paintAmounts, paintKinds, paintPlain } from "./paint";
+import { fade, paintAmounts, paintKinds, paintPlain, type Painted } from "./paint";
 import { pick, type Node } from "./pick";
 import type { Ask, Scene } from "./scene";
 import { address, fetchCodes, fetchKinds, fetchPacked } from "./server";
@@ -65,6 +65,8 @@ export class SkyMap implements Linked {
   private waiting = false; // for the next frame
   private gone = false;
   private following = false; // another map of its link
+  private chosen: Picked | null = null;
+  private untold = true; // whether those of its link have yet to hear of the colours
   private ink: Rgb = RESULT;
 
   constructor(parent: HTMLElement | ShadowRoot, private scene: Scene, send: Send) {
@@ -97,7 +99,6 @@ export class SkyMap implements Linked {
     parent.append(styles, this.root);
     this.resized = new ResizeObserver(() => this.map?.resize());
     this.resized.observe(this.stage);
-    join(scene.link, this);
     void this.start(ground, styles);
   }
 
@@ -116,6 +117,7 @@ export class SkyMap implements Linked {
     this.drawing = new Drawing(this.map, () => this.redraw(), (shape) => this.shaped(shape));
     this.hands = this.listen(this.map);
     lookAt(this.map, this.scene.home, false);
+    join(this.scene.link, this);
     drawBackground(this.map, this.settings);
     await this.fetchAnswer(this.scene.question);
     this.show(this.scene, this.asks.send);
@@ -134,6 +136,7 @@ export class SkyMap implements Linked {
     const other = scene.question !== this.wanted && !this.asks.open; // else its answer is on its way
     const otherKinds = scene.prototype !== before.prototype || scene.layer !== before.layer || scene.kinds.length !== before.kinds.length;
     if (other || otherKinds) void this.fetchAnswer(scene.question);
+    this.pickAsked();
     this.recolour();
   }
 
@@ -185,6 +188,7 @@ export class SkyMap implements Linked {
 
   private recolour(): void {
     this.version++;
+    this.untold = true;
     this.legend.draw(this.scene, this.settings, this.answer, this.threshold, this.scene.asks ? HINT : "");
     this.redraw(true);
   }
@@ -210,7 +214,8 @@ export class SkyMap implements Linked {
       this.version++;
     }
     this.footprints.follow(scene, cells, this.drawn, view);
-    if (this.colours.length !== 4 * this.drawn.nodes.length) this.colours = this.paint(cells, this.drawn);
+    if (this.colours.length !== 4 * this.drawn.nodes.length) this.colours = this.faded(cells, this.drawn);
+    this.tellColours(cells);
     const hovered = this.hovered ? cells.id(this.hovered.level, this.hovered.node) : "";
     overlay.setProps({
       layers: [
@@ -222,7 +227,19 @@ export class SkyMap implements Linked {
     this.tell();
   }
 
-  private paint(cells: Cells, drawn: Drawn): Uint8Array {
+  private faded(cells: Cells, drawn: Painted): Uint8Array {
+    const colours = this.paint(cells, drawn);
+    return this.chosen ? fade(drawn, colours, this.chosen.cells) : colours;
+  }
+
+  private tellColours(cells: Cells): void {
+    if (!this.untold || !this.scene.picks) return;
+    this.untold = false;
+    const nodes = Array.from({ length: cells.count }, (_, node) => node);
+    shareColours(this.scene.link, this, this.paint(cells, { level: cells.base, nodes }));
+  }
+
+  private paint(cells: Cells, drawn: Painted): Uint8Array {
     const { answer, settings, scene, kinds } = this;
     if (kinds && (scene.colour === "prototype" || !answer?.searched)) return paintKinds(cells, drawn, kinds, settings.opacity);
     if (!answer) return paintPlain(drawn, 0.6 * settings.opacity);
@@ -272,7 +289,7 @@ export class SkyMap implements Linked {
   private moved(): void {
     if (!this.map) return;
     const camera = { center: this.map.getCenter(), zoom: this.map.getZoom() };
-    if (!this.following) for (const other of others(this.scene.link, this)) other.follow(camera);
+    if (!this.following) for (const other of others(this.scene.link, this)) other.follow?.(camera);
     this.edge.replaceChildren(
       ...ticks(this.map).map(({ at, text, side }) => element("span", { class: side, style: `${side === "bottom" ? "left" : "top"}:${at}px` }, text)),
     );
@@ -285,6 +302,41 @@ export class SkyMap implements Linked {
     this.following = false;
   }
 
+  /** A link, Back or the page itself may ask for another shape than the one that is picked. */
+  private pickAsked(): void {
+    const { picks, picked, link } = this.scene;
+    if (!picks || this.asks.open || picked === (pickedOf(link)?.shape ?? "")) return;
+    if (!picked) sharePicked(link, null);
+    else if (picked.startsWith("within:")) this.pick(picked);
+  }
+
+  /** Picks the cells in a shape, here and in what is linked; returns how many they are. */
+  private pick(shape: string): number {
+    if (!this.cells) return 0;
+    const nodes = nodesInside(this.cells, this.answer, readShape(shape.slice("within:".length)));
+    const cells = new Uint8Array(this.cells.count);
+    for (const node of nodes) cells[node] = 1;
+    sharePicked(this.scene.link, { shape, cells });
+    return nodes.length;
+  }
+
+  picked(picked: Picked | null): void {
+    this.chosen = picked;
+    this.stage.dataset.picked = String(picked?.cells.reduce((sum, one) => sum + one, 0) ?? 0);
+    this.redraw(true);
+    this.version++;
+  }
+
+  /** Another that is linked looks at a cell. */
+  seeCell(node: number): void {
+    if (!this.cells || !this.map) return;
+    if (node < 0) return this.card.close();
+    const level = this.cells.base;
+    this.look(lookOf(this.known(this.cells), { level, node }));
+    const centre = this.cells.centre(level, node);
+    if (!this.map.getBounds().contains(centre)) this.map.jumpTo({ center: centre });
+  }
+
   private click(x: number, y: number, { shiftKey, altKey }: Held): void {
     if (!this.map || !this.cells || !this.drawn) return;
     const found = this.nodeAt(x, y);
@@ -295,6 +347,8 @@ export class SkyMap implements Linked {
     if (shiftKey && this.scene.asks) return this.ask("add", look.cell);
     if (altKey && this.scene.asks) return this.ask("unlike", look.cell);
     this.look(look);
+    const base = found.level === this.cells.base ? found.node : -1;
+    for (const other of others(this.scene.link, this)) if (this.scene.picks) other.seeCell?.(base);
     if (this.scene.tells) this.asks.ask("look", look.cell);
   }
 
@@ -352,6 +406,7 @@ export class SkyMap implements Linked {
       only: "Only here",
       undo: "Undone",
       look: "Looked at",
+      pick: "Picked",
       paint: `Marked as ${this.scene.paints}`,
       right: "Marked right",
       wrong: "Marked wrong",
@@ -379,11 +434,16 @@ export class SkyMap implements Linked {
 
   private shaped(shape: Shape): void {
     if (!this.cells) return;
-    this.shape = shape;
-    const cells = countInside(this.cells, this.answer, shape);
-    this.chrome.offer(cells, this.scene.paints);
+    const cells = this.scene.picks ? this.pick(written(shape)) : nodesInside(this.cells, this.answer, shape).length;
+    if (this.scene.picks) this.asks.ask("pick", written(shape));
+    else this.offer(shape, cells);
     this.said.textContent = `${count(cells)} cells in the shape.`;
     this.card.close();
+  }
+
+  private offer(shape: Shape, cells: number): void {
+    this.shape = shape;
+    this.chrome.offer(cells, this.scene.paints);
   }
 
   private askWithShape(does: Ask["does"]): void {
@@ -418,7 +478,13 @@ export class SkyMap implements Linked {
 
   private escape(): void {
     if (this.shape || this.drawing?.active) this.take("look");
+    else if (this.chosen && this.scene.picks) this.unpick();
     else this.card.close();
+  }
+
+  private unpick(): void {
+    sharePicked(this.scene.link, null);
+    this.asks.ask("pick", "");
   }
 
   private zoomTo(ancestor: string): void {

@@ -1,10 +1,15 @@
 /** Shapes drawn by hand: lasso, box, polygon, brush; with the pointer or with the keyboard at the map's middle. */
 
-import type { Map as MapLibre } from "maplibre-gl";
-
 export type Tool = "look" | "lasso" | "box" | "polygon" | "brush";
 export type Point = [lon: number, lat: number];
 export type Shape = Point[][]; // rings that together are one
+
+/** What shapes are drawn on: a map, or a plane whose x and y go as lon and lat. */
+export interface Surface {
+  project(point: Point): { x: number; y: number };
+  unproject(pixel: [x: number, y: number]): { lng: number; lat: number };
+  dragPan: { enable(): void; disable(): void };
+}
 
 const APART_PX = 4; // between the points of a line drawn by hand
 const BRUSH_PX = 14; // half its width
@@ -18,7 +23,7 @@ export class Drawing {
   private pressed = false;
 
   constructor(
-    private readonly map: MapLibre,
+    private readonly map: Surface,
     private readonly changed: () => void,
     private readonly done: (shape: Shape) => void,
   ) {}
@@ -108,8 +113,11 @@ export class Drawing {
 
 /** A shape as the page and its address write it. */
 export function written(shape: Shape): string {
-  const rings = shape.map((ring) => ring.map(([lon, lat]) => `${short(lon)} ${short(lat)}`).join(","));
-  return `within:${rings.join(";")}`;
+  return `within:${rings(shape)}`;
+}
+
+export function rings(shape: Shape): string {
+  return shape.map((ring) => ring.map(([lon, lat]) => `${short(lon)} ${short(lat)}`).join(",")).join(";");
 }
 
 export function readShape(text: string): Shape {
