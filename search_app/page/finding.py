@@ -17,6 +17,7 @@ from indexer.table.embedding_table import EmbeddingTable
 from indexer.table.schema import COUNTS, KEY
 
 from .cached import BY_SNAPSHOT, read_keys, read_kinds, read_vectors
+from .plane import mean_inside
 from .question import Lookup, to_diversity, to_query, to_search_filter
 from .results import rows_by_key
 from .url_state import View
@@ -42,7 +43,8 @@ def find(table: EmbeddingTable, question: View) -> Found | None:
     """Search for what the view looks for; None when it looks for nothing. Raises `QueryError`."""
     kinds, filter = read_kinds(table), to_search_filter(question)
     prototypes = kinds.prototypes if kinds else None
-    query = to_query(question, Lookup(prototypes, partial(mean_within, table), partial(words_vector, table)))
+    means = partial(mean_within, table), partial(words_vector, table), partial(mean_inside, table)
+    query = to_query(question, Lookup(prototypes, *means))
     if query is None:
         return None
     hits = search(

@@ -23,7 +23,7 @@ from indexer.search.words import Conditions, diversity_of, filter_of, query_of
 from .agreed import check_agreed
 from .brought import area_of_upload, is_upload, name_of, vector_of
 from .coordinates import parse_lonlat
-from .shapes import is_shape, polygon_of, region_of
+from .shapes import PLANE, is_plane, is_shape, polygon_of, region_of
 from .url_state import DIFFERING, View
 from .words import WORDS
 
@@ -41,6 +41,7 @@ class Lookup:
     prototypes: Prototypes | None  # those of the table
     mean_within: Callable[[Region, str], np.ndarray]  # the mean (d,) of the rows in a region, in a column
     of_words: Callable[[str], np.ndarray]  # (d,)
+    mean_on_plane: Callable[[str], np.ndarray]  # the mean (d,) of the rows in a shape on a plane
 
 
 def place_label(place: str) -> str:
@@ -50,6 +51,8 @@ def place_label(place: str) -> str:
         return f"prototype {number} of {region.rstrip('f')}"
     if is_shape(place):
         return "cells in a shape"
+    if is_plane(place):
+        return "rows in a shape on the plane"
     if place.startswith(WORDS):
         return f"“{place.removeprefix(WORDS)}”"
     if is_upload(place):
@@ -61,7 +64,7 @@ def part_of(place: str, lookup: Lookup, using: str = "fused") -> Cell | LonLat |
     """A place, as the URL keeps it, as part of a query.
 
     Args:
-        place: a cell, `lon,lat`, a prototype, a shape, words or an upload.
+        place: a cell, `lon,lat`, a prototype, a shape on the map or on the plane, words or an upload.
         lookup: what the others mean.
         using: the vectors that are meant, as `skyhex.search` names them.
 
@@ -70,12 +73,14 @@ def part_of(place: str, lookup: Lookup, using: str = "fused") -> Cell | LonLat |
     """
     if is_upload(place):
         return vector_of(place)
-    if place.startswith((PROTOTYPE, WORDS)) and using != "fused":
+    if place.startswith((PROTOTYPE, WORDS, PLANE)) and using != "fused":
         raise QueryError(f"{place_label(place)} {FUSED_ALONE}")
     if place.startswith(PROTOTYPE):
         return Vector(prototype_vector(lookup.prototypes, place.removeprefix(PROTOTYPE)))
     if is_shape(place):
         return Vector(lookup.mean_within(region_of(place), using))
+    if is_plane(place):
+        return Vector(lookup.mean_on_plane(place))
     if place.startswith(WORDS):
         return Vector(lookup.of_words(place.removeprefix(WORDS)))
     lonlat = parse_lonlat(place)

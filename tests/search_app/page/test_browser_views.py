@@ -124,3 +124,6 @@ def test_a_lasso_in_the_plane_picks_on_the_map_and_back(page: sync_api.Page, url
     assert plane.get_attribute("data-picked") == str(3 * count)
     page.get_by_role("button", name="Like all of these").click()
     shown.wait(like=[shape])
+
+    page.goto(f"{url}/?like=plane:pca:-0.5 -0.6,0.9 0.1,-0.2 0.8")
+    page.get_by_text("20 most similar").wait_for(timeout=WAIT_MS)

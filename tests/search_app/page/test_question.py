@@ -39,7 +39,7 @@ def test_places_become_parts_of_a_query(tmp_path: Path) -> None:
     prototypes = read_prototypes(EmbeddingTable.open(tmp_path / "t"))
     name = f"prototype:{cell_to_text(int(prototypes.region_cell[0]))}/1"
     view = View(like=(cell_to_text(CELLS[0]), "10,47", name), unlike=(cell_to_text(CELLS[1]),))
-    lookup = Lookup(prototypes, no_shape, no_words)
+    lookup = Lookup(prototypes, no_shape, no_words, no_words)
     query = to_query(view, lookup)
     assert query is not None
     assert query.positives[0] == Cell(CELLS[0])
@@ -66,11 +66,12 @@ def no_words(words: str) -> np.ndarray:
     raise AssertionError("no words were asked for")
 
 
-NOWHERE = Lookup(None, no_shape, no_words)
+NOWHERE = Lookup(None, no_shape, no_words, no_words)
 
 
 def test_words_become_a_vector() -> None:
-    part = part_of("words:a lake, at dusk", Lookup(None, no_shape, lambda words: np.full(2, len(words))))
+    lookup = Lookup(None, no_shape, lambda words: np.full(2, len(words)), no_words)
+    part = part_of("words:a lake, at dusk", lookup)
     assert isinstance(part, Vector)
     assert part.values.tolist() == [15, 15]
     assert place_label("words:a lake, at dusk") == "“a lake, at dusk”"
@@ -115,7 +116,7 @@ def test_a_shape_is_the_mean_of_what_lies_in_it_and_is_looked_for_elsewhere() ->
         assert using == "fused"
         return np.array([1.0, region.rows(cells).count])
 
-    query = to_query(View(like=(ring,)), Lookup(None, counted, no_words))
+    query = to_query(View(like=(ring,)), Lookup(None, counted, no_words, no_words))
     assert query is not None
     inside = query.positives[0].values[1]  # type: ignore[union-attr]
     assert 0 < inside < len(cells)
@@ -212,3 +213,14 @@ def test_labels_are_short() -> None:
     assert place_label("9.5,47") == "9.5, 47"
     assert place_label("within:1 2,3 4,5 6") == "cells in a shape"
     assert place_label("upload:0123456789abcdef/a field.tif") == "a field.tif"
+
+
+def test_rows_in_a_shape_on_the_plane_are_an_example_of_fused_vectors() -> None:
+    place = "plane:pca:0 0,1 0,1 1"
+    lookup = Lookup(None, no_shape, no_words, lambda shape: np.full(2, len(shape)))
+    query = to_query(View(like=(place,)), lookup)
+    assert query is not None
+    assert query.positives[0].values.tolist() == [len(place)] * 2  # type: ignore[union-attr]
+    assert place_label(place) == "rows in a shape on the plane"
+    with pytest.raises(QueryError, match="fused"):
+        to_query(View(like=(place,), using="s2"), lookup)
