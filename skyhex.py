@@ -93,8 +93,8 @@ def open_table(path: str | Path = "skyhex-data", snapshot: int | None = None) ->
     Raises:
         TableError: there is no table, it is damaged, or the snapshot is unknown.
     """
-    served = _import("indexer.search.served_table")
-    kind = served.ServedTable if served.is_served(path) else _load("EmbeddingTable").open
+    is_served = _import("indexer.table.bucket_access").is_served(path)
+    kind = _import("indexer.search.served_table").ServedTable if is_served else _load("EmbeddingTable").open
     table: EmbeddingTable = kind(path, snapshot)
     return table
 

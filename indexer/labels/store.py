@@ -21,8 +21,8 @@ import pyarrow.parquet as pq
 
 from ..errors import QueryError, TableError
 from ..geo.cells import are_valid, resolutions
-from ..table.bucket import open_storage
 from ..table.embedding_table import EmbeddingTable
+from ..table.open_storage import open_storage
 from ..table.storage import AlreadyThereError, Storage
 
 FOLDER = "labels"

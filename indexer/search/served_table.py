@@ -9,10 +9,8 @@ import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import numpy as np
 import pyarrow as pa
@@ -21,6 +19,7 @@ import urllib3
 from ..area_files import read_area
 from ..errors import QueryError, TableError
 from ..geo.cells import cell_to_text
+from ..table.bucket_access import check_private
 from ..table.schema import ModelInfo
 from .batch import NamedQueries
 from .query import Cell, LonLat, Query, Vector
@@ -34,18 +33,13 @@ MAX_ANSWER_BYTES = 1 << 30
 WORD_OF = {column: word for word, column in COLUMNS.items()}
 
 
-def is_served(place: object) -> bool:
-    """Whether a table's place is a server."""
-    return isinstance(place, str) and place.startswith(("http://", "https://"))
-
-
 class ServedTable:
     """One snapshot of a table behind an address. SKYHEX_TOKEN is the token that is sent."""
 
     def __init__(self, url: str, snapshot: int | None = None) -> None:
         self.url = url.rstrip("/")
         self._token = os.environ.get("SKYHEX_TOKEN")
-        _check_private(self.url, self._token)
+        check_private(self.url, self._token)
         self._pool = urllib3.PoolManager(timeout=WAIT, retries=False)
         asked = "" if snapshot is None else f"?snapshot={snapshot}"
         self._about: Mapping[str, Any] = json.loads(self._ask("GET", f"/table{asked}", "application/json"))
@@ -137,20 +131,6 @@ def _refusal(url: str, status: int, content: bytes) -> QueryError | TableError:
         return QueryError(reason)
     help = ": set SKYHEX_TOKEN" if status == 401 else ""
     return TableError(f"{url} refuses: {reason}{help}")
-
-
-def _check_private(url: str, token: str | None) -> None:
-    """Raises TableError where a token would be read by others on its way."""
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    try:
-        here = ip_address(host).is_loopback
-    except ValueError:
-        here = host == "localhost"
-    if token and parts.scheme == "http" and not here and not os.environ.get("SKYHEX_INSECURE_HTTP"):
-        raise TableError(
-            f"{url} would get the token unencrypted: use https, or set SKYHEX_INSECURE_HTTP=1 if you mean it"
-        )
 
 
 def _query_words(query: Query) -> dict[str, Any]:

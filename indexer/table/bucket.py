@@ -17,7 +17,7 @@ import pyarrow as pa
 from obstore.exceptions import BaseError
 
 from ..errors import TableError
-from .bucket_access import advice, endpoint, is_address, is_final, store_of
+from .bucket_access import advice, endpoint, is_final, store_of
 from .local_cache import LocalCache
 from .storage import AlreadyThereError, Storage, StoredFile, turn_at
 
@@ -28,16 +28,6 @@ TRIES, PAUSE_S = 4, 0.2  # beyond those of obstore: for bodies that end early, a
 MULTIPART_BYTES = 32 << 20  # and more go up in several requests
 
 Answer = TypeVar("Answer")
-
-
-def open_storage(place: str | Path, create: bool = False) -> Storage:
-    """Files of a table: below a directory, or an address. Raises TableError."""
-    return Bucket(str(place)) if is_address(place) else Storage(place, create)
-
-
-def workspace(place: str | Path, folder: str) -> Path:
-    """A local folder for what belongs to a table, there or not: beside it, or in the cache of a bucket's."""
-    return Bucket(str(place)).workspace(folder) if is_address(place) else Path(place) / folder
 
 
 class Bucket(Storage):

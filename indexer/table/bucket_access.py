@@ -40,6 +40,8 @@ CREDENTIALS = {  # the variables that say who asks
         "GOOGLE_SKIP_SIGNATURE",
     ),
     "az": ("AZURE_STORAGE_ACCOUNT_NAME",),
+    "http": ("SKYHEX_TOKEN",),
+    "https": ("SKYHEX_TOKEN",),
 }
 NO_BUCKET = ("NoSuchBucket", "ContainerNotFound", "bucket does not exist")
 OTHER_REGION = ("PermanentRedirect", "AuthorizationHeaderMalformed", "redirect without")
@@ -66,17 +68,27 @@ def is_address(path: str | Path) -> bool:
     return "://" in str(path)
 
 
+def is_served(place: object) -> bool:
+    """Whether a table's place is a server."""
+    return isinstance(place, str) and place.startswith(("http://", "https://"))
+
+
+def check_private(url: str, token: str | None) -> None:
+    """Raises TableError where a token would be read by others on its way."""
+    plain = urlsplit(url).scheme == "http" and not _is_here(url)
+    if token and plain and not os.environ.get("SKYHEX_INSECURE_HTTP"):
+        raise TableError(
+            f"{url} would get the token unencrypted: use https, or set SKYHEX_INSECURE_HTTP=1 if you mean it"
+        )
+
+
 def store_of(address: str) -> Any:
     """The objects below an address. Raises TableError."""
     parts = urlsplit(address)
-    if parts.scheme in ("http", "https"):
-        raise TableError(
-            f"{address} is a served table: ask it in Python, by skyhex.open_table; this needs its files"
-        )
     if parts.scheme not in SCHEMES or not parts.netloc:
         raise TableError(
-            f"{address} is no place of a table: expected a folder, or "
-            f"{', '.join(f'{scheme}://BUCKET/PATH' for scheme in SCHEMES)}"
+            f"{address} is no place of a table: expected a folder, "
+            f"{', '.join(f'{scheme}://BUCKET/PATH' for scheme in SCHEMES)}, or https://HOST of `skyhex serve`"
         )
     options: dict[str, Any] = {"client_options": dict(WAITS), "retry_config": RETRIES}
     options["prefix"] = parts.path.strip("/") or None
@@ -145,6 +157,11 @@ def _may_be_plain(server: str) -> bool:
     """Whether a server is spoken to over plain http: one of this machine, or by the user's word."""
     if os.environ.get("AWS_ALLOW_HTTP", "").lower() in ("true", "1"):
         return True
+    return _is_here(server)
+
+
+def _is_here(server: str) -> bool:
+    """Whether an address is one of this machine."""
     host = urlsplit(server).hostname or ""
     try:
         return ip_address(host).is_loopback

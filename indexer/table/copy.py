@@ -15,9 +15,9 @@ from pathlib import Path
 
 from ..errors import TableError
 from ..progress import Progress
-from .bucket import open_storage
 from .commit import put_new
 from .manifest import Manifest, PartFile, SidecarFile, read_history, snapshot_numbers
+from .open_storage import open_storage
 from .parts import damaged
 from .stac_item import write_item
 from .storage import Storage

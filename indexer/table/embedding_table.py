@@ -21,7 +21,6 @@ from numpy.typing import NDArray
 from ..errors import TableError
 from ..geo import cells as h3_cells
 from . import extent, merge, parts, sidecars, upkeep, validate
-from .bucket import open_storage
 from .bucket_access import is_address
 from .commit import commit, put_new
 from .manifest import (
@@ -35,6 +34,7 @@ from .manifest import (
     read_manifest,
     snapshot_numbers,
 )
+from .open_storage import open_storage
 from .schema import (
     KEY,
     LICENCE,

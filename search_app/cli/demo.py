@@ -12,8 +12,8 @@ from data.stac import read_catalog
 from indexer.prototypes.regional import fit_prototypes
 from indexer.search.query import Cell, Query
 from indexer.search.search import search
-from indexer.table.bucket import workspace
 from indexer.table.embedding_table import EmbeddingTable
+from indexer.table.open_storage import workspace
 
 from ..form import Format
 from ..output import emit

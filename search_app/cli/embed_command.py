@@ -23,7 +23,7 @@ from encoder.checkpoint import CheckpointError
 from encoder.embed import is_untrained
 from encoder.loading import load_encoder
 from encoder.protocol import AnyEncoder
-from indexer.table.bucket import workspace
+from indexer.table.open_storage import workspace
 from indexer.table.schema import Values
 from pipeline.area import given_area
 from pipeline.embed_job import EmbedReport, Share, embed_plan, finer_path

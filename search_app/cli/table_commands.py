@@ -82,8 +82,8 @@ def info(table: TableOption = DEFAULT_TABLE, snapshot: SnapshotOption = None) ->
 @app.command()
 def log(table: TableOption = DEFAULT_TABLE, form: FormatOption = None, out: OutOption = None) -> None:
     """The table's snapshots."""
-    from indexer.table.bucket import open_storage
     from indexer.table.manifest import read_log
+    from indexer.table.open_storage import open_storage
 
     from .info import snapshot_rows
 
@@ -103,8 +103,8 @@ def validate(
     ] = False,
 ) -> None:
     """Check digests, order, keys, metadata, norms, geometry. Exit code 1 when something is wrong."""
-    from indexer.table.bucket import open_storage
     from indexer.table.embedding_table import EmbeddingTable
+    from indexer.table.open_storage import open_storage
     from indexer.table.repair import repair
 
     for line in repair(open_storage(table)) if mend else ():

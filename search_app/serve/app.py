@@ -22,7 +22,7 @@ from indexer.sql.limits import Limits
 from indexer.sql.run import run_sql
 from indexer.table.embedding_table import EmbeddingTable
 
-from . import features, tiles
+from . import features, files, tiles
 from .answers import Form, answer, form_of
 from .bodies import ChangesBody, Embed, ManyBody, OutliersBody, SearchBody, SqlBody
 from .chips import examples_of
@@ -189,6 +189,16 @@ def make_app(place: str, settings: Settings = Settings()) -> Guard:
             "model": model,
             "optional": dict(table.manifest.optional),
         }
+
+    @app.get("/files/{path:path}")
+    def file(path: str) -> Response:
+        """A file of the table, whole or by ranges."""
+        return files.send(served.table(), path)
+
+    @app.get("/listing/{folder:path}")
+    def listed(folder: str) -> Response:
+        """The files of the table below a folder; below every folder: `all`."""
+        return JSONResponse(files.listing(served.table(), folder))
 
     @app.get("/")
     def landing(request: Request) -> Mapping[str, Any]:
