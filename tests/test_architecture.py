@@ -136,7 +136,7 @@ def test_imports_inside_a_package_are_relative(package: str) -> None:
 def test_a_table_is_opened_wherever_it_lies() -> None:
     """Whoever makes a `Storage` takes an address for a folder; `open_storage` knows."""
     for path in (path for package in PACKAGES for path in files_of(package)):
-        assert path.name == "bucket.py" or not re.search(r"(?<![\w.])Storage\(", _code(path)), path
+        assert path.name == "open_storage.py" or not re.search(r"(?<![\w.])Storage\(", _code(path)), path
 
 
 def _code(path: Path) -> str:
