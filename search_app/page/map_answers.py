@@ -27,6 +27,7 @@ from .background import Extent
 from .cached import BY_SNAPSHOT, keys_of, read_cells, read_keys, read_kinds, read_vectors, similarities
 from .changed import change_codes
 from .class_map import Lesson, class_codes, confidence_codes, label_codes
+from .clustered import cluster_codes
 from .finding import Found, find
 from .footprints import footprint_km2, pack_footprints
 from .kinds import kind_name
@@ -115,13 +116,15 @@ def send_confidence(request: Request, table: EmbeddingTable) -> Response:
 
 
 def send_kinds(request: Request, table: EmbeddingTable) -> Response:
-    """One byte a cell: its class, by labels or a classifier, or else the kind of its commonest prototype.
+    """One byte a cell: its class, by labels or a classifier, its cluster, or its commonest prototype's kind.
 
     Of one period, one region or one prototype alone if asked.
     """
     params = request.query_params
     if "labels" in params:
         return Response(label_codes(table, params["labels"]), media_type=BYTES, headers=AS_IT_IS)
+    if "clusters" in params:
+        return Response(cluster_codes(table, params["clusters"]), media_type=BYTES, headers=AS_IT_IS)
     if "classes" in params:
         codes = class_codes(table, Lesson.read(params, "classes"))
         return Response(codes, media_type=BYTES, headers=AS_IT_IS)

@@ -23,6 +23,7 @@ from .results import picture, quicklook_folder, rows_by_key, subjects
 from .session import change, current
 
 TYPICAL = 6  # pictures of a prototype
+NO_PROTOTYPES = "This table has no prototypes yet. `skyhex prototypes fit` finds what each region is made of."
 ALIKE = 5  # prototypes of other regions
 _REGION = "prototype region"
 
@@ -31,10 +32,7 @@ def draw_prototypes(table: EmbeddingTable) -> None:
     """The whole tab."""
     kinds = read_kinds(table)
     if kinds is None:
-        st.info(
-            "This table has no prototypes yet. `skyhex prototypes fit` finds what each region is made of.",
-            icon=":material/category:",
-        )
+        st.info(NO_PROTOTYPES, icon=":material/category:")
         return
     region, number = _chosen(kinds.prototypes)
     left, right = st.columns([9, 11], gap="medium")
@@ -77,10 +75,15 @@ def _chosen(prototypes: Prototypes) -> tuple[int, int | None]:
     region, _, number = current().prototype.partition("/")
     known = dict(zip(cells_to_text(prototypes.regions), prototypes.regions.tolist(), strict=True))
     if region not in known:
-        sizes = [prototypes.n_rows[prototypes.region_cell == np.uint64(r)].sum() for r in known.values()]
-        return list(known.values())[int(np.argmax(sizes))], None
+        return largest_region(prototypes), None
     count = len(prototypes.of_region(known[region]))
     return known[region], int(number) if number.isdecimal() and int(number) < count else None
+
+
+def largest_region(prototypes: Prototypes) -> int:
+    """The region of the most rows."""
+    sizes = [prototypes.n_rows[prototypes.region_cell == region].sum() for region in prototypes.regions]
+    return int(prototypes.regions[int(np.argmax(sizes))])
 
 
 def _draw_region(kinds: Kinds, keys: RowKeys, region: int, number: int | None) -> None:
@@ -91,14 +94,14 @@ def _draw_region(kinds: Kinds, keys: RowKeys, region: int, number: int | None) -
         f"Region · one of {len(regions)}",
         regions,
         key=_REGION,
-        format_func=lambda name: _region_label(keys, int(name, 16)),
+        format_func=lambda name: region_label(keys, int(name, 16)),
         on_change=lambda: change(prototype=st.session_state[_REGION]),
     )
     frame = prototype_frame(kinds, region)
     key = f"prototypes of {cell_to_text(region)}"
     ticked = [] if number is None else frame.index[frame["prototype"] == number].tolist()
     st.dataframe(
-        frame.style.map(_kind_style, subset=["kind"]),
+        frame.style.map(kind_style, subset=["kind"]),
         key=key,
         hide_index=True,
         height=min(430, 38 + 35 * len(frame)),
@@ -183,12 +186,14 @@ def _search_like(region: int, number: int) -> None:
     )
 
 
-def _region_label(keys: RowKeys, region: int) -> str:
+def region_label(keys: RowKeys, region: int) -> str:
+    """Where a region lies, and how many rows it has."""
     mine = keys.cells[keys.region == np.uint64(region)]
     lon, lat = middle(mine)
     place = f"{degrees(round(lat, 2), 'NS')} {degrees(round(lon, 2), 'EW')}"
     return f"{place} · {len(mine):,} rows · {cell_to_text(region)}"
 
 
-def _kind_style(name: str) -> str:
+def kind_style(name: str) -> str:
+    """The colour of a kind, by its name, as CSS."""
     return f"color: {kind_css(ord(name[-1]) - ord('A'))}"

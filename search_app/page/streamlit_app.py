@@ -18,10 +18,10 @@ from search_app.page.change_panel import draw_change
 from search_app.page.class_panel import draw_classes
 from search_app.page.conditions_panel import draw_conditions, draw_held
 from search_app.page.history import listen_to_history
+from search_app.page.makeup_panel import draw_makeup
 from search_app.page.map_panel import look_at
 from search_app.page.plain import plain
 from search_app.page.plane_panel import draw_plane
-from search_app.page.prototype_panel import draw_prototypes
 from search_app.page.search_panel import draw_search
 from search_app.page.session import change, current, go_to, keep_in_url
 from search_app.page.sql_panel import draw_sql
@@ -72,7 +72,7 @@ if not table.row_count:
 st.session_state["tab"] = TABS[view.tab]
 names = {label: name for name, label in TABS.items()}
 tabs = st.tabs(list(TABS.values()), key="tab", on_change=lambda: change(tab=names[st.session_state["tab"]]))
-DRAWN = (draw_search, draw_change, draw_plane, draw_prototypes, draw_classes, draw_sql)
+DRAWN = (draw_search, draw_change, draw_plane, draw_makeup, draw_classes, draw_sql)
 for tab, draw in zip(tabs, DRAWN, strict=True):
     if tab.open:
         with tab:

@@ -12,6 +12,7 @@ from indexer.search.words import COLUMNS
 
 TABS = ("map", "change", "projection", "prototypes", "labels", "sql")
 COLOURS = ("similarity", "prototype")
+PARTS = ("prototypes", "clusters", "outliers")
 SHADES = ("change", *COLOURS)
 SENSORS = ("hr", "s2", "s1")
 MATCHES = get_args(Match)
@@ -69,6 +70,8 @@ class View:
     shade: str = "change"  # one of SHADES: the colours of the change tab
     seen: str = ""  # hex id of the cell whose timeline is shown there
     plane: str = "pca"  # how the projection tab lays rows out
+    part: str = "prototypes"  # one of PARTS: what the prototypes tab shows
+    clusters: int = 6  # how many are made there
     picked: str = ""  # the shape that is picked there: `within:...`, or `plane:METHOD:X Y,X Y,...`
 
     @property
@@ -245,4 +248,6 @@ _PARSERS: dict[str, Callable[[Sequence[str]], Any]] = {
     "seen": _last,
     "plane": _one_of(METHODS),
     "picked": _last,
+    "part": _one_of(PARTS),
+    "clusters": _whole(2, 99),
 }

@@ -7,6 +7,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from indexer.prototypes.regional import fit_prototypes
+from indexer.search.filter import Filter, Region
+from indexer.search.outliers import outliers
 from indexer.sql.limits import Limits
 from indexer.sql.run import run_sql
 from indexer.table.embedding_table import EmbeddingTable
@@ -216,3 +218,47 @@ def test_changes_are_listed_and_written_as_code(monkeypatch: pytest.MonkeyPatch,
     assert any("not a period" in error.value for error in wrong.error)
     lost = page(monkeypatch, years, tab="change", seen=h3.latlng_to_cell(0, 0, 9))
     assert any("has no cell" in error.value for error in lost.error)
+
+
+def test_clusters_are_said_to_be_of_this_snapshot(monkeypatch: pytest.MonkeyPatch, table: Path) -> None:
+    app = page(monkeypatch, table, tab="prototypes", part="clusters")
+    assert "of this snapshot alone" in texts(app)
+    assert app.dataframe[0].value["rows"].sum() == len(CELLS)
+    app.slider(key="clusters").set_value(3).run()
+    assert app.query_params["clusters"] == "3"
+    assert app.dataframe[0].value["cluster"].tolist() == ["⬢ A", "⬢ B", "⬢ C"]
+
+
+def test_outliers_are_those_of_the_command(monkeypatch: pytest.MonkeyPatch, table: Path) -> None:
+    app = page(monkeypatch, table, tab="prototypes", part="outliers", k="4")
+    opened = EmbeddingTable.open(table)
+    region = h3.str_to_int(app.selectbox(key="outliers of").value)
+    expected = outliers(opened, 4, Filter(region=Region.from_cells([region])))
+    shown = app.dataframe[0].value
+    assert shown["cell"].tolist() == [h3.int_to_str(cell) for cell in expected["h3_cell"].to_pylist()]
+    command, _ = (block.value for block in app.code)
+    assert command == f"skyhex outliers -t {table} -k 4 --cells {h3.int_to_str(region)}"
+    app.selectbox(key="outliers of").select("all").run()
+    assert app.code[0].value == f"skyhex outliers -t {table} -k 4"
+    nothing = page(monkeypatch, table, tab="prototypes", part="outliers", bbox="100,10,101,11")
+    assert "No row with a prototype matches" in texts(nothing)
+
+
+def test_parts_that_need_prototypes_say_how_to_fit_them(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    bare = small_table(tmp_path / "bare").path
+    for part in ("prototypes", "outliers"):
+        assert "skyhex prototypes fit" in texts(page(monkeypatch, bare, tab="prototypes", part=part))
+
+
+def test_what_is_picked_on_the_plane_can_be_searched(monkeypatch: pytest.MonkeyPatch, table: Path) -> None:
+    shape = "plane:pca:-0.5 -0.6,0.9 0.1,-0.2 0.8"
+    app = page(monkeypatch, table, tab="projection", picked=shape)
+    assert "cells picked" in texts(app)
+    assert f"all {len(CELLS)} rows" in texts(app)
+    next(button for button in app.button if button.label == "Like all of these").click().run()
+    assert app.query_params["like"] == shape
+    assert "20 most similar" in texts(app)
+    wrong = page(monkeypatch, table, tab="projection", picked="plane:pca:1 2")
+    assert any("three corners" in error.value for error in wrong.error)

@@ -12,6 +12,7 @@ from search_app.page.url_state import (
     COLOURS,
     MATCHES,
     MAX_K,
+    PARTS,
     SENSORS,
     SHADES,
     TABS,
@@ -62,6 +63,8 @@ views = st.builds(
     seen=st.just("") | words,
     plane=st.sampled_from(METHODS),
     picked=st.just("") | words,
+    part=st.sampled_from(PARTS),
+    clusters=st.integers(2, 99),
 )
 
 

@@ -1,0 +1,116 @@
+"""Clusters: groups of alike rows over the whole table, where they lie and what each looks like."""
+
+import pandas as pd
+import streamlit as st
+
+from indexer.geo.cells import cells_to_text
+from indexer.table.embedding_table import EmbeddingTable
+from indexer.table.schema import COUNTS, KEY
+
+from .allowed import draw_permission
+from .cached import read_areas, read_cells
+from .clustered import MOST_CLUSTERS, Clustered, read_clusters
+from .kinds import kind_name
+from .map_cells import extent_of
+from .map_component import Marks, Scene, mount_map
+from .map_panel import choose_focus, draw_areas, focus_cells, looks
+from .plain import plain
+from .plane import read_drawn
+from .prototype_panel import kind_style
+from .results import PICTURE_PX, picture, quicklook_folder, rows_by_key, subjects, thumbnails
+from .session import change, current
+
+LEAST_ROWS = 3
+
+
+def draw_clusters(table: EmbeddingTable) -> None:
+    """The clusters beside their map."""
+    drawn = read_drawn(table)
+    if len(drawn.keys) < LEAST_ROWS:
+        st.info(f"Clusters are made of {LEAST_ROWS} rows or more.", icon=":material/category:")
+        return
+    most = min(MOST_CLUSTERS, len(drawn.keys) - 1)
+    count = min(current().clusters, most)
+    left, right = st.columns([9, 11], gap="medium")
+    with left:
+        st.session_state["clusters"] = count
+        st.slider(
+            "Clusters", 2, most, key="clusters", disabled=most == 2,
+            on_change=lambda: change(clusters=st.session_state["clusters"]),
+        )  # fmt: skip
+        found = read_clusters(table, count)
+        _draw_list(table, found)
+        of = "all rows" if len(drawn.keys) == drawn.of_rows else f"{len(drawn.keys):,} rows drawn at random"
+        st.caption(
+            f"Spherical k-means of {of}, of this snapshot alone: after the next commit a letter means "
+            "another group. Prototypes are what is followed through snapshots and compared between regions."
+        )
+    with right:
+        _draw_map(table, found)
+
+
+def cluster_frame(found: Clustered, pictures: list[str]) -> pd.DataFrame:
+    """One line per cluster, with a picture of the row nearest its centre."""
+    return pd.DataFrame(
+        {
+            "picture": pictures,
+            "cluster": [kind_name(number) for number in range(len(found.sizes))],
+            "share": found.sizes / max(found.sizes.sum(), 1),
+            "rows": found.sizes,
+            "example": cells_to_text(found.typical["h3_cell"].to_numpy()),
+        }
+    )
+
+
+def _draw_list(table: EmbeddingTable, found: Clustered) -> None:
+    asked = [*zip(*(found.typical[name].to_pylist() for name in KEY), strict=True)]
+    rows = rows_by_key(table, asked, [*KEY, *COUNTS, "geometry", "source_items"])
+    pictured = subjects(table, rows)
+    frame = cluster_frame(found, thumbnails(pictured, quicklook_folder(table)))
+    key = f"cluster list of {len(frame)}"
+    event = st.dataframe(
+        frame.style.map(kind_style, subset=["cluster"]),
+        key=key,
+        hide_index=True,
+        height=38 + 64 * len(frame),
+        row_height=64,
+        on_select="rerun",
+        selection_mode="single-row",
+        column_config={
+            "picture": st.column_config.ImageColumn("", width=72),
+            "cluster": st.column_config.TextColumn("cluster", width=60),
+            "share": st.column_config.ProgressColumn(
+                "share of the table", format="percent", min_value=0, max_value=float(frame["share"].max())
+            ),
+            "rows": st.column_config.NumberColumn("rows", width=60),
+            "example": st.column_config.TextColumn("most typical", width=150),
+        },
+    )
+    draw_permission(table, pictured)
+    if event.selection.rows:
+        number = event.selection.rows[0]
+        shown = picture(pictured[number], quicklook_folder(table), "", PICTURE_PX)
+        st.image(shown.png, caption=plain(shown.caption), width=PICTURE_PX)
+        st.button(
+            "Search like its most typical row", type="primary", icon=":material/search:", on_click=change,
+            kwargs={"like": (frame["example"][number],), "unlike": (), "tab": "map", "area": ""},
+        )  # fmt: skip
+
+
+def _draw_map(table: EmbeddingTable, found: Clustered) -> None:
+    cells, areas = read_cells(table), read_areas(table)
+    focus = choose_focus(current().area, areas, cells, "")
+    draw_areas(areas, focus)
+    share = found.sizes / max(found.sizes.sum(), 1)
+    scene = Scene(
+        snapshot=table.snapshot,
+        question="",
+        marks=Marks(),
+        home=extent_of(cells.within(focus_cells(focus, areas))),
+        look=looks(),
+        colour="prototype",
+        layer=f"clusters={len(found.sizes)}",
+        kinds=[f"{kind_name(number)[-1]} {part:.0%}" for number, part in enumerate(share.tolist())],
+        asks=False,
+    )
+    mount_map(scene, "cluster map", lambda ask: None)
