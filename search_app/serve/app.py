@@ -24,8 +24,8 @@ from indexer.table.embedding_table import EmbeddingTable
 
 from . import features, files, tiles
 from .answers import Form, answer, form_of
-from .bodies import ChangesBody, Embed, ManyBody, OutliersBody, SearchBody, SqlBody
-from .chips import examples_of
+from .bodies import ChangesBody, ManyBody, OutliersBody, SearchBody, SqlBody
+from .embedder import Embedder
 from .guard import Guard, Rules
 from .metrics import Counted, Metrics
 from .served import Served
@@ -50,7 +50,7 @@ class Settings:
     rules: Rules = field(default_factory=Rules)
     at_once: int = 4
     in_line: int = 64
-    weights: str = "nano"  # of chips
+    weights: str = "nano"  # of chips and texts
     limits: Limits = SQL_LIMITS
 
 
@@ -68,9 +68,6 @@ def make_app(place: str, settings: Settings = Settings()) -> Guard:
 
     async def in_turn(request: Request, work: Callable[[Asker], Response]) -> Response:
         return await held["turns"].take(request, work)
-
-    def embedder(table: EmbeddingTable) -> Embed:
-        return lambda chips, using: examples_of(table, chips, using, settings.weights)
 
     def rows(
         request: Request, f: Form | None, snapshot: int | None, find: Callable[[EmbeddingTable, Asker], Any]
@@ -119,7 +116,7 @@ def make_app(place: str, settings: Settings = Settings()) -> Guard:
         """The k rows most like what is given, among those that all conditions hold."""
 
         def find(table: EmbeddingTable, asker: Asker) -> Hits:
-            query, filter = body.query(embedder(table)), body.filter()
+            query, filter = body.query(Embedder(table, settings.weights)), body.filter()
             return search(table, query, body.k, filter, body.include_query, body.diversity())
 
         return await in_turn(request, rows(request, f, body.snapshot, find))
@@ -129,7 +126,8 @@ def make_app(place: str, settings: Settings = Settings()) -> Guard:
         """What each of many queries finds, in one table whose first column is the query's name."""
 
         def find(table: EmbeddingTable, asker: Asker) -> Hits:
-            queries = [like.query(embedder(table)) for like in body.queries]
+            embedder = Embedder(table, settings.weights)
+            queries = [like.query(embedder) for like in body.queries]
             names = body.names or [str(number) for number in range(1, len(queries) + 1)]
             if len(names) != len(queries):
                 raise QueryError(f"{len(names)} names of {len(queries)} queries: expected as many")

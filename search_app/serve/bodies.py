@@ -1,6 +1,5 @@
 """What may be asked, as JSON: the words of `skyhex.search`. Contents alone, no path and no address."""
 
-from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -9,11 +8,13 @@ from indexer.errors import QueryError
 from indexer.search import words
 from indexer.search.diversity import Diversity
 from indexer.search.filter import Filter
-from indexer.search.query import Match, Query, Vector
+from indexer.search.query import Example, Match, Query
+
+from .embedder import Embedder
 
 MAX_K = 10_000
 MAX_EXAMPLES = 256
-MAX_CHIPS = 16
+MAX_EMBEDDED = 16  # chips, and texts
 MAX_QUERIES = 1_000
 MAX_VERTICES = 100_000
 MAX_CELLS = 100_000
@@ -26,11 +27,9 @@ Period = Annotated[str, Field(max_length=60)] | int | tuple[Day, Day]
 Numbers = Annotated[list[float], Field(max_length=65_536)]
 Sensor = Literal["hr", "s2", "s1"]
 Examples = Field(max_length=MAX_EXAMPLES)
+Text = Annotated[str, Field(max_length=1_000)]
 Column = Literal["fused", "geo", "hr", "s2", "s1"]
 K = Annotated[int, Field(ge=1, le=MAX_K)]
-
-
-Embed = Callable[[list[str], str], list[Vector]]  # contents of chips, and the vectors that are meant
 
 
 class Body(BaseModel):
@@ -72,28 +71,23 @@ class Like(BaseModel):
     lonlat: Annotated[list[LonLat], Examples] | LonLat | None = None
     vector: Annotated[list[Numbers], Examples] | Numbers | None = None
     chip: list[str] | str | None = Field(None, description="A GeoTIFF's content, as base64.")
+    text: list[Text] | Text | None = Field(None, description="Words, of an encoder that knows some.")
     not_cell: Annotated[list[Cell], Examples] | Cell | None = None
     not_lonlat: Annotated[list[LonLat], Examples] | LonLat | None = None
     not_vector: Annotated[list[Numbers], Examples] | Numbers | None = None
     not_chip: list[str] | str | None = None
+    not_text: list[Text] | Text | None = None
     using: Column = "fused"
     against: Column = "fused"
     match: Match = "mean"
     negative_weight: float = 0.5
     invert: bool = False
 
-    def query(self, embed: Embed) -> Query:
-        """What is looked for; `embed` makes vectors of chips. Raises QueryError."""
-        like = (
-            *words.examples_of(cell=self.cell, lonlat=self.lonlat, vector=self.vector),
-            *embed(_several(self.chip), self.using),
-        )
-        unlike = (
-            *words.examples_of(cell=self.not_cell, lonlat=self.not_lonlat, vector=self.not_vector),
-            *embed(_several(self.not_chip), self.using),
-        )
+    def query(self, embedder: Embedder) -> Query:
+        """What is looked for. Raises QueryError."""
+        like, unlike = self._examples(embedder, ""), self._examples(embedder, "not_")
         if not (like or unlike):
-            raise QueryError("expected something to look like: cell, lonlat, vector or chip")
+            raise QueryError("expected something to look like: cell, lonlat, vector, chip or text")
         if len(like) + len(unlike) > MAX_EXAMPLES:
             raise QueryError(f"{len(like) + len(unlike)} examples: at most {MAX_EXAMPLES} are taken")
         return words.query_of(
@@ -104,6 +98,16 @@ class Like(BaseModel):
             match=self.match,
             negative_weight=self.negative_weight,
             invert=self.invert,
+        )
+
+    def _examples(self, embedder: Embedder, sign: str) -> tuple[Example, ...]:
+        """Of the words that begin with a sign, "" or "not_"."""
+        given = {word: getattr(self, f"{sign}{word}") for word in ("cell", "lonlat", "vector")}
+        chips, texts = (_several(word, getattr(self, f"{sign}{word}")) for word in ("chip", "text"))
+        return (
+            *words.examples_of(**given),
+            *embedder.chips(chips, self.using),
+            *embedder.texts(texts),
         )
 
 
@@ -153,11 +157,11 @@ class SqlBody(Body):
     query: str = Field(max_length=MAX_SQL)
 
 
-def _several(value: list[str] | str | None) -> list[str]:
-    chips = [] if value is None else [value] if isinstance(value, str) else value
-    if len(chips) > MAX_CHIPS:
-        raise QueryError(f"{len(chips)} chips: at most {MAX_CHIPS} are taken")
-    return chips
+def _several(word: str, value: list[str] | str | None) -> list[str]:
+    values = [] if value is None else [value] if isinstance(value, str) else value
+    if len(values) > MAX_EMBEDDED:
+        raise QueryError(f"{len(values)} of {word}: at most {MAX_EMBEDDED} are taken")
+    return values
 
 
 def _check_size(geojson: dict[str, Any]) -> None:

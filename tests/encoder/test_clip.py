@@ -1,6 +1,7 @@
 """Tiny random towers in CLIP's layout: sizes are read from the file, texts find their images."""
 
 import gzip
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import h3
 import numpy as np
 import pytest
 import torch
+import urllib3
 from safetensors.torch import save_file
 
 import skyhex
@@ -21,6 +23,8 @@ from encoder.word_pieces import WordPieces, byte_letters
 from indexer.errors import QueryError
 from indexer.table.embedding_table import EmbeddingTable
 from pipeline.rows import model_info, rows_of
+
+from ..search_app.serve.conftest import serving
 
 MERGES = [("l", "a"), ("k", "e</w>"), ("la", "ke</w>"), ("f", "a"), ("r", "m</w>"), ("fa", "rm</w>")]
 TEXTS = ["a lake", "solar farm", "a town beside a lake", "forest"]
@@ -139,6 +143,10 @@ def test_a_table_is_searched_by_words(checkpoint: Path, tmp_path: Path) -> None:
         assert hits.rows["sample_id"].to_pylist() == [f"chip{i}"]
     away = skyhex.search(table, text=TEXTS[0], not_text=TEXTS[1], weights=word, k=4)
     assert away.rows["sample_id"].to_pylist()[0] == "chip0"
+    with serving("-t", str(table.path), "--weights", word) as address:
+        pool = urllib3.PoolManager(timeout=120.0)  # the encoder is loaded first
+        answer = pool.request("POST", f"{address}/search", json={"text": TEXTS[2], "k": 1})
+        assert [row["sample_id"] for row in json.loads(answer.data)["rows"]] == ["chip2"]
     with pytest.raises(QueryError, match="The table was made with"):
         skyhex.search(table, text="a lake", weights="statistics")
 

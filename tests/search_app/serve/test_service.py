@@ -123,8 +123,8 @@ LARGE = {"type": "Polygon", "coordinates": [RING]}
         ("/search", {"chip": "/etc/passwd"}, 400, "chip-1 is not base64"),
         ("/search", {"chip": [base64.b64encode(b"<VRTDataset/>").decode()]}, 400, "chip-1 is no GeoTIFF"),
         ("/search", {"chip": [base64.b64encode(b"II*\0" * 9).decode()]}, 400, "chip-1"),
-        ("/search", {"chip": ["SUkqAA=="] * 17}, 400, "17 chips: at most 16"),
-        ("/search", {"text": "a lake"}, 422, "text: Extra inputs are not permitted"),
+        ("/search", {"chip": ["SUkqAA=="] * 17}, 400, "17 of chip: at most 16"),
+        ("/search", {"words": "a lake"}, 422, "words: Extra inputs are not permitted"),
         ("/search", {"vector": [1.0] * 8, "within": "/etc/passwd"}, 422, "within"),
         ("/search", {"vector": "http://127.0.0.1/x.npy"}, 422, "vector"),
         (
