@@ -1,5 +1,6 @@
 """Bodies mean what the words of `skyhex.search` mean, one value or several."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -55,13 +56,21 @@ def test_examples(given: dict[str, Any]) -> None:
         assert list(map(repr, examples)) == list(map(repr, expected))
 
 
-def test_chips_become_vectors() -> None:
-    body = SearchBody(chip="one", not_chip=["two", "three"], using="s2")
-    query = body.query(
-        lambda chips, using: [Vector(np.array([len(chip)])) for chip in chips if using == "s2"]
-    )
-    assert [example.values.tolist() for example in query.positives] == [[3]]  # type: ignore[union-attr]
-    assert [example.values.tolist() for example in query.negatives] == [[3], [5]]  # type: ignore[union-attr]
+class Lengths(Embedder):
+    """As if the length of what is given were its vector."""
+
+    def chips(self, contents: Sequence[str], using: str) -> list[Vector]:
+        return [Vector(np.array([len(chip)])) for chip in contents if using == "s2"]
+
+    def texts(self, texts: Sequence[str]) -> list[Vector]:
+        return [Vector(np.array([-len(text)])) for text in texts]
+
+
+def test_chips_and_texts_become_vectors() -> None:
+    body = SearchBody(chip="one", text="town", not_chip=["two", "three"], not_text=["a"], using="s2")
+    query = body.query(Lengths(None, "nano"))  # type: ignore[arg-type]
+    assert [example.values.tolist() for example in query.positives] == [[3], [-4]]  # type: ignore[union-attr]
+    assert [example.values.tolist() for example in query.negatives] == [[3], [5], [-1]]  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize(
