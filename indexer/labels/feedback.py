@@ -7,7 +7,7 @@ classes, kept as any others; those put in one go are a round.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -19,9 +19,10 @@ from ..geo.cells import Cells, centres
 from ..geo.great_circle import distance_km
 from ..index.faiss_index import Index, open_index
 from ..index.mapped import DamagedIndexError
+from ..search.diversity import Diversity
 from ..search.filter import Filter
-from ..search.query import Cell, Query, Vector, resolve
-from ..search.search import Hits, search
+from ..search.query import Cell, Query, Resolved, Vector, resolve
+from ..search.search import COLUMNS, Hits, search
 from ..table.columns import Cosines, unit
 from ..table.embedding_table import EmbeddingTable
 from ..table.ranked import check_k
@@ -40,12 +41,13 @@ class Taught:
 
     vector: Cosines  # (d,) norm 1: rows are ranked by their cosine to it
     border: float | None  # the cosine where right and wrong part; None before anything was wrong
-    column: str  # that is searched
+    question: Resolved  # what the marks are about
 
     @property
     def query(self) -> Query:
         """The same as a query."""
-        return Query((Vector(self.vector),), using=self.column, against=self.column)
+        column = self.question.column
+        return Query((Vector(self.vector),), using=column, against=column)
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ class Round:
 class Feedback:
     """The answer to a taught question, and what to mark next."""
 
-    hits: Hits  # best first, marked cells and those near them left out
+    hits: Hits  # best first, cells of examples and marks and those near them left out
     ask: pa.Table  # of rows like the hits' the ones to mark next: those nearest to the border
     taught: Taught
 
@@ -112,17 +114,17 @@ def teach(
         raise QueryError(f"a search taught by {by!r}: expected {' or '.join(RULES)}")
     index, _ = open_index(table)
     try:
-        wanted, vectors = _compared(table, query, marks, filter, index)
+        asked, vectors = _compared(table, query, marks, filter, index)
     except DamagedIndexError:
-        wanted, vectors = _compared(table, query, marks, filter, None)
+        asked, vectors = _compared(table, query, marks, filter, None)
     is_right = np.array([*marks.values()], bool)
     if is_right.all():
-        (mean,) = unit(np.concatenate([wanted, vectors]).mean(axis=0)[None])
-        return Taught(mean, None, query.against)
-    vector, border = taught_by(wanted, vectors[is_right], vectors[~is_right], by)
+        (mean,) = unit(np.concatenate([asked.vectors, vectors]).mean(axis=0)[None])
+        return Taught(mean, None, asked)
+    vector, border = taught_by(asked.vectors, vectors[is_right], vectors[~is_right], by)
     if not np.isfinite(vector).all():
         raise QueryError("the marks cancel out: the same is right and wrong")
-    return Taught(vector, border, query.against)
+    return Taught(vector, border, asked)
 
 
 def feedback(
@@ -135,6 +137,8 @@ def feedback(
     apart_km: float = 0.0,
     to_ask: int = 10,
     filter: Filter = Filter(),  # noqa: B008 - frozen
+    diversity: Diversity | None = None,
+    columns: Sequence[str] = COLUMNS,
 ) -> Feedback:
     """The k rows that marks make the best, and those whose marks would teach most.
 
@@ -144,10 +148,11 @@ def feedback(
         marks: cells, and whether they are right.
         by: "linear", a linear head on the vectors, or "rocchio".
         k: how many rows, at least 1.
-        apart_km: rows whose cell's centre lies this near to that of a marked cell are left out: neighbours
-            look alike, and to find them says nothing.
+        apart_km: rows whose cell's centre lies this near to that of an example or a mark are left out, as
+            these are: neighbours look alike, and to find them says nothing.
         to_ask: how many rows to mark next: the most uncertain of the best `POOL` times as many.
         filter: which rows may be found.
+        diversity, columns: as in `search`.
 
     Raises:
         QueryError: as `teach`, k below 1, a distance below 0.
@@ -157,7 +162,12 @@ def feedback(
     if not apart_km >= 0:
         raise QueryError(f"results {apart_km} km apart from marks: expected 0 or more")
     taught = teach(table, query, marks, by, filter)
-    hits = _away(table, taught.query, np.array([*marks], np.uint64), apart_km, max(k, POOL * to_ask), filter)
+    known = np.array(sorted({*marks} | taught.question.cells), np.uint64)
+
+    def find(most: int) -> Hits:
+        return search(table, taught.query, most, filter, diversity=diversity, columns=columns)
+
+    hits = _away(find, known, apart_km, max(k, POOL * to_ask))
     similarity = hits.rows["similarity"].to_numpy()
     likely = similarity[: POOL * to_ask]
     doubt = np.argsort(abs(likely - taught.border), kind="stable") if taught.border is not None else None
@@ -199,30 +209,29 @@ def last_round(labels: pa.Table) -> list[int]:
 
 def _compared(
     table: EmbeddingTable, query: Query, marks: Mapping[int, bool], filter: Filter, index: Index | None
-) -> tuple[Cosines, Cosines]:
-    """The question's vectors (m, d) and those of marked cells (n, d)."""
-    wanted = resolve(table, query, filter, index).vectors
-    column = query.against
+) -> tuple[Resolved, Cosines]:
+    """The question as numbers, and the vectors (n, d) of marked cells."""
+    asked = resolve(table, query, filter, index)
     each = [
-        resolve(table, Query((Cell(cell),), using=column, against=column), filter, index).vectors
+        resolve(table, Query((Cell(cell),), using=asked.column, against=asked.column), filter, index).vectors
         for cell in marks
     ]
-    return wanted, np.concatenate([np.empty((0, wanted.shape[1])), *each])
+    return asked, np.concatenate([np.empty((0, asked.vectors.shape[1])), *each])
 
 
-def _away(
-    table: EmbeddingTable, query: Query, marked: Cells, apart_km: float, k: int, filter: Filter
-) -> Hits:
-    """The k best rows of cells that are not marked, and lie so far from all that are."""
-    most = k + len(marked)
+def _away(find: Callable[[int], Hits], known: Cells, apart_km: float, k: int) -> Hits:
+    """The k best rows of cells that are not known, and lie so far from all that are."""
+    most = k + len(known)
     while True:
-        hits = search(table, query, most, filter)
+        hits = find(most)
         cells = hits.rows["h3_cell"].to_numpy()
-        far = ~np.isin(cells, marked)
+        far = ~np.isin(cells, known)
         if apart_km:
             lon, lat = centres(cells)
-            for marked_lon, marked_lat in zip(*centres(marked), strict=True):
-                far &= distance_km(lon, lat, marked_lon, marked_lat) > apart_km
+            for known_lon, known_lat in zip(*centres(known), strict=True):
+                far &= distance_km(lon, lat, known_lon, known_lat) > apart_km
         if far.sum() >= k or len(cells) < most:
-            return Hits(hits.rows.filter(pa.array(far)).slice(0, k), hits.plan, hits.notes, hits.query)
+            rows = hits.rows.filter(pa.array(far)).slice(0, k)
+            rows = rows.set_column(rows.schema.get_field_index("rank"), "rank", [np.arange(1, len(rows) + 1)])
+            return Hits(rows, hits.plan, hits.notes, hits.query)
         most *= 4

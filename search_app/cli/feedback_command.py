@@ -1,4 +1,4 @@
-"""`skyhex feedback`: a search taught by marks, right or wrong, that a set of labels keeps."""
+"""`skyhex feedback`: a search taught by marks, right or wrong, of a set of labels or typed."""
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -7,7 +7,7 @@ import typer
 from . import search_options as words
 from .answer import give
 from .conditions import with_filter
-from .label_commands import FolderOption, SetOption
+from .label_commands import FolderOption
 from .options import DEFAULT_TABLE, FormatOption, OutOption, TableOption, WeightsOption
 from .progress import say
 from .readable import HITS
@@ -17,6 +17,12 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 
+MARKED = "What was marked"
+MarksOption = Annotated[
+    str | None, words.option(MARKED, "A set of labels `right` and `wrong`.", "NAME", "--set")
+]
+RightOption = Annotated[words.Names, words.option(MARKED, "A cell that is right. Repeat for several.", "ID")]
+WrongOption = Annotated[words.Names, words.option(MARKED, "A cell that is wrong.", "ID")]
 RuleOption = Annotated[
     Literal["linear", "rocchio"],
     words.option(words.RESULTS, "A linear head on the vectors, or Rocchio's rule."),
@@ -38,7 +44,9 @@ def feedback(
     chip: words.ChipOption = None,
     vector: words.VectorOption = None,
     text: words.TextOption = None,
-    name: SetOption = "feedback",
+    name: MarksOption = None,
+    right: RightOption = None,
+    wrong: WrongOption = None,
     by: RuleOption = "linear",
     apart_km: ApartOption = 0.0,
     ask: AskOption = False,
@@ -49,8 +57,9 @@ def feedback(
     form: FormatOption = None,
     out: OutOption = None,
 ) -> None:
-    """A search taught by a set of labels of two classes, `right` and `wrong`."""
-    from indexer.labels.feedback import feedback as taught
+    """A search taught by marks: the answer, or with --ask what to mark next."""
+    import skyhex
+    from indexer.geo.cells import parse_cell
     from indexer.labels.feedback import marks_of, rounds_of
     from indexer.labels.store import label_place, read_labels
     from indexer.search.query import Query
@@ -59,10 +68,24 @@ def feedback(
     from .search_words import Examples
 
     opened = EmbeddingTable.open(table)
-    labels = read_labels(label_place(opened, folder), name)
     query = Query(Examples(cell, lonlat, chip, vector, text).read(opened, "fused", weights))
-    marks = marks_of(labels)
-    found = taught(opened, query, marks, by=by, k=k, to_ask=k, apart_km=apart_km, filter=filter)
-    for number, said in enumerate(rounds_of(labels), 1):
-        say(f"round {number}: {said.right} of {said.marked} right")
+    marks: dict[int, bool] = {}
+    if name is not None:
+        labels = read_labels(label_place(opened, folder), name)
+        marks |= marks_of(labels)
+        for number, said in enumerate(rounds_of(labels), 1):
+            say(f"round {number}: {said.right} of {said.marked} right")
+    for cells, is_right in ((right, True), (wrong, False)):
+        marks |= dict.fromkeys(map(parse_cell, cells or []), is_right)
+    found = skyhex.feedback(
+        opened,
+        right=[one for one, is_right in marks.items() if is_right],
+        wrong=[one for one, is_right in marks.items() if not is_right],
+        query=query,
+        by=by,
+        k=k,
+        to_ask=k,
+        apart_km=apart_km,
+        filter=filter,
+    )
     give(found.ask if ask else found.hits.rows, form, out, HITS)

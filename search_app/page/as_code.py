@@ -57,6 +57,27 @@ def search_words(query: Query, view: View) -> dict[str, Any]:
     return {**words_of(query), "k": view.k, **differing_of(view), **conditions}
 
 
+def feedback_words(query: Query, marks: Mapping[int, bool], view: View) -> dict[str, Any]:
+    """What `skyhex.feedback` is told of marks; nothing where it does not know the question's words."""
+    asked = words_of(query)
+    if not asked.keys() <= {"cell", "lonlat", "vector"} or differing_of(view):
+        return {}
+    said: dict[str, Any] = {"by": view.rule} if view.rule != View.rule else {}
+    said |= {"apart_km": view.apart_km} if view.apart_km else {}
+    cells = {
+        name: [cell_to_text(cell) for cell, is_right in marks.items() if is_right is right]
+        for name, right in (("right", True), ("wrong", False))
+    }
+    conditions = conditions_of(view, elsewhere=True)
+    return {
+        **asked,
+        **{name: named for name, named in cells.items() if named},
+        **said,
+        "k": view.k,
+        **conditions,
+    }
+
+
 def code_of(command: str, table: EmbeddingTable, words: Mapping[str, Any]) -> Code:
     """`skyhex COMMAND` and `skyhex.COMMAND(...)` of words: what is a vector or an area becomes a file."""
     options, arguments, files = list[str](), list[str](), dict[str, bytes]()

@@ -1,6 +1,7 @@
 """What a view's question finds: asked once, whoever wants the answer: the page or its map."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
@@ -9,19 +10,24 @@ import streamlit as st
 
 from indexer.errors import QueryError
 from indexer.geo.search_area import Region
-from indexer.search.query import Query
+from indexer.labels.feedback import feedback, marks_of
+from indexer.labels.store import read_labels
+from indexer.search.query import Query, Resolved
 from indexer.search.search import COLUMNS, search
 from indexer.search.words import column_of
 from indexer.table.columns import has_direction, to_matrix
 from indexer.table.embedding_table import EmbeddingTable
 from indexer.table.schema import COUNTS, KEY
 
-from .cached import BY_SNAPSHOT, read_keys, read_kinds, read_vectors
+from .cached import BY_SNAPSHOT, read_cells, read_keys, read_kinds, read_vectors
+from .label_place import place_of
 from .plane import mean_inside
 from .question import Lookup, to_diversity, to_query, to_search_filter
 from .results import rows_by_key
 from .url_state import View
 from .words import words_vector
+
+COLUMNS_SHOWN = (*COLUMNS, "geometry")
 
 
 @dataclass(frozen=True)
@@ -36,6 +42,8 @@ class Found:
     vectors: np.ndarray  # (m, d) float64, what was compared
     all_of: bool  # a cell counts for the one that it is least like; else most like
     column: str  # of the vectors that they were compared with
+    ask: pa.Table | None = None  # of a question that marks teach: the rows to mark next
+    marks: Mapping[int, bool] = field(default_factory=dict)  # that taught it
 
 
 @st.cache_data(max_entries=32, ttl=60, show_spinner="Searching", hash_funcs=BY_SNAPSHOT)
@@ -47,28 +55,66 @@ def find(table: EmbeddingTable, question: View) -> Found | None:
     query = to_query(question, Lookup(prototypes, *means))
     if query is None:
         return None
+    if question.marks:
+        return _find_taught(table, question, query)
     hits = search(
         table,
         query,
         k=question.k,
         filter=filter,
         diversity=to_diversity(question),
-        columns=(*COLUMNS, "geometry"),
+        columns=COLUMNS_SHOWN,
     )
     assert hits.query is not None
-    columns = [*KEY, *COUNTS, "geometry", "source_items"]
-    examples = rows_by_key(table, sorted(hits.query.own_rows), columns)
     compared = hits.query
     return Found(
         hits.rows,
         hits.plan,
         hits.notes,
-        examples,
+        _examples(table, compared),
         query,
         compared.vectors,
         compared.all_of,
         compared.column,
     )
+
+
+def _find_taught(table: EmbeddingTable, question: View, query: Query) -> Found:
+    """What marks make of a question; those of cells that the table no longer has wait for better days."""
+    name, _, version = question.marks.partition("/")
+    kept = marks_of(read_labels(place_of(table), name, int(version)))
+    cells = read_cells(table).cell
+    marks = {cell: is_right for cell, is_right in kept.items() if cell in cells}
+    taught = feedback(
+        table,
+        query,
+        marks,
+        by=question.rule,
+        k=question.k,
+        apart_km=question.apart_km,
+        filter=to_search_filter(question),
+        diversity=to_diversity(question),
+        columns=COLUMNS_SHOWN,
+    )
+    gone = len(kept) - len(marks)
+    notes = [f"{gone} marked cells are not in this table: their marks are kept"] if gone else []
+    asked = taught.taught.question
+    return Found(
+        taught.hits.rows,
+        f"{taught.hits.plan}, taught by {len(marks)} marks",
+        (*notes, *taught.hits.notes),
+        _examples(table, asked),
+        query,
+        taught.taught.vector[None],
+        False,
+        asked.column,
+        taught.ask,
+        marks,
+    )
+
+
+def _examples(table: EmbeddingTable, compared: Resolved) -> pa.Table:
+    return rows_by_key(table, sorted(compared.own_rows), [*KEY, *COUNTS, "geometry", "source_items"])
 
 
 def mean_within(table: EmbeddingTable, region: Region, using: str) -> np.ndarray:

@@ -10,12 +10,14 @@ import h3
 import numpy as np
 import streamlit as st
 
-from indexer.geo.cells import Cells, resolution_of
+from indexer.geo.cells import Cells, parse_cell, resolution_of
+from indexer.labels.feedback import RIGHT, WRONG
 from indexer.table.embedding_table import EmbeddingTable
 
 from .background import Extent, degrees
 from .brought import is_upload, shape_of_upload
 from .cached import read_cells
+from .feedback_panel import mark_one
 from .map_cells import Area, MapCells, extent_of
 from .map_component import Ask, Marks, Scene, mount_map
 from .session import can_undo, change, current, undo
@@ -113,6 +115,7 @@ def draw_map(table: EmbeddingTable, areas: Sequence[Area], marks: Marks, kind_la
         colour=view.colour,
         kinds=kind_labels,
         canUndo=can_undo(),
+        teaches=bool(view.like or view.unlike),
         outlines=outlines(view),
     )
     mount_map(scene, _MAP, take)
@@ -141,10 +144,12 @@ def take(ask: Ask) -> None:
         change(seen=ask.place)
     elif ask.does == "pick":
         change(picked=ask.place)
+    elif ask.does in (RIGHT, WRONG):
+        mark_one(parse_cell(ask.place), ask.does)
     elif ask.does == "only":
         change(within=ask.place.removeprefix(WITHIN))
     elif ask.does == "like":
-        change(like=(ask.place,), unlike=())
+        change(like=(ask.place,), unlike=(), marks="")
     elif ask.does == "add":
         change(like=_with(view.like, ask.place), unlike=_without(view.unlike, ask.place))
     elif ask.does == "unlike":

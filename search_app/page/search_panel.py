@@ -7,16 +7,18 @@ import pyarrow as pa
 import streamlit as st
 
 from indexer.errors import QueryError
-from indexer.geo.cells import cells_to_text, centres
+from indexer.geo.cells import cells_to_text, centres, parse_cell
+from indexer.labels.feedback import RIGHT, WRONG
 from indexer.search.search import OTHER_SENSORS
 from indexer.table.embedding_table import EmbeddingTable
 from indexer.table.schema import COUNTS, KEY
 
 from .agreed import HeldError
 from .allowed import draw_permission
-from .as_code import draw_code, search_words
+from .as_code import draw_code, feedback_words, search_words
 from .background import degrees
 from .cached import BY_SNAPSHOT, read_areas, read_keys, read_kinds
+from .feedback_panel import draw_feedback, mark_one, marked
 from .finding import Found, find
 from .kinds import letters
 from .map_answers import vectors_to_colour
@@ -71,8 +73,8 @@ def _marks(view: View, found: Found, chosen: int | None) -> Marks:
     results = cells_to_text(found.rows["h3_cell"].to_numpy())
     examples = dict.fromkeys(cells_to_text(found.examples["h3_cell"].to_numpy()))
     return Marks(
-        like=[cell for cell in examples if cell not in unlike],
-        unlike=unlike,
+        like=[*dict.fromkeys([*(cell for cell in examples if cell not in unlike), *marked(found, RIGHT)])],
+        unlike=[*dict.fromkeys([*unlike, *marked(found, WRONG)])],
         results=results,
         chosen=results[chosen] if chosen is not None else "",
     )
@@ -131,10 +133,14 @@ def _draw_found(table: EmbeddingTable, found: Found) -> int | None:
     draw_permission(table, subjects(table, found.rows))
     if chosen is not None:
         _draw_chosen(table, found.rows.slice(chosen, 1))
+    draw_feedback(table, found)
     if vectors_to_colour(table, found) is None:
         st.caption("Too many rows and examples to compare them all here: the map colours the results alone.")
     st.caption(plain(" · ".join((found.plan, *found.notes))))
-    draw_code("search", table, search_words(found.query, current()))
+    if found.ask is None:
+        draw_code("search", table, search_words(found.query, current()))
+    elif words := feedback_words(found.query, found.marks, current()):
+        draw_code("feedback", table, words)
     return chosen
 
 
@@ -164,6 +170,13 @@ def _draw_chosen(table: EmbeddingTable, row: pa.Table) -> None:
             st.button("Search from here", type="primary", on_click=lambda: change(like=(cell,), unlike=()))
             st.button("More like this", icon=":material/add:", on_click=_add, args=("like", cell))
             st.button("Less like this", icon=":material/remove:", on_click=_add, args=("unlike", cell))
+            for label in (RIGHT, WRONG):
+                st.button(
+                    label.capitalize(),
+                    key=f"{label} chosen",
+                    on_click=mark_one,
+                    args=(parse_cell(cell), label),
+                )
 
 
 def _add(name: str, cell: str) -> None:

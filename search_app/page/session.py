@@ -32,6 +32,8 @@ def change(**changes: Any) -> None:
     """Show something else from the next run on; for the callbacks of widgets."""
     before = current()
     after = replace(before, **changes)
+    if before.marks == after.marks and not {*before.like, *before.unlike} & {*after.like, *after.unlike}:
+        after = replace(after, marks="")  # they are about another question
     if after.question != before.question:
         st.session_state[_PAST] = [*_past(), before][-MAX_PAST:]
     st.session_state[_KEY] = after

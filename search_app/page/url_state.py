@@ -6,6 +6,7 @@ from datetime import date
 from math import nan
 from typing import Any, get_args
 
+from indexer.labels.feedback import Rule
 from indexer.overview.projection import METHODS
 from indexer.search.query import Match
 from indexer.search.words import COLUMNS
@@ -22,7 +23,8 @@ CONDITIONS = (
     "bbox", "within", "near", "cells", "footprint", "start", "end", "months", "modalities", "cloud", "valid",
     "where",
 )  # fmt: skip
-QUESTION = (*EXAMPLES, "k", *DIFFERING, *CONDITIONS)
+TAUGHT = ("marks", "rule", "apart_km")
+QUESTION = (*EXAMPLES, *TAUGHT, "k", *DIFFERING, *CONDITIONS)
 COMPARED = (*(name for name in CONDITIONS if name not in ("start", "end")), "before", "after")
 MAX_K = 500  # more results than this belong in a download, not on a page
 
@@ -43,6 +45,9 @@ class View:
     negative_weight: float = 0.5
     using: str = "fused"
     against: str = "fused"
+    marks: str = ""  # that teach it, as SET/VERSION of labels
+    rule: Rule = "linear"
+    apart_km: float = 0.0  # results this near to a mark are left out
     k: int = 20  # results
     per_parent: int | None = None
     parent_res: int | None = None
@@ -204,6 +209,13 @@ def _one_of(options: tuple[str, ...]) -> Callable[[Sequence[str]], str]:
     return parse
 
 
+def _version(values: Sequence[str]) -> str:
+    name, _, version = values[-1].partition("/")
+    if not (name and version.isdecimal() and int(version)):
+        raise ValueError("expected SET/VERSION of labels")
+    return values[-1]
+
+
 def _last(values: Sequence[str]) -> str:
     return values[-1]
 
@@ -220,6 +232,9 @@ _PARSERS: dict[str, Callable[[Sequence[str]], Any]] = {
     "negative_weight": _number(0, 10),
     "using": _one_of(tuple(COLUMNS)),
     "against": _one_of(tuple(COLUMNS)),
+    "marks": _version,
+    "rule": _one_of(get_args(Rule)),
+    "apart_km": _number(0, 20_040),
     "k": _whole(1, MAX_K),
     "per_parent": _whole(1, MAX_K),
     "parent_res": _whole(0, 15),

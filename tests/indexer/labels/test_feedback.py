@@ -71,9 +71,10 @@ def test_the_answer_is_the_exact_ranking_by_the_direction(table: EmbeddingTable)
     marks = dict(zip(CELLS[:40], RIGHT[:40].tolist(), strict=True))
     answer = feedback(table, Query((Cell(CELLS[50]),)), marks, k=30, to_ask=5)
     similarity = vectors_of(table) @ answer.taught.vector
-    similarity[[*range(40)]] = -np.inf  # marked cells are known
+    similarity[[*range(40), 50]] = -np.inf  # the example and what is marked are known
     order = np.argsort(-similarity)
     assert answer.hits.rows["h3_cell"].to_pylist() == [CELLS[i] for i in order[:30]]
+    assert answer.hits.rows["rank"].to_pylist() == list(range(1, 31))
     assert answer.taught.border is not None
     pool = order[:100]
     asked = pool[np.argsort(abs(similarity[pool] - answer.taught.border))[:5]]
@@ -115,6 +116,8 @@ def test_what_lies_near_a_mark_is_left_out(table: EmbeddingTable) -> None:
     few = feedback(table, query, marks, k=7, apart_km=1.5)
     assert few.hits.rows.equals(answer.hits.rows.slice(0, 7))
     assert len(feedback(table, query, marks, k=len(CELLS)).hits.rows) == len(CELLS) - 2
+    of_a_place = feedback(table, Query((Cell(CELLS[200]),)), marks, k=len(CELLS))
+    assert len(of_a_place.hits.rows) == len(CELLS) - 3
 
 
 def test_before_anything_is_wrong_the_best_are_asked_about(table: EmbeddingTable) -> None:

@@ -26,8 +26,11 @@ def test_a_set_of_marks_teaches_a_search(tmp_path: Path) -> None:
     run("labels", "import", tmp_path / "marks.csv", "-t", table, "--set", "feedback")
     words = ("feedback", "--cell", h3.int_to_str(CELLS[30]), "-t", table, "-k", 5, "--format", "json")
     same = skyhex.feedback(table, cell=CELLS[30], right=right, wrong=wrong, k=5, to_ask=5, apart_km=0.5)
-    for ask, expected in ((), same.hits.rows), (("--ask",), same.ask):
-        found = json.loads(run(*words, "--apart-km", 0.5, *ask))
+    kept = ("--set", "feedback")
+    typed = [*(w for cell in right for w in ("--right", f"{cell:x}"))]
+    typed += [w for cell in wrong for w in ("--wrong", f"{cell:x}")]
+    for more, expected in (kept, same.hits.rows), ((*kept, "--ask"), same.ask), (typed, same.hits.rows):
+        found = json.loads(run(*words, "--apart-km", 0.5, *more))
         assert [row["h3_cell"] for row in found] == [f"{c:x}" for c in expected["h3_cell"].to_pylist()]
-    done = CliRunner().invoke(app, [str(word) for word in words])
+    done = CliRunner().invoke(app, [str(word) for word in (*words, *kept)])
     assert "round 1: 3 of 7 right" in done.stderr

@@ -74,7 +74,11 @@ def test_the_shapes_of_a_question_are_outlined() -> None:
 @pytest.mark.parametrize(
     ("does", "place", "changed"),
     [
-        ("like", "c", {"like": ("c",), "unlike": ()}),  # a new question keeps nothing of the old one
+        (
+            "like",
+            "c",
+            {"like": ("c",), "unlike": (), "marks": ""},
+        ),  # a new question keeps nothing of the old one
         ("add", "c", {"like": ("a", "c"), "unlike": ("b",)}),
         ("add", "b", {"like": ("a", "b"), "unlike": ()}),
         ("unlike", "c", {"like": ("a",), "unlike": ("b", "c")}),

@@ -72,6 +72,18 @@ def test_going_back_shows_what_the_url_says_and_undo_agrees() -> None:
     assert page.does(["undo", ""]) == f"{A} False"
 
 
+def test_marks_go_with_their_question() -> None:
+    page = Page(like=A, marks="feedback-1/2")
+    page.does(["change", {"like": [A, B]}])
+    assert "feedback-1/2" in page.app.query_params["marks"]
+    page.does(["change", {"k": 7}])
+    assert "feedback-1/2" in page.app.query_params["marks"]
+    page.does(["change", {"like": [C]}])
+    assert "marks" not in page.app.query_params
+    page.does(["undo", ""])
+    assert "feedback-1/2" in page.app.query_params["marks"]
+
+
 def test_an_older_url_that_comes_with_a_run_changes_nothing() -> None:
     page = Page(like=A)
     page.does(["change", {"like": [B]}])

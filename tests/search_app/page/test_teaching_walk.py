@@ -17,6 +17,7 @@ import skyhex
 from indexer.geo.cells import centres
 from indexer.labels.area import check_sample, estimate_areas
 from indexer.labels.classifier import apply_classifier, fit_classifier
+from indexer.labels.feedback import Feedback, rounds_of
 from indexer.table.embedding_table import EmbeddingTable
 from search_app.cli.launch import start, stop
 from search_app.page.map_bytes import similarity_codes
@@ -31,15 +32,16 @@ pytestmark = MARKS
 
 CELLS = sorted(h3.str_to_int(c) for c in h3.grid_disk(h3.latlng_to_cell(47.0, 10.0, 9), 7))
 EAST = centres(CELLS)[0] > 10.0
+VECTORS = np.random.default_rng(0).normal(scale=0.5, size=(len(CELLS), 6))
+VECTORS[:, 0] += np.where(EAST, 1, -1)
+RIGHT = EAST & (VECTORS[:, 1] > 0)  # what a person looks for
 HOSTILE = '<img src=x onerror="document.title=1">'
 
 
 @pytest.fixture(scope="module")
 def table(tmp_path_factory: pytest.TempPathFactory) -> EmbeddingTable:
     """Two kinds of ground, east and west, with noise."""
-    vectors = np.random.default_rng(0).normal(scale=0.5, size=(len(CELLS), 6))
-    vectors[:, 0] += np.where(EAST, 1, -1)
-    return skyhex.write_table(tmp_path_factory.mktemp("teach") / "t", CELLS, vectors, period=2024)
+    return skyhex.write_table(tmp_path_factory.mktemp("teach") / "t", CELLS, VECTORS, period=2024)
 
 
 @pytest.fixture(scope="module")
@@ -214,3 +216,82 @@ def test_labels_are_painted_imported_taught_and_their_areas_estimated(
     page.get_by_text("Not classes of the map: west.").wait_for(timeout=WAIT_MS)
     found = estimate_areas(mapped, drawn.set_column(3, "reference", [truth]))
     page.get_by_text(f"overall accuracy {found.overall_accuracy:.1%}").wait_for(timeout=WAIT_MS)
+
+
+def test_rounds_of_marks_teach_a_search(page: sync_api.Page, url: str, table: EmbeddingTable) -> None:
+    """Results marked in the panel and the map's card; undone, gone back to, taken up again."""
+    start = CELLS[int(np.flatnonzero(RIGHT)[3])]
+    shown = Map(page, f"{url}/?like={h3.int_to_str(start)}&k=40")
+    shown.wait(like=[h3.int_to_str(start)])
+    page.get_by_text("Teach this search").click()
+    marks: dict[int, bool] = {}
+
+    def mark(cells: list[int]) -> None:
+        for cell in cells:
+            is_right = bool(RIGHT[CELLS.index(cell)])
+            button = page.locator(f".st-key-mark-{'right' if is_right else 'wrong'}-{cell:x} button")
+            button.first.click()
+            button.and_(page.locator("[kind=primary]")).first.wait_for(timeout=WAIT_MS)
+            marks[cell] = is_right
+
+    def put(version: int) -> None:
+        """The round, and what the page then shows is what the engine finds."""
+        page.get_by_role("button", name=f"Next round · {len(marks) - before} marked").click()
+        page.wait_for_url(f"**marks=feedback-*%2F{version}*", timeout=WAIT_MS)
+        expect_taught()
+
+    def expect_taught() -> None:
+        found = engine()
+        page.get_by_text(f"taught by {len(marks)} marks").wait_for(timeout=WAIT_MS)
+        code = page.get_by_test_id("stCode").first.text_content() or ""
+        assert all(
+            f"--{'right' if is_right else 'wrong'} {cell:x}" in code for cell, is_right in marks.items()
+        )
+        assert len(found.hits.rows) == 40
+
+    def engine() -> Feedback:
+        said = {True: [c for c, is_right in marks.items() if is_right], False: []}
+        said[False] = [c for c in marks if c not in said[True]]
+        return skyhex.feedback(table, cell=start, right=said[True], wrong=said[False], k=40)
+
+    hits = skyhex.search(table, cell=start, k=40).rows["h3_cell"].to_pylist()
+    before = 0
+    mark(hits[:10])
+    put(1)
+    before = len(marks)
+    ask = engine().ask["h3_cell"].to_pylist()
+    mark(ask[:9])
+    shown.stage.scroll_into_view_if_needed()
+    shown.click(ask[9])
+    assert shown.card() == f"{ask[9]:x}"
+    marks[ask[9]] = bool(RIGHT[CELLS.index(ask[9])])
+    page.locator(".card").get_by_role("button", name="Right" if marks[ask[9]] else "Wrong").click()
+    put(2)
+    assert 0 < sum(marks.values()) < len(marks)
+    kept = skyhex.labels(table, page.url.split("marks=")[1].split("%2F")[0])
+    assert {row["h3_cell"]: row["label"] == "right" for row in kept.to_pylist()} == marks
+    assert [(said.right, said.marked) for said in rounds_of(kept)] == [
+        (sum(marks[cell] for cell in cells), 10) for cells in (hits[:10], ask)
+    ]
+    with page.expect_download() as download:
+        saved_results = page.get_by_role("button", name="Download").first
+        saved_results.click()
+        page.get_by_role("button", name="CSV", exact=True).click()
+    rows = [int(row["h3_cell"], 16) for row in csv.DictReader(download.value.path().open())]
+    assert rows == engine().hits.rows["h3_cell"].to_pylist()
+    page.keyboard.press("Escape")
+
+    page.go_back()  # a round is a step
+    page.wait_for_url("**marks=feedback-*%2F1*", timeout=WAIT_MS)
+    page.get_by_text("taught by 10 marks").wait_for(timeout=WAIT_MS)
+    page.go_forward()
+    page.get_by_text("taught by 20 marks").wait_for(timeout=WAIT_MS)
+    page.get_by_role("button", name="Undo round").click()
+    page.wait_for_url("**marks=feedback-*%2F3*", timeout=WAIT_MS)
+    for cell in ask:
+        del marks[cell]
+    expect_taught()
+    page.goto(f"{url}/?like={h3.int_to_str(start)}&k=40")
+    page.get_by_text("Teach this search").click()
+    page.get_by_role("button", name="Take up 10 marks of before").click()
+    page.get_by_text("taught by 10 marks").wait_for(timeout=WAIT_MS)

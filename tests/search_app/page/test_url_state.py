@@ -108,6 +108,9 @@ def test_what_a_link_looks_like() -> None:
         ("bbox", "a,b,c,d", "four numbers"),
         ("bbox", "1,50,2,40", "south < north"),
         ("start", "March", "March"),
+        ("marks", "mine", "SET/VERSION"),
+        ("marks", "mine/0", "SET/VERSION"),
+        ("rule", "magic", "linear, rocchio"),
         ("tab", "admin", "map, change, projection, prototypes, labels, sql"),
     ],
 )
