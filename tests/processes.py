@@ -34,3 +34,20 @@ def has_ended(process: int) -> bool:
             return True
         time.sleep(0.05)
     return False
+
+
+def descendants(process: int) -> dict[int, str]:
+    """Its children and theirs, each with its command line."""
+    found: dict[int, str] = {}
+    for path in Path(f"/proc/{process}/task").glob("*/children"):
+        try:
+            children = path.read_text().split()
+        except OSError:
+            continue
+        for child in map(int, children):
+            try:
+                found[child] = Path(f"/proc/{child}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+            except OSError:
+                continue
+            found |= descendants(child)
+    return found

@@ -38,7 +38,7 @@ READING_DIED = (WorkerCrashedError, NodeDiedError, OutOfMemoryError, ObjectLostE
 Tasks = Sequence[SampleTask]
 
 
-@dataclass
+@dataclass(eq=False)
 class _Batch:
     """A batch on its way."""
 
@@ -142,16 +142,16 @@ class RayEngine:
         first.deaths += 1
         ray.kill(self._encoders[first.encoder])
         self._encoders[first.encoder] = self._loaded(*self._begun())
-        for batch in flight:
-            if batch.encoder == first.encoder:
-                self._send(batch)
+        lost = [batch for batch in flight if batch.encoder == first.encoder]
         if first.deaths == TRIES:
-            ray.cancel(first.made)
+            lost.remove(first)
             reason = (
                 f"each encoder died, {TRIES} of them, over {len(first.tasks)} samples and this among them"
             )
             left = tuple(Unfinished(task.sample_id, reason) for task in first.tasks)
             first.made = ray.put(Sent(Made((), unfinished=left), (None,) * self._tables, 0))
+        for batch in lost:
+            self._send(batch)
 
     def _begun(self) -> tuple[Any, Any]:
         """A new actor, and the reference of the digest that it finds."""

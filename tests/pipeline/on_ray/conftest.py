@@ -1,13 +1,13 @@
 """A simulated square, its plan, and a Ray that tests share."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 import shapely
 
@@ -16,8 +16,10 @@ from data.simulate import Area, simulate
 from data.stac import read_catalog
 from encoder.loading import load_encoder
 from encoder.protocol import AnyEncoder
+from indexer.table.embedding_table import EmbeddingTable
 from pipeline import embed_job
 from pipeline.embed_job import EmbedReport, embed_plan
+from pipeline.on_ray.shares import Shares
 from pipeline.on_ray.start import ray_engine
 
 WEIGHTS = "statistics"  # of pixels: exact whatever a batch is made of, and quick
@@ -41,10 +43,10 @@ class Job:
     def run(self, table: Path, **options: Any) -> EmbedReport:
         return embed_plan(self.plan, self.encoder, table, h3_resolution=9, **{"workers": 0, **options})
 
-    @contextmanager
-    def engine(self, **options: Any) -> Iterator[Any]:
-        with ray_engine(partial(load_encoder, WEIGHTS), self.encoder.info.digest, **options) as engine:
-            yield engine
+
+def rows(table: EmbeddingTable) -> pa.Table:
+    """All columns of all rows, in order of their names."""
+    return pa.Table.from_batches(list(table.scan())).sort_by("sample_id")
 
 
 @pytest.fixture(scope="session")
@@ -62,14 +64,30 @@ def job(catalog: Path) -> Job:
     return Job(plan_area(found, encoder.spec, area, h3_resolution=9), encoder)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def engine(job: Job) -> Iterator[Any]:
-    """On a Ray of its own, with one that decodes."""
-    with job.engine() as made:
+    """On a Ray of its own, in which three may decode at once, or two beside another encoder."""
+    with ray_engine(partial(load_encoder, WEIGHTS), job.encoder.info.digest, workers=3) as made:
         yield made
 
 
-@pytest.fixture(autouse=True)
-def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(embed_job, "CHUNK_MIN", 4)
-    monkeypatch.setattr(embed_job, "CHUNK_MAX", 8)
+@pytest.fixture
+def another(engine: Any) -> Callable[..., Any]:
+    """One more engine on that Ray, with another encoder, which ends with it."""
+    from pipeline.on_ray.engine import RayEngine
+
+    return lambda make_encoder, cpus=1: RayEngine(make_encoder, engine.digest, Shares(1, cpus, 0.0))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def small_chunks() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(embed_job, "CHUNK_MIN", 4)
+        patch.setattr(embed_job, "CHUNK_MAX", 8)
+        yield
+
+
+@pytest.fixture(scope="session")
+def here(job: Job, small_chunks: None, tmp_path_factory: pytest.TempPathFactory) -> EmbeddingTable:
+    """What this process makes, with finer cells beside it."""
+    return job.run(tmp_path_factory.mktemp("here"), granularity=10).table

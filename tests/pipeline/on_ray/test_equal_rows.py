@@ -3,26 +3,12 @@
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pytest
 
 from indexer.table.embedding_table import EmbeddingTable
 from pipeline import embed_job
 
-from .conftest import Job
-
-
-def rows(table: EmbeddingTable) -> pa.Table:
-    return pa.Table.from_batches(list(table.scan())).sort_by("sample_id")
-
-
-@pytest.fixture(scope="module")
-def here(job: Job, tmp_path_factory: pytest.TempPathFactory) -> EmbeddingTable:
-    """What this process makes."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(embed_job, "CHUNK_MIN", 4)
-        patch.setattr(embed_job, "CHUNK_MAX", 8)
-        return job.run(tmp_path_factory.mktemp("here"), granularity=10).table
+from .conftest import Job, rows
 
 
 def test_rows_and_keys_are_those_of_the_local_engine(
