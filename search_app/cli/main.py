@@ -24,6 +24,7 @@ from . import (
     import_command,
     label_commands,
     prototype_commands,
+    quicklooks_command,
     search_commands,
     serve_command,
     table_commands,
@@ -66,6 +67,7 @@ app.add_typer(search_commands.app)
 app.add_typer(feedback_command.app)
 app.add_typer(import_command.app)
 app.add_typer(heat_command.app)
+app.add_typer(quicklooks_command.app)
 app.add_typer(table_commands.app)
 app.add_typer(export_command.app)
 app.add_typer(compare_command.app)

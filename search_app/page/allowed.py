@@ -53,9 +53,7 @@ def allow(table: EmbeddingTable, place: str) -> None:
 
 def places_asked(subjects: Sequence[Subject]) -> list[str]:
     """Folders, public hosts and buckets that pictures would be read from, were they allowed."""
-    refused = [
-        href for subject in subjects for href in subject.source_items if not is_allowed(href, subject.access)
-    ]
+    refused = [href for subject in subjects for href in subject.hrefs if not is_allowed(href, subject.access)]
     places = [place for place in map(_place, refused) if place]
     folders = [place for place in places if place.startswith(os.sep)]
     common = [os.path.commonpath(folders)] if folders else []

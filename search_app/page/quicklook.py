@@ -1,11 +1,11 @@
-"""A small picture of one row, drawn on demand from the rasters that the row was made from."""
+"""A small picture of one row, drawn on demand from its own rasters, or from scenes attached to the table."""
 
 import hashlib
 import io
 import re
 import struct
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import cos, radians
 from pathlib import Path
@@ -21,8 +21,11 @@ from rasterio.windows import Window, from_bounds
 
 from data.access import EVERYTHING, Access, UnreachableError, inside_archive, plain_href, using
 from data.eopf import is_zarr
+from data.modality import HR
 from data.raster import check_bands, reading
 from data.sample import InputError
+from data.scene import BandSource
+from pipeline.attached_scenes import AttachedScene
 
 TITLES = {"hr": "Aerial", "s2": "Sentinel-2", "s1": "Sentinel-1"}  # in order of preference
 LARGEST_PX = 2**26  # of a band of a raster, read for one picture
@@ -38,12 +41,18 @@ class Subject:
     """What a quicklook is of."""
 
     footprint_wkb: bytes  # polygon in lon/lat degrees
-    source_items: tuple[str, ...]  # hrefs of rasters
+    source_items: tuple[str, ...]  # hrefs of rasters that the row was made from
     access: Access = EVERYTHING  # which of them may be read
+    attached: tuple[AttachedScene, ...] = ()  # others of its place and period, where it names none
+
+    @property
+    def hrefs(self) -> tuple[str, ...]:
+        """Rasters that pictures may be read from."""
+        return (*self.source_items, *(band.href for scene in self.attached for band in scene.bands))
 
     def key(self, modality: str, size_px: int) -> str:
         """Digest of everything the picture is made from."""
-        parts = (self.footprint_wkb.hex(), *self.source_items, modality, str(size_px))
+        parts = (self.footprint_wkb.hex(), *self.hrefs, modality, str(size_px))
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
 
 
@@ -58,11 +67,16 @@ class Quicklook:
 
 @dataclass(frozen=True)
 class _Source:
-    """One raster that could be opened."""
+    """One date of one sensor, in one raster or in one a band."""
 
-    href: str
     modality: str  # "hr", "s2", "s1" or "" for bands that are none of these
-    bands: tuple[str | None, ...]
+    date: str
+    bands: Mapping[str, BandSource]  # by name
+    offset: int = 0  # to add to Sentinel-2 digital numbers
+    scale: float = 1.0  # to multiply them by, then
+
+    def band(self, *names: str) -> list[BandSource]:
+        return [self.bands[name] for name in names]
 
 
 def quicklook(subject: Subject, folder: Path | None, modality: str = "", size_px: int = 128) -> Quicklook:
@@ -85,11 +99,12 @@ def quicklook(subject: Subject, folder: Path | None, modality: str = "", size_px
 
 def draw(subject: Subject, modality: str = "", size_px: int = 128) -> Quicklook:
     """The picture of a row from its rasters, or a placeholder that says why there is none."""
-    if not subject.source_items:
+    if not subject.hrefs:
         return placeholder("no source named", size_px)
     found = _sources(subject)
     if isinstance(found, str):
         return placeholder(found, size_px)
+    beside = "not what the vector is of" if subject.attached else ""
     for name in [modality] if modality else TITLES:
         sources = [source for source in found if source.modality == name]
         if sources:
@@ -97,7 +112,7 @@ def draw(subject: Subject, modality: str = "", size_px: int = 128) -> Quicklook:
                 rgb, source, kind = _DRAW[name](sources, subject, size_px)
             except (InputError, UnreachableError, shapely.errors.GEOSException):
                 return placeholder("cannot be read", size_px)
-            caption = " · ".join(filter(None, (TITLES[name], kind, date_in(source.href))))
+            caption = " · ".join(filter(None, (TITLES[name], kind, source.date, beside)))
             return Quicklook(_png(rgb, caption), caption)
     return placeholder("no bands to show", size_px)
 
@@ -162,7 +177,7 @@ def date_in(href: str) -> str:
 
 
 def _draw_hr(sources: Sequence[_Source], subject: Subject, size_px: int) -> tuple[np.ndarray, _Source, str]:
-    rgb = _read(sources[-1], (1, 2, 3), subject, size_px)
+    rgb = _read(sources[-1].band(*HR.bands), subject, size_px)
     return _bytes(rgb / 255), sources[-1], ""
 
 
@@ -173,18 +188,32 @@ def _draw_s2(sources: Sequence[_Source], subject: Subject, size_px: int) -> tupl
     ]
     bands = TRUE_COLOUR if set(TRUE_COLOUR) <= set(tried[0].bands) else INFRARED
     usable = [source for source in tried if set(bands) <= set(source.bands)]
-    read = [(_read(s, [s.bands.index(b) + 1 for b in bands], subject, size_px), s) for s in usable]
+    read = [(_reflectance(s, bands, subject, size_px), s) for s in usable]
     pixels, source = min(read, key=lambda pair: _murk(pair[0]))
     return stretch_reflectance(pixels), source, "" if bands is TRUE_COLOUR else "infrared " + "/".join(bands)
 
 
 def _draw_s1(sources: Sequence[_Source], subject: Subject, size_px: int) -> tuple[np.ndarray, _Source, str]:
     source = sources[-1]
-    vv, vh = _read(source, [source.bands.index(band) + 1 for band in ("VV", "VH")], subject, size_px)
+    vv, vh = _decibel(_read(source.band("VV", "VH"), subject, size_px))
     return stretch_backscatter(vv, vh), source, "VV/VH"
 
 
 _DRAW = {"hr": _draw_hr, "s2": _draw_s2, "s1": _draw_s1}
+
+
+def _reflectance(source: _Source, bands: Sequence[str], subject: Subject, size_px: int) -> np.ndarray:
+    """Reflectance x 10000 (3, H, W), 0 = nodata."""
+    numbers = _read(source.band(*bands), subject, size_px)
+    return np.where(numbers == 0, 0, np.maximum(numbers + source.offset, 1) * source.scale)
+
+
+def _decibel(backscatter: np.ndarray) -> np.ndarray:
+    """Backscatter in dB: land reflects less than all, so that a median above 0 is of power."""
+    if not np.nanmedian(backscatter) > 0:
+        return backscatter
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(backscatter > 0, 10 * np.log10(backscatter), np.nan)
 
 
 def _murk(pixels: np.ndarray) -> float:
@@ -193,7 +222,10 @@ def _murk(pixels: np.ndarray) -> float:
 
 
 def _sources(subject: Subject) -> list[_Source] | str:
-    """The rasters that can be opened, or why there is none."""
+    """What can be shown, or why there is none."""
+    if not subject.source_items:
+        sources = [_attached(scene) for scene in subject.attached]
+        return [one for one in sources if _is_open(one, subject.access)] or "not allowed yet"
     allowed = [href for href in subject.source_items if is_allowed(href, subject.access)]
     if not allowed:
         return "not allowed yet"
@@ -208,12 +240,24 @@ def _describe(href: str, access: Access) -> _Source | str:
         return "no bands to show"
     try:
         with using(access), reading(href) as raster:
-            bands = raster.band_names
-            return _Source(href, _modality(bands, raster.dataset.dtypes[0]), bands)
+            named = raster.band_names
+            modality = _modality(named, raster.dataset.dtypes[0])
+            names = (*HR.bands, *named[3:]) if modality == "hr" else named
+            bands = {name: BandSource(name, href, i) for i, name in enumerate(names, 1) if name}
+            return _Source(modality, date_in(href), bands)
     except InputError:
         return "source is gone"
     except UnreachableError:
         return "not reached"
+
+
+def _attached(scene: AttachedScene) -> _Source:
+    scale = 1.0 if scene.scale is None else 10_000 * scene.scale
+    return _Source(scene.modality, scene.date, {b.name: b for b in scene.bands}, scene.offset, scale)
+
+
+def _is_open(source: _Source, access: Access) -> bool:
+    return all(is_allowed(band.href, access) for band in source.bands.values())
 
 
 def _modality(bands: tuple[str | None, ...], dtype: str) -> str:
@@ -224,19 +268,25 @@ def _modality(bands: tuple[str | None, ...], dtype: str) -> str:
     return "hr" if dtype == "uint8" and len(bands) >= 3 else ""
 
 
-def _read(source: _Source, indexes: Sequence[int], subject: Subject, size_px: int) -> np.ndarray:
+def _read(bands: Sequence[BandSource], subject: Subject, size_px: int) -> np.ndarray:
     """Bands (C, H, W) float32 over the footprint, the longer side `size_px`; 0 or NaN outside the raster."""
+    if len({band.href for band in bands}) == 1:
+        return _read_raster(bands[0].href, [band.index for band in bands], subject, size_px)
+    return np.concatenate([_read_raster(band.href, [band.index], subject, size_px) for band in bands])
+
+
+def _read_raster(href: str, indexes: Sequence[int], subject: Subject, size_px: int) -> np.ndarray:
     footprint = shapely.from_wkb(subject.footprint_wkb)
     shape = _shape_px(footprint.bounds, size_px)
-    with using(subject.access), reading(source.href) as raster:
-        check_bands(source.href, raster, indexes)
+    with using(subject.access), reading(href) as raster:
+        check_bands(href, raster, indexes)
         dataset = raster.dataset
         bounds = transform_bounds("OGC:CRS84", dataset.crs, *footprint.bounds)
         window = from_bounds(*bounds, transform=dataset.transform)
         pixels = np.full((len(indexes), *shape), dataset.nodata or 0, np.float32)
         part, place = _part_inside(dataset, window, shape)
         if part is not None:
-            _check_size(source.href, dataset, part, pixels[place].shape[1:])
+            _check_size(href, dataset, part, pixels[place].shape[1:])
             pixels[place] = dataset.read(
                 list(indexes),
                 window=part,

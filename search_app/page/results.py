@@ -3,26 +3,31 @@
 import base64
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pyarrow as pa
+import shapely
 import streamlit as st
 
 from indexer.geo.cells import cells_to_text
 from indexer.table.embedding_table import EmbeddingTable
 from indexer.table.schema import KEY
+from pipeline.attached_scenes import AttachedScene, AttachedScenes
 
 from ..form import ENDINGS, Format
 from ..output import encode
 from .allowed import access_of, whole_href
+from .cached import BY_SNAPSHOT
 from .plain import plain
 from .quicklook import TITLES, Quicklook, Subject, modalities, quicklook
 
 FOLDER = ".quicklooks"
+SHOWN_BY = "geometry", "source_items", "start_datetime", "end_datetime"
 THUMBNAIL_PX = 96
 PICTURE_PX = 320
 TABLE_PX, SHORT_TABLE_PX = 430, 230  # height; short leaves room for a closer look
@@ -56,14 +61,33 @@ def rows_by_key(table: EmbeddingTable, keys: Sequence[tuple[Any, ...]], columns:
 
 
 def subjects(table: EmbeddingTable, rows: pa.Table) -> list[Subject]:
-    """What the quicklooks of rows (n,) of a table are of."""
-    access = access_of(table)
+    """What the quicklooks of rows (n,) are of: rasters of their own, or scenes attached to the table."""
+    access, scenes = access_of(table), read_scenes(table)
+    columns = (rows[name].to_pylist() for name in SHOWN_BY)
     return [
-        Subject(footprint, tuple(whole_href(table, item) for item in items), access)
-        for footprint, items in zip(
-            rows["geometry"].to_pylist(), rows["source_items"].to_pylist(), strict=True
+        Subject(
+            footprint,
+            tuple(whole_href(table, item) for item in items),
+            access,
+            attached(table, scenes, footprint, *period) if scenes and not items else (),
         )
+        for footprint, items, *period in zip(*columns, strict=True)
     ]
+
+
+@st.cache_resource(max_entries=4, show_spinner=False, hash_funcs=BY_SNAPSHOT)
+def read_scenes(table: EmbeddingTable) -> AttachedScenes | None:
+    """See `AttachedScenes.of`."""
+    return AttachedScenes.of(table)
+
+
+def attached(
+    table: EmbeddingTable, scenes: AttachedScenes, footprint_wkb: bytes, start: datetime, end: datetime
+) -> tuple[AttachedScene, ...]:
+    """The scenes that a row is shown by; paths in them may be relative to the table, as those of rows."""
+    shown = scenes.shown(shapely.from_wkb(footprint_wkb), start, end)
+    whole = (tuple(replace(b, href=whole_href(table, b.href)) for b in one.bands) for one in shown)
+    return tuple(replace(one, bands=bands) for one, bands in zip(shown, whole, strict=True))
 
 
 @st.cache_data(max_entries=4000, show_spinner=False)

@@ -1,6 +1,8 @@
 """Pictures of rows, from tiny rasters."""
 
 import io
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,9 @@ from rasterio.crs import CRS
 from rasterio.transform import from_origin
 from rasterio.warp import transform_bounds
 
+from data.access import Access
+from data.scene import BandSource
+from pipeline.attached_scenes import AttachedScene
 from search_app.page.quicklook import (
     Subject,
     date_in,
@@ -76,6 +81,33 @@ def test_bands_of_10_m_that_are_missing_give_an_infrared_picture(tmp_path: Path)
     pixels = np.full((3, 32, 32), 1500, np.uint16)
     image = geotiff(tmp_path / "swir.tif", pixels, ("B05", "B8A", "B12"))
     assert draw(Subject(footprint(), (image,))).caption == "Sentinel-2 · infrared B12/B8A/B05"
+
+
+def test_an_attached_scene_is_drawn_band_by_band_and_said_to_be_none_of_the_rows(tmp_path: Path) -> None:
+    bands = {"B02": 1300, "B03": 1750, "B04": 2500}  # of baseline 04.00: 1000 more
+    sources = [
+        BandSource(
+            name, geotiff(tmp_path / f"{name}.tif", np.full((1, 32, 32), number, np.uint16), (name,)), 1
+        )
+        for name, number in bands.items()
+    ]
+    day = datetime(2023, 6, 1, tzinfo=UTC)
+    scene = AttachedScene("s2", day, day, tuple(sources), offset=-1000)
+    subject = Subject(footprint(), (), attached=(scene,))
+    shown = draw(subject, size_px=16)
+    assert shown.caption == "Sentinel-2 · 2023-06-01 · not what the vector is of"
+    middle = pixels_of(shown.png)[8, 8] / 255
+    assert np.allclose(middle, (np.array([1500, 750, 300]) / 3000) ** (1 / 1.4), atol=0.01)
+    assert modalities(subject) == ["s2"]
+    (tmp_path / "elsewhere").mkdir()
+    refused = replace(subject, access=Access(typed=str(tmp_path / "elsewhere"), foreign=True))
+    assert draw(refused).caption == "not allowed yet"
+
+
+def test_power_is_shown_as_decibel(tmp_path: Path) -> None:
+    pixels = np.stack([np.full((64, 64), 0.1, np.float32), np.full((64, 64), 10**-1.7, np.float32)])
+    image = geotiff(tmp_path / "s1_20200105.tif", pixels, ("VV", "VH"), np.nan)
+    assert pixels_of(draw(Subject(footprint(), (image,)), size_px=16).png)[8, 8].tolist() == [128, 128, 106]
 
 
 def test_radar_alone_is_drawn_in_false_colour(tmp_path: Path) -> None:
