@@ -20,13 +20,15 @@ class PageSettings:
     hosts: tuple[str, ...] = ()  # `host` or `host:port`
     paths: tuple[str, ...] = ()  # folders
     wait_s: float = 10.0  # for one raster of a picture
+    ground: str = ""  # a file that the map lies on
     limits: Limits = Limits(rows=DEFAULT_ROWS, flags="sql-")  # noqa: RUF009 - frozen
 
     def to_environment(self) -> dict[str, str]:
         """Names in it are those of any folder: the server works in one of its own."""
         paths = tuple(str(Path(path).absolute()) for path in self.paths)
         table = self.table if "://" in self.table else str(Path(self.table).absolute())
-        return {_TABLE: table, _REST: json.dumps({**asdict(self), "paths": paths})}
+        ground = self.ground and str(Path(self.ground).absolute())
+        return {_TABLE: table, _REST: json.dumps({**asdict(self), "paths": paths, "ground": ground})}
 
 
 def page_settings(environment: Mapping[str, str] = os.environ) -> PageSettings:
@@ -35,6 +37,5 @@ def page_settings(environment: Mapping[str, str] = os.environ) -> PageSettings:
     if _REST not in environment:
         return PageSettings(table)
     told = json.loads(environment[_REST])
-    return PageSettings(
-        table, tuple(told["hosts"]), tuple(told["paths"]), told["wait_s"], Limits(**told["limits"])
-    )
+    hosts, paths, limits = tuple(told["hosts"]), tuple(told["paths"]), Limits(**told["limits"])
+    return PageSettings(table, hosts, paths, told["wait_s"], told["ground"], limits)

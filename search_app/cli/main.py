@@ -220,6 +220,9 @@ def app_command(
         list[str] | None,
         typer.Option(help="A folder beside the table's where they may be read.", metavar="DIR"),
     ] = None,
+    background: Annotated[
+        Path | None, typer.Option(help="What the map lies on: a GeoTIFF or .pmtiles.", metavar="FILE")
+    ] = None,
     wait: Annotated[float, typer.Option(help="Seconds for one raster of a picture.")] = 10.0,
     sql_timeout: Annotated[float, typer.Option(help="Seconds of a query; 0: no limit.")] = DEFAULT_TIMEOUT_S,
     sql_memory: Annotated[str, typer.Option(help="Of a query.", metavar="SIZE")] = DEFAULT_MEMORY,
@@ -236,7 +239,12 @@ def app_command(
 
         text_side(opened, weights).embed_text(["water"])
     limits = Limits.of(sql_timeout, sql_memory, sql_rows, flags="sql-")
-    settings = PageSettings(str(table), tuple(allow_host or ()), tuple(allow_path or ()), wait, limits)
+    if background is not None:
+        from ..own_ground import check
+
+        check(background)
+    hosts, paths = tuple(allow_host or ()), tuple(allow_path or ())
+    settings = PageSettings(str(table), hosts, paths, wait, str(background or ""), limits)
     run_app(settings, port=port, headless=headless, weights=weights)
 
 

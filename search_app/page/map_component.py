@@ -10,6 +10,8 @@ from typing import Any
 
 import streamlit as st
 
+from ..own_ground import address_of
+from ..page_settings import page_settings
 from .background import Extent
 
 HEARD = "asks heard"
@@ -92,7 +94,8 @@ def _draw(mount: Any, scene: Scene | PlaneScene, key: str, take: Callable[[Ask],
             st.session_state[HEARD] = ask["number"]
             take(Ask(str(ask["does"]), str(ask["place"])))
 
-    data = {**asdict(scene), "heard": st.session_state.get(HEARD, 0)}
+    ground = address_of(page_settings().ground)
+    data = {**asdict(scene), "heard": st.session_state.get(HEARD, 0), "ground": ground}
     mount(key=key, data=data, on_asked_change=take_new)
 
 

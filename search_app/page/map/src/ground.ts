@@ -3,7 +3,6 @@
 import { Map as MapLibre, addProtocol, setWorkerUrl, type GeoJSONSource, type StyleSpecification } from "maplibre-gl";
 import { Protocol } from "pmtiles";
 import { wrap } from "./h3";
-import type { Settings } from "./settings";
 import { address } from "./server";
 
 const STEPS_DEG = [30, 10, 5, 2, 1, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005];
@@ -134,17 +133,17 @@ export function degrees(value: number, letters: "EW" | "NS", digits = 3): string
 
 let pmtilesKnown = false;
 
-/** Shows the background that the settings name, and says whose it is. Nothing is asked of anyone without one. */
-export function drawBackground(map: MapLibre, settings: Settings): void {
+/** Shows the background of an address. Nothing is asked of anyone without one. */
+export function drawBackground(map: MapLibre, address: string): void {
   if (map.getLayer("background")) map.removeLayer("background");
   if (map.getSource("background")) map.removeSource("background");
-  if (!settings.background) return;
-  if (/\.pmtiles(\?|$)/.test(settings.background)) {
+  if (!address) return;
+  if (/\.pmtiles(\?|$)/.test(address)) {
     if (!pmtilesKnown) addProtocol("pmtiles", new Protocol().tile);
     pmtilesKnown = true;
-    map.addSource("background", { type: "raster", url: `pmtiles://${settings.background}`, tileSize: TILE_PX });
+    map.addSource("background", { type: "raster", url: `pmtiles://${address}`, tileSize: TILE_PX });
   } else {
-    map.addSource("background", { type: "raster", tiles: [tileAddress(settings.background)], tileSize: TILE_PX });
+    map.addSource("background", { type: "raster", tiles: [tileAddress(address)], tileSize: TILE_PX });
   }
   map.addLayer({ id: "background", type: "raster", source: "background" }, "graticule");
 }

@@ -33,6 +33,7 @@ export interface Scene {
   tells: boolean; // whether the page wants to know which cell is looked at
   picks: boolean; // whether a shape picks cells, here and in what is linked
   picked: string; // the shape that is picked, on this map or elsewhere; or ""
+  ground: string; // the page's own background, below its addresses, or ""
   outlines: string[]; // shapes that limit the question, as `lon lat,lon lat,...`
 }
 

@@ -43,6 +43,11 @@ export function address(name: string, params: Record<string, string | number> = 
   return new URL(`skyhex/${name}?${query}`, document.baseURI).href;
 }
 
+/** Of a background that the page itself has: braces stay as they are. */
+export function groundAddress(scene: Scene): string {
+  return scene.ground && `${new URL("skyhex/", document.baseURI).href}${scene.ground}`;
+}
+
 export async function fetchPacked(scene: Scene): Promise<Packed> {
   return unpack(await bytes(address("cells", { snapshot: scene.snapshot })));
 }

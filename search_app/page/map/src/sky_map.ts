@@ -24,7 +24,7 @@ import { lines, lookOf, type Known, type Look } from "./look";
 import { fade, paintAmounts, paintKinds, paintPlain, type Painted } from "./paint";
 import { pick, type Node } from "./pick";
 import type { Ask, Scene } from "./scene";
-import { address, fetchCodes, fetchKinds, fetchPacked } from "./server";
+import { address, fetchCodes, fetchKinds, fetchPacked, groundAddress } from "./server";
 import { keepSettings, readSettings } from "./settings";
 import { closed, Drawing, readShape, written, type Point, type Shape, type Tool } from "./tools";
 
@@ -118,7 +118,7 @@ export class SkyMap implements Linked {
     this.hands = this.listen(this.map);
     lookAt(this.map, this.scene.home, false);
     join(this.scene.link, this);
-    drawBackground(this.map, this.settings);
+    this.drawGround();
     await this.fetchAnswer(this.scene.question);
     this.show(this.scene, this.asks.send);
   }
@@ -497,10 +497,15 @@ export class SkyMap implements Linked {
 
   private changeLooks(): void {
     keepSettings(this.settings);
-    if (this.map) drawBackground(this.map, this.settings);
+    this.drawGround();
     this.credit.textContent = this.settings.attribution;
     this.credit.hidden = !(this.settings.background && this.settings.attribution);
     this.recolour();
+  }
+
+  /** The background that a person named, or else the page's own. */
+  private drawGround(): void {
+    if (this.map) drawBackground(this.map, this.settings.background || groundAddress(this.scene));
   }
 
   // Light and dark.
