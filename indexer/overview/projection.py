@@ -31,15 +31,29 @@ def project(vectors: NDArray[np.float32], method: str = "pca", *, seed: int = 0)
     return _pca(vectors) if method == "pca" else _pacmap(vectors, seed)
 
 
+def principal_axes(
+    vectors: NDArray[np.float32], count: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The mean (d,) of vectors (n, d), n > 0, and their directions (d, count) of greatest variance.
+
+    Each points to where its largest component is positive, so that nothing laid out by them is mirrored.
+    Of vectors shorter than `count` the last directions are zero.
+    """
+    mean = vectors.mean(axis=0, dtype=np.float64)
+    centred = vectors - mean
+    _, every = np.linalg.eigh(centred.T @ centred)  # (d, d), by rising variance
+    most = every[:, ::-1][:, :count]
+    largest = np.take_along_axis(most, np.abs(most).argmax(axis=0)[None], axis=0)
+    axes = np.zeros((len(mean), count))
+    axes[:, : most.shape[1]] = most * np.sign(largest)
+    return mean, axes
+
+
 def _pca(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Each axis points to where its largest component is positive, so that the plane is never mirrored."""
     if not len(vectors):
         return np.zeros((0, 2), np.float32)
-    centred = vectors.astype(np.float64) - vectors.mean(axis=0, dtype=np.float64)
-    _, axes = np.linalg.eigh(centred.T @ centred)  # (d, d), by rising variance
-    axes = axes[:, :-3:-1]  # (d, 2)
-    axes = axes * np.sign(np.take_along_axis(axes, np.abs(axes).argmax(axis=0)[None], axis=0))
-    return np.asarray((centred @ axes).astype(np.float32))
+    mean, axes = principal_axes(vectors, 2)
+    return np.asarray(((vectors - mean) @ axes).astype(np.float32))
 
 
 def _pacmap(vectors: NDArray[np.float32], seed: int) -> NDArray[np.float32]:

@@ -31,7 +31,7 @@ def access_of(table: EmbeddingTable) -> Access:
     return Access(
         typed=root,
         hosts=(*settings.hosts, *sorted(granted - folders)),
-        paths=(*settings.paths, *sorted(folders)),
+        paths=(*settings.paths, *sorted(folders), *([settings.ground] if settings.ground else [])),
         wait_s=settings.wait_s,
         tries=2,
         foreign=True,

@@ -27,6 +27,8 @@ from data.sample import InputError
 from data.scene import BandSource
 from pipeline.attached_scenes import AttachedScene
 
+from .stand_in import Hexagon, draw_hexagons
+
 TITLES = {"hr": "Aerial", "s2": "Sentinel-2", "s1": "Sentinel-1"}  # in order of preference
 LARGEST_PX = 2**26  # of a band of a raster, read for one picture
 MAX_DATES_TRIED = 4  # Sentinel-2 dates read in search of a clear one
@@ -44,15 +46,18 @@ class Subject:
     source_items: tuple[str, ...]  # hrefs of rasters that the row was made from
     access: Access = EVERYTHING  # which of them may be read
     attached: tuple[AttachedScene, ...] = ()  # others of its place and period, where it names none
+    ground: str = ""  # the map's background, where there are none either
+    hexagons: tuple[Hexagon, ...] = ()  # and what there is without that
 
     @property
     def hrefs(self) -> tuple[str, ...]:
-        """Rasters that pictures may be read from."""
-        return (*self.source_items, *(band.href for scene in self.attached for band in scene.bands))
+        """Rasters that the picture may be read from."""
+        beside = (band.href for scene in self.attached for band in scene.bands)
+        return self.source_items or (*beside,) or ((self.ground,) if self.ground else ())
 
     def key(self, modality: str, size_px: int) -> str:
         """Digest of everything the picture is made from."""
-        parts = (self.footprint_wkb.hex(), *self.hrefs, modality, str(size_px))
+        parts = (self.footprint_wkb.hex(), *(self.hrefs or map(repr, self.hexagons)), modality, str(size_px))
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
 
 
@@ -100,11 +105,14 @@ def quicklook(subject: Subject, folder: Path | None, modality: str = "", size_px
 def draw(subject: Subject, modality: str = "", size_px: int = 128) -> Quicklook:
     """The picture of a row from its rasters, or a placeholder that says why there is none."""
     if not subject.hrefs:
-        return placeholder("no source named", size_px)
+        if not subject.hexagons:
+            return placeholder("no source named", size_px)
+        caption = "Its neighbourhood in false colours of the vectors"
+        return Quicklook(_png(draw_hexagons(subject.hexagons, size_px), caption), caption)
     found = _sources(subject)
     if isinstance(found, str):
         return placeholder(found, size_px)
-    beside = "not what the vector is of" if subject.attached else ""
+    beside = "" if subject.source_items else "not what the vector is of"
     for name in [modality] if modality else TITLES:
         sources = [source for source in found if source.modality == name]
         if sources:
@@ -112,7 +120,8 @@ def draw(subject: Subject, modality: str = "", size_px: int = 128) -> Quicklook:
                 rgb, source, kind = _DRAW[name](sources, subject, size_px)
             except (InputError, UnreachableError, shapely.errors.GEOSException):
                 return placeholder("cannot be read", size_px)
-            caption = " · ".join(filter(None, (TITLES[name], kind, source.date, beside)))
+            title = TITLES[name] if subject.source_items or subject.attached else "The map's background"
+            caption = " · ".join(filter(None, (title, kind, source.date, beside)))
             return Quicklook(_png(rgb, caption), caption)
     return placeholder("no bands to show", size_px)
 
@@ -223,10 +232,10 @@ def _murk(pixels: np.ndarray) -> float:
 
 def _sources(subject: Subject) -> list[_Source] | str:
     """What can be shown, or why there is none."""
-    if not subject.source_items:
+    if subject.attached and not subject.source_items:
         sources = [_attached(scene) for scene in subject.attached]
         return [one for one in sources if _is_open(one, subject.access)] or "not allowed yet"
-    allowed = [href for href in subject.source_items if is_allowed(href, subject.access)]
+    allowed = [href for href in subject.hrefs if is_allowed(href, subject.access)]
     if not allowed:
         return "not allowed yet"
     found = [_describe(href, subject.access) for href in allowed]

@@ -4,7 +4,7 @@ import base64
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,13 +21,17 @@ from pipeline.attached_scenes import AttachedScene, AttachedScenes
 
 from ..form import ENDINGS, Format
 from ..output import encode
+from ..own_ground import TILES, address_of
+from ..page_settings import page_settings
 from .allowed import access_of, whole_href
 from .cached import BY_SNAPSHOT
 from .plain import plain
 from .quicklook import TITLES, Quicklook, Subject, modalities, quicklook
+from .stand_in import neighbourhood
 
 FOLDER = ".quicklooks"
-SHOWN_BY = "geometry", "source_items", "start_datetime", "end_datetime"
+SHOWN_BY = ["h3_cell", "geometry", "source_items", "start_datetime", "end_datetime"]
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 THUMBNAIL_PX = 96
 PICTURE_PX = 320
 TABLE_PX, SHORT_TABLE_PX = 430, 230  # height; short leaves room for a closer look
@@ -61,18 +65,25 @@ def rows_by_key(table: EmbeddingTable, keys: Sequence[tuple[Any, ...]], columns:
 
 
 def subjects(table: EmbeddingTable, rows: pa.Table) -> list[Subject]:
-    """What the quicklooks of rows (n,) are of: rasters of their own, or scenes attached to the table."""
-    access, scenes = access_of(table), read_scenes(table)
-    columns = (rows[name].to_pylist() for name in SHOWN_BY)
-    return [
-        Subject(
-            footprint,
-            tuple(whole_href(table, item) for item in items),
-            access,
-            attached(table, scenes, footprint, *period) if scenes and not items else (),
-        )
-        for footprint, items, *period in zip(*columns, strict=True)
-    ]
+    """What the quicklooks of rows (n,) are of.
+
+    Rasters of their own; or scenes attached to the table; or the map's background, where that is a GeoTIFF;
+    or their neighbourhood in false colours.
+    """
+    return [_subject(table, row) for row in rows.select(SHOWN_BY).to_pylist()]
+
+
+def _subject(table: EmbeddingTable, row: Mapping[str, Any]) -> Subject:
+    access, scenes, ground = access_of(table), read_scenes(table), page_settings().ground
+    footprint, start, end = row["geometry"], row["start_datetime"], row["end_datetime"]
+    if row["source_items"]:
+        return Subject(footprint, tuple(whole_href(table, item) for item in row["source_items"]), access)
+    if scenes and (shown := attached(table, scenes, footprint, start, end)):
+        return Subject(footprint, (), access, shown)
+    if address_of(ground) == TILES:
+        return Subject(footprint, (), access, ground=ground)
+    start_us = int((start - EPOCH) / timedelta(microseconds=1))
+    return Subject(footprint, (), access, hexagons=neighbourhood(table, row["h3_cell"], start_us))
 
 
 @st.cache_resource(max_entries=4, show_spinner=False, hash_funcs=BY_SNAPSHOT)

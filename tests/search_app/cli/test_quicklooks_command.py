@@ -33,4 +33,4 @@ def test_rows_without_imagery_are_shown_by_a_catalogs(
     shown = draw(inside, "s2", 32)
     assert shown.found
     assert shown.caption.startswith("Sentinel-2 · 2023-")
-    assert draw(outside).caption == "no source named"
+    assert draw(outside).caption == "Its neighbourhood in false colours of the vectors"

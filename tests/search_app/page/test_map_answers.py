@@ -116,7 +116,7 @@ def test_a_card_has_what_is_known_of_a_cell(table: EmbeddingTable) -> None:
     assert line["prototype"].startswith(h3.cell_to_parent(CELL, 4))
     picture = ask(table, "picture", cell=CELL, row=0)
     assert bytes(picture.body).startswith(b"\x89PNG")
-    assert unquote(picture.headers["X-Caption"]) == "no source named"
+    assert unquote(picture.headers["X-Caption"]) == "Its neighbourhood in false colours of the vectors"
 
 
 def test_each_row_of_a_cell_has_its_own_prototype(table: EmbeddingTable) -> None:
