@@ -127,7 +127,9 @@ def draw(subject: Subject, modality: str = "", size_px: int = 128) -> Quicklook:
 
 
 def modalities(subject: Subject) -> list[str]:
-    """Which of "hr", "s2", "s1" the row's rasters can show."""
+    """Which of "hr", "s2", "s1" its rasters can show; "" alone where it has none and false colours stand in."""
+    if not subject.hrefs and subject.hexagons:
+        return [""]
     found = _sources(subject)
     held = set() if isinstance(found, str) else {source.modality for source in found}
     return [name for name in TITLES if name in held]

@@ -111,7 +111,7 @@ def test_a_card_has_what_is_known_of_a_cell(table: EmbeddingTable) -> None:
     lat, lon = h3.cell_to_latlng(CELL)
     assert (card["cell"], card["lon"], card["lat"]) == (CELL, pytest.approx(lon), pytest.approx(lat))
     [line] = card["rows"]
-    assert (line["period"], line["dates"], line["pictures"]) == ("2021", "HR 1 · S2 4 · S1 2", [])
+    assert (line["period"], line["dates"], line["pictures"]) == ("2021", "HR 1 · S2 4 · S1 2", [""])
     assert (line["valid_fraction"], line["cloud_fraction"]) == (1.0, 0.0)
     assert line["prototype"].startswith(h3.cell_to_parent(CELL, 4))
     picture = ask(table, "picture", cell=CELL, row=0)
