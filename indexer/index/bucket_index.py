@@ -14,6 +14,7 @@ import re
 import shutil
 import tempfile
 import time
+from contextlib import nullcontext, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -41,22 +42,20 @@ def is_due(bucket: Bucket) -> bool:
 
 
 def fetch(bucket: Bucket, root: Path) -> None:
-    """Make a local folder hold the newest index of a bucket, and no other.
+    """Make a local folder hold the newest index of a bucket, and no other; of shards those that can be had.
 
     Raises:
-        DamagedIndexError: a segment is missing or not what it was.
+        DamagedIndexError: a segment, and no shard, is missing or not what it was.
         TableError: the bucket cannot be read.
     """
     newest = max(filter(MANIFEST.fullmatch, bucket.names(FOLDER)), default=None)
     try:
         if newest is not None and not (root / newest).exists():
             content = bucket.read(f"{FOLDER}/{newest}")
-            for name in _segments(content):
-                _fetch_segment(bucket, root, name)
+            _fetch_segments(bucket, root, content)
             _write(root / newest, content)
         elif newest is not None:
-            for name in _segments((root / newest).read_bytes()):
-                _fetch_segment(bucket, root, name)  # unless it is there: room was made since
+            _fetch_segments(bucket, root, (root / newest).read_bytes())  # room may have been made since
     finally:
         for old in root.glob("*.json"):
             if old.name != newest:
@@ -75,6 +74,13 @@ def publish(bucket: Bucket, root: Path) -> None:
             _held(root, name).touch()
     bucket.put(f"{FOLDER}/{manifest.name}", content)
     _tidy(bucket, manifest.name)
+
+
+def _fetch_segments(bucket: Bucket, root: Path, content: bytes) -> None:
+    """Those that an index names and that are not there; whoever opens it says which shards are missing."""
+    for name in _segments(content):
+        with suppress(DamagedIndexError) if _are_shards(content) else nullcontext():
+            _fetch_segment(bucket, root, name)
 
 
 def _fetch_segment(bucket: Bucket, root: Path, name: str) -> None:
@@ -122,6 +128,11 @@ def _segments(content: bytes) -> list[str]:
     except (KeyError, TypeError, ValueError):
         return []
     return [name for name in names if isinstance(name, str) and SEGMENT.fullmatch(name)]
+
+
+def _are_shards(content: bytes) -> bool:
+    """Whether an index, of which `_segments` names some, can do without one."""
+    return bool(json.loads(content).get("shards"))
 
 
 def _tidy(bucket: Bucket, newest: str) -> None:

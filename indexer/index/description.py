@@ -22,12 +22,16 @@ VECTORS, WIDE_VECTORS, NORMS = "<f2", "<f4", "<f4"
 PLAIN = re.compile(r"\w[\w.]*")  # the name of a file, and no path
 
 
+Said = tuple[str, int] | tuple[str, int, int]  # of a part: path, rows, and the first row of a mere piece
+
+
 @dataclass(frozen=True)
 class Inverted:
     """An inverted file, and what it was found to do when it was built."""
 
     sha256: str
     measured: tuple[Point, ...]
+    centroids: str = ""  # the SHA-256 of those that it shares with other segments
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,7 @@ class Description:
 
     format: str
     columns: Mapping[str, NormRange]
-    parts: tuple[tuple[str, int], ...]  # path and rows, in order of cell
+    parts: tuple[Said, ...]  # in order of cell
     arrays: tuple[ArrayFile, ...]
     shown: Mapping[str, str]  # by column how it is kept, see `shown`
     inverted: Mapping[str, Inverted]  # by column
@@ -59,8 +63,9 @@ class Description:
 
     def _rules(self) -> Iterator[tuple[bool, str]]:
         """What holds beyond the types, and what is wrong where it does not."""
-        rows = sum(count for _, count in self.parts)
-        yield all(count > 0 for _, count in self.parts), "a part is empty"
+        rows = sum(part[1] for part in self.parts)
+        yield all(part[1] > 0 for part in self.parts), "a part is empty"
+        yield all(part[2] >= 0 for part in self.parts if len(part) == 3), "a row before the first"
         arrays = {array.name: array for array in self.arrays}
         expected = KEY_FILES | {f"{name}.bin": VECTORS for name in self.columns}
         expected |= {f"{name}.inverse_norm.bin": NORMS for name in self.columns} | shown.FILES
@@ -99,6 +104,6 @@ def sample_file(column: str) -> str:
     return f"{column}.sample.bin"
 
 
-def bond(parts: Sequence[tuple[str, int]], name: str) -> int:
+def bond(parts: Sequence[Said], name: str) -> int:
     """Binds an array to its name and to its parts: under other ones, no checksum of its blocks is right."""
     return zlib.crc32(json.dumps([name, *parts]).encode())

@@ -4,7 +4,9 @@
                   <segment>/              see segment_files
 
 A segment holds whole parts, and parts are named by their content. So an index answers for each part it knows,
-and the search reads all others from the table: a stale index costs time, never rows.
+and the search reads all others from the table: a stale index costs time, never rows. The segments of a
+sharded index hold ranges of cells, and pieces of parts where these end; one that cannot be read leaves the
+others as they are, and its rows are read from the table.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ import re
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 from weakref import WeakKeyDictionary
@@ -27,7 +29,6 @@ from ..geo.row_ranges import RowRanges, Rows
 from ..progress import Progress
 from ..table.bucket import Bucket
 from ..table.embedding_table import EmbeddingTable
-from ..table.manifest import PartFile
 from ..table.storage import explained
 from ..typed import typed
 from . import bucket_index
@@ -35,10 +36,12 @@ from .bucket_index import FOLDER, SEGMENT
 from .mapped import DamagedIndexError, name_of
 from .planner import Point
 from .recall import TARGET_RECALL
+from .segment import Part, missing_parts
 from .segment_files import SegmentFiles, open_segment, write_segment
+from .shards import CENTROIDS, write_shards
 from .shown import kinds_of
 
-FORMAT = "skyhex-index-1"
+FORMAT, SHARDED_FORMAT = "skyhex-index-1", "skyhex-index-2"
 NAME = re.compile(r"\d{6,}-[0-9a-f]{16}\.json")
 MERGED_SHARE = 0.1  # small segments and replaced rows may be this share of all; beyond, all is written anew
 
@@ -49,8 +52,10 @@ class Index:
 
     snapshot: int  # it was made from
     segments: tuple[SegmentFiles, ...]
-    missing: tuple[PartFile, ...]  # parts of the table that no segment holds
+    missing: tuple[Part, ...]  # what no segment holds of the table
     file_ids: Mapping[str, int] = field(default_factory=dict)  # positions of the table's parts, by path
+    shards: int = 0  # that it was cut into; 0: its segments hold whole parts
+    lost: int = 0  # segments that cannot be read
 
     @cached_property
     def living(self) -> tuple[RowRanges, ...]:
@@ -68,9 +73,17 @@ class Index:
         return sum(len(files.segment) for files in self.segments)
 
 
-def known_parts(segments: Iterable[SegmentFiles]) -> frozenset[str]:
-    """Paths of the parts that segments hold, in the table or not."""
-    return frozenset().union(*(files.segment.paths for files in segments))
+def missing_of(table: EmbeddingTable, segments: Iterable[SegmentFiles]) -> tuple[Part, ...]:
+    """What none of some segments holds of a table. Raises `DamagedIndexError` for what two of them hold."""
+    return missing_parts(table, (files.segment for files in segments))
+
+
+def without_damage(table: EmbeddingTable, index: Index, error: DamagedIndexError) -> Index | None:
+    """What is left of an index: of shards all but the one that an error is of, else nothing."""
+    kept = tuple(files for files in index.segments if files.folder != error.segment)
+    if not index.shards or len(kept) == len(index.segments):
+        return None
+    return replace(index, segments=kept, missing=missing_of(table, kept), lost=index.lost + 1)
 
 
 @dataclass(frozen=True)
@@ -85,18 +98,23 @@ class IndexInfo:
     bytes: int
     recall: Mapping[str, Sequence[Point]]  # by column, of its largest inverted file
     action: str = ""
+    shards: int = 0
 
     def __str__(self) -> str:
         kind = "exact" if not self.recall else f"RaBitQ inverted file, {_recall_words(self.recall)}"
         words = [f"{self.rows:,} rows of snapshot {self.snapshot}", kind, f"{self.bytes / 1e6:.1f} MB"]
-        if self.segments > 1:
+        if self.shards:
+            words.append(f"{self.shards} shards")
+        if self.segments > max(self.shards, 1):
             words.append(f"{self.segments} segments")
         if self.missing_rows:
             words.append(f"{self.missing_rows:,} newer rows are read from Parquet: run `skyhex index`")
         return (f"{self.action}: " if self.action else "") + "; ".join(words)
 
 
-def build_index(table: EmbeddingTable, progress: Progress | None = None) -> IndexInfo:
+def build_index(
+    table: EmbeddingTable, progress: Progress | None = None, shards: int | None = None, workers: int = 1
+) -> IndexInfo:
     """Bring the index up to a snapshot: nothing, one more segment for the new parts, or all anew.
 
     Memory is bounded: the codes (d/8 + 18 bytes a row) and what training takes, see `ivf.train`. Pages of the
@@ -105,16 +123,19 @@ def build_index(table: EmbeddingTable, progress: Progress | None = None) -> Inde
     Args:
         table: one snapshot. For a table in a bucket the index is built on the local disk, and sent there.
         progress: called with rows done and rows in all, for each pass over them.
+        shards: how many the rows are cut into, see `shards`; 1 for none. By default as the index is.
+        workers: processes that write shards.
 
     Raises:
-        TableError: a part cannot be read, or the disk or the bucket refuses; an index that was there stays.
+        TableError: a part cannot be read, the table cannot be cut so, or the disk or the bucket refuses; an
+            index that was there stays.
     """
     root = table.storage.workspace(FOLDER)
     with explained(f"cannot write {root}"), _locked(root):
         if isinstance(table.storage, Bucket):
             _fetch(table.storage, root)
         try:
-            info = _build(table, root, progress)
+            info = _build(table, root, progress, shards, workers)
         except DamagedIndexError as error:  # of what was written just now
             raise TableError(f"the index cannot be read back: {error}") from error
         if isinstance(table.storage, Bucket):
@@ -122,28 +143,34 @@ def build_index(table: EmbeddingTable, progress: Progress | None = None) -> Inde
         return info
 
 
-def _build(table: EmbeddingTable, root: Path, progress: Progress | None) -> IndexInfo:
-    index = _sound(_open(table, root)[0])
+def _build(
+    table: EmbeddingTable, root: Path, progress: Progress | None, shards: int | None, workers: int
+) -> IndexInfo:
+    index = _sound(table, _open(table, root)[0])
+    shards = 0 if shards == 1 else shards if shards is not None else index.shards if index is not None else 0
     kept = index.segments if index is not None else ()
-    files = index.missing if index is not None else table.files
+    parts = index.missing if index is not None else tuple(map(Part.whole, table.files))
     action = "nothing to do"
-    if index is None or _outgrown(table, index):
-        kept, files = (), table.files
-    if files:
-        kept = (*kept, write_segment(root, table, files, progress))
+    if index is None or index.lost or index.shards != shards or _outgrown(table, index):
+        kept, parts, action = (), tuple(map(Part.whole, table.files)), "built"
+    if shards and not kept:
+        kept, parts = write_shards(root, table, shards, workers, progress), ()
+    if parts:
+        kept = (*kept, write_segment(root, table, parts, progress))
         action = "added a segment" if len(kept) > 1 else "built"
-    if index is None or files or not kept:
-        _commit(root, table.snapshot, kept)
-    return _info(table, Index(table.snapshot, kept, ()), action)
+    if index is None or action != "nothing to do" or not kept:
+        _commit(root, table.snapshot, kept, shards)
+    return _info(table, Index(table.snapshot, kept, (), shards=shards), action)
 
 
-def _sound(index: Index | None) -> Index | None:
-    """The index, read to the end; none if a file of it is damaged, so that all is written anew."""
-    try:
-        for files in index.segments if index is not None else ():
-            files.check()
-    except DamagedIndexError:
-        return None
+def _sound(table: EmbeddingTable, index: Index | None) -> Index | None:
+    """The index, read to the end: without shards that are damaged; none if another file is."""
+    for files in index.segments if index is not None else ():
+        try:
+            with files.blamed():
+                files.check()
+        except DamagedIndexError as error:
+            index = None if index is None else without_damage(table, index, error)
     return index
 
 
@@ -170,7 +197,8 @@ def _open(table: EmbeddingTable, root: Path) -> tuple[Index | None, tuple[str, .
     notes: list[str] = []
     for path in sorted(_manifests(root), reverse=True):
         try:
-            return _opened(table, path), tuple(notes)
+            index, said = _opened(table, path)
+            return index, (*notes, *said)
         except DamagedIndexError as error:
             notes.append(error.note)
     return None, tuple(notes)
@@ -179,8 +207,8 @@ def _open(table: EmbeddingTable, root: Path) -> tuple[Index | None, tuple[str, .
 _kept: WeakKeyDictionary[EmbeddingTable, Index] = WeakKeyDictionary()
 
 
-def _opened(table: EmbeddingTable, path: Path) -> Index:
-    """The index that a file describes; what was opened for a table is kept as long as its segments are.
+def _opened(table: EmbeddingTable, path: Path) -> tuple[Index, tuple[str, ...]]:
+    """The index that a file describes, and notes; what was opened for a table is kept as its segments are.
 
     Raises:
         DamagedIndexError: the file or a segment is not what was written.
@@ -189,17 +217,29 @@ def _opened(table: EmbeddingTable, path: Path) -> Index:
         about = path.stat()
     except OSError as error:
         raise DamagedIndexError(f"{path} cannot be read: {error.strerror}") from error
-    snapshot, names = _read_once(path, about.st_ino, about.st_mtime_ns, about.st_size)
-    segments = tuple(open_segment(path.parent / name) for name in names)
+    document = _read_once(path, about.st_ino, about.st_mtime_ns, about.st_size)
+    segments, notes = _segments(path.parent, document)
     index = _kept.get(table)
-    if index is None or index.snapshot != snapshot or not _same(index.segments, segments):
+    if index is None or index.snapshot != document.snapshot or not _same(index.segments, segments):
         _check_kinds(table, segments)
-        held = known_parts(segments)
-        if len(held) < sum(len(files.segment.parts) for files in segments):
-            raise DamagedIndexError(f"{path} names a part twice")
-        missing = tuple(file for file in table.files if file.path not in held)
-        index = _kept[table] = Index(snapshot, segments, missing, table.file_ids)
-    return index
+        missing = missing_of(table, segments)
+        index = Index(document.snapshot, segments, missing, table.file_ids, document.shards, len(notes))
+        _kept[table] = index
+    return index, notes
+
+
+def _segments(root: Path, document: _Document) -> tuple[tuple[SegmentFiles, ...], tuple[str, ...]]:
+    """The segments that an index names, and notes on lost shards. Raises `DamagedIndexError`."""
+    segments, notes = list[SegmentFiles](), list[str]()
+    for name in document.segments:
+        try:
+            segments.append(open_segment(root / name))
+        except DamagedIndexError as error:
+            if not document.shards:
+                raise
+            error.segment = root / name
+            notes.append(error.note)
+    return tuple(segments), tuple(notes)
 
 
 def _check_kinds(table: EmbeddingTable, segments: Sequence[SegmentFiles]) -> None:
@@ -216,7 +256,7 @@ def _same(some: Sequence[SegmentFiles], others: Sequence[SegmentFiles]) -> bool:
 
 
 @lru_cache(maxsize=16)
-def _read_once(path: Path, *_version: int) -> tuple[int, list[str]]:
+def _read_once(path: Path, *_version: int) -> _Document:
     """`_read` of a file as long as it is the same."""
     return _read(path)
 
@@ -247,27 +287,29 @@ def _locked(root: Path) -> Iterator[None]:
 
 
 def _info(table: EmbeddingTable, index: Index, action: str = "") -> IndexInfo:
-    known = known_parts(index.segments)
-    rows = sum(file.rows for file in table.files if file.path in known)
+    missing_rows = sum(part.rows for part in index.missing)
+    rows = table.row_count - missing_rows
     largest = max(index.segments, key=lambda files: len(files.segment), default=None)
     return IndexInfo(
         snapshot=index.snapshot,
         rows=rows,
-        missing_rows=sum(file.rows for file in index.missing),
+        missing_rows=missing_rows,
         replaced_rows=index.rows - rows,
         segments=len(index.segments),
         bytes=sum(files.bytes for files in index.segments),
         recall={} if largest is None else {name: m.points for name, m in largest.measured.items()},
         action=action,
+        shards=index.shards,
     )
 
 
 def _outgrown(table: EmbeddingTable, index: Index) -> bool:
-    """Whether what is beside the largest segment's living rows is more than MERGED_SHARE."""
+    """Whether what is beside the living rows of shards, or the largest segment, is more than MERGED_SHARE."""
     paths = {file.path for file in table.files}
-    living = max((files.segment.living(paths).count for files in index.segments), default=0)
-    everything = index.rows + sum(file.rows for file in index.missing)
-    return everything - living > MERGED_SHARE * everything
+    living = [files.segment.living(paths).count for files in index.segments]
+    base = sum(living[: index.shards]) if index.shards else max(living, default=0)
+    everything = index.rows + sum(part.rows for part in index.missing)
+    return everything - base > MERGED_SHARE * everything
 
 
 def _recall_words(recall: Mapping[str, Sequence[Point]]) -> str:
@@ -287,8 +329,8 @@ def _manifests(root: Path) -> list[Path]:
         return [root / entry.name for entry in entries if NAME.fullmatch(entry.name)]
 
 
-def _read(path: Path) -> tuple[int, list[str]]:
-    """Snapshot and segments of an index. Raises `DamagedIndexError`."""
+def _read(path: Path) -> _Document:
+    """What the file of an index says. Raises `DamagedIndexError`."""
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -299,11 +341,15 @@ def _read(path: Path) -> tuple[int, list[str]]:
         document = typed(_Document, json.loads(content), str(path))
     except (ValueError, RecursionError) as error:
         raise DamagedIndexError(f"{path} does not describe an index: {error}") from error
-    if document.format != FORMAT:
-        raise DamagedIndexError(f"{path} has format {document.format}, this program reads {FORMAT}")
-    if not all(map(SEGMENT.fullmatch, document.segments)):
+    if document.format != (SHARDED_FORMAT if document.shards else FORMAT):
+        raise DamagedIndexError(
+            f"{path} has format {document.format}, this program reads {FORMAT}, of shards {SHARDED_FORMAT}"
+        )
+    if not all(map(SEGMENT.fullmatch, document.segments)) or not 0 <= document.shards <= len(
+        document.segments
+    ):
         raise DamagedIndexError(f"{path} does not describe an index: segments {document.segments!r:.80}")
-    return document.snapshot, list(document.segments)
+    return document
 
 
 @dataclass(frozen=True)
@@ -312,13 +358,17 @@ class _Document:
 
     format: str
     snapshot: int
-    segments: tuple[str, ...]
+    segments: tuple[str, ...]  # shards first
+    shards: int = 0
 
 
-def _commit(root: Path, snapshot: int, segments: Sequence[SegmentFiles]) -> None:
+def _commit(root: Path, snapshot: int, segments: Sequence[SegmentFiles], shards: int) -> None:
     """Make these segments the index, in one rename; what no index names is then deleted."""
     names = [files.folder.name for files in segments]
-    content = json.dumps({"format": FORMAT, "snapshot": snapshot, "segments": names}).encode()
+    document: dict[str, object] = {"format": FORMAT, "snapshot": snapshot, "segments": names}
+    if shards:  # older programs leave such an index out, with one note
+        document |= {"format": SHARDED_FORMAT, "shards": shards}
+    content = json.dumps(document).encode()
     path = root / f"{snapshot:06}-{name_of(content)}.json"
     scratch = root / ".committing"
     scratch.write_bytes(content)
@@ -327,5 +377,6 @@ def _commit(root: Path, snapshot: int, segments: Sequence[SegmentFiles]) -> None
         if old != path:
             old.unlink(missing_ok=True)
     for folder in root.iterdir():
-        if SEGMENT.fullmatch(folder.name) and folder.name not in names:
+        unused = SEGMENT.fullmatch(folder.name) and folder.name not in names
+        if unused or (folder.name == CENTROIDS and not shards):
             shutil.rmtree(folder, ignore_errors=True)

@@ -69,11 +69,16 @@ class Ivf:
 
     def write(self, path: Path) -> str:
         """Write the file and return its SHA-256."""
-        try:
-            faiss.write_index(self.index, str(path))
-        except RuntimeError as error:
-            raise OSError(f"{path} cannot be written: {str(error).splitlines()[0]}") from error
-        return _sha256(path)
+        return write(self.index, path)
+
+
+def write(index: Any, path: Path) -> str:
+    """Write FAISS's index and return the file's SHA-256."""
+    try:
+        faiss.write_index(index, str(path))
+    except RuntimeError as error:
+        raise OSError(f"{path} cannot be written: {str(error).splitlines()[0]}") from error
+    return digest(path)
 
 
 def train(matrix: Matrix, progress: Progress | None = None) -> Ivf:
@@ -86,6 +91,13 @@ def train(matrix: Matrix, progress: Progress | None = None) -> Ivf:
     """
     n, d = matrix.shape
     lists = list_count(n, d)
+    rows = sample_rows(n, d)
+    return _filled(fit(matrix[rows], lists), matrix, progress)
+
+
+def fit(sample: Matrix, lists: int) -> Any:
+    """FAISS's index without rows, its centroids fitted to a sample (s, d)."""
+    d = sample.shape[1]
     graph = lists * d >= GRAPH_NUMBERS
     coarse = f"IVF{lists}_HNSW32" if graph else f"IVF{lists}"
     index = faiss.index_factory(d, f"RR{d},{coarse},RaBitQfs", faiss.METRIC_INNER_PRODUCT)
@@ -93,16 +105,41 @@ def train(matrix: Matrix, progress: Progress | None = None) -> Ivf:
     if graph:
         centroids: Any = faiss.downcast_index(in_lists.quantizer)
         centroids.hnsw.efConstruction = BUILD_EFFORT
-    sample_rows = min(n, SAMPLES_PER_LIST * lists, max(TRAINING_BYTES // (4 * d), lists))
-    sample = _decoded(matrix[np.linspace(0, n - 1, sample_rows).astype(np.int64)])
     with _fitted_on_gpus(in_lists):
-        index.train(sample)
+        index.train(_decoded(sample))
     _shrink_centroids(in_lists.quantizer)
+    return index
+
+
+def filled(centroids: Path, matrix: Matrix, progress: Progress | None = None) -> Ivf:
+    """The rows of a matrix (n, d) in the lists of an index that `fit` made and `write` wrote.
+
+    Raises:
+        DamagedIndexError: the file is not such an index.
+    """
+    try:
+        index = faiss.read_index(str(centroids))
+    except RuntimeError as error:
+        raise DamagedIndexError(f"{centroids} cannot be read: {str(error).splitlines()[0]}") from error
+    if (index.d, index.ntotal) != (matrix.shape[1], 0):
+        raise DamagedIndexError(f"{centroids} holds no centroids of {matrix.shape[1]} numbers")
+    return _filled(index, matrix, progress)
+
+
+def _filled(index: Any, matrix: Matrix, progress: Progress | None) -> Ivf:
+    n = len(matrix)
     for start in range(0, n, CHUNK_ROWS):
         index.add(_decoded(matrix[start : start + CHUNK_ROWS]))
         if progress is not None:
             progress(min(start + CHUNK_ROWS, n), n)
-    return Ivf(index, n, lists)
+    return Ivf(index, n, faiss.extract_index_ivf(index).nlist)
+
+
+def sample_rows(rows: int, dimension: int) -> Rows:
+    """Which rows of a table centroids are fitted to: evenly spaced, and so spread over the whole table."""
+    lists = list_count(rows, dimension)
+    count = min(rows, SAMPLES_PER_LIST * lists, max(TRAINING_BYTES // (4 * dimension), lists))
+    return np.linspace(0, rows - 1, count).astype(np.int64)
 
 
 def list_count(rows: int, dimension: int) -> int:
@@ -121,7 +158,7 @@ def read(path: Path, sha256: str, rows: int, dimension: int) -> Ivf:
         DamagedIndexError: it is missing, changed, or not what it should be.
     """
     try:
-        if _sha256(path) != sha256:
+        if digest(path) != sha256:
             raise DamagedIndexError(f"{path} is damaged: its digest does not match the manifest")
         with _at_most(max(path.stat().st_size, 1)):
             index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
@@ -207,6 +244,7 @@ def _decoded(matrix: Matrix) -> Similarities:
     return vectors
 
 
-def _sha256(path: Path) -> str:
+def digest(path: Path) -> str:
+    """The SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -19,12 +19,15 @@ BLOCK_BYTES = 1 << 20
 
 
 class DamagedIndexError(Exception):
-    """A file of an index is not what its manifest says. Searches go on without the index."""
+    """A file of an index is not what its manifest says. Searches go on without the index, or the segment."""
+
+    segment: Path | None = None  # the folder of the one that the file is of, where that is known
 
     @property
     def note(self) -> str:
         """What a reader is told then."""
-        return f"the index is not used ({self}): run `skyhex index`"
+        what = "the index" if self.segment is None else "a shard of the index"
+        return f"{what} is not used ({self}): run `skyhex index`"
 
 
 def name_of(content: bytes) -> str:

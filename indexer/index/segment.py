@@ -7,9 +7,10 @@ segment has is read from Parquet. So an index never hides a row and never shows 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ from ..geo.row_ranges import RowRanges, Rows
 from ..table.columns import KEY_NUMBERS, Microseconds, key_numbers, to_matrix
 from ..table.embedding_table import EmbeddingTable
 from ..table.manifest import PartFile
-from .mapped import CheckedArray
+from .mapped import CheckedArray, DamagedIndexError
 from .shown import Shown
 from .vectors import Vectors
 
@@ -35,6 +36,15 @@ class Part:
     path: str  # relative to the table
     rows: int
     first_row: int = 0  # of the part, where a segment holds a piece of it
+
+    @staticmethod
+    def whole(file: PartFile) -> Part:
+        """All of a part."""
+        return Part(file.path, file.rows)
+
+    def with_rows(self, start: int, stop: int) -> Part:
+        """Some rows of it, numbered from its first."""
+        return Part(self.path, stop - start, self.first_row + start)
 
 
 @dataclass(frozen=True)
@@ -110,23 +120,47 @@ class Segment:
         return RowRanges.of_rows(np.concatenate(found))
 
 
-def read_segments(
-    table: EmbeddingTable, files: Sequence[PartFile], columns: Sequence[str]
-) -> Iterator[Segment]:
+def read_segments(table: EmbeddingTable, parts: Sequence[Part], columns: Sequence[str]) -> Iterator[Segment]:
     """Parts straight from Parquet, in pieces of bounded memory."""
-    for file in files:
-        first_row = 0
-        for batch in scan_part(table, file, columns):
+    for part in parts:
+        row = 0
+        for batch in scan_part(table, part, columns):
             vectors = {name: Vectors.of(to_matrix(batch[name])) for name in columns}
             keys = Keys.of(*key_numbers(batch))
-            yield Segment((Part(file.path, len(batch), first_row),), keys, vectors)
-            first_row += len(batch)
+            yield Segment((part.with_rows(row, row + len(batch)),), keys, vectors)
+            row += len(batch)
 
 
-def scan_part(table: EmbeddingTable, file: PartFile, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
-    """Keys and columns of one part, in order."""
+def scan_part(table: EmbeddingTable, part: Part, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    """Keys and columns of one part or a piece of it, in order."""
+    file = table.files[table.file_ids[part.path]]
     only_this = np.array([[file.min_h3, file.max_h3]], np.uint64)  # parts never overlap
-    yield from table.scan([*KEY_NUMBERS, *columns], ranges=only_this, batch_rows=SEGMENT_ROWS)
+    row, stop = 0, part.first_row + part.rows
+    for batch in table.scan([*KEY_NUMBERS, *columns], ranges=only_this, batch_rows=SEGMENT_ROWS):
+        first, last = max(part.first_row - row, 0), min(stop - row, len(batch))
+        if last > first:
+            yield batch.slice(first, last - first)
+        row += len(batch)
+        if row >= stop:
+            return
+
+
+def missing_parts(table: EmbeddingTable, segments: Iterable[Segment]) -> tuple[Part, ...]:
+    """What no segment holds of the table, in order. Raises `DamagedIndexError` for what two of them hold."""
+    held: dict[str, list[tuple[int, int]]] = {}
+    for part in (part for segment in segments for part in segment.parts):
+        held.setdefault(part.path, []).append((part.first_row, part.first_row + part.rows))
+    for path, pieces in held.items():
+        if any(stop > start for (_, stop), (start, _) in pairwise(sorted(pieces))):
+            raise DamagedIndexError(f"two segments hold the same rows of {path}")
+    missing = []
+    for file in table.files:
+        row = 0
+        for start, stop in [*sorted(held.get(file.path, ())), (file.rows, file.rows)]:
+            if start > row:
+                missing.append(Part(file.path, start - row, row))
+            row = stop
+    return tuple(missing)
 
 
 def at(values: NDArray[Any], rows: RowRanges) -> NDArray[Any]:

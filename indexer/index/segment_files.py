@@ -14,10 +14,12 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -26,8 +28,7 @@ from numpy.typing import NDArray
 from ..progress import Progress
 from ..table.columns import inverse_norms, key_numbers, to_matrix
 from ..table.embedding_table import EmbeddingTable
-from ..table.manifest import PartFile
-from .description import FORMAT, KEY_FILES, SAMPLE_CELLS, Description, Inverted, bond, sample_file
+from .description import FORMAT, KEY_FILES, SAMPLE_CELLS, Description, Inverted, Said, bond, sample_file
 from .mapped import ArrayFile, ArrayWriter, CheckedArray, DamagedIndexError, name_of
 from .planner import Measured
 from .recall import measure
@@ -42,6 +43,7 @@ if TYPE_CHECKING:  # FAISS is loaded by the first search that needs it
 
 DESCRIPTION = "segment.json"
 EXACT_ROWS = 100_000  # below this many rows a segment has no inverted file
+MOST_OPEN = 256  # segments
 
 
 @dataclass(frozen=True)
@@ -85,20 +87,29 @@ class SegmentFiles:
         for array in arrays:
             array.whole()
 
+    @contextmanager
+    def blamed(self) -> Iterator[None]:
+        """An error that comes up within is known to be of this segment."""
+        try:
+            yield
+        except DamagedIndexError as error:
+            error.segment = self.folder
+            raise
+
     @property
     def bytes(self) -> int:
         """Size on disk."""
         return sum(file.stat().st_size for file in self.folder.iterdir())
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=MOST_OPEN)
 def _open_inverted(path: Path, sha256: str, shape: tuple[int, int]) -> Ivf:
     from . import ivf
 
     return ivf.read(path, sha256, *shape)
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=MOST_OPEN)
 def open_segment(folder: Path) -> SegmentFiles:
     """Map a segment's files. Raises `DamagedIndexError`."""
     try:
@@ -118,7 +129,7 @@ def _opened(folder: Path, description: Description) -> SegmentFiles:
         name: Vectors(arrays[f"{name}.bin"], arrays[f"{name}.inverse_norm.bin"], norms)
         for name, norms in description.columns.items()
     }
-    parts = tuple(Part(path, rows) for path, rows in description.parts)
+    parts = tuple(Part(*said) for said in description.parts)
     keys, shown = Keys(*(arrays[name] for name in KEY_FILES)), Shown.open(arrays, description.shown)
     segment = Segment(parts, keys, vectors, shown)
     return SegmentFiles(folder, segment, description.inverted, _samples(segment, arrays))
@@ -135,22 +146,33 @@ def _samples(segment: Segment, arrays: Mapping[str, CheckedArray]) -> dict[str, 
 
 
 def write_segment(
-    root: Path, table: EmbeddingTable, files: Sequence[PartFile], progress: Progress | None = None
+    root: Path,
+    table: EmbeddingTable,
+    parts: Sequence[Part],
+    progress: Progress | None = None,
+    centroids: Mapping[str, Path] = MappingProxyType({}),
 ) -> SegmentFiles:
-    """Read parts, write their segment below a folder and open it; memory is bounded, see `ivf.train`."""
+    """Read parts, write their segment below a folder and open it; memory is bounded, see `ivf.train`.
+
+    Args:
+        centroids: by column those of an inverted file that was fitted before, see `ivf.fit`.
+    """
     scratch = Path(tempfile.mkdtemp(prefix=".building-", dir=root))
     try:
         columns = ("embedding", *table.optional_columns)
-        parts = [(file.path, file.rows) for file in files]
-        arrays = _write_arrays(scratch, table, files, columns, progress)
-        vectors = {name: _vectors(scratch, arrays, name, parts) for name in columns}
-        arrays |= _write_sample(scratch, arrays, vectors, parts)
-        inverted = {name: _write_inverted(scratch, name, vectors[name], progress) for name in columns}
+        said = list(map(_said, parts))
+        arrays = _write_arrays(scratch, table, parts, columns, progress)
+        vectors = {name: _vectors(scratch, arrays, name, said) for name in columns}
+        arrays |= _write_sample(scratch, arrays, vectors, said)
+        inverted = {
+            name: _write_inverted(scratch, name, vectors[name], progress, centroids.get(name))
+            for name in columns
+        }
         description = {
             "format": FORMAT,
             "shown": kinds_of(table.schema),
             "columns": {name: asdict(vectors[name].norm_range) for name in columns},
-            "parts": parts,
+            "parts": said,
             "arrays": [asdict(array) for array in arrays.values()],
             "inverted": {name: values for name, values in inverted.items() if values is not None},
         }
@@ -167,23 +189,27 @@ def write_segment(
         shutil.rmtree(scratch, ignore_errors=True)
 
 
+def _said(part: Part) -> Said:
+    return (part.path, part.rows, part.first_row) if part.first_row else (part.path, part.rows)
+
+
 def _write_arrays(
     folder: Path,
     table: EmbeddingTable,
-    files: Sequence[PartFile],
+    parts: Sequence[Part],
     columns: Sequence[str],
     progress: Progress | None,
 ) -> dict[str, ArrayFile]:
     """Stream the columns of parts into files, by name."""
     writers: dict[str, ArrayWriter] = {}
-    parts, kinds = [(file.path, file.rows) for file in files], kinds_of(table.schema)
-    shown = ShownWriter(folder, kinds, {name: bond(parts, name) for name in SHOWN_FILES})
-    total, done = sum(file.rows for file in files), 0
-    for file in files:
-        for batch in scan_part(table, file, [*columns, *kinds]):
+    said, kinds = list(map(_said, parts)), kinds_of(table.schema)
+    shown = ShownWriter(folder, kinds, {name: bond(said, name) for name in SHOWN_FILES})
+    total, done = sum(part.rows for part in parts), 0
+    for part in parts:
+        for batch in scan_part(table, part, [*columns, *kinds]):
             for name, values in _arrays(batch, columns).items():
                 if name not in writers:
-                    writers[name] = ArrayWriter(folder, name, bond(parts, name))
+                    writers[name] = ArrayWriter(folder, name, bond(said, name))
                 writers[name].append(values)
             shown.append(batch)
             done += len(batch)
@@ -202,9 +228,7 @@ def _arrays(batch: pa.RecordBatch, columns: Sequence[str]) -> dict[str, NDArray[
     return arrays
 
 
-def _vectors(
-    folder: Path, arrays: Mapping[str, ArrayFile], column: str, parts: Sequence[tuple[str, int]]
-) -> Vectors:
+def _vectors(folder: Path, arrays: Mapping[str, ArrayFile], column: str, parts: Sequence[Said]) -> Vectors:
     """A column that was just written."""
     names = f"{column}.bin", f"{column}.inverse_norm.bin"
     matrix, inverse = (CheckedArray.open(folder, arrays[name], bond(parts, name)) for name in names)
@@ -215,7 +239,7 @@ def _write_sample(
     folder: Path,
     arrays: Mapping[str, ArrayFile],
     vectors: Mapping[str, Vectors],
-    parts: Sequence[tuple[str, int]],
+    parts: Sequence[Said],
 ) -> dict[str, ArrayFile]:
     """Files of the rows that similarities are compared with, by name; none where those are all rows."""
     cells = CheckedArray.open(folder, arrays["h3_cell.bin"], bond(parts, "h3_cell.bin")).unchecked
@@ -233,16 +257,18 @@ def _write_sample(
 
 
 def _write_inverted(
-    folder: Path, column: str, vectors: Vectors, progress: Progress | None
+    folder: Path, column: str, vectors: Vectors, progress: Progress | None, centroids: Path | None
 ) -> dict[str, Any] | None:
-    """Train, score and write the inverted file of a column; none where an exact scan is always better."""
+    """Build and score the inverted file of a column; none where an exact scan is always better."""
     if vectors.count < EXACT_ROWS:
         return None
 
     from . import ivf
 
-    built = ivf.train(vectors.matrix.whole(), progress)
+    matrix = vectors.matrix.whole()
+    built = ivf.train(matrix, progress) if centroids is None else ivf.filled(centroids, matrix, progress)
     measured = measure(vectors, built)
     if not measured.ever_helps:
         return None
-    return {"sha256": built.write(folder / f"{column}.faiss"), "measured": measured.to_json()}
+    file: dict[str, Any] = {"sha256": built.write(folder / f"{column}.faiss"), "measured": measured.to_json()}
+    return file if centroids is None else file | {"centroids": ivf.digest(centroids)}

@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from ..csv_text import as_written
 from ..errors import NoRowError, QueryError
 from ..geo.cells import cell_to_text
+from ..index.crew import Crew
 from ..progress import Progress
 from ..table.embedding_table import EmbeddingTable
 from .filter import Filter
@@ -67,6 +68,7 @@ def search_batch(
     filter: Filter = Filter(),  # noqa: B008 - frozen
     include_query: bool = False,
     progress: Progress | None = None,
+    crew: Crew | None = None,
 ) -> Hits:
     """What each query finds, one after another, in one table whose first column is the query's name.
 
@@ -80,7 +82,7 @@ def search_batch(
     hits: list[Hits | NoRowError] = []
     for first in range(0, len(named.queries), SEARCHED_AT_ONCE):
         some = named.queries[first : first + SEARCHED_AT_ONCE]
-        hits += search_each(table, some, k=k, filter=filter, include_query=include_query)
+        hits += search_each(table, some, k=k, filter=filter, include_query=include_query, crew=crew)
         if progress is not None:
             progress(len(hits), len(named.queries))
     each = list(zip(named.names, hits, strict=True))

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from ..geo.cells import Cells
 from ..geo.row_ranges import Rows
-from ..index.faiss_index import Index, known_parts
-from ..index.planner import EXACT, choose, run
-from ..index.segment import Segment, read_segments
-from ..index.segment_files import SegmentFiles
+from ..index.answers import answers as answers_of
+from ..index.crew import Crew, Scan
+from ..index.faiss_index import Index, missing_of
+from ..index.planner import EXACT, choose
+from ..index.segment import Part, Segment, read_segments
 from ..table.columns import Cosines
 from ..table.embedding_table import EmbeddingTable
-from ..table.manifest import PartFile
 from .filter import Filter
 from .matching import Matching
 
@@ -69,11 +68,24 @@ class Best:
 
 
 @dataclass(frozen=True)
+class Shards:
+    """Which shards of an index were searched."""
+
+    searched: int
+    count: int  # of all
+    late: Mapping[int, int]  # rows that match in those that did not answer in time, by number
+
+    def __str__(self) -> str:
+        return f"{self.searched} of {self.count} shards"
+
+
+@dataclass(frozen=True)
 class Answer:
     """The best rows, and how many were looked at in which way."""
 
     best: Best
     looked_at: Mapping[str, tuple[int, int]]  # by plan: rows that match, rows in all
+    shards: Shards | None = None
 
     @property
     def matching(self) -> int:
@@ -81,7 +93,8 @@ class Answer:
         return sum(matching for matching, _ in self.looked_at.values())
 
     def __str__(self) -> str:
-        parts = (f"{plan} over {some:,} of {all_:,} rows" for plan, (some, all_) in self.looked_at.items())
+        parts = [f"{plan} over {some:,} of {all_:,} rows" for plan, (some, all_) in self.looked_at.items()]
+        parts += [] if self.shards is None else [str(self.shards)]
         return "; ".join(parts) or "the table is empty"
 
 
@@ -93,42 +106,65 @@ def best_rows(
     filter: Filter,
     k: int,
     all_of: bool = False,
+    crew: Crew | None = None,
 ) -> list[Answer]:
     """For each query, the k rows most like any of its vectors (m, d), among those that match the filter.
 
     With `all_of` a row counts for the vector that it is least like, and every row that matches is compared.
+    Shards without a row that matches are not searched. A crew searches the others, and one that does not
+    answer in time is left out; `Answer.shards` says so.
 
     Raises:
-        DamagedIndexError: search again without the index.
+        DamagedIndexError: search again without the index, or without the shard that it names.
         QueryError, TableError: the filter cannot be answered, a part cannot be read.
     """
     matching = Matching.of(table, filter)
     found: list[list[Best]] = [[] for _ in queries]
-    looked_at, wanted = dict[str, tuple[int, int]](), np.concatenate(queries)
-    for number, segment, mapped in _segments(table, index, column):
-        indexed = index if mapped is not None else None
-        living = segment.living(table.file_ids) if indexed is None else indexed.living[number]
-        rows = matching.in_segment(segment, living, mapped.folder if mapped else None)
-        rows = segment.having(column, rows)
-        plan = (
-            EXACT if mapped is None or all_of else choose(mapped.measured.get(column), rows, len(segment), k)
-        )
-        name = f"{plan} over Parquet" if mapped is None else str(plan)
-        some, all_ = looked_at.get(name, (0, 0))
-        looked_at[name] = (some + rows.count, all_ + living.count)
-        inverted = mapped.inverted(column) if mapped is not None and plan.probes else None
-        vectors = segment.vectors[column]
-        if all_of:
-            answers = [vectors.nearest_to_all(rows, query, k) for query in queries]
-        else:
-            answers = list(_by_query(run(plan, vectors, inverted, rows, wanted, k), queries, k))
-        part_ids = segment.part_ids(table.file_ids) if indexed is None else indexed.part_ids[number]
-        placed = _placed(segment, number, part_ids, answers)
+    looked_at, known = _LookedAt(), _known(index, column)
+    scans = {number: _scan(matching, index, number, column, k, all_of) for number in known} if index else {}
+    asked = {number: scan for number, scan in scans.items() if scan.rows.count}
+    if crew is not None and index is not None and index.shards:
+        answers = dict(zip(asked, crew.answers([*asked.values()], queries, k), strict=True))
+    else:
+        answers = {number: scan.answer(queries, k) for number, scan in asked.items()}
+    late = {number: asked[number].rows.count for number, answer in answers.items() if answer is None}
+    for number, scan in scans.items():
+        assert index is not None
+        looked_at.add(str(scan.plan), 0 if number in late else scan.rows.count, index.living[number].count)
+        answer = answers.get(number)
+        if answer:
+            files = index.segments[number]
+            with files.blamed():
+                placed = _placed(files.segment, number, index.part_ids[number], answer)
+                for mine, best in zip(found, placed, strict=True):
+                    mine.append(best)
+    for segment in read_segments(table, _rest(table, index, known), [column]):
+        rows = segment.having(column, matching.in_segment(segment, segment.living(table.file_ids)))
+        looked_at.add(f"{EXACT} over Parquet", rows.count, len(segment))
+        answer = answers_of(EXACT, segment.vectors[column], None, rows, queries, k, all_of)
+        placed = _placed(segment, PARQUET, segment.part_ids(table.file_ids), answer)
         for mine, best in zip(found, placed, strict=True):
-            mine.append(best)
-            if mapped is None:  # there are many such pieces
-                mine[:] = [Best.merged(mine, k)]
-    return [Answer(Best.merged(mine or [_NOTHING], k), looked_at) for mine in found]
+            mine[:] = [Best.merged([*mine, best], k)]  # there are many such pieces
+    shards = None
+    if index is not None and index.shards:
+        shards = Shards(len(asked) - len(late), len(index.segments) + index.lost, late)
+    return [Answer(Best.merged(mine or [_NOTHING], k), looked_at, shards) for mine in found]
+
+
+class _LookedAt(dict[str, tuple[int, int]]):
+    def add(self, plan: str, matching: int, rows: int) -> None:
+        some, all_ = self.get(plan, (0, 0))
+        self[plan] = some + matching, all_ + rows
+
+
+def _scan(matching: Matching, index: Index, number: int, column: str, k: int, all_of: bool) -> Scan:
+    """What is to be done in a segment of the index."""
+    mapped = index.segments[number]
+    with mapped.blamed():
+        rows = matching.in_segment(mapped.segment, index.living[number], mapped.folder)
+        rows = mapped.segment.having(column, rows)
+        plan = EXACT if all_of else choose(mapped.measured.get(column), rows, len(mapped.segment), k)
+        return Scan(mapped.folder, column, rows, plan, all_of)
 
 
 def _placed(
@@ -150,33 +186,14 @@ _none = np.empty(0, np.int64)
 _NOTHING = Best(np.empty(0), _none.astype(np.uint64), _none, _none, _none, _none)
 
 
-def _segments(
-    table: EmbeddingTable, index: Index | None, column: str
-) -> Iterator[tuple[int, Segment, SegmentFiles | None]]:
-    """Every living row once: from the index where it has it, else from Parquet; with the segment's number."""
-    numbered = enumerate(index.segments if index else ())
-    known = [(number, mapped) for number, mapped in numbered if column in mapped.segment.vectors]
-    yield from ((number, mapped.segment, mapped) for number, mapped in known)
-    rest: Sequence[PartFile] = table.files
+def _known(index: Index | None, column: str) -> list[int]:
+    """The index's segments that have a column."""
+    segments = index.segments if index is not None else ()
+    return [number for number, mapped in enumerate(segments) if column in mapped.segment.vectors]
+
+
+def _rest(table: EmbeddingTable, index: Index | None, known: Sequence[int]) -> Sequence[Part]:
+    """What some of the index's segments lack of the table."""
     if index is not None and len(known) == len(index.segments):
-        rest = index.missing
-    elif known:
-        indexed = known_parts(mapped for _, mapped in known)
-        rest = [file for file in table.files if file.path not in indexed]
-    yield from ((PARQUET, segment, None) for segment in read_segments(table, rest, [column]))
-
-
-def _by_query(
-    answers: Sequence[tuple[Cosines, Rows]], queries: Sequence[Cosines], k: int
-) -> Iterator[tuple[Cosines, Rows]]:
-    """The k best of a query's vectors (m, d): a row counts for the one that it is most like."""
-    ends = np.cumsum([0, *map(len, queries)]).tolist()
-    for start, stop in pairwise(ends):
-        if stop - start == 1:
-            yield answers[start]
-            continue
-        similarity, found = (np.concatenate(values) for values in zip(*answers[start:stop], strict=True))
-        best = np.lexsort((found, -similarity))
-        _, first = np.unique(found[best], return_index=True)
-        best = best[np.sort(first)][:k]
-        yield similarity[best], found[best]
+        return index.missing
+    return missing_of(table, [index.segments[number] for number in known] if index is not None else ())

@@ -19,15 +19,16 @@ def read_rows(table: EmbeddingTable, index: Index | None, best: Best, columns: S
     """Columns of the rows found, in their order.
 
     Raises:
-        DamagedIndexError: read again without the index.
+        DamagedIndexError: read again without the index, or without the shard that it names.
         TableError: an unknown column, or a part that cannot be read.
     """
     schema = table.schema_of(columns)
     pieces, order = [], []
     for number, mine in _by_segment(best):
-        segment = None if index is None or number == PARQUET else index.segments[number].segment
-        if segment is not None and shows(segment, schema):
-            pieces.append(rows_of_segment(segment, best.rows_in_segment[mine], schema))
+        files = None if index is None or number == PARQUET else index.segments[number]
+        if files is not None and shows(files.segment, schema):
+            with files.blamed():
+                pieces.append(rows_of_segment(files.segment, best.rows_in_segment[mine], schema))
         else:
             pieces.append(table.take(best.file_ids[mine], best.rows_in_file[mine], columns))
         order.append(mine)

@@ -30,7 +30,7 @@ def rows_of_cell(
     """Keys and counts (n), and vectors (n, d) of a cell's rows, in order of key; NaN where one has no vector.
 
     Raises:
-        DamagedIndexError: look again without the index.
+        DamagedIndexError: look again without the index, or without the shard that it names.
     """
     for files in index.segments if index is not None else ():
         segment = files.segment
@@ -41,8 +41,9 @@ def rows_of_cell(
         its = RowRanges.merged(np.array([first]), np.array([stop])) & segment.living(table.file_ids)
         if its.count:
             rows = its.rows()
-            segment.vectors[column].matrix.check(rows, rows + 1)
-            known = rows_of_segment(segment, rows, table.schema_of(KNOWN))
+            with files.blamed():
+                segment.vectors[column].matrix.check(rows, rows + 1)
+                known = rows_of_segment(segment, rows, table.schema_of(KNOWN))
             return known, segment.vectors[column].matrix.unchecked[rows]
     found = table.lookup(cell=cell, columns=[*KNOWN, column])
     return found.select(KNOWN), to_matrix(found[column])

@@ -123,7 +123,7 @@ def _places(table: EmbeddingTable, filter: Filter) -> Places | None:
     return Places(both)
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=64)
 def _rows_at(folder: Path, places: Places) -> RowRanges:
     """Kept, for the same predicate is often asked again."""
     return open_segment(folder).segment.rows_at(places.rows)

@@ -11,7 +11,8 @@ import numpy as np
 import pyarrow as pa
 
 from ..errors import NoRowError
-from ..index.faiss_index import Index, open_index
+from ..index.crew import Crew
+from ..index.faiss_index import Index, open_index, without_damage
 from ..index.mapped import DamagedIndexError
 from ..index.sample import top_shares
 from ..prototypes.assignments import assigned
@@ -68,6 +69,7 @@ def search(
     include_query: bool = False,
     diversity: Diversity | None = None,
     columns: Sequence[str] = COLUMNS,
+    crew: Crew | None = None,
 ) -> Hits:
     """The k rows most like a query, among those that the filter holds: always min(k, matching rows) of them.
 
@@ -79,6 +81,7 @@ def search(
         include_query: whether rows that the query was made from may be returned.
         diversity: how the results must differ from each other; fewer than k may then remain.
         columns: what to read of the rows found, the key among it.
+        crew: searches the shards of a sharded index; a note tells of those that do not answer in time.
 
     Raises:
         QueryError: k below 1, an unknown cell or column, a vector that does not fit, SQL that cannot be
@@ -88,7 +91,7 @@ def search(
     check_k(k)
 
     def ask(index: Index | None) -> Answered:
-        return _answer(table, index, query, k, filter, include_query, diversity)
+        return _answer(table, index, query, k, filter, include_query, diversity, crew)
 
     (hits,) = _asked(table, ask, columns)
     return hits
@@ -100,13 +103,14 @@ def search_many(
     k: int = 20,
     filter: Filter = Filter(),  # noqa: B008 - frozen
     include_query: bool = False,
+    crew: Crew | None = None,
 ) -> list[Hits]:
     """`search` for each query; the filter is evaluated once, and vectors are compared together.
 
     Raises:
         QueryError, TableError: as `search`, for the first query that is wrong.
     """
-    each = search_each(table, queries, k, filter, include_query)
+    each = search_each(table, queries, k, filter, include_query, crew)
     for found in each:
         if isinstance(found, NoRowError):
             raise found
@@ -119,6 +123,7 @@ def search_each(
     k: int = 20,
     filter: Filter = Filter(),  # noqa: B008 - frozen
     include_query: bool = False,
+    crew: Crew | None = None,
 ) -> list[Hits | NoRowError]:
     """`search_many`, but in the place of a query whose example has no row stands the reason.
 
@@ -136,7 +141,7 @@ def search_each(
                 resolved[i] = _resolved(table, index, query, filter, include_query)
             except NoRowError as error:
                 missing[i] = error
-        return _answers(table, index, [*resolved.values()], k, filter)
+        return _answers(table, index, [*resolved.values()], k, filter, crew)
 
     hits = iter(_asked(table, ask) if queries else ())
     return [missing[i] if i in missing else next(hits) for i in range(len(queries))]
@@ -145,12 +150,14 @@ def search_each(
 def _asked(
     table: EmbeddingTable, ask: Callable[[Index | None], Answered], columns: Sequence[str] = COLUMNS
 ) -> list[Hits]:
-    """What is found with the index, or without where it turns out to be damaged."""
+    """What is found with the index, or without what of it turns out to be damaged."""
     index, notes = open_index(table)
-    try:
-        return _hits(table, index, *ask(index), notes, columns)
-    except DamagedIndexError as error:
-        return _hits(table, None, *ask(None), (*notes, error.note), columns)
+    while True:
+        try:
+            return _hits(table, index, *ask(index), notes, columns)
+        except DamagedIndexError as error:
+            assert index is not None
+            index, notes = without_damage(table, index, error), (*notes, error.note)
 
 
 def _answer(
@@ -161,11 +168,12 @@ def _answer(
     filter: Filter,
     include_query: bool,
     diversity: Diversity | None,
+    crew: Crew | None,
 ) -> Answered:
     resolved = _resolved(table, index, query, filter, include_query)
 
     def find(k: int) -> Answer:
-        (answer,) = _find(table, index, [resolved], filter, k)
+        (answer,) = _find(table, index, [resolved], filter, k, crew)
         return answer
 
     def vectors_of(best: Best) -> Matrix:
@@ -180,13 +188,14 @@ def _answers(
     resolved: Sequence[Resolved],
     k: int,
     filter: Filter,
+    crew: Crew | None,
 ) -> Answered:
     """The answers in the order of the queries; those found in one way in one column are found together."""
     answers: dict[int, Answer] = {}
     ways = [(query.column, query.all_of) for query in resolved]
     for way in dict.fromkeys(ways):
         mine = [i for i, other in enumerate(ways) if other == way]
-        found = _find(table, index, [resolved[i] for i in mine], filter, k)
+        found = _find(table, index, [resolved[i] for i in mine], filter, k, crew)
         answers |= zip(mine, found, strict=True)
     return resolved, [answers[i] for i in range(len(resolved))]
 
@@ -199,12 +208,17 @@ def _resolved(
 
 
 def _find(
-    table: EmbeddingTable, index: Index | None, resolved: Sequence[Resolved], filter: Filter, k: int
+    table: EmbeddingTable,
+    index: Index | None,
+    resolved: Sequence[Resolved],
+    filter: Filter,
+    k: int,
+    crew: Crew | None,
 ) -> list[Answer]:
     """For each of some queries that are found in one way in one column, the k best rows but its own."""
     most, way = k + max(len(query.own_rows) for query in resolved), resolved[0]
     vectors = [query.vectors for query in resolved]
-    answers = best_rows(table, index, way.column, vectors, filter, most, way.all_of)
+    answers = best_rows(table, index, way.column, vectors, filter, most, way.all_of, crew)
     return [
         replace(answer, best=_without(table, index, answer.best, query.own_rows, k))
         for answer, query in zip(answers, resolved, strict=True)
@@ -301,7 +315,8 @@ def _with_top_share(table: EmbeddingTable, index: Index | None, query: Resolved,
     for files in index.segments if index is not None else ():
         sample = files.sample(query.column)
         if sample is not None:
-            samples.append(sample.similarity(query.vectors, own, query.all_of))
+            with files.blamed():
+                samples.append(sample.similarity(query.vectors, own, query.all_of))
             counts.append(files.segment.living(table.file_ids).count)
     shares = top_shares(rows["similarity"].to_numpy(), samples, counts)
     column = pa.nulls(len(rows), pa.float64()) if shares is None else pa.array(shares)
@@ -309,7 +324,13 @@ def _with_top_share(table: EmbeddingTable, index: Index | None, query: Resolved,
 
 
 def _notes(answer: Answer, start_us: Microseconds, end_us: Microseconds) -> Iterator[str]:
-    if answer.matching == 0:
+    shards = answer.shards
+    if shards is not None and shards.late:
+        yield (
+            f"{len(shards.late)} of {shards.count} shards did not answer in time, so "
+            f"{sum(shards.late.values()):,} rows that match were not compared: better ones may be among them"
+        )
+    elif answer.matching == 0:
         yield "no row matches the filter"
     periods = len(set(zip(start_us.tolist(), end_us.tolist(), strict=True)))
     if periods > 1:
@@ -323,6 +344,9 @@ def _notes_on(table: EmbeddingTable, index: Index | None) -> Iterator[str]:
         yield stale
     if index is None:
         yield "there is no index, so Parquet was read: run `skyhex index`"
+    elif index.lost:
+        unread = sum(part.rows for part in index.missing)
+        yield f"{unread:,} rows were read from Parquet, {index.lost} of the index's shards being damaged"
     elif index.missing:
         behind = table.manifest.rows_snapshot - index.snapshot
         newer = sum(file.rows for file in index.missing)

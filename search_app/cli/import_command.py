@@ -10,7 +10,7 @@ import typer
 
 from .options import DEFAULT_TABLE, BoxOption, TableOption, ValuesOption, day, names
 from .progress import SHOWN, progress_bar, say, say_skipped
-from .table_commands import index as build_index
+from .table_commands import bring_up
 
 if TYPE_CHECKING:
     from indexer.table.importers import Imported
@@ -129,7 +129,7 @@ def import_(
         }
         _import_vectors(files, source, given, table, period, h3_res, values)
     if not no_index:
-        build_index(table)
+        bring_up(table)
 
 
 def _import_vectors(

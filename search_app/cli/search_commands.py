@@ -51,6 +51,8 @@ def search(
     relevance: words.RelevanceOption = None,
     include_query: words.IncludeQueryOption = False,
     explain: words.ExplainOption = False,
+    shard_workers: words.ShardWorkersOption = None,
+    shard_limit: words.ShardLimitOption = None,
     table: TableOption = DEFAULT_TABLE,
     snapshot: SnapshotOption = None,
     weights: WeightsOption = "nano",
@@ -58,6 +60,7 @@ def search(
     out: OutOption = None,
 ) -> None:
     """Where else does it look like this? All conditions given must hold."""
+    from indexer.index.crew import crew_of
     from indexer.search.batch import read_queries, search_batch
     from indexer.search.search import search as search_table
     from indexer.search.words import diversity_of, query_of
@@ -72,8 +75,8 @@ def search(
     opened = EmbeddingTable.open(table, snapshot)
     if queries is not None:
         named = read_queries(queries, using=using, against=against, align=not no_align)
-        with progress_bar("search", "queries") as progress:
-            hits = search_batch(opened, named, k, filter, include_query, progress)
+        with progress_bar("search", "queries") as progress, crew_of(shard_workers, shard_limit) as crew:
+            hits = search_batch(opened, named, k, filter, include_query, progress, crew)
     else:
         query = query_of(
             like.read(opened, using, weights),
@@ -85,7 +88,8 @@ def search(
             align=not no_align,
             invert=invert,
         )
-        hits = search_table(opened, query, k, filter, include_query, diversity)
+        with crew_of(shard_workers, shard_limit) as crew:
+            hits = search_table(opened, query, k, filter, include_query, diversity, crew=crew)
     _say_notes(opened, hits.notes)
     if explain:
         say(f"plan: {hits.plan}")

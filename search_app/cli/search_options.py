@@ -53,6 +53,11 @@ RelevanceOption = Annotated[
 IncludeQueryOption = Annotated[bool, option(RESULTS, "Keep the query's own rows.", None, "--include-query")]
 ExplainOption = Annotated[bool, option(RESULTS, "Say how it was searched.", None, "--explain")]
 
+SHARDS_HELP = "Processes that search the shards of a sharded index; without, this one does."
+LIMIT_HELP = "Seconds of a shard, with --shard-workers; a note tells of those that are late."
+ShardWorkersOption = Annotated[int | None, option(RESULTS, SHARDS_HELP, "N")]
+ShardLimitOption = Annotated[float | None, option(RESULTS, LIMIT_HELP, "S")]
+
 BeforeOption = Annotated[str, option(COMPARED, f"The first period: {PERIOD}", "PERIOD")]
 AfterOption = Annotated[str, option(COMPARED, "The second period, in the same way.", "PERIOD")]
 ColumnOption = Annotated[str, option(COMPARED, f"The vectors: {VECTORS}", "NAME", default=False)]

@@ -17,9 +17,18 @@ app = typer.Typer()
 
 
 @app.command()
-def index(table: TableOption = DEFAULT_TABLE) -> None:
+def index(
+    table: TableOption = DEFAULT_TABLE,
+    shards: Annotated[
+        int | None,
+        typer.Option(
+            help="Cut it into so many by cell, for large tables; 1: none. (As it is.)", min=1, max=128
+        ),
+    ] = None,
+    workers: Annotated[int, typer.Option(help="Processes that build shards.", min=1)] = 1,
+) -> None:
     """Bring the index, and the alignment of sensors, up to the table's snapshot."""
-    bring_up(table)
+    bring_up(table, shards=shards, workers=workers)
 
 
 @app.command()
@@ -36,7 +45,7 @@ def align(table: TableOption = DEFAULT_TABLE) -> None:
         say(f"no two sensors share {LEAST_PAIRS} rows in enough places: nothing is aligned")
 
 
-def bring_up(path: str, label: str = "") -> None:
+def bring_up(path: str, label: str = "", shards: int | None = None, workers: int = 1) -> None:
     """Alignment first, where rows changed since it was fitted, and then the index."""
     from indexer.alignment.alignment import align, fitted_of, is_aligned
     from indexer.index.faiss_index import build_index
@@ -49,7 +58,7 @@ def bring_up(path: str, label: str = "") -> None:
         for fitted in fitted_of(opened) if opened.snapshot > before else ():
             say(f"{label}aligned {fitted}")
     with progress_bar("index", "rows") as progress:
-        info = build_index(opened, progress=progress)
+        info = build_index(opened, progress, shards, workers)
     say(f"{label}{info}")
 
 

@@ -10,11 +10,12 @@ from pathlib import Path
 import uvicorn
 
 from indexer.errors import QueryError, TableError
+from indexer.index.crew import crew_of
 from indexer.sql.limits import DEFAULT_MEMORY, Limits
 
 from ..terminal_text import visible
 from .app import SQL_LIMITS, Settings, make_app
-from .guard import LOOPBACK, Rules
+from .guard import LOOPBACK, Guard, Rules
 
 MOST_CONNECTIONS = 256
 KEEP_ALIVE_S = 10
@@ -42,7 +43,14 @@ def serve(given: argparse.Namespace) -> None:
     workers = given.workers or os.cpu_count() or 2
     rules = Rules((*LOOPBACK, given.host), token)
     limits = Limits.of(given.sql_timeout, given.sql_memory, given.sql_rows, flags="sql-")
-    app = make_app(given.table, Settings(rules, workers, given.waiting, given.weights, limits))
+    with crew_of(given.shard_workers, given.shard_limit) as crew:
+        run(
+            given, make_app(given.table, Settings(rules, workers, given.waiting, given.weights, limits, crew))
+        )
+
+
+def run(given: argparse.Namespace, app: Guard) -> None:
+    """Listen, say where, and answer."""
     listening = _listening(given.host, given.port)
     scheme = "http" if given.tls_cert is None else "https"
     host = f"[{given.host}]" if ":" in given.host else given.host
@@ -118,6 +126,8 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument("--sql-timeout", type=float, default=SQL_LIMITS.timeout_s)
     parser.add_argument("--sql-memory", default=DEFAULT_MEMORY)
     parser.add_argument("--sql-rows", type=int, default=SQL_LIMITS.rows)
+    parser.add_argument("--shard-workers", type=int)
+    parser.add_argument("--shard-limit", type=float)
     return parser
 
 

@@ -13,6 +13,7 @@ from fastapi.responses import JSONResponse, PlainTextResponse
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from indexer.errors import QueryError, TableError
+from indexer.index.crew import Crew
 from indexer.search.batch import NamedQueries, search_batch
 from indexer.search.changes import changes
 from indexer.search.outliers import outliers
@@ -52,6 +53,7 @@ class Settings:
     in_line: int = 64
     weights: str = "nano"  # of chips and texts
     limits: Limits = SQL_LIMITS
+    crew: Crew | None = None  # searches the shards of a sharded index
 
 
 def make_app(place: str, settings: Settings = Settings()) -> Guard:
@@ -117,7 +119,8 @@ def make_app(place: str, settings: Settings = Settings()) -> Guard:
 
         def find(table: EmbeddingTable, asker: Asker) -> Hits:
             query, filter = body.query(Embedder(table, settings.weights)), body.filter()
-            return search(table, query, body.k, filter, body.include_query, body.diversity())
+            diversity = body.diversity()
+            return search(table, query, body.k, filter, body.include_query, diversity, crew=settings.crew)
 
         return await in_turn(request, rows(request, f, body.snapshot, find))
 
@@ -132,7 +135,7 @@ def make_app(place: str, settings: Settings = Settings()) -> Guard:
             if len(names) != len(queries):
                 raise QueryError(f"{len(names)} names of {len(queries)} queries: expected as many")
             named, filter = NamedQueries(names, queries), body.filter()
-            return search_batch(table, named, body.k, filter, body.include_query)
+            return search_batch(table, named, body.k, filter, body.include_query, crew=settings.crew)
 
         return await in_turn(request, rows(request, f, body.snapshot, find))
 

@@ -124,6 +124,35 @@ def test_a_piece_that_went_bad_on_this_disk_is_fetched_again(
     assert whole(EmbeddingTable.open(address)) == expected
 
 
+def test_shards_are_downloaded_once_and_one_that_is_missing_is_said(
+    table: EmbeddingTable, address: str, between: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    query = Query((Vector(np.ones(table.dimension)),))
+    expected = search(table, query, 9).rows["similarity"]
+    assert build_index(table, shards=3).shards == 3
+    monkeypatch.setenv("SKYHEX_CACHE", str(tmp_path / "elsewhere"))  # another machine
+    other = EmbeddingTable.open(address)
+    assert search(other, query, 9).plan.endswith("3 of 3 shards")
+    between.forget()
+    assert search(other, query, 9).rows["similarity"] == expected
+    assert between.methods == ["GET"]  # whether there is a newer one
+    index, _ = open_index(other)
+    assert index is not None
+    store, lost = store_of(address), index.segments[1]
+    obstore.delete(store, f"index/{lost.folder.name}/embedding.bin")
+    monkeypatch.setenv("SKYHEX_CACHE", str(tmp_path / "third"))
+    third = EmbeddingTable.open(address)
+    hits = search(third, query, 9)
+    assert hits.rows["similarity"] == expected
+    assert hits.plan.endswith("2 of 3 shards")
+    assert (
+        f"{len(lost.segment)} rows were read from Parquet, 1 of the index's shards being damaged"
+        in hits.notes
+    )
+    assert build_index(third).shards == 3
+    assert search(third, query, 9).plan.endswith("3 of 3 shards")
+
+
 def test_the_index_is_downloaded_once_and_checked(
     table: EmbeddingTable, address: str, between: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

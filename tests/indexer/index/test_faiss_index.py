@@ -394,7 +394,7 @@ def test_a_file_that_is_no_index_is_refused(tmp_path: Path) -> None:
     path.write_bytes(b"IxPT" + b"\xff" * 200)  # a transform of absurd size
     before = faiss.get_deserialization_vector_byte_limit()
     with pytest.raises(DamagedIndexError):
-        ivf.read(path, ivf._sha256(path), ROWS, DIMENSION)
+        ivf.read(path, ivf.digest(path), ROWS, DIMENSION)
     assert faiss.get_deserialization_vector_byte_limit() == before, "others may read larger files"
 
 

@@ -110,3 +110,25 @@ def test_compact_and_vacuum_say_what_they_did(
     said = run(monkeypatch, capsys, "vacuum", "-t", str(tmp_path))[1]
     assert "0 files deleted; the newest 1 snapshots and all of the last hour are kept" in said
     assert EmbeddingTable.open(tmp_path).validate() == []
+
+
+def test_an_index_is_cut_into_shards_and_searched_by_processes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    EmbeddingTable.create(tmp_path / "t", MODEL, h3_resolution=9).upsert(random_rows(300))
+    where = ("-t", str(tmp_path / "t"))
+    assert "built: 300 rows" in run(monkeypatch, capsys, "index", *where)[1]
+    assert "5 shards" in run(monkeypatch, capsys, "index", *where, "--shards", "5")[1]
+    assert "nothing to do" in run(monkeypatch, capsys, "index", *where)[1]
+    np.save(tmp_path / "query.npy", np.ones(MODEL.dimension, np.float32))
+    like = ("search", "--vector", str(tmp_path / "query.npy"), *where, "--explain", "--format", "json")
+    here, said = run(monkeypatch, capsys, *like)
+    assert "5 of 5 shards" in said
+    by_others = ("--shard-workers", "2", "--shard-limit", "60")
+    assert run(monkeypatch, capsys, *like, *by_others) == (here, said)
+    for odd, reason in (((by_others[2:]), "say how many"), (("--shard-workers", "0"), "above zero")):
+        monkeypatch.setattr(sys, "argv", ["skyhex", *like, *odd])
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        assert stop.value.code == 2
+        assert reason in " ".join(capsys.readouterr().err.split())

@@ -1,0 +1,55 @@
+"""What questions of one or several vectors find among some rows of one segment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..geo.row_ranges import RowRanges, Rows
+from ..table.columns import Cosines
+from .planner import Plan, run
+from .vectors import Vectors
+
+if TYPE_CHECKING:
+    from .ivf import Ivf
+
+Found = list[tuple[Cosines, Rows]]  # of each question, best first
+
+
+def answers(
+    plan: Plan,
+    vectors: Vectors,
+    inverted: Ivf | None,
+    rows: RowRanges,
+    questions: Sequence[Cosines],
+    k: int,
+    all_of: bool = False,
+) -> Found:
+    """For each question the k rows most like any of its vectors (m, d) of norm 1: cosines and rows.
+
+    With `all_of` a row counts for the vector that it is least like, and every row is compared.
+
+    Raises:
+        DamagedIndexError: the files are not what was written.
+    """
+    if all_of:
+        return [vectors.nearest_to_all(rows, question, k) for question in questions]
+    each = run(plan, vectors, inverted, rows, np.concatenate(questions), k)
+    return list(_by_question(each, questions, k))
+
+
+def _by_question(each: Found, questions: Sequence[Cosines], k: int) -> Iterator[tuple[Cosines, Rows]]:
+    """The k best of a question's vectors (m, d): a row counts for the one that it is most like."""
+    ends = np.cumsum([0, *map(len, questions)]).tolist()
+    for start, stop in pairwise(ends):
+        if stop - start == 1:
+            yield each[start]
+            continue
+        similarity, found = (np.concatenate(values) for values in zip(*each[start:stop], strict=True))
+        best = np.lexsort((found, -similarity))
+        _, first = np.unique(found[best], return_index=True)
+        best = best[np.sort(first)][:k]
+        yield similarity[best], found[best]
