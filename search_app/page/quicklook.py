@@ -127,7 +127,7 @@ def draw(subject: Subject, modality: str = "", size_px: int = 128) -> Quicklook:
 
 
 def modalities(subject: Subject) -> list[str]:
-    """Which of "hr", "s2", "s1" its rasters can show; "" alone where it has none and false colours stand in."""
+    """Which of "hr", "s2", "s1" its rasters can show; "" alone where false colours stand in."""
     if not subject.hrefs and subject.hexagons:
         return [""]
     found = _sources(subject)
