@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from ..errors import QueryError
-from ..geo.cells import cell_to_text
+from ..geo.cells import cell_to_text, resolution_of
 from ..geo.row_ranges import Mask, Rows
 from ..index.segment import Keys
 from ..table.columns import DECIMALS, has_direction, key_numbers, to_matrix, unit
@@ -95,6 +95,10 @@ def timeline(table: EmbeddingTable, cell: int, *, column: str = "embedding") -> 
         QueryError: the table has no such cell, or no such column.
     """
     check_column(table, column)
+    if resolution_of(cell) != table.h3_resolution:
+        raise QueryError(
+            f"{cell_to_text(cell)} is no cell of resolution {table.h3_resolution}, as the table's are"
+        )
     rows = table.lookup(cell=cell, columns=[*KEY, column]).sort_by([(name, "ascending") for name in KEY[1:]])
     if not len(rows):
         raise QueryError(f"the table has no cell {cell_to_text(cell)}")

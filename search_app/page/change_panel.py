@@ -31,6 +31,7 @@ from .url_state import SHADES, View
 
 LINK = "change"  # of the two maps
 PICTURED = 30  # changes that have pictures in the list
+TIMES = 40  # rows of a cell that have pictures, the last
 ONE_PERIOD = (
     "All rows of this table are of one period, {period}: there is nothing to compare them with. "
     "Embed the same places in another, `skyhex embed CATALOG -t DIR --start 2020 --end 2021`, or import it "
@@ -207,7 +208,7 @@ def _draw_timeline(table: EmbeddingTable, view: View) -> None:
             y_label="change since the first", x_label="", height=180,
         )  # fmt: skip
     with st.container(horizontal=True, gap="small"):
-        for line, subject in zip(lines, subjects(table, rows), strict=True):
+        for line, subject in [*zip(lines, subjects(table, rows), strict=True)][-TIMES:]:
             drawn = picture(subject, quicklook_folder(table), "", PICTURE_PX)
             changed = "" if line["change"] is None else f" · {line['change']:.3f}"
             st.image(drawn.png, caption=plain(f"{period(line)}{changed}"), width=150)

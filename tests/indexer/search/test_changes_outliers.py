@@ -85,6 +85,8 @@ def test_a_timeline_compares_a_place_with_itself(tmp_path: Path) -> None:
             assert row["since_first"] == pytest.approx(1 - vectors[at] @ vectors[0], abs=cosine_error(8))
     with pytest.raises(QueryError, match="has no cell"):
         timeline(table, 0x891F1D4801BFFFF)
+    with pytest.raises(QueryError, match="no cell of resolution 9"):
+        timeline(table, 0x881F1D4801FFFFF)
 
 
 def test_changes_in_a_region(tmp_path: Path) -> None:

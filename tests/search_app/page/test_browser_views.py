@@ -127,3 +127,25 @@ def test_a_lasso_in_the_plane_picks_on_the_map_and_back(page: sync_api.Page, url
 
     page.goto(f"{url}/?like=plane:pca:-0.5 -0.6,0.9 0.1,-0.2 0.8")
     page.get_by_text("20 most similar").wait_for(timeout=WAIT_MS)
+
+
+def test_the_plane_by_keyboard_on_a_phone(browser: sync_api.Browser, url: str) -> None:
+    phone = browser.new_page(viewport={"width": 390, "height": 800}, color_scheme="dark")
+    phone.goto(f"{url}/?tab=projection")
+    plane = phone.locator(".stage.plane[data-rows]")
+    plane.wait_for(timeout=WAIT_MS)
+    box = plane.bounding_box()
+    assert box
+    assert box["x"] >= 0
+    assert box["x"] + box["width"] <= 390
+    plane.focus()
+    for key in ("b", "Enter", "ArrowRight", "ArrowRight", "ArrowDown", "ArrowDown", "Enter"):
+        phone.keyboard.press(key)
+    phone.wait_for_url("**picked=plane**", timeout=WAIT_MS)
+    assert int(plane.get_attribute("data-picked") or 0) > 1
+    phone.get_by_role("heading", name="cells picked").wait_for(timeout=WAIT_MS)
+    plane.focus()
+    phone.keyboard.press("Escape")
+    phone.wait_for_url(lambda link: "picked" not in link, timeout=WAIT_MS)
+    assert plane.get_attribute("data-picked") == "0"
+    phone.close()
