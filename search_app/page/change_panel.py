@@ -200,19 +200,21 @@ def _draw_timeline(table: EmbeddingTable, view: View) -> None:
     st.markdown(f"##### {cell_to_text(h3.str_to_int(view.seen))}")
     lines = found.to_pylist()
     shown = pd.DataFrame({name: found[name].to_pylist() for name in ("sample_id", "since_first")})
-    shown["period"] = [period(line) for line in lines]
+    shown["begins"] = [line["start_datetime"].replace(tzinfo=None) for line in lines]
     if len(lines) > 2:
         st.line_chart(
             shown.fillna({"since_first": 0.0}),
-            x="period", y="since_first", color="sample_id" if shown["sample_id"].nunique() > 1 else None,
-            y_label="change since the first", x_label="", height=180,
+            x="begins", y="since_first", color="sample_id" if shown["sample_id"].nunique() > 1 else None,
+            y_label="change", x_label="", height=200,
         )  # fmt: skip
     with st.container(horizontal=True, gap="small"):
         for line, subject in [*zip(lines, subjects(table, rows), strict=True)][-TIMES:]:
             drawn = picture(subject, quicklook_folder(table), "", PICTURE_PX)
             changed = "" if line["change"] is None else f" · {line['change']:.3f}"
             st.image(drawn.png, caption=plain(f"{period(line)}{changed}"), width=150)
-    st.caption("Beside each period, its change from the one before.")
+    st.caption(
+        "The line is the change since the first period; beside each picture, that from the one before."
+    )
     st.button(
         "Search from here", icon=":material/search:", on_click=change,
         kwargs={"like": (view.seen,), "unlike": (), "tab": "map", "area": ""},
