@@ -35,6 +35,7 @@ FLAGS = {
     "server.enableStaticServing": "false",
     "server.enableXsrfProtection": "true",
     "server.fileWatcherType": "none",
+    "server.maxUploadSize": "64",  # MB
     "server.runOnSave": "false",
     "server.showEmailPrompt": "false",
     "server.sslCertFile": "",

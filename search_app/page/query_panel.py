@@ -23,7 +23,11 @@ MOST_TIMES = 9  # that an example may count
 MOST_SHOWN = 12  # examples
 OPPOSITE = {"like": "unlike", "unlike": "like"}
 SIGNS = {"like": "+", "unlike": "−"}
-MATCH_LABELS = {"mean": "their mean", "any": "any of them", "all": "each of them"}
+TURNS = {
+    "like": "Looked for: press to keep away from it",
+    "unlike": "Kept away from: press to look for it",
+}
+MATCH_LABELS = {"mean": "their mean", "any": "any one", "all": "each"}
 VECTORS = {"fused": "all sensors", "geo": "where it lies", "hr": "aerial", "s2": "Sentinel-2", "s1": "radar"}
 _PLACE, _PLACE_ERROR, _PLACE_NOTE = "place", "place error", "place note"
 
@@ -94,28 +98,24 @@ def _draw_examples(view: View) -> None:
 
 
 def _draw_example(name: str, place: str, weighs: bool) -> None:
-    sign, label, times, drop = st.columns(
-        [2, 8, 4, 2], wrap=False, vertical_alignment="center", gap="xxsmall"
-    )
-    sign.button(
-        SIGNS[name], key=f"sign {name} {place}", on_click=_turn, args=(name, place), width="stretch",
-        help="Looked for: press to keep away from it"
-        if name == "like"
-        else "Kept away from: press to look for it",
-    )  # fmt: skip
-    label.markdown(plain(place_label(place)))
-    if weighs:
-        key = f"times {name} {place}"
-        st.session_state[key] = getattr(current(), name).count(place)
-        times.selectbox(
-            "How often it counts", range(1, max(MOST_TIMES, st.session_state[key]) + 1), key=key,
-            format_func=lambda count: f"×{count}", label_visibility="collapsed", filter_mode=None,
-            on_change=lambda: _set_times(name, place, st.session_state[key]),
+    with st.container(horizontal=True, wrap=False, vertical_alignment="center", gap="xsmall"):
+        st.button(
+            SIGNS[name], key=f"sign {name} {place}", on_click=_turn, args=(name, place), help=TURNS[name],
+            width=40,
         )  # fmt: skip
-    drop.button(
-        ":material/close:", key=f"drop {name} {place}", on_click=_set_times, args=(name, place, 0),
-        help=f"Drop this place from the search ({name})", width="stretch", type="tertiary",
-    )  # fmt: skip
+        st.markdown(plain(place_label(place)), width="stretch")
+        if weighs:
+            key = f"times {name} {place}"
+            st.session_state[key] = getattr(current(), name).count(place)
+            st.selectbox(
+                "How often it counts", range(1, max(MOST_TIMES, st.session_state[key]) + 1), key=key,
+                format_func=lambda count: f"×{count}", label_visibility="collapsed", filter_mode=None,
+                on_change=lambda: _set_times(name, place, st.session_state[key]), width=72,
+            )  # fmt: skip
+        st.button(
+            ":material/close:", key=f"drop {name} {place}", on_click=_set_times, args=(name, place, 0),
+            help=f"Drop this place from the search ({name})", type="tertiary",
+        )  # fmt: skip
 
 
 def _draw_combined(view: View) -> None:
@@ -144,13 +144,13 @@ def _draw_differing(view: View) -> None:
     )
     st.session_state["per_parent"] = view.per_parent
     st.session_state["parent_res"] = 5 if view.parent_res is None else view.parent_res
-    number, size = st.columns([2, 3], wrap=False, vertical_alignment="bottom")
-    number.number_input(
-        "At most", 1, MAX_K, key="per_parent", step=1, placeholder="any", on_change=_take_parent,
-        help="So many results in one place, a coarse cell: the map's best, and not all of one field.",
+    st.number_input(
+        "At most so many in one place", 1, MAX_K, key="per_parent", step=1, placeholder="any",
+        on_change=_take_parent,
+        help="A place is a coarse cell: the best of the whole map, and not all of one field.",
     )  # fmt: skip
-    size.selectbox(
-        "in a place of", range(16), key="parent_res", format_func=_across, on_change=_take_parent,
+    st.selectbox(
+        "How large a place is", range(16), key="parent_res", format_func=_across, on_change=_take_parent,
         disabled=view.per_parent is None,
     )  # fmt: skip
     st.session_state["variety"] = 0 if view.relevance is None else round(100 * (1 - view.relevance))

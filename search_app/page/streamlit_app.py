@@ -38,8 +38,9 @@ TABS = {
 }
 
 HERE = Path(__file__).parent
+SIDEBAR_PX = 340  # wide enough for a cell, its sign and how often it counts
 
-st.set_page_config("skyhex", str(HERE / "icon.svg"), layout="wide")
+st.set_page_config("skyhex", str(HERE / "icon.svg"), layout="wide", initial_sidebar_state=SIDEBAR_PX)
 st.html(HERE / "page.css")
 try:
     table = EmbeddingTable.open(page_settings().table)
