@@ -34,9 +34,15 @@ def change(**changes: Any) -> None:
     after = replace(before, **changes)
     if before.marks == after.marks and not {*before.like, *before.unlike} & {*after.like, *after.unlike}:
         after = replace(after, marks="")  # they are about another question
-    if after.question != before.question:
+    show(after)
+
+
+def show(view: View) -> None:
+    """Show another view from the next run on; where it asks something else, that is a step."""
+    before = current()
+    if view.question != before.question:
         st.session_state[_PAST] = [*_past(), before][-MAX_PAST:]
-    st.session_state[_KEY] = after
+    st.session_state[_KEY] = view
 
 
 def can_undo() -> bool:

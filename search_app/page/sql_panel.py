@@ -40,12 +40,15 @@ FROM embeddings
 ORDER BY cloud_fraction
 LIMIT 100""",
 }
-_TEXT, _RUN, _ANSWER = "sql text", "sql run", "sql answer"
+_TEXT, _SHOWN, _RUN, _ANSWER = "sql text", "sql shown", "sql run", "sql answer"
 
 
 def draw_sql(table: EmbeddingTable) -> None:
     """The whole tab."""
-    st.session_state.setdefault(_TEXT, current().sql or next(iter(EXAMPLES.values())))
+    if st.session_state.get(_SHOWN) != current().sql:  # another view: a link's, a saved one, one gone back to
+        st.session_state[_SHOWN] = current().sql
+        st.session_state[_TEXT] = current().sql or st.session_state.get(_TEXT, "")
+    st.session_state.setdefault(_TEXT, next(iter(EXAMPLES.values())))
     st.pills(
         "Examples", list(EXAMPLES), key="sql example", on_change=_take_example, label_visibility="collapsed"
     )

@@ -22,6 +22,7 @@ from search_app.page.makeup_panel import draw_makeup
 from search_app.page.map_panel import look_at
 from search_app.page.plain import plain
 from search_app.page.plane_panel import draw_plane
+from search_app.page.saved_panel import draw_saved
 from search_app.page.search_panel import draw_search
 from search_app.page.session import change, current, go_to, keep_in_url
 from search_app.page.sql_panel import draw_sql
@@ -65,6 +66,7 @@ with st.sidebar:
     draw_bring(table, read_cells(table).cell)
     query_panel.draw_options(table, has_prototypes=table.sidecar("prototypes") is not None)
     draw_conditions(table, read_areas(table))
+    draw_saved(table)
 
 if not table.row_count:
     st.info("The table has no rows yet. Fill it with `skyhex embed CATALOG -t DIR --chips`.")

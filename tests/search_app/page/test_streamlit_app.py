@@ -30,7 +30,7 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def page(monkeypatch: pytest.MonkeyPatch, table: Path, **params: str | list[str]) -> AppTest:
     """The page after its first run."""
     monkeypatch.setenv("SKYHEX_TABLE", str(table))
-    app = AppTest.from_file(str(SCRIPT.with_name("streamlit_app.py")), default_timeout=20)
+    app = AppTest.from_file(str(SCRIPT.with_name("streamlit_app.py")), default_timeout=90)
     for name, value in params.items():
         app.query_params[name] = value
     app.run()
