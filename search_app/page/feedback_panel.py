@@ -7,6 +7,7 @@ names. So each round is a step of the browser's history, and a set is found agai
 from collections.abc import Sequence
 from hashlib import blake2b
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import streamlit as st
@@ -121,8 +122,14 @@ def _draw_rounds(rounds: Sequence[Round]) -> None:
 def _to_mark(found: Found) -> pa.Table:
     """The rows of the next round: the best, or once something was wrong, those nearest to the border."""
     if found.ask is None or st.session_state.get(_ORDER) == NEXT_BEST:
-        return found.rows.slice(0, ASKED)
-    return found.ask.slice(0, ASKED)
+        return _each_cell(found.rows).slice(0, ASKED)
+    return _each_cell(found.ask).slice(0, ASKED)
+
+
+def _each_cell(rows: pa.Table) -> pa.Table:
+    """The first row of each cell: marks are of cells, and several periods of one may be found."""
+    _, first = np.unique(rows["h3_cell"].to_numpy(), return_index=True)
+    return rows.take(pa.array(np.sort(first)))
 
 
 def _draw_asked(table: EmbeddingTable, rows: pa.Table) -> None:

@@ -149,3 +149,16 @@ def test_the_plane_by_keyboard_on_a_phone(browser: sync_api.Browser, url: str) -
     phone.wait_for_url(lambda link: "picked" not in link, timeout=WAIT_MS)
     assert plane.get_attribute("data-picked") == "0"
     phone.close()
+
+
+def test_what_was_picked_on_one_plane_is_seen_on_another(
+    browser: sync_api.Browser, url: str, years: Path
+) -> None:
+    pytest.importorskip("pacmap")
+    shape = "plane:pca:-0.5 -0.6,0.9 0.1,-0.2 0.8"
+    holds = inside(EmbeddingTable.open(years), shape)
+    other = browser.new_page(viewport={"width": 1300, "height": 900})
+    other.goto(f"{url}/?tab=projection&plane=pacmap&picked={shape}")
+    other.locator(f".stage.plane[data-picked='{holds.sum()}']").wait_for(timeout=2 * WAIT_MS)
+    other.get_by_role("heading", name=f"{holds.sum()} rows of").wait_for(timeout=WAIT_MS)
+    other.close()

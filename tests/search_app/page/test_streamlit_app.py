@@ -262,3 +262,14 @@ def test_what_is_picked_on_the_plane_can_be_searched(monkeypatch: pytest.MonkeyP
     assert "20 most similar" in texts(app)
     wrong = page(monkeypatch, table, tab="projection", picked="plane:pca:1 2")
     assert any("three corners" in error.value for error in wrong.error)
+
+
+def test_a_cell_that_is_found_in_several_periods_is_asked_about_once(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    years = small_table(tmp_path / "years", years=(2021, 2022, 2023)).path
+    app = page(monkeypatch, years, like=CELL, k="60")
+    cells = app.dataframe[0].value["cell"].tolist()
+    assert len(set(cells)) < len(cells)
+    asked = [button.key for button in app.button if (button.key or "").startswith("mark right")]
+    assert len(asked) == len(set(asked)) == 10

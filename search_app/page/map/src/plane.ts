@@ -75,7 +75,7 @@ export class Plane implements Linked {
     this.asks.send = send;
     this.asks.heard(scene.heard);
     if (scene.snapshot !== before.snapshot || scene.method !== before.method) void this.fetch();
-    else this.pickAsked();
+    else void this.pickAsked().catch((error) => this.fail(error));
     this.redraw();
   }
 
@@ -90,37 +90,43 @@ export class Plane implements Linked {
       this.rows = rows;
       this.problem.hidden = true;
       this.view.fit(rows.x, rows.y);
-      this.pickAsked();
+      await this.pickAsked();
     } catch (error) {
       if (signal.aborted) return;
-      this.problem.hidden = false;
-      this.problem.textContent = `${(error as Error).message}.`;
+      this.fail(error);
     }
     delete this.stage.dataset.busy;
+  }
+
+  private fail(error: unknown): void {
+    this.problem.hidden = false;
+    this.problem.textContent = `${(error as Error).message}.`;
   }
 
   // What is picked.
 
   /** A link, Back or the page itself may ask for another shape than the one that is picked. */
-  private pickAsked(): void {
-    const { picked, link, method } = this.scene;
+  private async pickAsked(): Promise<void> {
+    const { picked, link, snapshot, method } = this.scene;
     if (this.asks.open || picked === (pickedOf(link)?.shape ?? "")) return;
     if (!picked) return sharePicked(link, null);
-    if (picked.startsWith(`plane:${method}:`)) this.mark(picked);
+    if (!picked.startsWith("plane:")) return;
+    const other = picked.split(":")[1];
+    const rows = other === method ? this.rows : await fetchPlane({ snapshot, method: other }, this.fetching.signal);
+    if (rows && picked === this.scene.picked) this.mark(picked, rows);
   }
 
   /** A shape drawn here; none picks nothing. */
   private pick(drawn: string): void {
     const shape = `plane:${this.scene.method}:${drawn}`;
-    const { rows, cells } = this.mark(shape);
+    if (!this.rows) return;
+    const { rows, cells } = this.mark(shape, this.rows);
     this.said.textContent = `${count(rows)} rows of ${count(cells)} cells picked.`;
     this.asks.ask("pick", shape);
   }
 
-  /** Picks the rows in a shape, and their cells. */
-  private mark(shape: string): { rows: number; cells: number } {
-    if (!this.rows) return { rows: 0, cells: 0 };
-    const { x, y, node, cells } = this.rows;
+  /** Picks the rows in a shape, laid out as the shape says, and their cells. */
+  private mark(shape: string, { x, y, node, cells }: PlaneRows): { rows: number; cells: number } {
     const drawn = readShape(shape.slice(shape.lastIndexOf(":") + 1));
     this.mine = Uint8Array.from(x, (_, i) => Number(drawn.some((ring) => holds(ring, x[i], y[i]))));
     const mask = new Uint8Array(cells);
