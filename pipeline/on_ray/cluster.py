@@ -19,6 +19,7 @@ from .shares import TRIES, Node
 LOOPBACK = "127.0.0.1"
 HEAD_PORT = 6379  # Ray's own default
 KNOCK_S, ANSWER_S = 5.0, 60.0  # until a head takes a connection, and until it has let a driver in
+TOKENS, TOKEN_FILE = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"), ".ray/auth_token"  # where Ray looks for it
 STORE_BYTES = 512 << 20  # of shared memory, in a cluster of our own
 
 
@@ -54,6 +55,8 @@ def joined(address: str) -> Iterator[list[Node]]:
     whole = _whole(address)
     if whole != "auto":
         _knock(whole)
+    if any(name in os.environ for name in TOKENS) or (Path.home() / TOKEN_FILE).exists():
+        os.environ.setdefault("RAY_AUTH_MODE", "token")  # else Ray does not show the token that it has made
     _ask(whole)
     with _driver(address=whole) as nodes:
         yield nodes
@@ -120,5 +123,5 @@ def _ask(address: str) -> None:
         said = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
         raise UnreachableError(
             f"Ray at {address} does not let this job in: {said[:600]}. Install the same Ray and Python here "
-            "and there, start a head with `ray start --head`, or leave --address out"
+            "and there, bring the head's token (RAY_AUTH_TOKEN_PATH), or leave --address out"
         )

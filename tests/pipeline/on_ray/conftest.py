@@ -41,7 +41,8 @@ class Job:
     encoder: AnyEncoder
 
     def run(self, table: Path, **options: Any) -> EmbedReport:
-        return embed_plan(self.plan, self.encoder, table, h3_resolution=9, **{"workers": 0, **options})
+        given = {"h3_resolution": 9, "simulated": True, "workers": 0, **options}
+        return embed_plan(self.plan, self.encoder, table, **given)
 
 
 def rows(table: EmbeddingTable) -> pa.Table:
@@ -62,6 +63,15 @@ def job(catalog: Path) -> Job:
     encoder = load_encoder(WEIGHTS)
     area = shapely.union_all([scene.footprint for scene in found.scenes])
     return Job(plan_area(found, encoder.spec, area, h3_resolution=9), encoder)
+
+
+@pytest.fixture(scope="session")
+def area(catalog: Path) -> Path:
+    """What the plan of `job` covers, as a file."""
+    whole = shapely.union_all([scene.footprint for scene in read_catalog(str(catalog)).scenes])
+    path = catalog.parent.parent / "area.geojson"
+    path.write_text(shapely.to_geojson(whole))
+    return path
 
 
 @pytest.fixture(scope="session")
