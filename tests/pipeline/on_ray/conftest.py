@@ -89,15 +89,16 @@ def another(engine: Any) -> Callable[..., Any]:
     return lambda make_encoder, cpus=1: RayEngine(make_encoder, engine.digest, Shares(1, cpus, 0.0))
 
 
-@pytest.fixture(scope="session", autouse=True)
-def small_chunks() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(embed_job, "CHUNK_MIN", 4)
-        patch.setattr(embed_job, "CHUNK_MAX", 8)
-        yield
+@pytest.fixture(autouse=True)
+def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(embed_job, "CHUNK_MIN", 4)
+    monkeypatch.setattr(embed_job, "CHUNK_MAX", 8)
 
 
 @pytest.fixture(scope="session")
-def here(job: Job, small_chunks: None, tmp_path_factory: pytest.TempPathFactory) -> EmbeddingTable:
+def here(job: Job, tmp_path_factory: pytest.TempPathFactory) -> EmbeddingTable:
     """What this process makes, with finer cells beside it."""
-    return job.run(tmp_path_factory.mktemp("here"), granularity=10).table
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(embed_job, "CHUNK_MIN", 4)
+        monkeypatch.setattr(embed_job, "CHUNK_MAX", 8)
+        return job.run(tmp_path_factory.mktemp("here"), granularity=10).table
