@@ -65,6 +65,7 @@ _LAZY = {
 }
 __all__ = [
     "changes",
+    "cluster",
     "embed",
     "feedback",
     "heat",
@@ -73,6 +74,7 @@ __all__ = [
     "labels",
     "open_table",
     "outliers",
+    "project",
     "search",
     "search_many",
     "sql",
@@ -312,6 +314,46 @@ def outliers(
     if _is_served(opened):
         return opened.asked("/outliers", _words_of(filter, conditions), k=k)
     return _import("indexer.search.outliers").outliers(opened, k, _filter_of(filter, conditions))
+
+
+def project(
+    table: EmbeddingTable | str | Path, method: str = "pca", *, rows: int = 20_000, seed: int = 0
+) -> pa.Table:
+    """Rows laid out in a plane, what is alike together: their keys, lon, lat, and x and y from -1 to 1.
+
+    Args:
+        table: a table, or where it lies.
+        method: "pca", or "pacmap" with the extra `projection`.
+        rows: how many are drawn at most, each as likely as any other.
+        seed: of what is drawn.
+
+    Raises:
+        QueryError: an unknown method, or one that is not installed.
+    """
+    projected: pa.Table = _import("indexer.overview.projection").project_table(
+        _opened(table), method, rows, seed=seed
+    )
+    return projected
+
+
+def cluster(
+    table: EmbeddingTable | str | Path, count: int = 6, *, rows: int = 20_000, seed: int = 0
+) -> pa.Table:
+    """The keys of all rows, lon, lat and the `cluster` of each, 0 for the largest; of this snapshot alone.
+
+    Args:
+        table: a table, or where it lies.
+        count: how many clusters, at least 2.
+        rows: how many are drawn at most, which the clusters are fitted to.
+        seed: of what is drawn, and of k-means.
+
+    Raises:
+        QueryError: fewer than 2 clusters, or more than rows.
+    """
+    grouped: pa.Table = _import("indexer.overview.clusters").cluster_table(
+        _opened(table), count, rows, seed=seed
+    )
+    return grouped
 
 
 def import_rasters(

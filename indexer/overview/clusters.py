@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from ..errors import QueryError
 from ..table.columns import ROWS_AT_ONCE, Matrix, has_direction, to_matrix
 from ..table.embedding_table import EmbeddingTable
+from ..table.schema import KEY
+from .drawn_rows import MOST_ROWS, draw_rows, with_columns
 
 ROUNDS = 30
 STARTS = 3  # the best of which is kept
@@ -58,6 +60,25 @@ def fit_clusters(vectors: NDArray[np.float32], count: int, *, seed: int = 0) -> 
     found = Clusters(np.asarray(means.centroids))
     sizes = np.bincount(found.of(vectors), minlength=count)
     return Clusters(found.centres[np.argsort(-sizes, kind="stable")])
+
+
+def cluster_table(table: EmbeddingTable, count: int, most: int = MOST_ROWS, *, seed: int = 0) -> pa.Table:
+    """The keys of all rows of a table (n,), lon, lat and `cluster`, 0 for that of the most rows drawn.
+
+    Args:
+        table: one snapshot, of which alone the clusters are.
+        count: how many clusters, at least 2.
+        most: rows that they are fitted to, drawn as `draw_rows` does.
+        seed: of what is drawn, and of k-means.
+
+    Raises:
+        QueryError: fewer than 2 clusters, or more than rows.
+        TableError: the table cannot be read.
+    """
+    cluster = fit_clusters(draw_rows(table, most, seed=seed).vectors, count, seed=seed).of_table(table)
+    schema = pa.schema([table.schema.field(name) for name in KEY])
+    keys = pa.Table.from_batches(table.scan(list(KEY)), schema)
+    return with_columns(keys, cluster=pa.array(cluster, mask=cluster == NONE))
 
 
 def sizes_of(cluster: NDArray[np.int64], count: int) -> NDArray[np.int64]:

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
+from ..geo.cells import centres
 from ..table.columns import Matrix, has_direction, to_matrix, unit
 from ..table.embedding_table import EmbeddingTable
 from ..table.schema import KEY
@@ -41,6 +42,14 @@ def draw_rows(
     schema = pa.schema([table.schema.field(name) for name in columns])
     rows = pa.Table.from_batches(taken, schema).combine_chunks()
     return directed(rows.select(list(KEY)), to_matrix(rows[column]), table.row_count)
+
+
+def with_columns(keys: pa.Table, **columns: ArrayLike) -> pa.Table:
+    """Keys of rows (n,) with lon and lat, and further columns (n,)."""
+    lon_deg, lat_deg = centres(keys["h3_cell"].to_numpy())
+    for name, values in {"lon": lon_deg, "lat": lat_deg, **columns}.items():
+        keys = keys.append_column(name, pa.array(values))
+    return keys
 
 
 def drawn_numbers(rows: int, most: int, seed: int = 0) -> NDArray[np.int64]:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Literal, get_args
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from ..errors import QueryError
+from ..table.embedding_table import EmbeddingTable
+from .drawn_rows import MOST_ROWS, draw_rows, with_columns
 
 Method = Literal["pca", "pacmap"]
 METHODS = get_args(Method)
@@ -15,7 +19,7 @@ LEAST_ROWS = 50  # that PaCMAP is given: it looks at the nearest, and at some fa
 
 
 def project(vectors: NDArray[np.float32], method: str = "pca", *, seed: int = 0) -> NDArray[np.float32]:
-    """The places (n, 2) of vectors (n, d) of norm 1 in a plane.
+    """The places (n, 2) of vectors (n, d) of norm 1 in a plane, -1 to 1.
 
     Args:
         vectors: what is laid out.
@@ -28,7 +32,22 @@ def project(vectors: NDArray[np.float32], method: str = "pca", *, seed: int = 0)
     """
     if method not in METHODS:
         raise QueryError(f"the method {method!r} is unknown: expected one of {', '.join(METHODS)}")
-    return _pca(vectors) if method == "pca" else _pacmap(vectors, seed)
+    places = _pca(vectors) if method == "pca" else _pacmap(vectors, seed)
+    return places / max(float(np.abs(places).max(initial=0)), 1e-12)
+
+
+def project_table(
+    table: EmbeddingTable, method: str = "pca", most: int = MOST_ROWS, *, seed: int = 0
+) -> pa.Table:
+    """At most so many rows of a table, drawn as `draw_rows` does: their keys, lon, lat, x and y (n,).
+
+    Raises:
+        QueryError: as in `project`.
+        TableError: the table cannot be read.
+    """
+    drawn = draw_rows(table, most, seed=seed)
+    places = project(drawn.vectors, method, seed=seed)
+    return with_columns(drawn.keys, x=places[:, 0], y=places[:, 1])
 
 
 def principal_axes(
@@ -63,5 +82,6 @@ def _pacmap(vectors: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
         from pacmap import PaCMAP
     except ImportError as error:
         raise QueryError("PaCMAP is not installed: `pip install skyhex[projection]`, or use PCA") from error
+    logging.getLogger("pacmap").setLevel(logging.ERROR)  # it warns of having been given a seed
     laid_out = PaCMAP(n_components=2, distance="angular", random_state=seed).fit_transform(vectors)
     return np.asarray(laid_out, np.float32)

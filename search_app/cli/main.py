@@ -23,6 +23,7 @@ from . import (
     heat_command,
     import_command,
     label_commands,
+    overview_commands,
     prototype_commands,
     quicklooks_command,
     search_commands,
@@ -65,6 +66,7 @@ app = typer.Typer(
 )
 app.add_typer(search_commands.app)
 app.add_typer(feedback_command.app)
+app.add_typer(overview_commands.app)
 app.add_typer(import_command.app)
 app.add_typer(heat_command.app)
 app.add_typer(quicklooks_command.app)

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 HITS = ("query", "rank", "similarity", "top", "h3_cell", "place", "period", "lon", "lat")
 CHANGES = ("rank", "change", "h3_cell", "place", "before", "after", "lon", "lat")
 OUTLIERS = ("rank", "typical", "h3_cell", "place", "period", "region_cell", "prototype")
+LAID_OUT = ("h3_cell", "place", "period", "lon", "lat", "x", "y")
+CLUSTERED = ("h3_cell", "place", "period", "lon", "lat", "cluster")
 MEMBERS = ("rank", "typical", "h3_cell", "place", "period", "lon", "lat")
 
 
@@ -67,6 +69,8 @@ _COLUMNS: dict[str, Callable[["pa.Table"], Any]] = {
     "similarity": _decimals("similarity", 3),
     "top": lambda rows: [top(share) for share in rows["top_share"].to_pylist()],
     "change": _decimals("change", 3),
+    **{name: _decimals(name, 3) for name in ("x", "y")},
+    "cluster": _column("cluster"),
     "typical": _decimals("prototype_similarity", 3),
     "place": _places,
     "period": _periods(),

@@ -8,6 +8,7 @@ from indexer.table.embedding_table import EmbeddingTable
 from indexer.table.schema import COUNTS, KEY
 
 from .allowed import draw_permission
+from .as_code import draw_code
 from .cached import read_areas, read_cells
 from .clustered import MOST_CLUSTERS, Clustered, read_clusters
 from .kinds import kind_name
@@ -45,6 +46,7 @@ def draw_clusters(table: EmbeddingTable) -> None:
             f"Spherical k-means of {of}, of this snapshot alone: after the next commit a letter means "
             "another group. Prototypes are what is followed through snapshots and compared between regions."
         )
+        draw_code("cluster", table, {"count": count})
     with right:
         _draw_map(table, found)
 

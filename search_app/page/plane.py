@@ -11,8 +11,7 @@ import shapely
 import streamlit as st
 
 from indexer.errors import QueryError
-from indexer.geo.cells import centres
-from indexer.overview.drawn_rows import DrawnRows, draw_rows
+from indexer.overview.drawn_rows import DrawnRows, draw_rows, with_columns
 from indexer.overview.projection import project
 from indexer.table.embedding_table import EmbeddingTable
 
@@ -31,8 +30,7 @@ def read_drawn(table: EmbeddingTable) -> DrawnRows:
 @st.cache_data(max_entries=4, show_spinner="Laying the rows out", hash_funcs=BY_SNAPSHOT)
 def places_of(table: EmbeddingTable, method: str) -> np.ndarray:
     """Where each row that was drawn lies: (n, 2) float32, -1 to 1. Raises `QueryError`."""
-    places = project(read_drawn(table).vectors, method)
-    return places / max(float(np.abs(places).max(initial=0)), 1e-12)
+    return project(read_drawn(table).vectors, method)
 
 
 def pack_plane(table: EmbeddingTable, method: str) -> bytes:
@@ -72,12 +70,8 @@ def picked_rows(table: EmbeddingTable, shape: str, method: str) -> pa.Table:
     """
     holds = inside(table, shape)
     rows = read_drawn(table).keys.filter(pa.array(holds))
-    lon, lat = centres(rows["h3_cell"].to_numpy())
     x, y = places_of(table, method)[holds].T
-    columns = {"lon": lon, "lat": lat, "x": np.round(x, 6), "y": np.round(y, 6)}
-    for name, values in columns.items():
-        rows = rows.append_column(name, pa.array(values))
-    return rows
+    return with_columns(rows, x=x, y=y)
 
 
 def mean_inside(table: EmbeddingTable, shape: str) -> np.ndarray:

@@ -9,6 +9,7 @@ from indexer.table.embedding_table import EmbeddingTable
 from indexer.table.schema import COUNTS, KEY
 
 from .allowed import draw_permission
+from .as_code import draw_code
 from .cached import read_areas, read_cells, read_kinds
 from .kinds import letters
 from .map_cells import extent_of
@@ -55,6 +56,7 @@ def draw_plane(table: EmbeddingTable) -> None:
         _draw_picked(table, view)
     else:
         st.caption("Take the lasso (S) on either side: what it holds is picked on both.")
+    draw_code("project", table, {"method": view.plane})
 
 
 def _draw_map(table: EmbeddingTable, view: View) -> None:

@@ -9,9 +9,9 @@ import pytest
 
 from indexer.errors import QueryError
 from indexer.overview import projection
-from indexer.overview.clusters import NONE, Clusters, fit_clusters, sizes_of, typical_of
+from indexer.overview.clusters import NONE, Clusters, cluster_table, fit_clusters, sizes_of, typical_of
 from indexer.overview.drawn_rows import DrawnRows, draw_rows, drawn_numbers
-from indexer.overview.projection import project
+from indexer.overview.projection import project, project_table
 from indexer.table.columns import to_matrix
 from indexer.table.embedding_table import EmbeddingTable
 from indexer.table.schema import KEY
@@ -67,7 +67,8 @@ def test_pca_is_that_of_the_singular_values() -> None:
     x = vectors.astype(np.float64) - vectors.astype(np.float64).mean(axis=0)
     left, values, _ = np.linalg.svd(x, full_matrices=False)
     for axis in (0, 1):
-        expected, found = left[:, axis] * values[axis], project(vectors)[:, axis].astype(np.float64)
+        expected = left[:, axis] * values[axis] / np.abs(left[:, :2] * values[:2]).max()
+        found = project(vectors)[:, axis].astype(np.float64)
         sign = np.sign(expected @ found)
         np.testing.assert_allclose(found, sign * expected, rtol=0, atol=1e-5)
     mirrored = project(np.concatenate([vectors[::-1]]))
@@ -129,3 +130,17 @@ def test_clusters_of_a_table_are_those_of_its_rows(tmp_path: Path) -> None:
     for count in (1, len(drawn.vectors) + 1):
         with pytest.raises(QueryError, match="expected 2 to as many"):
             fit_clusters(drawn.vectors, count)
+
+
+def test_a_table_is_laid_out_and_grouped_row_by_row(tmp_path: Path) -> None:
+    table = place_table(tmp_path, n=40)
+    drawn = draw_rows(table, 30)
+    rows = project_table(table, "pca", 30)
+    assert rows.column_names == [*KEY, "lon", "lat", "x", "y"]
+    assert rows.select(list(KEY)).equals(drawn.keys)
+    np.testing.assert_array_equal(np.stack([rows["x"], rows["y"]], axis=1), project(drawn.vectors))
+    assert np.abs(project(drawn.vectors)).max() == pytest.approx(1)
+    grouped = cluster_table(table, 3)
+    assert grouped.select(list(KEY)).equals(whole(table).select(list(KEY)))
+    expected = fit_clusters(draw_rows(table).vectors, 3).of_table(table)
+    assert grouped["cluster"].fill_null(NONE).to_pylist() == expected.tolist()

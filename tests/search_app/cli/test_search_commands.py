@@ -273,3 +273,22 @@ def test_help_fits_a_small_terminal_and_names_every_word(run: Run, monkeypatch: 
     assert panels == ["Options", "What to look like", "Where", "Which rows", "Which results"]
     for word in ("--near", "--months", "--modalities", "--match", "--queries", "--per-parent", "--footprint"):
         assert word in out
+
+
+def test_planes_and_clusters_are_those_of_python(run: Run, table: EmbeddingTable) -> None:
+    for words, expected in (
+        (("project", "--rows", 30), skyhex.project(table, rows=30)),
+        (("cluster", "--count", 3), skyhex.cluster(str(table.path), 3)),
+    ):
+        code, out, _ = run(*words, "-t", table.path, "--format", "json")
+        assert code == 0
+        assert json.loads(out) == json.loads(json.dumps(records(expected), default=str))
+        code, out, _ = run(*words, "-t", table.path)
+        assert code == 0
+        assert ("cluster" if words[0] == "cluster" else "x") in out.splitlines()[0]
+    code, _, said = run("project", "--method", "tsne", "-t", table.path)
+    assert code == 2
+    assert "expected one of pca, pacmap" in said
+    code, _, said = run("cluster", "--count", 1, "-t", table.path)
+    assert code == 2
+    assert "expected 2 to as many" in said
