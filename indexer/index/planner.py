@@ -5,6 +5,7 @@ Nothing here is guessed: what `recall.py` measured when the inverted file was bu
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +35,7 @@ class Plan:
     def __str__(self) -> str:
         if self.probes == 0:
             return "exact"
-        return f"{self.candidates:,} candidates from {self.probes:,} lists, refined"
+        return phrase([self])
 
     def scaled(self, k: int) -> Plan:
         """The plan for another k than K."""
@@ -43,6 +44,16 @@ class Plan:
 
 
 EXACT = Plan()
+
+
+def phrase(plans: Collection[Plan]) -> str:
+    """What plans with candidates do, in one phrase."""
+    candidates = _span([plan.candidates for plan in plans])
+    return f"{candidates} candidates from {_span([plan.probes for plan in plans])} lists, refined"
+
+
+def _span(numbers: Sequence[int]) -> str:
+    return " to ".join(f"{number:,}" for number in sorted({min(numbers), max(numbers)}))
 
 
 @dataclass(frozen=True)

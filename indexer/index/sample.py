@@ -18,6 +18,7 @@ from ..table.columns import DECIMALS, Cosines, unit
 from .mapped import CheckedArray
 
 SAMPLE_ROWS = 4_096  # of a segment; of a smaller one all
+FEWEST_ROWS = 256  # of a shard
 
 
 @dataclass(frozen=True)
@@ -46,9 +47,10 @@ class Sample:
         return np.sort(each.min(axis=1) if least else each.max(axis=1))
 
 
-def evenly(rows: int) -> NDArray[np.int64]:
-    """Which rows of so many are the sample."""
-    return np.linspace(0, rows - 1, min(rows, SAMPLE_ROWS)).round().astype(np.int64)
+def evenly(rows: int, shards: int = 1) -> NDArray[np.int64]:
+    """Which rows of a segment are the sample; of one of many shards fewer, as all are looked at together."""
+    count = SAMPLE_ROWS if shards == 1 else max(SAMPLE_ROWS // shards, FEWEST_ROWS)
+    return np.linspace(0, rows - 1, min(rows, count)).round().astype(np.int64)
 
 
 def top_shares(

@@ -151,11 +151,13 @@ def write_segment(
     parts: Sequence[Part],
     progress: Progress | None = None,
     centroids: Mapping[str, Path] = MappingProxyType({}),
+    shards: int = 1,
 ) -> SegmentFiles:
     """Read parts, write their segment below a folder and open it; memory is bounded, see `ivf.train`.
 
     Args:
         centroids: by column those of an inverted file that was fitted before, see `ivf.fit`.
+        shards: of which this is one.
     """
     scratch = Path(tempfile.mkdtemp(prefix=".building-", dir=root))
     try:
@@ -163,7 +165,7 @@ def write_segment(
         said = list(map(_said, parts))
         arrays = _write_arrays(scratch, table, parts, columns, progress)
         vectors = {name: _vectors(scratch, arrays, name, said) for name in columns}
-        arrays |= _write_sample(scratch, arrays, vectors, said)
+        arrays |= _write_sample(scratch, arrays, vectors, said, shards)
         inverted = {
             name: _write_inverted(scratch, name, vectors[name], progress, centroids.get(name))
             for name in columns
@@ -240,12 +242,13 @@ def _write_sample(
     arrays: Mapping[str, ArrayFile],
     vectors: Mapping[str, Vectors],
     parts: Sequence[Said],
+    shards: int,
 ) -> dict[str, ArrayFile]:
     """Files of the rows that similarities are compared with, by name; none where those are all rows."""
     cells = CheckedArray.open(folder, arrays["h3_cell.bin"], bond(parts, "h3_cell.bin")).unchecked
     if len(cells) <= SAMPLE_ROWS:
         return {}
-    rows = evenly(len(cells))
+    rows = evenly(len(cells), shards)
     sampled = {SAMPLE_CELLS: cells[rows]}
     sampled |= {sample_file(name): column.matrix.unchecked[rows] for name, column in vectors.items()}
     written = {}

@@ -52,7 +52,7 @@ def write_shards(
     centroids = fit_centroids(root, table) if max(rows) >= segment_files.EXACT_ROWS else {}
     done = {i: folder for i, shard in enumerate(shards) if (folder := _found(root, table, shard, centroids))}
     missing = [(i, shard) for i, shard in enumerate(shards) if i not in done]
-    for i, folder in _written(root, table, missing, centroids, workers):
+    for i, folder in _written(root, table, missing, centroids, count, workers):
         done[i] = folder
         if progress is not None:
             progress(sum(rows[i] for i in done), sum(rows))
@@ -155,17 +155,18 @@ def _written(
     table: EmbeddingTable,
     shards: Sequence[tuple[int, Shard]],
     centroids: Mapping[str, Path],
+    count: int,
     workers: int,
 ) -> Iterator[tuple[int, Path]]:
     """Write the segments of shards; each with its folder as soon as it is there."""
     if workers == 1 or len(shards) < 2:
-        yield from ((i, write_segment(root, table, shard, centroids=centroids).folder) for i, shard in shards)
+        yield from ((i, _write(root, table, shard, centroids, count)) for i, shard in shards)
         return
     workers = min(workers, len(shards))
     context = get_context("spawn")
     pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_share_cores, initargs=(workers,))
     try:
-        waiting = [(i, pool.submit(_write, root, table, shard, dict(centroids))) for i, shard in shards]
+        waiting = [(i, pool.submit(_write, root, table, shard, centroids, count)) for i, shard in shards]
         yield from ((i, done.result()) for i, done in waiting)
     except BrokenProcessPool as error:
         raise TableError(
@@ -182,6 +183,8 @@ def _share_cores(workers: int) -> None:
     faiss.omp_set_num_threads(max((os.cpu_count() or 1) // workers, 1))
 
 
-def _write(root: Path, table: EmbeddingTable, shard: Shard, centroids: Mapping[str, Path]) -> Path:
-    """In a process of its own."""
-    return write_segment(root, table, shard, centroids=centroids).folder
+def _write(
+    root: Path, table: EmbeddingTable, shard: Shard, centroids: Mapping[str, Path], count: int
+) -> Path:
+    """One of so many shards; the folder of its segment."""
+    return write_segment(root, table, shard, centroids=centroids, shards=count).folder

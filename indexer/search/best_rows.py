@@ -10,10 +10,11 @@ import numpy as np
 
 from ..geo.cells import Cells
 from ..geo.row_ranges import Rows
+from ..index.answers import Found
 from ..index.answers import answers as answers_of
 from ..index.crew import Crew, Scan
 from ..index.faiss_index import Index, missing_of
-from ..index.planner import EXACT, choose
+from ..index.planner import EXACT, Plan, choose, phrase
 from ..index.segment import Part, Segment, read_segments
 from ..table.columns import Cosines
 from ..table.embedding_table import EmbeddingTable
@@ -84,7 +85,7 @@ class Answer:
     """The best rows, and how many were looked at in which way."""
 
     best: Best
-    looked_at: Mapping[str, tuple[int, int]]  # by plan: rows that match, rows in all
+    looked_at: Mapping[Plan | None, tuple[int, int]]  # by plan, None over Parquet: rows that match, and all
     shards: Shards | None = None
 
     @property
@@ -93,9 +94,17 @@ class Answer:
         return sum(matching for matching, _ in self.looked_at.values())
 
     def __str__(self) -> str:
-        parts = [f"{plan} over {some:,} of {all_:,} rows" for plan, (some, all_) in self.looked_at.items()]
+        by_codes = [plan for plan in self.looked_at if plan is not None and plan.probes]
+        ways: list[tuple[str, Sequence[Plan | None]]] = [
+            (str(EXACT), [EXACT]),
+            (f"{EXACT} over Parquet", [None]),
+        ]
+        if by_codes:
+            ways.insert(0, (phrase(by_codes), by_codes))
+        known = self.looked_at
+        parts = [_over(way, [known[plan] for plan in plans if plan in known]) for way, plans in ways]
         parts += [] if self.shards is None else [str(self.shards)]
-        return "; ".join(parts) or "the table is empty"
+        return "; ".join(filter(None, parts)) or "the table is empty"
 
 
 def best_rows(
@@ -119,40 +128,56 @@ def best_rows(
         QueryError, TableError: the filter cannot be answered, a part cannot be read.
     """
     matching = Matching.of(table, filter)
+    known, looked_at, shards = _known(index, column), _LookedAt(), None
     found: list[list[Best]] = [[] for _ in queries]
-    looked_at, known = _LookedAt(), _known(index, column)
-    scans = {number: _scan(matching, index, number, column, k, all_of) for number in known} if index else {}
-    asked = {number: scan for number, scan in scans.items() if scan.rows.count}
-    if crew is not None and index is not None and index.shards:
-        answers = dict(zip(asked, crew.answers([*asked.values()], queries, k), strict=True))
-    else:
-        answers = {number: scan.answer(queries, k) for number, scan in asked.items()}
-    late = {number: asked[number].rows.count for number, answer in answers.items() if answer is None}
-    for number, scan in scans.items():
-        assert index is not None
-        looked_at.add(str(scan.plan), 0 if number in late else scan.rows.count, index.living[number].count)
-        answer = answers.get(number)
-        if answer:
-            files = index.segments[number]
-            with files.blamed():
-                placed = _placed(files.segment, number, index.part_ids[number], answer)
-                for mine, best in zip(found, placed, strict=True):
-                    mine.append(best)
+    if index is not None:
+        scans = {number: _scan(matching, index, number, column, k, all_of) for number in known}
+        answers = _answers(index, scans, queries, k, crew)
+        late = {number: scans[number].rows.count for number, answer in answers.items() if answer is None}
+        for number, scan in scans.items():
+            count = 0 if number in late else scan.rows.count
+            looked_at.add(scan.plan, count, index.living[number].count)
+            for mine, best in zip(found, _in_table(index, number, answers.get(number)), strict=False):
+                mine.append(best)
+        if index.shards:
+            shards = Shards(len(answers) - len(late), len(index.segments) + index.lost, late)
     for segment in read_segments(table, _rest(table, index, known), [column]):
         rows = segment.having(column, matching.in_segment(segment, segment.living(table.file_ids)))
-        looked_at.add(f"{EXACT} over Parquet", rows.count, len(segment))
+        looked_at.add(None, rows.count, len(segment))
         answer = answers_of(EXACT, segment.vectors[column], None, rows, queries, k, all_of)
         placed = _placed(segment, PARQUET, segment.part_ids(table.file_ids), answer)
         for mine, best in zip(found, placed, strict=True):
             mine[:] = [Best.merged([*mine, best], k)]  # there are many such pieces
-    shards = None
-    if index is not None and index.shards:
-        shards = Shards(len(asked) - len(late), len(index.segments) + index.lost, late)
     return [Answer(Best.merged(mine or [_NOTHING], k), looked_at, shards) for mine in found]
 
 
-class _LookedAt(dict[str, tuple[int, int]]):
-    def add(self, plan: str, matching: int, rows: int) -> None:
+def _answers(
+    index: Index, scans: Mapping[int, Scan], queries: Sequence[Cosines], k: int, crew: Crew | None
+) -> dict[int, Found | None]:
+    """What is found in the segments that have rows which match, by number; None where one is late."""
+    asked = {number: scan for number, scan in scans.items() if scan.rows.count}
+    if crew is None or not index.shards:
+        return {number: scan.answer(queries, k) for number, scan in asked.items()}
+    return dict(zip(asked, crew.answers([*asked.values()], queries, k), strict=True))
+
+
+def _in_table(index: Index, number: int, answer: Found | None) -> list[Best]:
+    """What each query finds in a segment of the index, as rows of the table; nothing where none answered."""
+    if answer is None:
+        return []
+    files = index.segments[number]
+    with files.blamed():
+        return list(_placed(files.segment, number, index.part_ids[number], answer))
+
+
+def _over(way: str, counts: Sequence[tuple[int, int]]) -> str:
+    """How so many rows were looked at; nothing where there are none."""
+    some, all_ = (sum(column) for column in zip(*counts, strict=True)) if counts else (0, 0)
+    return f"{way} over {some:,} of {all_:,} rows" if counts else ""
+
+
+class _LookedAt(dict[Plan | None, tuple[int, int]]):
+    def add(self, plan: Plan | None, matching: int, rows: int) -> None:
         some, all_ = self.get(plan, (0, 0))
         self[plan] = some + matching, all_ + rows
 

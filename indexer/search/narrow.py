@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from ..index.faiss_index import Index
 from ..recent import Recent
 from ..table.embedding_table import EmbeddingTable
@@ -19,9 +21,10 @@ def narrow(table: EmbeddingTable, index: Index | None, column: str) -> str | Non
     segments = [files for files in index.segments if column in files.segment.vectors]
     if not segments:
         return None
-    sample = max(segments, key=lambda files: len(files.segment)).sample(column)
-    if sample is None:
+    largest = segments if index.shards else [max(segments, key=lambda files: len(files.segment))]
+    samples = [sample.matrix for files in largest if (sample := files.sample(column)) is not None]
+    if not samples:
         return None
     key = table.storage.root, table.manifest.rows_snapshot, index.snapshot, column
-    (seen,) = _spreads.get(key, lambda: (spread(sample.matrix.whole()),))
+    (seen,) = _spreads.get(key, lambda: (spread(np.concatenate([some.whole() for some in samples])),))
     return None if seen is None else collapsed(table, column, seen)

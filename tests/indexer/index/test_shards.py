@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 
 from indexer.errors import TableError
-from indexer.index import faiss_index, ivf, segment_files
+from indexer.index import faiss_index, ivf, sample, segment_files
 from indexer.index.faiss_index import build_index, index_info, open_index
 from indexer.index.planner import Plan, Point
 from indexer.index.segment import Part, missing_parts
 from indexer.index.shards import CENTROIDS, cut
+from indexer.search.best_rows import Answer, Best, Shards
 from indexer.search.filter import Filter, Region
 from indexer.search.query import Cell, Query, Vector
 from indexer.search.search import search, search_many
@@ -286,3 +287,25 @@ def test_exact_similarities_come_from_every_shard(table: EmbeddingTable) -> None
     expected = np.sort(similarities(rows, vector.values))[::-1][:30]  # type: ignore[union-attr]
     found = search(table, QUERY, 30).rows["similarity"].to_numpy()
     np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_samples_of_shards_are_one_sample(table: EmbeddingTable, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (sample, segment_files):
+        monkeypatch.setattr(module, "SAMPLE_ROWS", 400)
+    monkeypatch.setattr(sample, "FEWEST_ROWS", 20)
+    build_index(table)
+    shares = search(table, QUERY, 40).rows["top_share"].to_numpy()
+    build_index(table, shards=4)
+    index, _ = open_index(table)
+    assert index is not None
+    assert [len(files.sample("embedding").cells) for files in index.segments] == [100] * 4  # type: ignore[union-attr]
+    np.testing.assert_allclose(search(table, QUERY, 40).rows["top_share"].to_numpy(), shares, atol=0.02)
+
+
+def test_plans_of_shards_are_one_phrase() -> None:
+    assert str(Plan(24, 80)) == "80 candidates from 24 lists, refined"
+    plans = {Plan(24, 80): (3, 5), Plan(1_000, 40): (7, 20), Plan(): (1, 9), None: (2, 2)}
+    assert str(Answer(Best(*[np.empty(0)] * 6), plans, Shards(3, 4, {}))) == (
+        "40 to 80 candidates from 24 to 1,000 lists, refined over 10 of 25 rows; exact over 1 of 9 rows; "
+        "exact over Parquet over 2 of 2 rows; 3 of 4 shards"
+    )

@@ -185,6 +185,19 @@ def test_a_note_does_not_say_where_the_table_lies(tmp_path: Path) -> None:
     assert str(tmp_path) not in served.hidden(note)
 
 
+def test_shards_are_searched_by_processes_of_the_service(tmp_path: Path) -> None:
+    table = place_table(tmp_path / "t", n=200)
+    build_index(table, shards=4)
+    cell = some_cell(table)
+    with serving("-t", str(table.path), "--shard-workers", "2", "--shard-limit", "60") as address:
+        hits = skyhex.search(address, cell=cell, k=9)
+        many = skyhex.search_many(address, [Query((Cell.parse(cell),))], k=9)
+    here = skyhex.search(table, cell=cell, k=9)
+    assert hits.rows["similarity"] == many.rows["similarity"] == here.rows["similarity"]
+    assert hits.plan == here.plan
+    assert hits.plan.endswith("4 of 4 shards")
+
+
 def test_a_token_is_asked_for(table: EmbeddingTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     token = tmp_path / "token"
     token.write_text("correct-horse-battery\n")
