@@ -1,6 +1,6 @@
 """Load on `skyhex serve`, on this machine alone: requests a second, waiting times, memory of the server.
 
-python -m benchmarks.serve -t TABLE --seconds 60 --callers 8
+python -m benchmarks.serve -t TABLE --seconds 600 --callers 8 --report benchmarks/results/serve.json
 """
 
 import argparse
@@ -13,22 +13,27 @@ import threading
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import urllib3
 
 from indexer.table.embedding_table import EmbeddingTable
 
+from .machine import describe
+
 KINDS = ("search", "search in an area", "tile", "items")
 SHARES = (0.6, 0.2, 0.15, 0.05)
+PACKAGES = ("fastapi", "uvicorn", "faiss-cpu", "pyarrow", "numpy")
 
 
 def main() -> None:
-    """Print a line a kind of request, and the server's memory every tenth of the time."""
+    """Print a line a kind of request, and the server's memory every tenth of the time; keep them as JSON."""
     parser = argparse.ArgumentParser()
     parser.add_argument("-t", "--table", required=True)
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--callers", type=int, default=8)
+    parser.add_argument("--report", type=Path, help="JSON to write")
     given = parser.parse_args()
     command = [sys.executable, "-m", "search_app.cli.main", "serve", "-t", given.table, "--port", "0"]
     server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
@@ -36,14 +41,17 @@ def main() -> None:
     said = re.search(r"http://\S+", server.stdout.readline())
     assert said is not None, "the server did not start"
     try:
-        load(said[0], EmbeddingTable.open(given.table), given.seconds, given.callers, server.pid)
+        table = EmbeddingTable.open(given.table)
+        seen = load(said[0], table, given.seconds, given.callers, server.pid)
+        if given.report:
+            given.report.write_text(json.dumps({"machine": describe(PACKAGES), **seen}, indent=1) + "\n")
     finally:
         server.terminate()
         server.wait()
 
 
-def load(address: str, table: EmbeddingTable, seconds: float, callers: int, pid: int) -> None:
-    """Ask for a time, from several threads, one question after another each."""
+def load(address: str, table: EmbeddingTable, seconds: float, callers: int, pid: int) -> dict[str, Any]:
+    """Ask for a time, from several threads, one question after another each; what was seen."""
     waits: dict[str, list[float]] = {kind: [] for kind in KINDS}
     statuses: Counter[int] = Counter()
     until = time.monotonic() + seconds
@@ -70,12 +78,23 @@ def load(address: str, table: EmbeddingTable, seconds: float, callers: int, pid:
         memory.append(resident_mb(pid))
     for thread in threads:
         thread.join()
+    rate = sum(map(len, waits.values())) / seconds
     print(f"{callers} callers, {seconds:g} s, {os.cpu_count()} cores, {table.row_count:,} rows")
-    print(f"{sum(map(len, waits.values())) / seconds:.1f} requests/s, statuses {dict(statuses)}")
+    print(f"{rate:.1f} requests/s, statuses {dict(statuses)}")
+    kinds = {}
     for kind, took in waits.items():
         p50, p99 = np.percentile(took, [50, 99]) * 1e3
+        kinds[kind] = {"requests": len(took), "p50_ms": round(p50, 1), "p99_ms": round(p99, 1)}
         print(f"{kind:20} {len(took):7} requests, p50 {p50:7.1f} ms, p99 {p99:7.1f} ms")
     print(f"memory of the server, MB: {', '.join(f'{size:.0f}' for size in memory)}")
+    asked = {
+        "rows": table.row_count,
+        "seconds": seconds,
+        "callers": callers,
+        "requests_per_s": round(rate, 1),
+    }
+    told = {str(status): count for status, count in statuses.items()}
+    return {**asked, "statuses": told, "kinds": kinds, "memory_mb": [round(size, 1) for size in memory]}
 
 
 def asked(
