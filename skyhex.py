@@ -489,7 +489,7 @@ def feedback(
     filter: Filter | None = None,
     **conditions: Unpack[Conditions],
 ) -> Feedback:
-    """A search taught by marked results: `hits`, and in `ask` the rows to mark next, uncertain first.
+    """A search taught by marked results: `hits`, and in `ask` the rows to mark next.
 
     Args:
         table: a table, or where it lies.

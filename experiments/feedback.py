@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from encoder.skysense import SkySense
-from indexer.labels.feedback import POOL, Rule, taught_by
+from indexer.labels.feedback import DRAWN, POOL, Rule, taught_by
 
 from .kept_vectors import read_model
 from .retrieval.blocks import EXCLUSION_KM, Scores, bootstrap, on_sphere, pooled, within
@@ -58,10 +58,11 @@ class Way:
 
     name: str
     rule: Rule
-    order: str  # "best", "uncertain" or "random"
+    order: str  # "best", "uncertain", "random", or "mixed": half uncertain, half random
 
 
 WAYS = (
+    Way("linear, uncertain and random", "linear", "mixed"),
     Way("linear, uncertain first", "linear", "uncertain"),
     Way("linear, best first", "linear", "best"),
     Way("linear, random marks", "linear", "random"),
@@ -107,13 +108,7 @@ def precisions(places: Places, start: int, way: Way, apart_km: float, asked: Pro
         free = _free(places, marked, apart_km)
         best = free[np.argsort(-similarity[free], kind="stable")]
         yield float(is_right[best[: asked.k]].mean()) if len(best) >= asked.k else np.nan
-        if way.order == "random":
-            order = rng.permutation(free)
-        else:
-            order = best[: POOL * MARKS]
-            if way.order == "uncertain" and border is not None:
-                order = order[np.argsort(abs(similarity[order] - border), kind="stable")]
-        marked = [*marked, *order[:MARKS].tolist()]
+        marked = [*marked, *_next(way, best, abs(similarity - border) if border is not None else None, rng)]
         right, wrong = (
             places.vectors[[row for row in marked[1:] if is_right[row] == so]] for so in (True, False)
         )
@@ -123,6 +118,16 @@ def precisions(places: Places, start: int, way: Way, apart_km: float, asked: Pro
             direction = unit(np.concatenate([wanted, right]).mean(axis=0, keepdims=True))[0].astype(
                 np.float64
             )
+
+
+def _next(way: Way, best: np.ndarray, doubt: np.ndarray | None, rng: np.random.Generator) -> list[int]:
+    """The rows to mark, of those that may be found, best first; `doubt` (n,) is least at the border."""
+    likely = best[: POOL * MARKS]
+    if doubt is not None and way.order in ("uncertain", "mixed"):
+        likely = likely[np.argsort(doubt[likely], kind="stable")]
+    drawn = {"random": MARKS, "mixed": int(DRAWN * MARKS)}.get(way.order, 0)
+    first = likely[: MARKS - drawn].tolist()
+    return [*first, *rng.permutation(np.setdiff1d(best, first))[:drawn].tolist()]
 
 
 def _free(places: Places, marked: list[int], apart_km: float) -> np.ndarray:

@@ -8,30 +8,36 @@ classes, kept as any others; those put in one go are a round.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from ..errors import QueryError
-from ..geo.cells import Cells, centres
+from ..geo.cells import Cells, cells_to_text, centres
 from ..geo.great_circle import distance_km
+from ..geo.search_area import Region
 from ..index.faiss_index import Index, open_index
 from ..index.mapped import DamagedIndexError
+from ..index.segment import Keys
 from ..search.diversity import Diversity
 from ..search.filter import Filter
+from ..search.matching import Matching
 from ..search.query import Cell, Query, Resolved, Vector, resolve
 from ..search.search import COLUMNS, Hits, search
-from ..table.columns import Cosines, unit
+from ..table.columns import Cosines, key_numbers, unit
 from ..table.embedding_table import EmbeddingTable
 from ..table.ranked import check_k
+from ..table.schema import KEY
 
 RIGHT, WRONG = "right", "wrong"
 RULES = ("linear", "rocchio")
 WRONG_WEIGHT = 0.5  # Rocchio's, as a query's own
 PULL = 0.1  # of the linear head towards no weights, as a share of the marks' own spread
 POOL = 20  # candidates looked at for each that is asked about
+DRAWN = 0.5  # of what is asked about, at random: what is uncertain lies near what was found already
 Rule = Literal["linear", "rocchio"]
 
 
@@ -63,7 +69,7 @@ class Feedback:
     """The answer to a taught question, and what to mark next."""
 
     hits: Hits  # best first, cells of examples and marks and those near them left out
-    ask: pa.Table  # of rows like the hits' the ones to mark next: those nearest to the border
+    ask: pa.Table  # rows to mark next: of the best those nearest to the border, then some drawn from all
     taught: Taught
 
 
@@ -150,7 +156,8 @@ def feedback(
         k: how many rows, at least 1.
         apart_km: rows whose cell's centre lies this near to that of an example or a mark are left out, as
             these are: neighbours look alike, and to find them says nothing.
-        to_ask: how many rows to mark next: the most uncertain of the best `POOL` times as many.
+        to_ask: how many rows to mark next, half of them the most uncertain of the best `POOL` times as many,
+            half drawn from all that match, the same for the same number of marks.
         filter: which rows may be found.
         diversity, columns: as in `search`.
 
@@ -164,14 +171,18 @@ def feedback(
     taught = teach(table, query, marks, by, filter)
     known = np.array(sorted({*marks} | taught.question.cells), np.uint64)
 
-    def find(most: int) -> Hits:
+    def find(most: int, filter: Filter = filter, diversity: Diversity | None = diversity) -> Hits:
         return search(table, taught.query, most, filter, diversity=diversity, columns=columns)
 
     hits = _away(find, known, apart_km, max(k, POOL * to_ask))
-    similarity = hits.rows["similarity"].to_numpy()
-    likely = similarity[: POOL * to_ask]
-    doubt = np.argsort(abs(likely - taught.border), kind="stable") if taught.border is not None else None
-    ask = hits.rows.take(pa.array(np.arange(len(likely)) if doubt is None else doubt)).slice(0, to_ask)
+    likely = hits.rows.slice(0, POOL * to_ask)
+    if taught.border is not None:
+        doubt = np.argsort(abs(likely["similarity"].to_numpy() - taught.border), kind="stable")
+        likely = likely.take(pa.array(doubt))
+    likely = likely.slice(0, to_ask - int(DRAWN * to_ask))
+    known = np.union1d(known, likely["h3_cell"].to_numpy())
+    cells = _drawn(table, filter, known, apart_km, to_ask - len(likely), seed=len(marks))
+    ask = pa.concat_tables([likely, *_rows_of(find, cells, filter)])
     return Feedback(Hits(hits.rows.slice(0, k), hits.plan, hits.notes, hits.query), ask, taught)
 
 
@@ -225,13 +236,43 @@ def _away(find: Callable[[int], Hits], known: Cells, apart_km: float, k: int) ->
     while True:
         hits = find(most)
         cells = hits.rows["h3_cell"].to_numpy()
-        far = ~np.isin(cells, known)
-        if apart_km:
-            lon, lat = centres(cells)
-            for known_lon, known_lat in zip(*centres(known), strict=True):
-                far &= distance_km(lon, lat, known_lon, known_lat) > apart_km
+        far = _far(cells, known, apart_km)
         if far.sum() >= k or len(cells) < most:
             rows = hits.rows.filter(pa.array(far)).slice(0, k)
             rows = rows.set_column(rows.schema.get_field_index("rank"), "rank", [np.arange(1, len(rows) + 1)])
             return Hits(rows, hits.plan, hits.notes, hits.query)
         most *= 4
+
+
+def _far(cells: Cells, known: Cells, apart_km: float) -> NDArray[np.bool_]:
+    """Which cells (n,) are not known, and lie so far from all that are."""
+    far = ~np.isin(cells, known)
+    if apart_km:
+        lon, lat = centres(cells)
+        for known_lon, known_lat in zip(*centres(known), strict=True):
+            far &= distance_km(lon, lat, known_lon, known_lat) > apart_km
+    return np.asarray(far)
+
+
+def _drawn(
+    table: EmbeddingTable, filter: Filter, known: Cells, apart_km: float, count: int, seed: int
+) -> Cells:
+    """Cells (count,) drawn from all that have a row that matches; fewer where there are fewer."""
+    rng, matching, first_row = np.random.default_rng(seed), Matching.of(table, filter), 0
+    drawn, lots = np.empty(0, np.uint64), np.empty(0)
+    for batch in table.scan(list(KEY)):
+        keys = Keys.of(*key_numbers(batch))
+        cells = np.unique(batch["h3_cell"].to_numpy()[matching.in_table_order(keys, first_row)])
+        first_row += len(batch)
+        cells = np.concatenate([drawn, cells[_far(cells, known, apart_km)]])
+        lots = np.concatenate([lots, rng.random(len(cells) - len(drawn))])
+        least = np.argsort(lots, kind="stable")[:count]
+        drawn, lots = cells[least], lots[least]
+    return np.unique(drawn)
+
+
+def _rows_of(find: Callable[..., Hits], cells: Cells, filter: Filter) -> list[pa.Table]:
+    """A row of each cell, as they would be found."""
+    regions = [Region.from_cells(cells_to_text([cell])) for cell in cells]
+    within = [region if filter.region is None else filter.region & region for region in regions]
+    return [find(1, filter=replace(filter, region=region), diversity=None).rows for region in within]

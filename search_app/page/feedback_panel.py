@@ -25,7 +25,7 @@ from .url_state import View
 
 ASKED = 10  # rows to mark in a round
 PICTURE_PX = 92  # wide enough for both answers
-NEXT_BEST, UNCERTAIN = "the best", "the most uncertain"
+NEXT_BEST, UNCERTAIN = "the best", "uncertain and random ones"
 _MARKS, _ORDER, _RULE, _APART = "marks", "marks order", "marks rule", "marks apart"
 
 
@@ -120,7 +120,7 @@ def _draw_rounds(rounds: Sequence[Round]) -> None:
 
 
 def _to_mark(found: Found) -> pa.Table:
-    """The rows of the next round: the best, or once something was wrong, those nearest to the border."""
+    """The rows of the next round: the best, or half those nearest to the border, half drawn."""
     if found.ask is None or st.session_state.get(_ORDER) == NEXT_BEST:
         return _each_cell(found.rows).slice(0, ASKED)
     return _each_cell(found.ask).slice(0, ASKED)
@@ -161,7 +161,7 @@ def _draw_rule(view: View) -> None:
     st.session_state[_RULE], st.session_state[_APART] = view.rule, view.apart_km
     st.session_state.setdefault(_ORDER, UNCERTAIN)
     with st.container(horizontal=True, gap="small"):
-        st.selectbox("Mark next", [UNCERTAIN, NEXT_BEST], key=_ORDER, width=180)
+        st.selectbox("Mark next", [UNCERTAIN, NEXT_BEST], key=_ORDER, width=240)
         st.selectbox(
             "Taught by", ["linear", "rocchio"], key=_RULE, width=180,
             format_func={"linear": "a linear head", "rocchio": "Rocchio's rule"}.__getitem__,
