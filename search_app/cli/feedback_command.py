@@ -31,7 +31,7 @@ ApartOption = Annotated[
     float, words.option(words.RESULTS, "Leave out what lies this near to a mark.", "KM", "--apart-km")
 ]
 AskOption = Annotated[
-    bool, words.option(words.RESULTS, "The rows to mark next instead: uncertain ones, and some drawn.", None, "--ask")
+    bool, words.option(words.RESULTS, "What to mark next: the uncertain, and some drawn.", None, "--ask")
 ]
 
 
