@@ -17,6 +17,7 @@ from .cached import table_key
 from .plain import plain
 from .results import draw_downloads
 from .session import change, current
+from .sql_places import draw_places
 
 EXAMPLES = {
     "Rows per coarse cell": """\
@@ -61,7 +62,7 @@ def draw_sql(table: EmbeddingTable) -> None:
         )
     statement = current().sql
     if statement and st.session_state.get(_RUN) == statement:
-        _draw_answer(answer(table, statement))
+        _draw_answer(table, answer(table, statement))
     elif statement:
         st.info("This statement was not run here. Read it, then press Run.", icon=":material/link:")
 
@@ -94,7 +95,7 @@ def _ask(table: EmbeddingTable, statement: str, place: DeltaGenerator) -> pa.Tab
         return str(error)
 
 
-def _draw_answer(rows: pa.Table | str) -> None:
+def _draw_answer(table: EmbeddingTable, rows: pa.Table | str) -> None:
     if isinstance(rows, str):
         st.error(plain(rows), icon=":material/error:")
         return
@@ -102,6 +103,7 @@ def _draw_answer(rows: pa.Table | str) -> None:
         st.markdown(f"**{rows.num_rows:,} rows**")
         draw_downloads(rows, "query")
     st.dataframe(pd.DataFrame(records(rows), columns=rows.column_names), hide_index=True)
+    draw_places(table, rows)
 
 
 def _run() -> None:
