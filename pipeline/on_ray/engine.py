@@ -31,7 +31,7 @@ from .encode import EncoderActor, Sent
 from .shares import TRIES, Shares
 
 PIECE = 8  # samples of a decoding task, or one visit that has more
-AHEAD_BYTES = 128 << 20  # of decoded samples that wait for each encoder, at most
+AHEAD_BYTES = 64 << 20  # of decoded samples that wait for each encoder, at most: as much as waits locally
 LOAD_S = 600.0  # until an encoder is placed and has loaded its weights
 READING_DIED = (WorkerCrashedError, NodeDiedError, OutOfMemoryError, ObjectLostError)
 
