@@ -263,7 +263,7 @@ def test_an_index_that_names_a_segment_twice_finds_no_row_twice(table: Embedding
     old.rename(old.with_name(f"000003-{name_of(content)}.json")).write_bytes(content)
     found = hits(table)
     assert found.rows["sample_id"] == expected
-    assert any("names a part twice" in note for note in found.notes)
+    assert any("two segments hold the same rows" in note for note in found.notes)
 
 
 def test_an_index_that_cannot_be_read_back_is_an_error_in_one_line(
