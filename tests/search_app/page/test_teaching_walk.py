@@ -79,7 +79,7 @@ def pill(page: sync_api.Page, text: str) -> sync_api.Locator:
 
 def bring(page: sync_api.Page, number: int, file: Path) -> None:
     """Give the page's uploader of a number a file, and wait until it is there."""
-    page.locator("input[type=file]").nth(number).set_input_files(file)
+    page.get_by_test_id("stMain").locator("input[type=file]").nth(number).set_input_files(file)
     page.get_by_test_id("stFileChipName").get_by_text(file.name).wait_for(timeout=WAIT_MS)
 
 
