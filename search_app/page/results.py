@@ -14,13 +14,13 @@ import pyarrow as pa
 import shapely
 import streamlit as st
 
-from indexer.geo.cells import cells_to_text
+from indexer.geo.cells import cell_to_text, cells_to_text
 from indexer.table.embedding_table import EmbeddingTable
 from indexer.table.schema import KEY
 from pipeline.attached_scenes import AttachedScene, AttachedScenes
 
 from ..form import ENDINGS, Format
-from ..output import encode
+from ..output import encode, is_cell_column
 from ..own_ground import TILES, address_of
 from ..page_settings import page_settings
 from .allowed import access_of, whole_href
@@ -204,18 +204,28 @@ def draw_pictures(table: EmbeddingTable, row: pa.Table, only_first: bool = False
 def draw_downloads(rows: pa.Table, name: str) -> None:
     """A button per form that the rows can take; the file is made when it is asked for."""
     forms = DOWNLOADS | (MAP_DOWNLOADS if "h3_cell" in rows.column_names else {})
+    named = with_ids_as_text(rows)
     with st.popover("Download", icon=":material/download:"):
         for label, form in forms.items():
             ending = ENDINGS[form][0]
             st.download_button(
                 label,
-                data=partial(encode, rows, form),
+                data=partial(encode, named, form),
                 file_name=f"{name}{ending}",
                 mime=MEDIA_TYPES[form],
                 on_click="ignore",
                 width="stretch",
                 key=f"download {name} {ending}",
             )
+
+
+def with_ids_as_text(rows: pa.Table) -> pa.Table:
+    """Rows whose cells are hexadecimal text: other programs round 64-bit numbers."""
+    for i, field in enumerate(rows.schema):
+        if is_cell_column(field.name) and pa.types.is_uint64(field.type):
+            names = [None if cell is None else cell_to_text(cell) for cell in rows[i].to_pylist()]
+            rows = rows.set_column(i, field.name, pa.array(names, pa.string()))
+    return rows
 
 
 def _keys(rows: pa.Table) -> list[tuple[Any, ...]]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import h3
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import shapely
@@ -23,6 +24,7 @@ from search_app.page.results import (
     rows_by_key,
     subjects,
     thumbnails,
+    with_ids_as_text,
 )
 
 from ..make_table import CELLS, small_table
@@ -78,3 +80,12 @@ def test_results_download_as_geoparquet(tmp_path: Path) -> None:
     read = pq.read_table(io.BytesIO(encode(rows, Format.geoparquet)))
     assert np.array_equal(read["h3_cell"].to_numpy(), rows["h3_cell"].to_numpy())
     assert b"geo" in read.schema.metadata
+
+
+def test_downloads_name_cells_as_text_unknown_ones_too() -> None:
+    cells = pa.array([617547304200306687, 617547304200568831], pa.uint64())
+    rows = pa.table({"h3_cell": cells, "region_cell": pa.array([CELLS[0], None], pa.uint64()), "n": [1, 2]})
+    named = with_ids_as_text(rows)
+    assert named["h3_cell"].to_pylist() == [f"{cell:x}" for cell in cells.to_pylist()]
+    assert named["region_cell"].to_pylist() == [f"{CELLS[0]:x}", None]
+    assert named["n"] == rows["n"]
