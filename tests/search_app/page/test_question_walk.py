@@ -1,7 +1,9 @@
-"""The question panel in a real browser: pasted places, a shape, Back and undo."""
+"""The question panel in a real browser: uploads, pasted places, shapes, Back and undo, and on a phone."""
 
+import json
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from urllib.parse import parse_qs, urlparse
 
 import h3
@@ -14,17 +16,20 @@ from indexer.table.embedding_table import EmbeddingTable
 from indexer.table.schema import make_rows
 from pipeline.rows import model_info
 from search_app.cli.launch import start, stop
+from search_app.page.brought import UPLOAD
 from search_app.page.shapes import region_of
 from search_app.page_settings import PageSettings
 
 from ...indexer.random_rows import columns_for
+from ..cli.test_main import geotiff
 from ..make_table import CELLS
 from .chromium import MARKS, WAIT_MS
-from .test_browser import Map, page  # noqa: F401 - a fixture
+from .test_browser import QUESTION, Map, page  # noqa: F401 - a fixture
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
 pytestmark = MARKS
-A, B = (h3.int_to_str(CELLS[i]) for i in (20, 33))
+A, B, C = (h3.int_to_str(CELLS[i]) for i in (20, 33, 5))
+WIDGETS = "button, [data-testid=stSelectbox], [data-testid=stSlider], textarea, input[type=text]"
 PASTE = "Several places, or your own"
 
 
@@ -70,6 +75,51 @@ def paste(page: sync_api.Page, text: str) -> None:  # noqa: F811
     page.get_by_role("button", name="Take these").click()
 
 
+def test_an_image_and_an_area_are_uploaded(
+    page: sync_api.Page,  # noqa: F811
+    url: str,
+    table: EmbeddingTable,
+    tmp_path: Path,
+) -> None:
+    shown = Map(page, url)
+    chip = geotiff(tmp_path / "my field.tif", crs="EPSG:32632")
+    page.get_by_text(PASTE).click()
+    box = page.locator("input[type=file][multiple]")
+    box.set_input_files(chip)
+    page.get_by_text("my field.tif: read as Sentinel-2 (S2).").wait_for(timeout=WAIT_MS)
+    found(page, 20)
+    [place] = asked(page)["like"]
+    assert place.startswith(UPLOAD)
+    best = skyhex.search(table, chip=chip, k=1).rows["h3_cell"][0].as_py()
+    page.locator(f"text={h3.int_to_str(best)}").first.wait_for(state="attached", timeout=WAIT_MS)
+    corners = [[9.995, 46.995], [10.005, 46.995], [10.0, 47.005], [9.995, 46.995]]
+    area = tmp_path / "fields.geojson"
+    area.write_text(json.dumps({"type": "Polygon", "coordinates": [corners]}))
+    box.set_input_files(area)
+    page.wait_for_url("**within=upload**", timeout=WAIT_MS)
+    inside = skyhex.search(table, chip=chip, k=100, within=area).rows.num_rows
+    found(page, inside)
+    page.locator(f"output.above[data-cells='{inside}']").wait_for(timeout=WAIT_MS)
+    box.set_input_files({"name": "notes.tif", "mimeType": "image/tiff", "buffer": b"no image"})
+    page.get_by_text("notes.tif is no GeoTIFF").wait_for(timeout=WAIT_MS)
+    found(page, inside)  # what was asked stays
+    page.go_back()
+    wait_for(page, like=[place])
+    found(page, 20)
+    page.go_back()
+    wait_for(page)
+    page.go_forward()
+    wait_for(page, like=[place])
+    found(page, 20)
+    assert shown.told("nodes")
+
+
+def taken(shown: Map, **wanted: list[str]) -> None:
+    """Until the link asks this, and the map shows the answer."""
+    wait_for(shown.page, **wanted)
+    shown.wait(**{name: places for name, places in wanted.items() if name in QUESTION})
+
+
 def test_pasted_cells_a_polygon_and_back_through_three_questions(page: sync_api.Page, url: str) -> None:  # noqa: F811
     shown = Map(page, url)
     page.get_by_text(PASTE).click()
@@ -89,16 +139,33 @@ def test_pasted_cells_a_polygon_and_back_through_three_questions(page: sync_api.
     region = region_of(within)
     inside = region.rows(cells).count
     found(page, min(20, inside - region.rows(np.sort(examples)).count))
-    page.go_back()
-    wait_for(page, like=[A, B], match=["all"])
-    page.go_back()
-    wait_for(page, like=[A, B])
-    page.go_back()
-    wait_for(page)
-    for _ in range(3):
+    steps: list[dict[str, list[str]]] = [{}, {"like": [A, B]}, {"like": [A, B], "match": ["all"]}]
+    for wanted in reversed(steps):
+        page.go_back()
+        taken(shown, **wanted)
+    for wanted in (*steps[1:], {**steps[2], "within": [within]}):
         page.go_forward()
-    wait_for(page, like=[A, B], match=["all"], within=[within])
+        taken(shown, **wanted)
     found(page, min(20, inside - region.rows(np.sort(examples)).count))
-    for wanted in ({"like": [A, B], "match": ["all"]}, {"like": [A, B]}, {}):
+    for wanted in reversed(steps):
         shown.press("Undo (U)")
-        wait_for(page, **wanted)
+        taken(shown, **wanted)
+
+
+def test_the_panel_on_a_phone(browser: sync_api.Browser, url: str) -> None:
+    page = browser.new_page(viewport={"width": 390, "height": 900})  # noqa: F811
+    Map(page, f"{url}/?like={A}&like={B}&unlike={C}")
+    page.locator("[data-testid=stExpandSidebarButton]").click()
+    side = page.locator("[data-testid=stSidebar]")
+    page.get_by_text("Which results").click()
+    page.get_by_text("Filters", exact=True).click()
+    side.get_by_role("textbox", name="SQL condition").wait_for(timeout=WAIT_MS)
+    boxes = [box for box in (part.bounding_box() for part in side.locator(WIDGETS).all()) if box]
+    assert len(boxes) > 15
+    for box in boxes:
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= 390
+    side.get_by_role("button", name="−", exact=True).click()
+    page.wait_for_url(f"**like={C}**", timeout=WAIT_MS)
+    wait_for(page, like=[A, B, C])
+    page.close()
