@@ -44,8 +44,8 @@ def test_vectors_by_their_short_names() -> None:
     assert column_of("fused") == "embedding"
     with pytest.raises(QueryError, match="one of fused, geo, hr, s2, s1"):
         column_of("radar")
-    with pytest.raises(QueryError, match="mean or any"):
-        query_of(like, match="all")  # type: ignore[arg-type]
+    with pytest.raises(QueryError, match="mean, any"):
+        query_of(like, match="each")  # type: ignore[arg-type]
     with pytest.raises(QueryError, match="0 or more"):
         query_of(like, negative_weight=float("nan"))
 
