@@ -87,14 +87,14 @@ def load(address: str, table: EmbeddingTable, seconds: float, callers: int, pid:
         kinds[kind] = {"requests": len(took), "p50_ms": round(p50, 1), "p99_ms": round(p99, 1)}
         print(f"{kind:20} {len(took):7} requests, p50 {p50:7.1f} ms, p99 {p99:7.1f} ms")
     print(f"memory of the server, MB: {', '.join(f'{size:.0f}' for size in memory)}")
-    asked = {
+    settings = {
         "rows": table.row_count,
         "seconds": seconds,
         "callers": callers,
         "requests_per_s": round(rate, 1),
     }
     told = {str(status): count for status, count in statuses.items()}
-    return {**asked, "statuses": told, "kinds": kinds, "memory_mb": [round(size, 1) for size in memory]}
+    return {**settings, "statuses": told, "kinds": kinds, "memory_mb": [round(size, 1) for size in memory]}
 
 
 def asked(
