@@ -103,8 +103,8 @@ def _ask(address: str) -> None:
     """Let a child connect first: where no Ray of our version answers, `ray.init` may wait without end."""
     code = (
         "import sys, ray\n"
-        "try: ray.init(address=sys.argv[1], log_to_driver=False, logging_level='ERROR')\n"
-        "except BaseException as error: sys.exit('\\n' + ' '.join(str(error).split()))"
+        "sys.excepthook = lambda kind, error, trace: sys.stderr.write('\\n' + ' '.join(str(error).split()))\n"
+        "ray.init(address=sys.argv[1], log_to_driver=False, logging_level='ERROR')"
     )
     try:
         done = subprocess.run(

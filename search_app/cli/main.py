@@ -35,7 +35,11 @@ from .installation import InstallationError, check_faiss
 from .options import (
     DEFAULT_TABLE,
     BoxOption,
+    CatalogArgument,
+    CollectionsOption,
     DeviceOption,
+    ItemQueryOption,
+    MaxItemsOption,
     TableOption,
     ValuesOption,
     WeightsOption,
@@ -91,7 +95,7 @@ def demo(table: TableOption = DEFAULT_TABLE) -> None:
 
 @app.command()
 def embed(
-    catalog: Annotated[str, typer.Argument(help="A STAC catalog or API: path or address.")],
+    catalog: CatalogArgument,
     table: TableOption = DEFAULT_TABLE,
     chips: Annotated[bool, typer.Option("--chips", help="One sample per place of the catalog.")] = False,
     aoi: Annotated[Path | None, typer.Option(help="GeoJSON area in lon/lat.", metavar="FILE")] = None,
@@ -134,16 +138,12 @@ def embed(
     gpus_per_encoder: Annotated[
         float | None, typer.Option(help="On Ray: 1, more, a part, or 0 for none.", metavar="N")
     ] = None,
-    collections: Annotated[
-        str | None, typer.Option(help="Search CATALOG, a STAC API, for these.", metavar="NAME,NAME")
-    ] = None,
-    query: Annotated[
-        list[str] | None, typer.Option(help="Of the search: 'eo:cloud_cover<40'.", metavar="TEXT")
-    ] = None,
+    collections: CollectionsOption = None,
+    query: ItemQueryOption = None,
     search_again: Annotated[
         bool, typer.Option("--search-again", help="Ask the API anew, not what an earlier run kept.")
     ] = False,
-    max_items: Annotated[int, typer.Option(help="Of the catalog or search, at most.")] = 200_000,
+    max_items: MaxItemsOption = 200_000,
     sign: Annotated[
         Literal["planetary-computer", "none"], typer.Option(help="Who signs the addresses of files.")
     ] = "none",

@@ -33,6 +33,14 @@ WeightsOption = Annotated[
     str, typer.Option(help="Name of shipped weights, or a .safetensors file.", metavar="NAME")
 ]
 DeviceOption = Annotated[str, typer.Option(help="auto takes CUDA where it is; else cpu, cuda, cuda:1.")]
+CatalogArgument = Annotated[str, typer.Argument(help="A STAC catalog or API: path or address.")]
+CollectionsOption = Annotated[
+    str | None, typer.Option(help="Search CATALOG, a STAC API, for these.", metavar="NAME,NAME")
+]
+ItemQueryOption = Annotated[
+    list[str] | None, typer.Option(help="Of the search: 'eo:cloud_cover<40'.", metavar="TEXT")
+]
+MaxItemsOption = Annotated[int, typer.Option(help="Of the catalog or search, at most.")]
 BoxOption = Annotated[
     tuple[float, float, float, float] | None,
     typer.Option(metavar="W S E N", help="Box in degrees; W > E crosses the antimeridian."),

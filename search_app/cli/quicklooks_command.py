@@ -1,11 +1,18 @@
 """`skyhex quicklooks`: imagery to look at, for a table whose rows name none."""
 
 from datetime import datetime
-from typing import Annotated
 
 import typer
 
-from .options import DEFAULT_TABLE, TableOption, names
+from .options import (
+    DEFAULT_TABLE,
+    CatalogArgument,
+    CollectionsOption,
+    ItemQueryOption,
+    MaxItemsOption,
+    TableOption,
+    names,
+)
 from .progress import say
 
 app = typer.Typer()
@@ -13,15 +20,11 @@ app = typer.Typer()
 
 @app.command()
 def quicklooks(
-    catalog: Annotated[str, typer.Argument(help="A STAC catalog or API: path or address.")],
+    catalog: CatalogArgument,
     table: TableOption = DEFAULT_TABLE,
-    collections: Annotated[
-        str | None, typer.Option(help="Search CATALOG, a STAC API, for these.", metavar="NAME,NAME")
-    ] = None,
-    query: Annotated[
-        list[str] | None, typer.Option(help="Of the search: 'eo:cloud_cover<40'.", metavar="TEXT")
-    ] = None,
-    max_items: Annotated[int, typer.Option(help="Of the catalog or search, at most.")] = 20_000,
+    collections: CollectionsOption = None,
+    query: ItemQueryOption = None,
+    max_items: MaxItemsOption = 20_000,
 ) -> None:
     """Attach a catalog's scenes: in the app they show rows that name no imagery."""
     import shapely

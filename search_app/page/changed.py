@@ -7,15 +7,13 @@ import streamlit as st
 from indexer.search.changes import changes, scan_changes, timeline
 from indexer.search.words import period_of
 from indexer.table.embedding_table import EmbeddingTable
-from indexer.table.schema import COUNTS, KEY
+from indexer.table.schema import KEY
 
 from .cached import BY_SNAPSHOT, read_cells
 from .map_bytes import similarity_codes
 from .question import to_filter
-from .results import rows_by_key
+from .results import row_keys, rows_by_key
 from .url_state import View
-
-PICTURED = [*KEY, *COUNTS, "geometry", "source_items"]
 
 
 @st.cache_data(max_entries=8, show_spinner=False, hash_funcs=BY_SNAPSHOT)
@@ -42,13 +40,11 @@ def greatest_changes(table: EmbeddingTable, asked: View, k: int) -> pa.Table:
 def sides_of(table: EmbeddingTable, rows: pa.Table) -> tuple[pa.Table, pa.Table]:
     """The rows before and after (n,) of changes (n,), with what their pictures need."""
     names = [[*KEY[:2], *(f"{when}_{name}" for name in KEY[2:])] for when in ("before", "after")]
-    keys = [[*zip(*(rows[name].to_pylist() for name in side), strict=True)] for side in names]
-    before, after = (rows_by_key(table, side, PICTURED) for side in keys)
+    before, after = (rows_by_key(table, row_keys(rows, side)) for side in names)
     return before, after
 
 
 def through_time(table: EmbeddingTable, cell: int) -> tuple[pa.Table, pa.Table]:
     """The timeline of a cell (n,), and its rows (n,) with what their pictures need. Raises `QueryError`."""
     found = timeline(table, cell)
-    keys = [*zip(*(found[name].to_pylist() for name in KEY), strict=True)]
-    return found, rows_by_key(table, keys, PICTURED)
+    return found, rows_by_key(table, row_keys(found))

@@ -5,7 +5,6 @@ import streamlit as st
 
 from indexer.geo.cells import cells_to_text
 from indexer.table.embedding_table import EmbeddingTable
-from indexer.table.schema import COUNTS, KEY
 
 from .allowed import draw_permission
 from .as_code import draw_code
@@ -18,7 +17,7 @@ from .map_panel import choose_focus, draw_areas, focus_cells, looks
 from .plain import plain
 from .plane import read_drawn
 from .prototype_panel import kind_style
-from .results import PICTURE_PX, picture, quicklook_folder, rows_by_key, subjects, thumbnails
+from .results import PICTURE_PX, picture, quicklook_folder, row_keys, rows_by_key, subjects, thumbnails
 from .session import change, current
 
 LEAST_ROWS = 3
@@ -65,9 +64,7 @@ def cluster_frame(found: Clustered, pictures: list[str]) -> pd.DataFrame:
 
 
 def _draw_list(table: EmbeddingTable, found: Clustered) -> None:
-    asked = [*zip(*(found.typical[name].to_pylist() for name in KEY), strict=True)]
-    rows = rows_by_key(table, asked, [*KEY, *COUNTS, "geometry", "source_items"])
-    pictured = subjects(table, rows)
+    pictured = subjects(table, rows_by_key(table, row_keys(found.typical)))
     frame = cluster_frame(found, thumbnails(pictured, quicklook_folder(table)))
     key = f"cluster list of {len(frame)}"
     event = st.dataframe(

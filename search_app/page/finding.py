@@ -17,7 +17,6 @@ from indexer.search.search import COLUMNS, search
 from indexer.search.words import column_of
 from indexer.table.columns import has_direction, to_matrix
 from indexer.table.embedding_table import EmbeddingTable
-from indexer.table.schema import COUNTS, KEY
 
 from .cached import BY_SNAPSHOT, read_cells, read_keys, read_kinds, read_vectors
 from .label_place import place_of
@@ -114,7 +113,7 @@ def _find_taught(table: EmbeddingTable, question: View, query: Query) -> Found:
 
 
 def _examples(table: EmbeddingTable, compared: Resolved) -> pa.Table:
-    return rows_by_key(table, sorted(compared.own_rows), [*KEY, *COUNTS, "geometry", "source_items"])
+    return rows_by_key(table, sorted(compared.own_rows))
 
 
 def mean_within(table: EmbeddingTable, region: Region, using: str) -> np.ndarray:

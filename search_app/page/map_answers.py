@@ -19,7 +19,7 @@ from indexer.index.vectors import Vectors
 from indexer.search.words import period_of
 from indexer.table.columns import key_numbers
 from indexer.table.embedding_table import EmbeddingTable
-from indexer.table.schema import COUNTS, KEY
+from indexer.table.schema import KEY
 
 from ..form import ENDINGS, Format
 from ..output import encode
@@ -38,10 +38,12 @@ from .quicklook import modalities
 from .results import (
     MEDIA_TYPES,
     PICTURE_PX,
+    PICTURED,
     dates_used,
     period,
     picture,
     quicklook_folder,
+    row_keys,
     rows_by_key,
     subjects,
 )
@@ -212,10 +214,8 @@ def _rows_of(table: EmbeddingTable, cell: int) -> pa.Table:
     found = table.lookup(cell=cell, columns=[*KEY])
     if not found.num_rows:
         raise QueryError(f"the table has no cell {cell_to_text(cell)}")
-    keys = [*zip(*(found[name].to_pylist() for name in KEY), strict=True)]
-    keys.sort(key=lambda key: (key[3], key[2], key[1]), reverse=True)
-    columns = [*KEY, *COUNTS, "valid_fraction", "cloud_fraction", "geometry", "source_items"]
-    return rows_by_key(table, keys, columns)
+    keys = sorted(row_keys(found), key=lambda key: (key[3], key[2], key[1]), reverse=True)
+    return rows_by_key(table, keys, [*PICTURED, "valid_fraction", "cloud_fraction"])
 
 
 def _card_line(row: dict[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,6 @@ from indexer.geo.cells import cell_to_text, cells_to_text
 from indexer.prototypes.regional import outdated
 from indexer.search.outliers import outliers
 from indexer.table.embedding_table import EmbeddingTable
-from indexer.table.schema import COUNTS, KEY
 
 from .allowed import draw_permission
 from .as_code import draw_code
@@ -27,6 +26,7 @@ from .results import (
     draw_pictures,
     period,
     quicklook_folder,
+    row_keys,
     rows_by_key,
     subjects,
     thumbnails,
@@ -102,8 +102,7 @@ def _draw_list(table: EmbeddingTable, rows: pa.Table) -> int | None:
     if not rows.num_rows:
         st.info("No row with a prototype matches the conditions.", icon=":material/filter_alt_off:")
         return None
-    keys = [*zip(*(rows[name].to_pylist() for name in KEY), strict=True)]
-    whole = rows_by_key(table, keys, [*KEY, *COUNTS, "geometry", "source_items"])
+    whole = rows_by_key(table, row_keys(rows))
     pictured = subjects(table, whole)
     frame = outlier_frame(rows, thumbnails(pictured[:MAX_THUMBNAILS], quicklook_folder(table)))
     st.markdown(f"##### {rows.num_rows} least like their region")

@@ -6,7 +6,6 @@ import streamlit as st
 from indexer.errors import QueryError
 from indexer.overview.projection import METHODS
 from indexer.table.embedding_table import EmbeddingTable
-from indexer.table.schema import COUNTS, KEY
 
 from .allowed import draw_permission
 from .as_code import draw_code
@@ -17,7 +16,7 @@ from .map_component import Marks, PlaneScene, Scene, mount_map, mount_plane
 from .map_panel import choose_focus, draw_areas, focus_cells, looks, outlines, question_address, take
 from .plain import plain
 from .plane import picked_rows, places_of, read_drawn, typical_first
-from .results import PICTURE_PX, draw_downloads, picture, quicklook_folder, rows_by_key, subjects
+from .results import PICTURE_PX, draw_downloads, picture, quicklook_folder, row_keys, rows_by_key, subjects
 from .session import can_undo, change, current
 from .shapes import WITHIN, is_plane
 from .url_state import View
@@ -25,7 +24,6 @@ from .url_state import View
 LINK = "plane"  # of the map and the plane
 TITLES = {"pca": "PCA", "pacmap": "PaCMAP"}
 SHOWN = 6  # pictures of what is picked
-COLUMNS = [*KEY, *COUNTS, "geometry", "source_items"]
 
 
 def draw_plane(table: EmbeddingTable) -> None:
@@ -109,8 +107,7 @@ def _ask(shape: str, unlike: bool) -> None:
 def _draw_pictures(table: EmbeddingTable, shape: str) -> None:
     numbers = typical_first(table, shape)[:SHOWN]
     keys = read_drawn(table).keys.take(pa.array(numbers))
-    asked = [*zip(*(keys[name].to_pylist() for name in KEY), strict=True)]
-    pictured = subjects(table, rows_by_key(table, asked, COLUMNS))
+    pictured = subjects(table, rows_by_key(table, row_keys(keys)))
     st.caption("Most like their mean")
     for column, subject in zip(st.columns(SHOWN, gap="xsmall", wrap=False), pictured, strict=False):
         shown = picture(subject, quicklook_folder(table), "", PICTURE_PX)

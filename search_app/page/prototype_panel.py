@@ -10,7 +10,6 @@ import streamlit as st
 from indexer.geo.cells import cell_to_text, cells_to_text
 from indexer.prototypes.regional import Prototypes, cells_of_prototype
 from indexer.table.embedding_table import EmbeddingTable
-from indexer.table.schema import COUNTS, KEY
 
 from .background import degrees
 from .cached import BY_SNAPSHOT, Kinds, RowKeys, read_keys, read_kinds
@@ -19,7 +18,7 @@ from .kinds import kind_name, letters
 from .map_cells import extent_of, middle
 from .map_component import Marks, Scene, mount_map
 from .question import PROTOTYPE
-from .results import picture, quicklook_folder, rows_by_key, subjects
+from .results import picture, quicklook_folder, row_keys, rows_by_key, subjects
 from .session import change, current
 
 TYPICAL = 6  # pictures of a prototype
@@ -66,8 +65,7 @@ def prototype_frame(kinds: Kinds, region: int) -> pd.DataFrame:
 def typical_rows(table: EmbeddingTable, region: int, number: int) -> pa.Table:
     """The rows of a prototype that are most like it, with footprints and sources."""
     keys = cells_of_prototype(table, region, number).slice(0, TYPICAL)
-    asked = [*zip(*(keys[name].to_pylist() for name in KEY), strict=True)]
-    return rows_by_key(table, asked, [*KEY, *COUNTS, "geometry", "source_items"])
+    return rows_by_key(table, row_keys(keys))
 
 
 def _chosen(prototypes: Prototypes) -> tuple[int, int | None]:

@@ -16,7 +16,7 @@ import streamlit as st
 
 from indexer.geo.cells import cell_to_text, cells_to_text
 from indexer.table.embedding_table import EmbeddingTable
-from indexer.table.schema import KEY
+from indexer.table.schema import COUNTS, KEY
 from pipeline.attached_scenes import AttachedScene, AttachedScenes
 
 from ..form import ENDINGS, Format
@@ -30,6 +30,7 @@ from .quicklook import TITLES, Quicklook, Subject, modalities, quicklook
 from .stand_in import neighbourhood
 
 FOLDER = ".quicklooks"
+PICTURED = [*KEY, *COUNTS, "geometry", "source_items"]  # columns of rows that are to have pictures
 SHOWN_BY = ["h3_cell", "geometry", "source_items", "start_datetime", "end_datetime"]
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 THUMBNAIL_PX = 96
@@ -54,14 +55,21 @@ def quicklook_folder(table: EmbeddingTable) -> Path | None:
     return directory / FOLDER if directory else None
 
 
-def rows_by_key(table: EmbeddingTable, keys: Sequence[tuple[Any, ...]], columns: Sequence[str]) -> pa.Table:
+def rows_by_key(
+    table: EmbeddingTable, keys: Sequence[tuple[Any, ...]], columns: Sequence[str] = PICTURED
+) -> pa.Table:
     """Rows by key, in the order asked, read in one pass over their cells. `columns` has those of the key."""
-    schema = pa.schema([table.schema.field(name) for name in columns])
+    schema = table.schema_of(columns)
     if not keys:
         return schema.empty_table()
     rows = pa.Table.from_batches(table.scan(columns, cells={key[0] for key in keys}), schema)
-    place = {key: i for i, key in enumerate(_keys(rows))}
+    place = {key: i for i, key in enumerate(row_keys(rows))}
     return rows.take(pa.array([place[key] for key in keys]))
+
+
+def row_keys(rows: pa.Table, names: Sequence[str] = KEY) -> list[tuple[Any, ...]]:
+    """The key of each row (n,)."""
+    return [*zip(*(rows[name].to_pylist() for name in names), strict=True)]
 
 
 def subjects(table: EmbeddingTable, rows: pa.Table) -> list[Subject]:
@@ -226,7 +234,3 @@ def with_ids_as_text(rows: pa.Table) -> pa.Table:
             names = [None if cell is None else cell_to_text(cell) for cell in rows[i].to_pylist()]
             rows = rows.set_column(i, field.name, pa.array(names, pa.string()))
     return rows
-
-
-def _keys(rows: pa.Table) -> list[tuple[Any, ...]]:
-    return [*zip(*(rows[name].to_pylist() for name in KEY), strict=True)]

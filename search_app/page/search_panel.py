@@ -11,7 +11,6 @@ from indexer.geo.cells import cells_to_text, centres, parse_cell
 from indexer.labels.feedback import RIGHT, WRONG
 from indexer.search.search import OTHER_SENSORS
 from indexer.table.embedding_table import EmbeddingTable
-from indexer.table.schema import COUNTS, KEY
 
 from .agreed import HeldError
 from .allowed import draw_permission
@@ -28,6 +27,7 @@ from .plain import plain
 from .prototype_panel import typical_rows
 from .results import (
     PICTURE_PX,
+    PICTURED,
     draw_downloads,
     draw_pictures,
     draw_results,
@@ -84,10 +84,9 @@ def _marks(view: View, found: Found, chosen: int | None) -> Marks:
 def starting_points(table: EmbeddingTable) -> pa.Table:
     """A few rows to begin with: the most typical of each kind, or spread evenly where there are no kinds."""
     kinds, keys = read_kinds(table), read_keys(table)
-    columns = [*KEY, *COUNTS, "geometry", "source_items"]
     if kinds is None:
         spread = keys.cells[np.linspace(0, len(keys.cells) - 1, STARTING_POINTS + 2).astype(int)[1:-1]]
-        rows = pa.Table.from_batches(table.scan(columns, cells=spread.tolist()))
+        rows = pa.Table.from_batches(table.scan(PICTURED, cells=spread.tolist()))
         return rows.slice(0, STARTING_POINTS)
     largest = [
         max(np.flatnonzero(kinds.kind == kind).tolist(), key=lambda i: (int(kinds.prototypes.n_rows[i]), -i))

@@ -9,20 +9,20 @@ import streamlit as st
 from indexer.errors import QueryError
 from indexer.geo.cells import cell_to_text, cells_to_text, parent, parse_cell, resolution_of
 from indexer.table.embedding_table import EmbeddingTable
-from indexer.table.schema import COUNTS, KEY
+from indexer.table.schema import KEY
 
 from .cached import read_cells
 from .map_cells import extent_of
 from .map_component import Marks, Scene, mount_map
 from .map_panel import question_address
-from .results import PICTURE_PX, period, picture, quicklook_folder, subjects
+from .results import PICTURE_PX, PICTURED, period, picture, quicklook_folder, subjects
 from .session import change
 from .uploads import MOST_PLACES
 from .url_state import View
 
 CELL = "h3_cell"
 MOST_CELLS = 500  # of an answer that are taken to the map: they are part of a link
-PICTURED = 8
+SHOWN = 8
 RANKED = 100  # cells that have numbers on the map
 
 
@@ -43,9 +43,7 @@ def cells_in(rows: pa.Table, resolution: int) -> list[int]:
 
 def latest_rows(table: EmbeddingTable, cells: Sequence[int]) -> pa.Table:
     """The latest row of each of some cells that the table has, in their order, with what pictures need."""
-    columns = [*KEY, *COUNTS, "geometry", "source_items"]
-    schema = pa.schema([table.schema.field(name) for name in columns])
-    rows = pa.Table.from_batches(table.scan(columns, cells=cells), schema)
+    rows = pa.Table.from_batches(table.scan(PICTURED, cells=cells), table.schema_of(PICTURED))
     latest: dict[int, int] = {}
     for place in np.argsort(rows["end_datetime"].to_numpy(), kind="stable").tolist():
         latest[rows[CELL][place].as_py()] = place
@@ -65,7 +63,7 @@ def draw_places(table: EmbeddingTable, rows: pa.Table) -> None:
             st.caption(f"The first {MOST_CELLS} of {len(cells):,} cells.")
     with right:
         _draw_next(some)
-        _draw_pictures(table, cells[:PICTURED])
+        _draw_pictures(table, cells[:SHOWN])
 
 
 def _draw_map(table: EmbeddingTable, cells: Sequence[str]) -> None:

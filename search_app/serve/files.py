@@ -27,10 +27,7 @@ def send(table: EmbeddingTable, path: str) -> Response:
     """A file, by the ranges that are asked for. Raises HTTPException: none of the table's."""
     if not OWN.fullmatch(path):
         raise HTTPException(404, "the table has no such file")
-    if table.storage.directory is None:
-        place = table.storage.local_copy(path)
-    else:
-        place = table.storage.directory / path
+    place = table.storage.local_copy(path)
     if not place.is_file():
         raise HTTPException(404, "the table has no such file")
     return FileResponse(place, media_type="application/octet-stream")

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from .chromium import ARGUMENTS, CHROMIUM
+from .chromium import ARGUMENTS, CHROMIUM, watched
 
 
 @pytest.fixture(scope="session")
@@ -15,3 +15,15 @@ def browser() -> Iterator[Any]:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         yield browser
         browser.close()
+
+
+@pytest.fixture
+def page(browser: Any) -> Iterator[Any]:
+    with watched(browser) as page:
+        yield page
+
+
+@pytest.fixture
+def phone(browser: Any) -> Iterator[Any]:
+    with watched(browser, 390, 800, color_scheme="dark") as page:
+        yield page

@@ -30,23 +30,6 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     stop(server)
 
 
-@pytest.fixture
-def page(browser: sync_api.Browser) -> Iterator[sync_api.Page]:
-    """A page that fails the test if it asks anything of another machine."""
-    page = browser.new_page(viewport={"width": 1300, "height": 900})
-    asked: list[str] = []
-    page.on("request", lambda request: asked.append(request.url))
-    yield page
-    page.close()
-    outside = [
-        url
-        for url in asked
-        if urlparse(url).hostname != "127.0.0.1" and not url.startswith(("data:", "blob:"))
-    ]
-    assert asked
-    assert outside == []
-
-
 class Map:
     """The map of a page, and what a person does on it."""
 
@@ -275,15 +258,13 @@ def test_a_hostile_name_is_text(page: sync_api.Page, url: str) -> None:
     assert page.title() == "skyhex"
 
 
-def test_a_phone_shows_map_and_card(browser: sync_api.Browser, url: str) -> None:
-    page = browser.new_page(viewport={"width": 390, "height": 800}, color_scheme="dark")
-    shown = Map(page, f"{url}/?like={A}")
+def test_a_phone_shows_map_and_card(phone: sync_api.Page, url: str) -> None:
+    shown = Map(phone, f"{url}/?like={A}")
     shown.wait(like=[A])
     shown.click(CELLS[33])
     assert shown.card() == B
-    for part in (shown.stage, page.locator(".card").first, page.locator(".legend").first):
+    for part in (shown.stage, phone.locator(".card").first, phone.locator(".legend").first):
         box = part.bounding_box()
         assert box
         assert box["x"] >= 0
         assert box["x"] + box["width"] <= 390
-    page.close()

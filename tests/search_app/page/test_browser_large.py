@@ -19,10 +19,9 @@ from search_app.page.map_bytes import code_similarity
 from search_app.page_settings import PageSettings
 
 from .chromium import MARKS, WAIT_MS
-from .test_browser import Map, page, question, sync_api
+from .test_browser import Map, question, sync_api
 from .test_map_answers import CODE_ERROR
 
-__all__ = ["page"]  # a fixture
 pytestmark = MARKS
 ROWS, DIMENSION = 100_000, 8
 MIDDLE = h3.latlng_to_cell(47.0, 9.0, 9)

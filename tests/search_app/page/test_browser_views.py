@@ -19,7 +19,7 @@ from search_app.page_settings import PageSettings
 
 from ..make_table import CELLS, small_table
 from .chromium import MARKS, WAIT_MS
-from .test_browser import Map, page  # noqa: F401 - a fixture
+from .test_browser import Map
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
 pytestmark = MARKS
@@ -43,7 +43,7 @@ def extent(stage: sync_api.Locator) -> list[float]:
     return [float(side) for side in (stage.get_attribute("data-extent") or "").split()]
 
 
-def test_change_is_seen_listed_and_followed(page: sync_api.Page, url: str, years: Path) -> None:  # noqa: F811
+def test_change_is_seen_listed_and_followed(page: sync_api.Page, url: str, years: Path) -> None:
     shown = Map(page, f"{url}/?tab=change")
     other = page.locator(".stage[data-nodes]").nth(1)
     other.wait_for(timeout=WAIT_MS)
@@ -76,7 +76,7 @@ def test_change_is_seen_listed_and_followed(page: sync_api.Page, url: str, years
         assert parse_qs(urlparse(page.url).query)["like"] == [cell]
 
 
-def test_a_lasso_in_the_plane_picks_on_the_map_and_back(page: sync_api.Page, url: str, years: Path) -> None:  # noqa: F811
+def test_a_lasso_in_the_plane_picks_on_the_map_and_back(page: sync_api.Page, url: str, years: Path) -> None:
     shown = Map(page, f"{url}/?tab=projection")
     plane = page.locator(".stage.plane[data-rows]")
     plane.wait_for(timeout=WAIT_MS)
@@ -129,8 +129,7 @@ def test_a_lasso_in_the_plane_picks_on_the_map_and_back(page: sync_api.Page, url
     page.get_by_text("20 most similar").wait_for(timeout=WAIT_MS)
 
 
-def test_the_plane_by_keyboard_on_a_phone(browser: sync_api.Browser, url: str) -> None:
-    phone = browser.new_page(viewport={"width": 390, "height": 800}, color_scheme="dark")
+def test_the_plane_by_keyboard_on_a_phone(phone: sync_api.Page, url: str) -> None:
     phone.goto(f"{url}/?tab=projection")
     plane = phone.locator(".stage.plane[data-rows]")
     plane.wait_for(timeout=WAIT_MS)
@@ -148,17 +147,13 @@ def test_the_plane_by_keyboard_on_a_phone(browser: sync_api.Browser, url: str) -
     phone.keyboard.press("Escape")
     phone.wait_for_url(lambda link: "picked" not in link, timeout=WAIT_MS)
     assert plane.get_attribute("data-picked") == "0"
-    phone.close()
 
 
-def test_what_was_picked_on_one_plane_is_seen_on_another(
-    browser: sync_api.Browser, url: str, years: Path
-) -> None:
+def test_what_was_picked_on_one_plane_is_seen_on_another(page: sync_api.Page, url: str, years: Path) -> None:
     pytest.importorskip("pacmap")
     shape = "plane:pca:-0.5 -0.6,0.9 0.1,-0.2 0.8"
     holds = inside(EmbeddingTable.open(years), shape)
-    other = browser.new_page(viewport={"width": 1300, "height": 900})
-    other.goto(f"{url}/?tab=projection&plane=pacmap&picked={shape}")
-    other.locator(f".stage.plane[data-picked='{holds.sum()}']").wait_for(timeout=2 * WAIT_MS)
-    other.get_by_role("heading", name=f"{holds.sum()} rows of").wait_for(timeout=WAIT_MS)
-    other.close()
+    assert 1 < holds.sum() < len(holds)
+    page.goto(f"{url}/?tab=projection&plane=pacmap&picked={shape}")
+    page.locator(f".stage.plane[data-picked='{holds.sum()}']").wait_for(timeout=2 * WAIT_MS)
+    page.get_by_role("heading", name=f"{holds.sum()} rows of").wait_for(timeout=WAIT_MS)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode, urlparse
+from urllib.parse import urlencode
 
 import h3
 import pytest
@@ -19,7 +19,7 @@ from search_app.page_settings import PageSettings
 
 from .. import make_table
 from ..make_table import CELLS, small_table
-from .chromium import MARKS, WAIT_MS
+from .chromium import MARKS, WAIT_MS, watched
 
 pytestmark = MARKS
 CELL = h3.int_to_str(CELLS[7])
@@ -49,19 +49,11 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture
 def page(browser: Any) -> Iterator[Any]:
     """A page that fails the test if it asks anything of another machine, or runs what was written."""
-    page = browser.new_page(viewport={"width": 1300, "height": 1400})
-    asked: list[str] = []
-    page.on("request", lambda request: asked.append(request.url))
-    page.on("dialog", lambda dialog: pytest.fail(f"a dialog: {dialog.message}"))
-    yield page
-    links = page.locator("a[href*='example.org']").evaluate_all("all => all.map(a => a.outerHTML)")
-    page.close()
-    assert [url for url in asked if not is_here(url)] == []
+    with watched(browser, 1300, 1400) as page:
+        page.on("dialog", lambda dialog: pytest.fail(f"a dialog: {dialog.message}"))
+        yield page
+        links = page.locator("a[href*='example.org']").evaluate_all("all => all.map(a => a.outerHTML)")
     assert links == []
-
-
-def is_here(url: str) -> bool:
-    return urlparse(url).hostname == "127.0.0.1" or url.startswith(("data:", "blob:"))
 
 
 def text_of(page: Any, awaited: str) -> str:

@@ -24,7 +24,7 @@ from ...indexer.random_rows import columns_for
 from ..cli.test_main import geotiff
 from ..make_table import CELLS
 from .chromium import MARKS, WAIT_MS
-from .test_browser import QUESTION, Map, page  # noqa: F401 - a fixture
+from .test_browser import QUESTION, Map
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
 pytestmark = MARKS
@@ -50,13 +50,13 @@ def url(table: EmbeddingTable) -> Iterator[str]:
     stop(server)
 
 
-def asked(page: sync_api.Page) -> dict[str, list[str]]:  # noqa: F811
+def asked(page: sync_api.Page) -> dict[str, list[str]]:
     """The question of the page's link."""
     params = parse_qs(urlparse(page.url).query)
     return {name: values for name, values in params.items() if name not in ("area", "tab")}
 
 
-def wait_for(page: sync_api.Page, **wanted: list[str]) -> None:  # noqa: F811
+def wait_for(page: sync_api.Page, **wanted: list[str]) -> None:
     """Until the link asks just this."""
     deadline = time.monotonic() + WAIT_MS / 1000
     while time.monotonic() < deadline:
@@ -66,17 +66,17 @@ def wait_for(page: sync_api.Page, **wanted: list[str]) -> None:  # noqa: F811
     pytest.fail(f"expected {wanted}, the link has {asked(page)}")
 
 
-def found(page: sync_api.Page, count: int) -> None:  # noqa: F811
+def found(page: sync_api.Page, count: int) -> None:
     page.get_by_text(f"{count} most similar").wait_for(timeout=WAIT_MS)
 
 
-def paste(page: sync_api.Page, text: str) -> None:  # noqa: F811
+def paste(page: sync_api.Page, text: str) -> None:
     page.get_by_label("Cells or places, one a line").fill(text)
     page.get_by_role("button", name="Take these").click()
 
 
 def test_an_image_and_an_area_are_uploaded(
-    page: sync_api.Page,  # noqa: F811
+    page: sync_api.Page,
     url: str,
     table: EmbeddingTable,
     tmp_path: Path,
@@ -113,7 +113,7 @@ def taken(shown: Map, **wanted: list[str]) -> None:
     shown.wait(**{name: places for name, places in wanted.items() if name in QUESTION})
 
 
-def test_pasted_cells_and_a_box_are_asked_and_undone(page: sync_api.Page, url: str) -> None:  # noqa: F811
+def test_pasted_cells_and_a_box_are_asked_and_undone(page: sync_api.Page, url: str) -> None:
     shown = Map(page, url)
     page.get_by_text(PASTE).click()
     paste(page, f"{A}\n{B}\n# a comment")
@@ -123,7 +123,9 @@ def test_pasted_cells_and_a_box_are_asked_and_undone(page: sync_api.Page, url: s
     wait_for(page, like=[A, B], match=["all"])
     shown.press("Box (B)")
     shown.drag([(-80, -80), (80, 80)])
-    page.locator(".shape output").first.wait_for(timeout=WAIT_MS)
+    counted = page.locator(".shape output").first
+    counted.wait_for(timeout=WAIT_MS)
+    held = int(counted.get_attribute("data-cells") or 0)
     shown.press("Only here")
     page.wait_for_url("**within=**", timeout=WAIT_MS)
     [within] = asked(page)["within"]
@@ -131,18 +133,18 @@ def test_pasted_cells_and_a_box_are_asked_and_undone(page: sync_api.Page, url: s
     examples = np.array([int(A, 16), int(B, 16)], np.uint64)
     region = region_of(within)
     inside = region.rows(cells).count
+    assert held == inside > 2
     found(page, min(20, inside - region.rows(np.sort(examples)).count))
     shown.press("Undo (U)")
     taken(shown, like=[A, B], match=["all"])
 
 
-def test_the_panel_on_a_phone(browser: sync_api.Browser, url: str) -> None:
-    page = browser.new_page(viewport={"width": 390, "height": 900})  # noqa: F811
-    Map(page, f"{url}/?like={A}&like={B}&unlike={C}")
-    page.locator("[data-testid=stExpandSidebarButton]").click()
-    side = page.locator("[data-testid=stSidebar]")
-    page.get_by_text("Which results").click()
-    page.get_by_text("Filters", exact=True).click()
+def test_the_panel_on_a_phone(phone: sync_api.Page, url: str) -> None:
+    Map(phone, f"{url}/?like={A}&like={B}&unlike={C}")
+    phone.locator("[data-testid=stExpandSidebarButton]").click()
+    side = phone.locator("[data-testid=stSidebar]")
+    phone.get_by_text("Which results").click()
+    phone.get_by_text("Filters", exact=True).click()
     side.get_by_role("textbox", name="SQL condition").wait_for(timeout=WAIT_MS)
     boxes = [box for box in (part.bounding_box() for part in side.locator(WIDGETS).all()) if box]
     assert len(boxes) > 15
@@ -150,6 +152,5 @@ def test_the_panel_on_a_phone(browser: sync_api.Browser, url: str) -> None:
         assert box["x"] >= 0
         assert box["x"] + box["width"] <= 390
     side.get_by_role("button", name="−", exact=True).click()
-    page.wait_for_url(f"**like={C}**", timeout=WAIT_MS)
-    wait_for(page, like=[A, B, C])
-    page.close()
+    phone.wait_for_url(f"**like={C}**", timeout=WAIT_MS)
+    wait_for(phone, like=[A, B, C])

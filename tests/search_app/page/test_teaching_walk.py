@@ -4,7 +4,6 @@ import csv
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlparse
 
 import geopandas
 import h3
@@ -23,7 +22,7 @@ from search_app.cli.launch import start, stop
 from search_app.page.map_bytes import similarity_codes
 from search_app.page_settings import PageSettings
 
-from .chromium import MARKS, WAIT_MS
+from .chromium import MARKS, WAIT_MS, watched
 from .test_browser import Map
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
@@ -53,19 +52,8 @@ def url(table: EmbeddingTable) -> Iterator[str]:
 
 @pytest.fixture
 def page(browser: sync_api.Browser) -> Iterator[sync_api.Page]:
-    """A page that fails the test if it asks anything of another machine."""
-    page = browser.new_page(viewport={"width": 1400, "height": 1000})
-    asked: list[str] = []
-    page.on("request", lambda request: asked.append(request.url))
-    yield page
-    page.close()
-    outside = [
-        url
-        for url in asked
-        if urlparse(url).hostname != "127.0.0.1" and not url.startswith(("data:", "blob:"))
-    ]
-    assert asked
-    assert outside == []
+    with watched(browser, 1400, 1000) as page:
+        yield page
 
 
 def type_in(page: sync_api.Page, label: str, text: str) -> None:

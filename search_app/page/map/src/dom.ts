@@ -34,3 +34,16 @@ export function icon(path: string): SVGSVGElement {
 export function iconButton(path: string, label: string, act: (event: Event) => void, attributes: Attributes = {}) {
   return element("button", { type: "button", "aria-label": label, title: label, click: act, ...attributes }, icon(path));
 }
+
+/** A function that has something drawn at the next frame, however often it is called until then. */
+export function atNextFrame(draw: () => void): () => void {
+  let waiting = false;
+  return () => {
+    if (waiting) return;
+    waiting = true;
+    requestAnimationFrame(() => {
+      waiting = false;
+      draw();
+    });
+  };
+}

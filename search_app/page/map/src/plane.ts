@@ -3,7 +3,7 @@
 import { Asks, type Send } from "./asks";
 import { HOME, MINUS, PLUS, toolbar } from "./chrome";
 import { CHOSEN, css, inkOn, NEUTRAL } from "./colour";
-import { element, iconButton } from "./dom";
+import { atNextFrame, element, iconButton } from "./dom";
 import { Hands, type Place } from "./hands";
 import { holds } from "./inside";
 import { keyActs } from "./keys";
@@ -44,7 +44,7 @@ export class Plane implements Linked {
   private mine: Uint8Array | null = null; // of the rows, where what is picked was drawn here
   private chosen: Picked | null = null;
   private at = -1; // the cell that is looked at
-  private waiting = false;
+  private readonly redraw = atNextFrame(() => this.gone || this.draw());
   private gone = false;
   private fetching = new AbortController();
 
@@ -152,15 +152,6 @@ export class Plane implements Linked {
   }
 
   // Drawing.
-
-  private redraw(): void {
-    if (this.waiting) return;
-    this.waiting = true;
-    requestAnimationFrame(() => {
-      this.waiting = false;
-      if (!this.gone) this.draw();
-    });
-  }
 
   private draw(): void {
     const { canvas, ground, rows } = this;

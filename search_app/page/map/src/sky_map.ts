@@ -9,7 +9,7 @@ import { CardPanel } from "./card";
 import { Cells } from "./cells";
 import { Chrome } from "./chrome";
 import { inkOn, RESULT, type Rgb } from "./colour";
-import { element } from "./dom";
+import { atNextFrame, element } from "./dom";
 import { choose, serves, type Drawn } from "./drawn";
 import { Footprints } from "./footprints";
 import { drawBackground, paintGround, startGround, ticks, type Ink } from "./ground";
@@ -62,7 +62,7 @@ export class SkyMap implements Linked {
   private hovered: Node | null = null;
   private shape: Shape | null = null; // a shape that waits for what to do with it
   private fetching = new AbortController();
-  private waiting = false; // for the next frame
+  private readonly drawSoon = atNextFrame(() => this.gone || this.draw());
   private gone = false;
   private following = false; // another map of its link
   private chosen: Picked | null = null;
@@ -196,12 +196,7 @@ export class SkyMap implements Linked {
   /** At the next frame, however many ask for it. */
   private redraw(coloursToo = false): void {
     if (coloursToo) this.colours = new Uint8Array();
-    if (this.waiting) return;
-    this.waiting = true;
-    requestAnimationFrame(() => {
-      this.waiting = false;
-      if (!this.gone) this.draw();
-    });
+    this.drawSoon();
   }
 
   private draw(): void {
