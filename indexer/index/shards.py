@@ -50,7 +50,8 @@ def write_shards(
     shards = cut(table, count)
     rows = [sum(part.rows for part in shard) for shard in shards]
     centroids = fit_centroids(root, table) if max(rows) >= segment_files.EXACT_ROWS else {}
-    done = {i: folder for i, shard in enumerate(shards) if (folder := _found(root, table, shard, centroids))}
+    wanted = {column: _digest(path) for column, path in centroids.items()}
+    done = {i: folder for i, shard in enumerate(shards) if (folder := _found(root, table, shard, wanted))}
     missing = [(i, shard) for i, shard in enumerate(shards) if i not in done]
     for i, folder in _written(root, table, missing, centroids, count, workers):
         done[i] = folder
@@ -122,9 +123,12 @@ def _sample(table: EmbeddingTable, column: str, rows: Rows) -> Matrix:
     return np.concatenate(some)  # type: ignore[return-value] # of the table's one kind of numbers
 
 
-def _found(root: Path, table: EmbeddingTable, shard: Shard, centroids: Mapping[str, Path]) -> Path | None:
-    """The folder of a shard's segment that was written before, by a build that was stopped or is mended."""
-    wanted = {column: _digest(path) for column, path in centroids.items()}
+def _found(root: Path, table: EmbeddingTable, shard: Shard, centroids: Mapping[str, str]) -> Path | None:
+    """The folder of a shard's segment that was written before, by a build that was stopped or is mended.
+
+    Args:
+        centroids: by column the digest of those that it must have.
+    """
     for folder in root.iterdir():
         if not (folder / segment_files.DESCRIPTION).is_file():
             continue
@@ -136,7 +140,7 @@ def _found(root: Path, table: EmbeddingTable, shard: Shard, centroids: Mapping[s
             }
             if not same or files.segment.shown is None or files.segment.shown.kinds != kinds_of(table.schema):
                 continue
-            if all(file.centroids == wanted.get(column) for column, file in files.inverted_files.items()):
+            if all(file.centroids == centroids.get(column) for column, file in files.inverted_files.items()):
                 files.check()
                 return folder
         except DamagedIndexError:

@@ -13,6 +13,7 @@ from typing import Literal
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from ..errors import QueryError
@@ -212,10 +213,9 @@ def rounds_of(labels: pa.Table) -> list[Round]:
 
 def last_round(labels: pa.Table) -> list[int]:
     """The cells that were marked last, in one go."""
-    if not len(labels):
-        return []
-    newest = max(labels["marked"].to_pylist())
-    return [row["h3_cell"] for row in labels.to_pylist() if row["marked"] == newest]
+    marked = labels["marked"]
+    cells: list[int] = labels.filter(pc.equal(marked, pc.max(marked)))["h3_cell"].to_pylist()
+    return cells
 
 
 def _compared(
