@@ -1,13 +1,14 @@
 """Do the tests catch a wrong line? Puts one on purpose into a seeded sample of places, and counts what lives.
 
     python tests/mutants.py cover                       which test reaches which line: once, before all else
-    python tests/mutants.py run --sample 600 --seed 1   goes on where it was stopped
+    python tests/mutants.py run --sample 600 --seed 1   goes on where it was stopped (--part 0/2: half)
     python tests/mutants.py report --seed 1             survivors, and their share by folder
 
 A mutant is one changed operator, constant, condition, return or statement of `indexer/`, `data/` or the
 pre-training's objective; a file's share of the sample is its share of all places. The tests that reach its
-line are run in a forked process, those of its own test file first. It is killed by a failing test or a time
-limit; a mutant that no test reaches lives. `mutants_equivalent.json` lists those that change nothing that
+line are run in a forked process, those of its own test file first, and the processes that a test starts have
+the wrong line, too. It is killed by a failing test or a time limit; a mutant that no test reaches lives.
+`mutants_equivalent.json` lists those that change nothing that
 anyone can see, each with a reason. Everything else lies in `.mutants/`.
 """
 
@@ -36,9 +37,17 @@ ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / ".mutants"
 EQUIVALENT = Path(__file__).with_name("mutants_equivalent.json")
 SUBJECTS = ("indexer", "data", "encoder/training/objective.py")
-TESTS = ("tests/indexer", "tests/data", "tests/encoder", "tests/pipeline")
-MOST_TESTS_S = 60.0  # of the tests of one mutant, as `cover` timed them
+TESTS = ("tests/indexer", "tests/data", "tests/encoder", "tests/pipeline", "tests/search_app/cli")
+MOST_TESTS_S = 30.0  # of the tests of one mutant, as `cover` timed them
 LIMIT_FACTOR, LIMIT_S = 4, 30
+HEAVY = ("numpy", "pyarrow.parquet", "shapely", "h3", "h3ronpy", "faiss", "duckdb", "torch", "rasterio")
+WRONG = "SKYHEX_MUTANT"  # a variable of the environment: the file and place that a started process puts in
+BEGIN = f"""import os, sys
+if "{WRONG}" in os.environ:
+    sys.path.append({str(ROOT / "tests")!r})
+    import mutants
+    mutants.put_in(*os.environ["{WRONG}"].split(":"))
+"""
 SWAPPED: dict[type, type] = {
     ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq,
     ast.Is: ast.IsNot, ast.IsNot: ast.Is, ast.In: ast.NotIn, ast.NotIn: ast.In, ast.Add: ast.Sub,
@@ -121,7 +130,7 @@ def places(tree: ast.AST) -> Iterator[tuple[ast.AST, str, int | None, ast.AST]]:
                 yield from places(child)
 
 
-def every(path: Path) -> Iterator[tuple[Mutant, ast.AST]]:
+def every(path: Path) -> Iterator[tuple[Mutant, ast.Module]]:
     """Every mutant of a file, with the whole mutated tree."""
     source = path.read_text(encoding="utf-8")
     tree, number = ast.parse(source), 0
@@ -206,10 +215,14 @@ def _test_file(name: str) -> str:
 
 
 def tests_of(mutant: Mutant, lines: dict[tuple[str, int], list[str]], seconds: dict[str, float]) -> list[str]:
-    """Those that reach its line, its own file's first, then the quick ones, within MOST_TESTS_S."""
+    """Those that reach its line, its own file's first, then the quick ones, within MOST_TESTS_S.
+
+    A line that none reaches may run in a process that a test starts: then those of its folder.
+    """
     folder, stem = Path(mutant.file).parent.name, Path(mutant.file).stem
     begins = next((n for n in range(mutant.line, 0, -1) if (mutant.file, n) in lines), 0)  # of a statement
-    known = [test for test in lines.get((mutant.file, begins), ()) if test in seconds]
+    reaching = lines.get((mutant.file, begins), ())
+    known = [t for t in reaching if t in seconds] or [t for t in seconds if f"/{folder}/" in t]
 
     def near(test: str) -> tuple[bool, bool, float]:
         return f"test_{stem}" not in test, f"/{folder}/" not in test, seconds[test]
@@ -222,13 +235,13 @@ def tests_of(mutant: Mutant, lines: dict[tuple[str, int], list[str]], seconds: d
     return chosen
 
 
-class _Loader(importlib.abc.Loader, importlib.abc.MetaPathFinder):
+class _Loader(importlib.abc.InspectLoader, importlib.abc.MetaPathFinder):
     """Gives one module another body."""
 
-    def __init__(self, file: str, tree: ast.AST) -> None:
+    def __init__(self, file: str, tree: ast.Module) -> None:
         self.path = ROOT / file
         self.module = file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
-        self.code = compile(ast.fix_missing_locations(tree), str(self.path), "exec")  # type: ignore[arg-type]
+        self.code = compile(ast.fix_missing_locations(tree), str(self.path), "exec")
 
     def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> Any:
         if fullname != self.module:
@@ -239,8 +252,18 @@ class _Loader(importlib.abc.Loader, importlib.abc.MetaPathFinder):
         spec.has_location = True
         return spec
 
-    def exec_module(self, module: types.ModuleType) -> None:
-        exec(self.code, module.__dict__)
+    def get_code(self, fullname: str) -> types.CodeType:
+        return self.code
+
+    def get_source(self, fullname: str) -> str:
+        return self.path.read_text(encoding="utf-8")
+
+
+def put_in(file: str, place: str) -> None:
+    """The wrong line into this process and those that it starts."""
+    os.environ[WRONG] = f"{file}:{place}"
+    tree = next(tree for mutant, tree in every(ROOT / file) if mutant.place == int(place))
+    sys.meta_path.insert(0, _Loader(file, tree))
 
 
 def killed(mutant: Mutant, tests: list[str], limit_s: float) -> bool:
@@ -254,8 +277,7 @@ def killed(mutant: Mutant, tests: list[str], limit_s: float) -> bool:
             resource.setrlimit(resource.RLIMIT_AS, (24 << 30, 24 << 30))
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, 1), os.dup2(null, 2)
-        tree = next(tree for other, tree in every(ROOT / mutant.file) if other.place == mutant.place)
-        sys.meta_path.insert(0, _Loader(mutant.file, tree))
+        put_in(mutant.file, str(mutant.place))
         os._exit(int(pytest.main([*tests, "-x", "-q", "-p", "no:cacheprovider", "-p", "no:cov"])))
     deadline = time.monotonic() + limit_s
     while time.monotonic() < deadline:
@@ -274,32 +296,27 @@ def _end(group: int) -> None:
         os.killpg(group, signal.SIGKILL)
 
 
-def run(sample: int, seed: int, only: str) -> None:
+def run(sample: int, seed: int, part: str) -> None:
     """Judge the sample; each verdict is a line of a file, and those that are there are not asked again."""
     lines, seconds = reaching()
     sys.path.insert(0, str(ROOT))
     os.chdir(ROOT)
-    for heavy in (
-        "numpy",
-        "pyarrow.parquet",
-        "shapely",
-        "h3",
-        "h3ronpy",
-        "faiss",
-        "duckdb",
-        "torch",
-        "rasterio",
-    ):
-        __import__(heavy)
+    began = FOLDER / "begun"
+    began.mkdir(exist_ok=True)
+    (began / "sitecustomize.py").write_text(BEGIN)
+    os.environ["PYTHONPATH"] = f"{began}{os.pathsep}{ROOT}"
+    for heavy in HEAVY:
+        importlib.import_module(heavy)
     out = FOLDER / f"verdicts-{seed}.jsonl"
     judged = (
         {tuple(v["mutant"].values()) for v in map(json.loads, out.read_text().splitlines())}
         if out.exists()
         else set()
     )
+    first, parts = map(int, part.split("/"))
     with out.open("a", encoding="utf-8") as file:
         for number, mutant in enumerate(drawn(sample, seed)):
-            if tuple(asdict(mutant).values()) in judged or not mutant.file.startswith(only):
+            if tuple(asdict(mutant).values()) in judged or number % parts != first:
                 continue
             tests = tests_of(mutant, lines, seconds)
             limit_s = LIMIT_S + LIMIT_FACTOR * sum(seconds[test] for test in tests)
@@ -307,10 +324,7 @@ def run(sample: int, seed: int, only: str) -> None:
             file.write(json.dumps({"mutant": asdict(mutant), "killed": verdict, "tests": len(tests)}) + "\n")
             file.flush()
             if not verdict:
-                print(
-                    f"{number}: lives {mutant.file}:{mutant.line} {mutant.before} -> {mutant.after}",
-                    flush=True,
-                )
+                print(f"{number}: {mutant.file}:{mutant.line} {mutant.before} -> {mutant.after}", flush=True)
 
 
 def report(seed: int) -> None:
@@ -344,11 +358,11 @@ if __name__ == "__main__":
     parser.add_argument("what", choices=["cover", "run", "report"])
     parser.add_argument("--sample", type=int, default=600)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--only", default="", help="Files that begin so.")
+    parser.add_argument("--part", default="0/1", help="K/N: every Nth mutant, from the Kth.")
     given = parser.parse_args()
     if given.what == "cover":
         cover()
     elif given.what == "run":
-        run(given.sample, given.seed, given.only)
+        run(given.sample, given.seed, given.part)
     else:
         report(given.seed)
