@@ -8,13 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 
 import h3
@@ -30,7 +27,9 @@ from data.sample import InputError
 from data.site import Skip
 from indexer.progress import Progress
 from indexer.table.embedding_table import EmbeddingTable
+from indexer.table.row_stream import packed, unpacked
 from indexer.table.schema import ModelInfo, Values
+from indexer.workers import Lost, Processes, Workers, here
 
 from .cores import cores
 from .raster_rows import Pool, combine, model_info, rows_of
@@ -39,7 +38,6 @@ FIELD_PIXELS = 16  # in an average cell of a new table, at least: resolution 11 
 OFF_LENGTH = 0.1  # of a mean length from 1: codes of such vectors are off by 0.008
 FEW_PIXELS = 4.0  # in an average cell: fewer are worth a warning
 SPAWNED_PX = 1 << 20  # fewer are read sooner than a process starts
-READ_AHEAD = 2  # pooled pieces that wait for their commit, beyond one a worker
 
 
 @dataclass(frozen=True)
@@ -66,9 +64,6 @@ class Piece:
         top = max(f + e * self.window.row, f + e * self.window.end_row)
         left = min(c + a * self.window.col, c + a * self.window.end_col)
         return f"{self.raster.grid.crs} {left:.10g} {top:.10g}"
-
-
-RowsOf = Callable[[Piece], pa.Table | Skip | None]
 
 
 @dataclass(frozen=True)
@@ -144,7 +139,7 @@ def import_rasters(
     pooling: Pooling,
     into: str | Path,
     *,
-    workers: int | None = None,
+    workers: int | Workers | None = None,
     values: Values | None = None,
     progress: Progress | None = None,
 ) -> RasterImport:
@@ -154,12 +149,12 @@ def import_rasters(
     and of the rows of one piece.
 
     Args:
-        workers: processes that read and pool, one a core by default; 0 does it in this one.
+        workers: processes that read and pool, one a core by default; 0 does it in this one. Or others.
         values: how a new table keeps vectors, float16 by default.
 
     Raises:
-        InputError: nothing to read, or a worker died.
-        TableError: the table holds another model or resolution.
+        InputError: nothing to read.
+        TableError: the table holds another model or resolution, or a worker died.
     """
     if not plan.pieces:
         raise InputError(_nothing(plan))
@@ -172,11 +167,13 @@ def import_rasters(
     pooled = partial(_piece_rows, pooling=pooling, model=model, values=table.values)
     skipped, began = list(plan.skipped), time.perf_counter()
     rows, read, done = 0, 0, plan.pixels - sum(piece.window.pixels for piece in todo)
-    for piece, made in _pooled(todo, pooled, cores() if workers is None else workers):
+    for piece, made in _workers(todo, workers)(pooled, todo):
         if isinstance(made, Skip):
             skipped.append(made)
+        elif isinstance(made, Lost):
+            skipped.append(Skip(piece.raster.href, f"at {piece.source}: {made.reason}"))
         else:
-            fresh = [made] if made is not None else []
+            fresh = [unpacked(made)] if made is not None else []
             table = table.upsert(fresh, input_key=keys[piece], combine=together, source=first.product.model)
             rows, read = rows + sum(map(len, fresh)), read + piece.window.pixels
         done += piece.window.pixels
@@ -211,48 +208,17 @@ def expected_rows(plan: RasterPlan, resolution: int) -> int:
     return round(sum(cells))
 
 
-def _pooled(
-    pieces: Sequence[Piece], rows_of_piece: RowsOf, workers: int
-) -> Iterator[tuple[Piece, pa.Table | Skip | None]]:
-    """Each piece with its rows, in order."""
-    if workers == 0 or len(pieces) < 2 or sum(piece.window.pixels for piece in pieces) < SPAWNED_PX:
-        yield from ((piece, rows_of_piece(piece)) for piece in pieces)
-        return
-    pool = ProcessPoolExecutor(min(workers, len(pieces)), mp_context=get_context("spawn"))
-    waiting: deque[tuple[Piece, Future[bytes | Skip | None]]] = deque()
-    try:
-        for piece in pieces:
-            waiting.append((piece, pool.submit(_packed_rows, piece, rows_of_piece)))
-            if len(waiting) > workers + READ_AHEAD:
-                yield _unpacked(*waiting.popleft())
-        while waiting:
-            yield _unpacked(*waiting.popleft())
-    except BrokenProcessPool as error:
-        raise InputError(
-            "A process that reads rasters died, most likely for want of memory. What was committed is safe: "
-            "run the same command again, with fewer --workers."
-        ) from error
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+def _workers(pieces: Sequence[Piece], given: int | Workers | None) -> Workers:
+    """Who reads and pools; processes where there is more to read than they take to start."""
+    if not (given is None or isinstance(given, int)):
+        return given
+    count = cores() if given is None else given
+    few = len(pieces) < 2 or sum(piece.window.pixels for piece in pieces) < SPAWNED_PX
+    return here if few or not count else Processes(count)
 
 
-def _packed_rows(piece: Piece, rows_of_piece: RowsOf) -> bytes | Skip | None:
-    """Rows as an Arrow stream: pickled, their lists would lose the names of their elements."""
-    rows = rows_of_piece(piece)
-    if not isinstance(rows, pa.Table):
-        return rows
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, rows.schema) as stream:
-        stream.write_table(rows)
-    return bytes(sink.getvalue())
-
-
-def _unpacked(piece: Piece, made: Future[bytes | Skip | None]) -> tuple[Piece, pa.Table | Skip | None]:
-    content = made.result()
-    return piece, pa.ipc.open_stream(content).read_all() if isinstance(content, bytes) else content
-
-
-def _piece_rows(piece: Piece, pooling: Pooling, model: ModelInfo, values: Values) -> pa.Table | Skip | None:
+def _piece_rows(piece: Piece, pooling: Pooling, model: ModelInfo, values: Values) -> pa.Buffer | Skip | None:
+    """The rows of a piece, packed."""
     try:
         pooled = pool_chunk(
             piece.raster,
@@ -267,9 +233,10 @@ def _piece_rows(piece: Piece, pooling: Pooling, model: ModelInfo, values: Values
     if piece.raster.told_by_length and pooled.valid.any() and abs(length - 1) > OFF_LENGTH:
         product = piece.raster.product.name
         return Skip(piece.raster.href, f"its vectors have a length of {length:.2g}, those of {product} of 1")
-    return rows_of(
+    rows = rows_of(
         pooled, piece.raster, model, source=piece.source, min_valid=pooling.min_valid, values=values
     )
+    return None if rows is None else packed(rows)
 
 
 def _few_pixels(raster: VectorRaster, resolution: int) -> list[str]:

@@ -31,6 +31,7 @@ from ..table.bucket import Bucket
 from ..table.embedding_table import EmbeddingTable
 from ..table.storage import explained
 from ..typed import typed
+from ..workers import Workers, workers_of
 from . import bucket_index
 from .bucket_index import FOLDER, SEGMENT
 from .mapped import DamagedIndexError, name_of
@@ -113,7 +114,10 @@ class IndexInfo:
 
 
 def build_index(
-    table: EmbeddingTable, progress: Progress | None = None, shards: int | None = None, workers: int = 1
+    table: EmbeddingTable,
+    progress: Progress | None = None,
+    shards: int | None = None,
+    workers: int | Workers = 1,
 ) -> IndexInfo:
     """Bring the index up to a snapshot: nothing, one more segment for the new parts, or all anew.
 
@@ -124,7 +128,7 @@ def build_index(
         table: one snapshot. For a table in a bucket the index is built on the local disk, and sent there.
         progress: called with rows done and rows in all, for each pass over them.
         shards: how many the rows are cut into, see `shards`; 1 for none. By default as the index is.
-        workers: processes that write shards.
+        workers: processes that write shards, or others who do.
 
     Raises:
         TableError: a part cannot be read, the table cannot be cut so, or the disk or the bucket refuses; an
@@ -135,7 +139,7 @@ def build_index(
         if isinstance(table.storage, Bucket):
             _fetch(table.storage, root)
         try:
-            info = _build(table, root, progress, shards, workers)
+            info = _build(table, root, progress, shards, workers_of(workers))
         except DamagedIndexError as error:  # of what was written just now
             raise TableError(f"the index cannot be read back: {error}") from error
         if isinstance(table.storage, Bucket):
@@ -144,7 +148,7 @@ def build_index(
 
 
 def _build(
-    table: EmbeddingTable, root: Path, progress: Progress | None, shards: int | None, workers: int
+    table: EmbeddingTable, root: Path, progress: Progress | None, shards: int | None, workers: Workers
 ) -> IndexInfo:
     index = _sound(table, _open(table, root)[0])
     shards = 0 if shards == 1 else shards if shards is not None else index.shards if index is not None else 0

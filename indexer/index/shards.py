@@ -4,18 +4,15 @@
 
 Centroids of its own in every shard would make a search of all look into many times as many codes for the same
 recall, so they are fitted once, to a sample that is spread over the whole table. Shards are written one by
-one, or by several processes. One that is there whole is not written again: a build that was stopped goes on.
+one, or by several workers. One that is there whole is not written again: a build that was stopped goes on.
 """
 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from itertools import accumulate, pairwise
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +22,7 @@ from ..geo.row_ranges import Rows
 from ..progress import Progress
 from ..table.columns import Matrix, to_matrix
 from ..table.embedding_table import EmbeddingTable
+from ..workers import Workers, here, whole
 from . import segment_files
 from .mapped import DamagedIndexError, name_of
 from .segment import Part, scan_part
@@ -38,14 +36,15 @@ Shard = tuple[Part, ...]
 
 
 def write_shards(
-    root: Path, table: EmbeddingTable, count: int, workers: int = 1, progress: Progress | None = None
+    root: Path, table: EmbeddingTable, count: int, workers: Workers = here, progress: Progress | None = None
 ) -> tuple[SegmentFiles, ...]:
     """Write the segments of so many shards below a folder, those that are not there yet, and open all.
 
     Memory is that of one segment, see `ivf.train`, for each worker.
 
     Raises:
-        TableError: the table cannot be cut into so many, a part cannot be read, or a worker was ended.
+        TableError: the table cannot be cut into so many, a part cannot be read, or a worker was ended, or
+            writes where this process does not see it.
     """
     shards = cut(table, count)
     rows = [sum(part.rows for part in shard) for shard in shards]
@@ -53,7 +52,13 @@ def write_shards(
     wanted = {column: _digest(path) for column, path in centroids.items()}
     done = {i: folder for i, shard in enumerate(shards) if (folder := _found(root, table, shard, wanted))}
     missing = [(i, shard) for i, shard in enumerate(shards) if i not in done]
-    for i, folder in _written(root, table, missing, centroids, count, workers):
+    write = partial(_write, root, table, centroids, count)
+    for (i, _), folder in whole(workers(write, missing), lambda shard: f"shard {shard[0] + 1} of {count}"):
+        if not folder.is_dir():
+            raise TableError(
+                f"a worker wrote {folder}, and it is not here: all machines must see the table's folder, of "
+                "a table in a bucket that of SKYHEX_CACHE"
+            )
         done[i] = folder
         if progress is not None:
             progress(sum(rows[i] for i in done), sum(rows))
@@ -154,41 +159,8 @@ def _digest(path: Path) -> str:
     return ivf.digest(path)
 
 
-def _written(
-    root: Path,
-    table: EmbeddingTable,
-    shards: Sequence[tuple[int, Shard]],
-    centroids: Mapping[str, Path],
-    count: int,
-    workers: int,
-) -> Iterator[tuple[int, Path]]:
-    """Write the segments of shards; each with its folder as soon as it is there."""
-    if workers == 1 or len(shards) < 2:
-        yield from ((i, _write(root, table, shard, centroids, count)) for i, shard in shards)
-        return
-    workers = min(workers, len(shards))
-    context = get_context("spawn")
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_share_cores, initargs=(workers,))
-    try:
-        waiting = [(i, pool.submit(_write, root, table, shard, centroids, count)) for i, shard in shards]
-        yield from ((i, done.result()) for i, done in waiting)
-    except BrokenProcessPool as error:
-        raise TableError(
-            "a process that builds shards died, most likely for want of memory: run the same command again, "
-            "with fewer --workers; shards that are done are kept"
-        ) from error
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
-
-
-def _share_cores(workers: int) -> None:
-    import faiss
-
-    faiss.omp_set_num_threads(max((os.cpu_count() or 1) // workers, 1))
-
-
 def _write(
-    root: Path, table: EmbeddingTable, shard: Shard, centroids: Mapping[str, Path], count: int
+    root: Path, table: EmbeddingTable, centroids: Mapping[str, Path], count: int, shard: tuple[int, Shard]
 ) -> Path:
-    """One of so many shards; the folder of its segment."""
-    return write_segment(root, table, shard, centroids=centroids, shards=count).folder
+    """A shard with its number, of so many; the folder of its segment."""
+    return write_segment(root, table, shard[1], centroids=centroids, shards=count).folder

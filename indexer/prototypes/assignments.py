@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -24,9 +24,11 @@ from ..table import parts, sidecars
 from ..table.columns import DECIMALS, Similarities, unit
 from ..table.embedding_table import EmbeddingTable
 from ..table.manifest import Sidecar, SidecarFile
+from ..table.row_stream import packed, unpacked
 from ..table.schema import KEY, TIMESTAMP
 from ..table.storage import Storage
-from .region_rows import SCAN_ROWS, directed, region_pieces
+from ..workers import Workers, here, whole
+from .region_rows import SCAN_ROWS, directed, region_pieces, stretches
 
 KIND = "prototypes"  # the sidecar that the file belongs to
 ASSIGNMENTS = "assignments.parquet"
@@ -55,7 +57,11 @@ def fitted_sidecar(table: EmbeddingTable) -> Sidecar:
 
 
 def write_assignments(
-    table: EmbeddingTable, prototypes: Mapping[int, Similarities], resolution: int, path: Path
+    table: EmbeddingTable,
+    prototypes: Mapping[int, Similarities],
+    resolution: int,
+    path: Path,
+    workers: Workers = here,
 ) -> dict[int, NDArray[np.int64]]:
     """Write each row's nearest prototype of its own region; rows of each prototype, by region.
 
@@ -64,27 +70,43 @@ def write_assignments(
         prototypes: (p_r, d) by region; rows of other regions are left out.
         resolution: of the regions.
         path: a local file.
+        workers: who compares the rows.
     """
     n_rows = {region: np.zeros(len(vectors), np.int64) for region, vectors in prototypes.items()}
+    assign = partial(_assigned, table, prototypes, resolution)
+    done = whole(workers(assign, stretches(table)), lambda stretch: f"the rows of cells {stretch[0]}")
     with pq.ParquetWriter(path, SCHEMA, compression="zstd", write_page_checksum=True) as writer:
-        waiting: list[pa.RecordBatch] = []
-        for region, piece in region_pieces(table, resolution):
-            if region not in prototypes:
-                continue
-            vectors, rows = directed(piece)
-            cosines = (vectors @ unit(prototypes[region]).T).round(DECIMALS)  # (n, p)
-            best = cosines.argmax(axis=1).astype(np.int32)
-            n_rows[region] += np.bincount(best, minlength=len(prototypes[region]))
-            similarity = cosines[np.arange(len(best)), best].astype(np.float32)
-            columns = [rows[name] for name in KEY]
-            columns += [np.full(len(best), region, np.uint64), best, similarity]
-            waiting.append(pa.RecordBatch.from_arrays(list(map(pa.array, columns)), schema=SCHEMA))
+        waiting: list[pa.Table] = []
+        for _, (rows, counts) in done:
+            waiting.append(unpacked(rows))
+            for region, counted in counts.items():
+                n_rows[region] += counted
             if sum(map(len, waiting)) >= SCAN_ROWS:
-                writer.write_table(pa.Table.from_batches(waiting))
+                writer.write_table(pa.concat_tables(waiting), SCAN_ROWS)
                 waiting = []
         if waiting:
-            writer.write_table(pa.Table.from_batches(waiting))
+            writer.write_table(pa.concat_tables(waiting), SCAN_ROWS)
     return n_rows
+
+
+def _assigned(
+    table: EmbeddingTable, prototypes: Mapping[int, Similarities], resolution: int, ranges: Cells
+) -> tuple[pa.Buffer, dict[int, NDArray[np.int64]]]:
+    """Assignments of the rows in some cells, packed; how many rows each prototype has there, by region."""
+    n_rows: dict[int, NDArray[np.int64]] = {}
+    found: list[pa.RecordBatch] = []
+    for region, piece in region_pieces(table, resolution, ranges):
+        if region not in prototypes:
+            continue
+        vectors, rows = directed(piece)
+        cosines = (vectors @ unit(prototypes[region]).T).round(DECIMALS)  # (n, p)
+        best = cosines.argmax(axis=1).astype(np.int32)
+        n_rows[region] = n_rows.get(region, 0) + np.bincount(best, minlength=len(prototypes[region]))
+        similarity = cosines[np.arange(len(best)), best].astype(np.float32)
+        columns = [rows[name] for name in KEY]
+        columns += [np.full(len(best), region, np.uint64), best, similarity]
+        found.append(pa.RecordBatch.from_arrays(list(map(pa.array, columns)), schema=SCHEMA))
+    return packed(pa.Table.from_batches(found, SCHEMA)), n_rows
 
 
 def read_assignments(table: EmbeddingTable, ranges: Cells = EVERY_CELL) -> pa.Table:

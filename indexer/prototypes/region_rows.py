@@ -10,41 +10,59 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from ..geo.cells import parents
+from ..geo.cells import Cells, parent, parents
 from ..table.columns import Cosines, Similarities, has_direction, to_matrix, unit
 from ..table.embedding_table import EmbeddingTable
 from ..table.schema import KEY
 
 SAMPLE_ROWS = 65_536  # of a region, at most
 SCAN_ROWS = 16_384
+STRETCH_ROWS = SAMPLE_ROWS  # of a stretch, at least: fewer are not worth a worker's while
 
 
-def region_sizes(table: EmbeddingTable, resolution: int) -> dict[int, int]:
-    """How many rows each region has."""
-    sizes: dict[int, int] = {}
-    for batch in table.scan(["h3_cell"]):
-        regions, counts = np.unique(parents(batch["h3_cell"].to_numpy(), resolution), return_counts=True)
-        for region, count in zip(regions.tolist(), counts.tolist(), strict=True):
-            sizes[region] = sizes.get(region, 0) + count
-    return sizes
+def stretches(table: EmbeddingTable, resolution: int | None = None) -> list[Cells]:
+    """The table as ranges of cells, each (1, 2) with the last included: some parts, whole.
+
+    Args:
+        resolution: of regions, none of which lies in two stretches.
+    """
+    found, begin, rows = list[Cells](), 0, 0
+    for last, file in enumerate(table.files):
+        rows += file.rows
+        after = table.files[last + 1] if last + 1 < len(table.files) else None
+        is_end = after is None or (rows >= STRETCH_ROWS and _apart(file.max_h3, after.min_h3, resolution))
+        if is_end:
+            found.append(np.array([[table.files[begin].min_h3, file.max_h3]], np.uint64))
+            begin, rows = last + 1, 0
+    return found
 
 
-def region_pieces(table: EmbeddingTable, resolution: int) -> Iterator[tuple[int, pa.RecordBatch]]:
-    """Rows in order of cell, cut where the region changes."""
-    for batch in table.scan([*KEY, "embedding"], batch_rows=SCAN_ROWS):
+def _apart(cell: int, other: int, resolution: int | None) -> bool:
+    """Whether two cells are of two regions."""
+    return resolution is None or parent(cell, resolution) != parent(other, resolution)
+
+
+def region_pieces(
+    table: EmbeddingTable, resolution: int, ranges: Cells
+) -> Iterator[tuple[int, pa.RecordBatch]]:
+    """Rows in some ranges of cells (m, 2), in their order, cut where the region changes."""
+    for batch in table.scan([*KEY, "embedding"], ranges=ranges, batch_rows=SCAN_ROWS):
         regions = parents(batch["h3_cell"].to_numpy(), resolution)
         cuts = [0, *(np.flatnonzero(regions[1:] != regions[:-1]) + 1).tolist(), len(batch)]
         for start, stop in pairwise(cuts):
             yield int(regions[start]), batch.slice(start, stop - start)
 
 
-def region_samples(table: EmbeddingTable, resolution: int, seed: int) -> Iterator[tuple[int, Similarities]]:
-    """Each region with up to SAMPLE_ROWS of its vectors, drawn evenly from all."""
-    for region, pieces in groupby(region_pieces(table, resolution), key=itemgetter(0)):
-        sample = _Sample(region, seed)
+def region_samples(
+    table: EmbeddingTable, resolution: int, seed: int, ranges: Cells
+) -> Iterator[tuple[int, int, Similarities]]:
+    """Each region with how many rows it has, and up to SAMPLE_ROWS of its vectors, drawn evenly from all."""
+    for region, pieces in groupby(region_pieces(table, resolution, ranges), key=itemgetter(0)):
+        sample, rows = _Sample(region, seed), 0
         for _, batch in pieces:
             sample.add(directed(batch)[0].astype(np.float32))
-        yield region, sample.vectors
+            rows += len(batch)
+        yield region, rows, sample.vectors
 
 
 class _Sample:

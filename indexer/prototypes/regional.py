@@ -12,7 +12,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from io import BytesIO
 from pathlib import Path
 from typing import cast
@@ -31,9 +31,10 @@ from ..table.columns import Similarities, cosines, to_matrix, unit
 from ..table.embedding_table import EmbeddingTable
 from ..table.ranked import best_first, check_k, ranked
 from ..table.storage import explained
+from ..workers import Workers, whole, workers_of
 from . import sinkhorn
 from .assignments import ASSIGNMENTS, KIND, fitted_sidecar, read_assignments, write_assignments
-from .region_rows import region_samples, region_sizes
+from .region_rows import region_samples, stretches
 
 PROTOTYPES = "prototypes.parquet"
 ROWS_PER_PROTOTYPE = 10  # at least, of the rows that a region is fitted on; one with fewer has no prototypes
@@ -114,19 +115,21 @@ def fit_prototypes(
     region_resolution: int = 4,
     per_region: int = 100,
     seed: int = 0,
+    workers: int | Workers = 1,
     progress: Progress | None = None,
 ) -> PrototypeInfo:
     """Fit each region's prototypes, assign its rows to the nearest, and commit both as a snapshot.
 
-    Rows are streamed twice; memory holds one region's sample and all prototypes. The same seed and rows give
-    the same prototypes, whatever other regions there are.
+    Rows are streamed twice; memory holds one region's sample, all prototypes, and what a part's rows are
+    assigned to. The same seed and rows give the same prototypes, whatever other regions there are.
 
     Args:
         table: the newest snapshot.
         region_resolution: H3 resolution of a region, coarser than the rows'.
         per_region: prototypes of a region, at most; fewer where rows are few, see ROWS_PER_PROTOTYPE.
         seed: of the shuffling and the first prototypes.
-        progress: called with regions done and regions in all.
+        workers: processes that fit and assign, or others who do.
+        progress: called with rows fitted to and rows in all.
 
     Raises:
         QueryError: a resolution or a count that cannot be.
@@ -138,18 +141,18 @@ def fit_prototypes(
         )
     if per_region < 1:
         raise QueryError(f"{per_region} prototypes a region: expected 1 or more")
-    sizes = region_sizes(table, region_resolution)
-    fitted: dict[int, Similarities] = {}
-    for done, (region, sample) in enumerate(region_samples(table, region_resolution, seed), 1):
-        count = min(per_region, sizes[region] // ROWS_PER_PROTOTYPE, len(sample))
-        if count:
-            prototypes = sinkhorn.fit(sample, count, np.random.default_rng([seed, region]))
-            fitted[region] = sinkhorn.pruned(prototypes, sample, ROWS_PER_PROTOTYPE)
+    work = workers_of(workers)
+    fit = partial(_fitted, table, region_resolution, per_region, seed)
+    pieces = stretches(table, region_resolution)
+    fitted, done = dict[int, Similarities](), 0
+    for _, (some, rows) in whole(work(fit, pieces), lambda stretch: f"regions of cells {stretch[0]}"):
+        fitted |= some
+        done += rows
         if progress is not None:
-            progress(done, len(sizes))
+            progress(done, table.row_count)
     with explained("cannot write the assignments"), tempfile.TemporaryDirectory() as scratch:
         assignments = Path(scratch) / ASSIGNMENTS
-        n_rows = write_assignments(table, fitted, region_resolution, assignments)
+        n_rows = write_assignments(table, fitted, region_resolution, assignments, work)
         content = _prototypes_parquet(fitted, n_rows, table.dimension)
         info = {"region_resolution": region_resolution, "per_region": per_region, "seed": seed}
         committed = table.commit_sidecar(KIND, {PROTOTYPES: content, ASSIGNMENTS: assignments}, info)
@@ -161,6 +164,20 @@ def fit_prototypes(
         assigned_rows,
         table.row_count - assigned_rows,
     )
+
+
+def _fitted(
+    table: EmbeddingTable, resolution: int, per_region: int, seed: int, ranges: Cells
+) -> tuple[dict[int, Similarities], int]:
+    """The prototypes of the regions that lie in some cells, and how many rows these have."""
+    fitted, n_rows = dict[int, Similarities](), 0
+    for region, rows, sample in region_samples(table, resolution, seed, ranges):
+        count = min(per_region, rows // ROWS_PER_PROTOTYPE, len(sample))
+        if count:
+            prototypes = sinkhorn.fit(sample, count, np.random.default_rng([seed, region]))
+            fitted[region] = sinkhorn.pruned(prototypes, sample, ROWS_PER_PROTOTYPE)
+        n_rows += rows
+    return fitted, n_rows
 
 
 def read_prototypes(table: EmbeddingTable) -> Prototypes:

@@ -65,6 +65,9 @@ class EmbeddingTable:
         self._compared: set[str] = set()  # parts that are what the manifest says
         self._schemas: dict[tuple[str, ...], pa.Schema] = {}  # of some of the columns, that were asked for
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return EmbeddingTable, (self.storage, self.manifest)
+
     @staticmethod
     def create(
         path: str | Path,

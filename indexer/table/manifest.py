@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property, partial
 from typing import Any
@@ -133,6 +133,10 @@ class Manifest:
     imagery: tuple[Imagery, ...] = ()  # that any row was ever made of
     values: Values = "float16"  # of the numbers in vectors
     terms: tuple[Terms, ...] = ()  # of everything that was ever imported
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Without the schema that it keeps: pickled, its lists would lose the names of their elements."""
+        return Manifest, tuple(getattr(self, one.name) for one in fields(self))
 
     @property
     def row_count(self) -> int:

@@ -13,7 +13,6 @@ from typing import Any
 from data.access import UnreachableError
 from data.sample import InputError
 
-from ..cores import cores
 from .shares import TRIES, Node
 
 LOOPBACK = "127.0.0.1"
@@ -24,14 +23,14 @@ STORE_BYTES = 512 << 20  # of shared memory, in a cluster of our own
 
 
 @contextmanager
-def own(workers: int) -> Iterator[list[Node]]:
-    """A Ray of this machine that ends with the job; `workers` is what decodes beside an encoder."""
+def own(cpus: int) -> Iterator[list[Node]]:
+    """A Ray of this machine that ends with the job, and hands out so many CPUs, however many there are."""
     # Read when Ray is imported; this is what binds its ports to loopback, `_node_ip_address` does not.
     os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
     short = "/tmp" if Path("/tmp").is_dir() else None  # names of sockets are a hundred letters long at most
     options = {
         "address": "local",  # whatever RAY_ADDRESS says
-        "num_cpus": cores() + workers,  # as the local engine: the encoder has all cores, decoders come on top
+        "num_cpus": cpus,
         "object_store_memory": STORE_BYTES,
         "include_dashboard": False,
         "_system_config": {"task_oom_retries": TRIES},  # without end by default

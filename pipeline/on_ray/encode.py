@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 import pyarrow as pa
 
 from encoder.protocol import AnyEncoder
+from indexer.table.row_stream import packed, unpacked
 
 from ..batch import Made, Recipe, make
 from .decode import Piece
-from .sample_arrow import from_arrow, stream_of
+from .sample_arrow import from_arrow
 
 
 @dataclass(frozen=True)
@@ -23,14 +24,12 @@ class Sent:
 
     @staticmethod
     def of(made: Made, read_bytes: int) -> "Sent":
-        rows = tuple(None if table is None else stream_of(table) for table in made.rows)
+        rows = tuple(None if table is None else packed(table) for table in made.rows)
         return Sent(replace(made, rows=()), rows, read_bytes)
 
     def received(self) -> Made:
         """The whole."""
-        rows = tuple(
-            None if stream is None else pa.ipc.open_stream(stream).read_all() for stream in self.rows
-        )
+        rows = tuple(None if stream is None else unpacked(stream) for stream in self.rows)
         return replace(self.made, rows=rows)
 
 

@@ -9,15 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import ray
-from ray.exceptions import (
-    GetTimeoutError,
-    NodeDiedError,
-    ObjectLostError,
-    OutOfMemoryError,
-    RayActorError,
-    RayTaskError,
-    WorkerCrashedError,
-)
+from ray.exceptions import GetTimeoutError, RayActorError, RayTaskError
 
 from data.access import UnreachableError
 from data.cover import SampleTask
@@ -29,11 +21,11 @@ from ..batch import Made, Recipe
 from .decode import read_piece, unread
 from .encode import EncoderActor, Sent
 from .shares import TRIES, Shares
+from .workers import DIED
 
 PIECE = 8  # samples of a decoding task, or one visit that has more
 AHEAD_BYTES = 64 << 20  # of decoded samples that wait for each encoder, at most: as much as waits locally
 LOAD_S = 600.0  # until an encoder is placed and has loaded its weights
-READING_DIED = (WorkerCrashedError, NodeDiedError, OutOfMemoryError, ObjectLostError)
 
 Tasks = Sequence[SampleTask]
 
@@ -116,7 +108,7 @@ class RayEngine:
             try:
                 sent: Sent = ray.get(first.made)
                 return sent
-            except READING_DIED:
+            except DIED:
                 self._read_again(first)
             except RayActorError:
                 self._encode_again(first, flight)
@@ -201,6 +193,6 @@ def _died(reference: Any) -> bool:
     """Whether no process could make what is referred to."""
     try:
         ray.get(reference)
-    except READING_DIED:
+    except DIED:
         return True
     return False

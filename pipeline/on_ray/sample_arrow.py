@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from data.sample import Imagery, ImageSeries, Sample
+from indexer.table.row_stream import packed
 
 _TEXTS = pa.list_(pa.string())
 _PAIRS = pa.list_(_TEXTS)
@@ -56,20 +57,12 @@ SCHEMA = pa.schema(
 
 def to_arrow(samples: Sequence[Sample]) -> pa.Buffer:
     """An Arrow stream of `SCHEMA`."""
-    return stream_of(pa.Table.from_pylist([_row(sample) for sample in samples], SCHEMA))
+    return packed(pa.Table.from_pylist([_row(sample) for sample in samples], SCHEMA))
 
 
 def from_arrow(stream: pa.Buffer) -> list[Sample]:
     """The samples of a stream; their pixels lie in it, and cannot be written."""
     return [sample for rows in pa.ipc.open_stream(stream) for sample in _samples(rows)]
-
-
-def stream_of(rows: pa.Table) -> pa.Buffer:
-    """Rows as an Arrow stream: pickled, their lists would lose the names of their elements."""
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, rows.schema) as stream:
-        stream.write_table(rows)
-    return sink.getvalue()
 
 
 def _row(sample: Sample) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""An engine on Ray, from a Ray that is there or one that is begun for it."""
+"""Engine and workers on Ray, from a Ray that is there or one that is begun for them."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,11 +8,40 @@ from typing import TYPE_CHECKING
 from data.sample import InputError
 from encoder.protocol import AnyEncoder
 
+from ..cores import cores
 from .cluster import joined, own
-from .shares import own_shares, shares_of
+from .shares import Node, own_shares, shares_of
 
 if TYPE_CHECKING:
     from .engine import RayEngine
+    from .workers import RayWorkers
+
+
+@contextmanager
+def begun(address: str | None, cpus: int) -> Iterator[list[Node]]:
+    """What the nodes of a Ray have: of one of its own with so many CPUs, or of one that runs.
+
+    Raises:
+        InputError: Ray is not installed.
+        UnreachableError: no head answers, or it has other versions.
+    """
+    if find_spec("ray") is None:
+        raise InputError("--engine ray needs Ray: pip install 'skyhex[ray]', or leave --engine out")
+    with own(cpus) if address is None else joined(address) as nodes:
+        yield nodes
+
+
+@contextmanager
+def ray_workers(address: str | None = None, count: int | None = None) -> Iterator["RayWorkers"]:
+    """Yield `Workers` whose pieces are tasks of a Ray, see `begun`.
+
+    Args:
+        count: of them, in a Ray of its own, one a core by default; elsewhere each CPU is one.
+    """
+    with begun(address, count or cores()) as nodes:
+        from .workers import RayWorkers
+
+        yield RayWorkers(sum(int(node.get("CPU", 0)) for node in nodes))
 
 
 @contextmanager
@@ -35,12 +64,11 @@ def ray_engine(
         gpus_per_encoder: 0 for none, parts of one are allowed; by default 1 where there are any.
 
     Raises:
-        InputError: Ray is not installed, has other versions there, or cannot place an encoder.
-        UnreachableError: no head answers.
+        InputError: Ray is not installed, or cannot place an encoder.
+        UnreachableError: no head answers, or it has other versions.
     """
-    if find_spec("ray") is None:
-        raise InputError("--engine ray needs Ray: pip install 'skyhex[ray]', or leave --engine out")
-    with own(max(1, workers)) if address is None else joined(address) as nodes:
+    # As the local engine: the encoder has all cores, decoders come on top.
+    with begun(address, cores() + max(1, workers)) as nodes:
         from .engine import RayEngine
 
         shares = (

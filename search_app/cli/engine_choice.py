@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal
 
 from data.sample import InputError
 from encoder.loading import load_encoder
@@ -15,6 +14,8 @@ from pipeline.batch import Engine
 from pipeline.on_ray.start import ray_engine
 
 from .progress import say
+from .working import Engine as Name
+from .working import check_words
 
 
 @dataclass(frozen=True)
@@ -22,23 +23,22 @@ class EngineChoice:
     """What the command line says of it.
 
     Raises:
-        InputError: words that do not go together.
+        InputError, QueryError: words that do not go together.
     """
 
-    name: Literal["local", "ray"] = "local"
+    name: Name = "local"
     address: str | None = None
     gpus_per_encoder: float | None = None
     workers: int | None = None  # processes that decode, on this machine
 
     def __post_init__(self) -> None:
-        if self.name == "local" and (self.address, self.gpus_per_encoder) != (None, None):
-            raise InputError("--address and --gpus-per-encoder are for Ray: expected --engine ray with them")
+        check_words(self.name, self.address, self.workers)
+        if self.name == "local" and self.gpus_per_encoder is not None:
+            raise InputError("--gpus-per-encoder is for Ray: expected --engine ray with it")
         if self.gpus_per_encoder is not None and self.gpus_per_encoder < 0:
             raise InputError(
                 f"--gpus-per-encoder {self.gpus_per_encoder:g}: expected 0, 1 or more, or a part"
             )
-        if self.address is not None and self.workers is not None:
-            raise InputError("--workers is for this machine; with --address all CPUs decode: leave one out")
 
     @property
     def decoders(self) -> int:

@@ -8,9 +8,19 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from .options import DEFAULT_TABLE, BoxOption, TableOption, ValuesOption, day, names
+from .options import (
+    DEFAULT_TABLE,
+    AddressOption,
+    BoxOption,
+    EngineOption,
+    TableOption,
+    ValuesOption,
+    day,
+    names,
+)
 from .progress import SHOWN, progress_bar, say, say_skipped
 from .table_commands import bring_up
+from .working import working
 
 if TYPE_CHECKING:
     from indexer.table.importers import Imported
@@ -79,6 +89,8 @@ def import_(
     ] = False,
     values: ValuesOption = None,
     workers: Annotated[int | None, typer.Option(help="Rasters: processes that read them.")] = None,
+    engine: EngineOption = "local",
+    address: AddressOption = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Rasters: print what would be read.")] = False,
     no_index: Annotated[bool, typer.Option("--no-index", help="Leave the index for later.")] = False,
 ) -> None:
@@ -111,10 +123,12 @@ def import_(
             h3_resolution=h3_res,
             index=index,
             dry_run=dry_run,
-            workers=workers,
+            workers=working(engine, address, workers),
             values=values,
         ):
             return
+    elif engine == "ray":
+        raise typer.BadParameter("Ray reads rasters; Parquet is read here: leave --engine out")
     else:
         given: dict[str, Any] = {
             "vector": tuple(names(vector_column)) or None,

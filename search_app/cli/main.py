@@ -34,10 +34,12 @@ from . import (
 from .installation import InstallationError, check_faiss
 from .options import (
     DEFAULT_TABLE,
+    AddressOption,
     BoxOption,
     CatalogArgument,
     CollectionsOption,
     DeviceOption,
+    EngineOption,
     ItemQueryOption,
     MaxItemsOption,
     TableOption,
@@ -128,13 +130,8 @@ def embed(
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be done.")] = False,
     workers: Annotated[int | None, typer.Option(help="Processes that decode rasters.")] = None,
-    engine: Annotated[
-        Literal["local", "ray"], typer.Option(help="Who reads and embeds: this process, or Ray.")
-    ] = "local",
-    address: Annotated[
-        str | None,
-        typer.Option(help="Of a Ray that runs, auto or HOST[:PORT]; else one starts here.", metavar="HOST"),
-    ] = None,
+    engine: EngineOption = "local",
+    address: AddressOption = None,
     gpus_per_encoder: Annotated[
         float | None, typer.Option(help="On Ray: 1, more, a part, or 0 for none.", metavar="N")
     ] = None,

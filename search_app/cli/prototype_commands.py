@@ -7,10 +7,19 @@ import typer
 from indexer.errors import QueryError
 
 from .answer import give
-from .options import DEFAULT_TABLE, FormatOption, OutOption, SnapshotOption, TableOption
+from .options import (
+    DEFAULT_TABLE,
+    AddressOption,
+    EngineOption,
+    FormatOption,
+    OutOption,
+    SnapshotOption,
+    TableOption,
+)
 from .progress import progress_bar, say
 from .readable import MEMBERS
 from .table_commands import rows_of_sql
+from .working import working
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -27,18 +36,23 @@ def fit(
     region_res: Annotated[int, typer.Option(help="H3 resolution of a region.")] = 4,
     per_region: Annotated[int, typer.Option(help="Prototypes of a region, at most.")] = 100,
     seed: int = 0,
+    workers: Annotated[int | None, typer.Option(help="Processes that fit and assign (1).", min=1)] = None,
+    engine: EngineOption = "local",
+    address: AddressOption = None,
 ) -> None:
     """Find what each region is made of (spherical Sinkhorn clustering)."""
     from indexer.prototypes.drift import drift_of, earlier_fit
     from indexer.prototypes.regional import fit_prototypes
     from indexer.table.embedding_table import EmbeddingTable
 
-    with progress_bar("prototypes", "regions") as progress:
+    opened = EmbeddingTable.open(table)
+    with working(engine, address, workers) as who, progress_bar("prototypes", "rows") as progress:
         info = fit_prototypes(
-            EmbeddingTable.open(table),
+            opened,
             region_resolution=region_res,
             per_region=per_region,
             seed=seed,
+            workers=who or 1,
             progress=progress,
         )
     say(str(info))

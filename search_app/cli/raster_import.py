@@ -1,5 +1,6 @@
 """The raster side of `skyhex import`: plan, dry run, job, report."""
 
+from contextlib import AbstractContextManager
 from dataclasses import replace
 
 import h3
@@ -7,6 +8,7 @@ import h3
 from data.products.sources import Reading, open_rasters
 from data.sample import InputError
 from indexer.table.schema import Values
+from indexer.workers import Workers
 from pipeline.import_rasters import (
     Pooling,
     RasterImport,
@@ -29,10 +31,13 @@ def run_raster_import(
     h3_resolution: int | None,
     index: str | None,
     dry_run: bool,
-    workers: int | None,
+    workers: AbstractContextManager[int | Workers | None],
     values: Values | None,
 ) -> bool:
     """Import rasters of vectors and print what was done. Returns whether there is something new to index.
+
+    Args:
+        workers: begun where there is something to read, see `working`.
 
     Raises:
         InputError: nothing that can be read.
@@ -49,8 +54,8 @@ def run_raster_import(
         say_skipped([(skip.sample_id, skip.reason) for skip in plan.skipped])
         say("nothing was written")
         return False
-    with progress_bar("import", "pixels") as progress:
-        done = import_rasters(plan, pooling, table, workers=workers, values=values, progress=progress)
+    with workers as who, progress_bar("import", "pixels") as progress:
+        done = import_rasters(plan, pooling, table, workers=who, values=values, progress=progress)
     _print_done(done, plan, table)
     if done.table.row_count == 0:
         raise InputError(

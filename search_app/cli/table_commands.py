@@ -4,14 +4,26 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from indexer.errors import QueryError
 from indexer.sql.limits import DEFAULT_MEMORY, DEFAULT_TIMEOUT_S, OWN_LIMITS, Limits
 
 from .answer import give
-from .options import DEFAULT_TABLE, FormatOption, OutOption, SnapshotOption, TableOption
+from .options import (
+    DEFAULT_TABLE,
+    AddressOption,
+    EngineOption,
+    FormatOption,
+    OutOption,
+    SnapshotOption,
+    TableOption,
+)
 from .progress import progress_bar, say
+from .working import working
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from indexer.workers import Workers
 
 app = typer.Typer()
 
@@ -25,10 +37,24 @@ def index(
             help="Cut it into so many by cell, for large tables; 1: none. (As it is.)", min=1, max=128
         ),
     ] = None,
-    workers: Annotated[int, typer.Option(help="Processes that build shards.", min=1)] = 1,
+    workers: Annotated[int | None, typer.Option(help="Processes that build shards (1).", min=1)] = None,
+    engine: EngineOption = "local",
+    address: AddressOption = None,
 ) -> None:
     """Bring the index, and the alignment of sensors, up to the table's snapshot."""
-    bring_up(table, shards=shards, workers=workers)
+    if engine == "ray" and (_shards_of(table) if shards is None else shards) < 2:
+        raise QueryError("each of Ray's tasks builds a shard: say how many there are to be with --shards")
+    with working(engine, address, workers) as who:
+        bring_up(table, shards=shards, workers=who or 1)
+
+
+def _shards_of(path: str) -> int:
+    """That a table's index is cut into."""
+    from indexer.index.faiss_index import index_info
+    from indexer.table.embedding_table import EmbeddingTable
+
+    info = index_info(EmbeddingTable.open(path))
+    return 0 if info is None else info.shards
 
 
 @app.command()
@@ -45,7 +71,7 @@ def align(table: TableOption = DEFAULT_TABLE) -> None:
         say(f"no two sensors share {LEAST_PAIRS} rows in enough places: nothing is aligned")
 
 
-def bring_up(path: str, label: str = "", shards: int | None = None, workers: int = 1) -> None:
+def bring_up(path: str, label: str = "", shards: int | None = None, workers: "int | Workers" = 1) -> None:
     """Alignment first, where rows changed since it was fitted, and then the index."""
     from indexer.alignment.alignment import align, fitted_of, is_aligned
     from indexer.index.faiss_index import build_index

@@ -18,6 +18,7 @@ from data.products.vector_raster import Product, VectorRaster
 from data.sample import InputError
 from indexer.errors import TableError
 from indexer.table.embedding_table import EmbeddingTable
+from indexer.table.row_stream import unpacked
 from pipeline.import_rasters import Pooling, RasterImport, import_rasters, plan_rasters
 from pipeline.raster_rows import combine, is_whole, model_info
 
@@ -178,8 +179,10 @@ def test_a_piece_that_two_jobs_commit_counts_once(tmp_path: Path, whole: Embeddi
     for piece in plan_rasters(both, AREA).pieces:
         model = model_info(piece.raster.product, 64, "mean")
         rows = job._piece_rows(piece, AREA, model, "float16")
-        assert isinstance(rows, pa.Table)
-        late = stale.upsert(rows, input_key=job.piece_key(piece, AREA), combine=partial(combine, model=model))
+        assert isinstance(rows, pa.Buffer)
+        late = stale.upsert(
+            unpacked(rows), input_key=job.piece_key(piece, AREA), combine=partial(combine, model=model)
+        )
         assert late.snapshot == 3
     assert_same_rows(EmbeddingTable.open(tmp_path / "t"), whole)
 

@@ -245,7 +245,9 @@ def test_a_worker_that_dies_says_what_to_do(table: EmbeddingTable, monkeypatch: 
     from indexer.index import shards
 
     monkeypatch.setattr(shards, "_write", dying)
-    with pytest.raises(TableError, match=r"a process that builds shards died.*with fewer --workers"):
+    with pytest.raises(
+        TableError, match=r"a process that did a piece of the work died.*with fewer --workers"
+    ):
         build_index(table, shards=4, workers=2)
     assert index_info(table) is None
 

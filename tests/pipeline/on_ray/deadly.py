@@ -4,6 +4,7 @@ import os
 import signal
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -12,6 +13,8 @@ from data.sample import Sample, SampleSpec
 from encoder.embed import EmbeddingBatch
 from encoder.loading import load_encoder
 from encoder.protocol import AnyEncoder
+from indexer.errors import QueryError
+from indexer.index import shards
 from pipeline.on_ray.decode import Piece, read_piece
 
 
@@ -59,3 +62,26 @@ def telling(weights: str, path: Path) -> AnyEncoder:
     encoder = load_encoder(weights)
     path.write_text(f"{torch.get_num_threads()} {os.environ['OMP_WAIT_POLICY']}")
     return encoder
+
+
+def counted(folder: Path, bad: int, number: int) -> int:
+    """A square, whose process dies of one number; who tried is kept in a folder."""
+    (folder / f"{number}-{os.getpid()}").touch()
+    if number == bad:
+        die()
+    return number**2
+
+
+def refusing(number: int) -> int:
+    raise QueryError("no such piece")
+
+
+write_shard = shards._write
+
+
+def but_the_second(*given: Any) -> Path:
+    """Writes a shard, but of the second its process dies."""
+    number, _ = given[-1]
+    if number == 1:
+        die()
+    return write_shard(*given)
