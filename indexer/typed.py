@@ -26,8 +26,8 @@ def typed(kind: type[T], value: object, where: str = "the document") -> T:
     Raises:
         OddFieldError: a field is missing or of another type.
     """
-    found: T = _typed(kind, value, where)
-    return found
+    made: T = _typed(kind, value, where)
+    return made
 
 
 def _typed(kind: Any, value: Any, where: str) -> Any:

@@ -95,16 +95,16 @@ def align(table: EmbeddingTable, seed: int = 0) -> tuple[EmbeddingTable, tuple[F
         TableError: a part cannot be read, or the disk refuses.
     """
     columns = [name for name in SENSORS if name in table.optional_columns]
-    found: list[Map] = []
+    maps: list[Map] = []
     for one, other in combinations(columns, 2):
         pairs = read_pairs(table, one, other, seed)
         if pairs is not None:
-            found += fit(pairs, one, other)
-    kept = [made for made in found if made.fitted.recall > made.fitted.recall_before]
+            maps += fit(pairs, one, other)
+    kept = [made for made in maps if made.fitted.recall > made.fitted.recall_before]
     if kept or fitted_of(table):
         info = {"fitted": [asdict(made.fitted) for made in kept]}
         table = table.commit_sidecar(KIND, {FILE: _to_parquet(kept)}, info)
-    return table, tuple(made.fitted for made in found)
+    return table, tuple(made.fitted for made in maps)
 
 
 def is_aligned(table: EmbeddingTable) -> bool:
@@ -165,27 +165,27 @@ def fit(pairs: Pairs, one: str, other: str) -> list[Map]:
         scores += _each_dial(pairs, ~held, x, y) / FOLDS
         if x.shape[1] == y.shape[1]:
             before += np.array([recall(x, y), recall(y, x)]) / FOLDS
-    found = []
+    maps = []
     for way, (using, against) in enumerate(((one, other), (other, one))):
         best = int(scores[:, way].argmax())
         cca = CCA.fit(pairs.x, pairs.y, *dials[best])
         recalls = float(scores[best, way]), float(before[way])
         fitted = Fitted(using, against, len(pairs.x), *recalls, asked, *dials[best])
-        found.append(map_of(cca if way == 0 else cca.turned(), fitted))
-    return found
+        maps.append(map_of(cca if way == 0 else cca.turned(), fitted))
+    return maps
 
 
 def _each_dial(
     pairs: Pairs, shown: NDArray[np.bool_], x: NDArray[np.float64], y: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Recall of pairs (x, y), forth and back, by each dial fitted on the rows shown: (dials, 2)."""
-    found = []
+    recalls = []
     for ridge in RIDGES:
         whole = CCA.fit(pairs.x[shown], pairs.y[shown], ridge, max(DIMENSIONS))
         for dimensions in DIMENSIONS:
             cca = whole.first(dimensions)
-            found.append((recall(_mapped(cca, x), y), recall(_mapped(cca.turned(), y), x)))
-    return np.array(found)
+            recalls.append((recall(_mapped(cca, x), y), recall(_mapped(cca.turned(), y), x)))
+    return np.array(recalls)
 
 
 def map_of(cca: CCA, fitted: Fitted) -> Map:
@@ -221,8 +221,8 @@ def folds_of(blocks: NDArray[np.generic]) -> NDArray[np.int64] | None:
 def _folds(cells: NDArray[np.uint64]) -> NDArray[np.int64] | None:
     """By the coarsest cells that are enough."""
     tried = range(BLOCK_RESOLUTION, resolution_of(int(cells[0])) + 1)
-    found = (folds_of(parents(cells, resolution)) for resolution in tried)
-    return next((fold for fold in found if fold is not None), None)
+    tries = (folds_of(parents(cells, resolution)) for resolution in tried)
+    return next((fold for fold in tries if fold is not None), None)
 
 
 def _to_parquet(maps: list[Map]) -> bytes:

@@ -32,13 +32,13 @@ def read_polygons(source: str | Path | Mapping[str, Any]) -> list[shapely.Polygo
         QueryError: it is no GeoJSON in lon/lat, holds no polygon, or one that crosses itself.
     """
     document = source if isinstance(source, Mapping) else read_area(source)
-    found = _Found()
-    _collect(document, found, depth=0)
-    if not found.polygons:
-        kinds = ", ".join(sorted(found.others))
+    parts = _Parts()
+    _collect(document, parts, depth=0)
+    if not parts.polygons:
+        kinds = ", ".join(sorted(parts.others))
         what = f"holds no polygon, but {kinds}" if kinds else "is empty"
         raise QueryError(f"the area {what}: expected at least one Polygon or MultiPolygon, with corners")
-    return [on_globe(polygon) for polygon in found.polygons]
+    return [on_globe(polygon) for polygon in parts.polygons]
 
 
 def whole_area(source: str | Path | Mapping[str, Any]) -> shapely.Geometry:
@@ -47,13 +47,13 @@ def whole_area(source: str | Path | Mapping[str, Any]) -> shapely.Geometry:
 
 
 @dataclass
-class _Found:
+class _Parts:
     polygons: list[shapely.Polygon] = field(default_factory=list)
     others: set[str] = field(default_factory=set)  # kinds of geometry without a surface
     corners: int = 0
 
 
-def _collect(node: Any, found: _Found, depth: int) -> None:
+def _collect(node: Any, parts: _Parts, depth: int) -> None:
     """Add what lies in a GeoJSON object of any kind."""
     if node is None:
         return
@@ -61,19 +61,19 @@ def _collect(node: Any, found: _Found, depth: int) -> None:
         raise QueryError(f"the area is not GeoJSON: expected an object, found a {type(node).__name__}")
     if not isinstance(node, Mapping):
         for member in node:
-            _collect(member, found, depth + 1)
+            _collect(member, parts, depth + 1)
         return
     _refuse_other_crs(node.get("crs"))
     kind = node.get("type") if isinstance(node.get("type"), str) else None
     if kind in _HOLDERS:
-        _collect(node.get(_HOLDERS[kind]), found, depth + 1)
+        _collect(node.get(_HOLDERS[kind]), parts, depth + 1)
     elif kind == "Polygon":
-        _add_polygon(node.get("coordinates"), found)
+        _add_polygon(node.get("coordinates"), parts)
     elif kind == "MultiPolygon":
         for part in _listed(node.get("coordinates"), "MultiPolygon"):
-            _add_polygon(part, found)
+            _add_polygon(part, parts)
     elif kind in _WITHOUT_SURFACE:
-        found.others.add(str(kind))
+        parts.others.add(str(kind))
     else:
         raise QueryError(
             f"the area is a {kind!s:.60}: expected a Polygon or MultiPolygon, or features of them"
@@ -88,13 +88,13 @@ def _refuse_other_crs(crs: Any) -> None:
         raise QueryError(f"the area is in {text:.60}, not in lon/lat degrees (OGC:CRS84): reproject it first")
 
 
-def _add_polygon(rings: Any, found: _Found) -> None:
+def _add_polygon(rings: Any, parts: _Parts) -> None:
     shells = [_ring(ring) for ring in _listed(rings, "Polygon")]
-    found.corners += sum(map(len, shells))
-    if found.corners > MAX_CORNERS:
+    parts.corners += sum(map(len, shells))
+    if parts.corners > MAX_CORNERS:
         raise QueryError(f"the area has more than {MAX_CORNERS:,} corners: simplify it first")
     if shells and len(shells[0]):
-        found.polygons.append(shapely.Polygon(shells[0], [hole for hole in shells[1:] if len(hole)]))
+        parts.polygons.append(shapely.Polygon(shells[0], [hole for hole in shells[1:] if len(hole)]))
 
 
 def _ring(positions: Any) -> list[tuple[float, float]]:

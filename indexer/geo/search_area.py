@@ -68,10 +68,10 @@ class Region:
 
     def rows(self, cells: Cells) -> RowRanges:
         """The rows of a sorted key column (n,) that lie in the area."""
-        found = RowRanges.all_of(len(cells))
+        ranges = RowRanges.all_of(len(cells))
         for shape in self.shapes:
-            found = found & shape.rows(cells)
-        return found
+            ranges = ranges & shape.rows(cells)
+        return ranges
 
     def meets(self, footprints: Geometries) -> Mask:
         """Which footprints (n,), lon/lat, meet every shape of the area."""

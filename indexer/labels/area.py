@@ -94,9 +94,9 @@ def estimate_areas(mapped: pa.Table, checked: pa.Table) -> AreaEstimate:
     order = np.argsort(cells)
     said = [str(name or "").strip() for name in checked["reference"].to_pylist()]
     usable = np.array([bool(name) for name in said], bool)
-    reference, found = np.array(said, str)[usable], checked["h3_cell"].to_numpy()[usable]
-    at = order[np.minimum(np.searchsorted(cells[order], found), len(cells) - 1)] if len(cells) else found
-    if not len(found) or not (cells[at] == found).all():
+    reference, asked = np.array(said, str)[usable], checked["h3_cell"].to_numpy()[usable]
+    at = order[np.minimum(np.searchsorted(cells[order], asked), len(cells) - 1)] if len(cells) else asked
+    if not len(asked) or not (cells[at] == asked).all():
         raise QueryError("the sample has cells that the map lacks, or none: draw it from this map")
     classes = np.unique(np.concatenate([labels, reference]))
     counts = np.zeros((len(classes), len(classes)))  # the map's class, the reference

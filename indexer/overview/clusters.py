@@ -40,8 +40,8 @@ class Clusters:
 
     def of_table(self, table: EmbeddingTable, column: str = "embedding") -> NDArray[np.int64]:
         """The same of all rows of a table (n,), in order of key, streamed."""
-        found = [self.of(to_matrix(batch[column])) for batch in table.scan([column])]
-        return np.concatenate(found) if found else np.zeros(0, np.int64)
+        of_batches = [self.of(to_matrix(batch[column])) for batch in table.scan([column])]
+        return np.concatenate(of_batches) if of_batches else np.zeros(0, np.int64)
 
 
 def fit_clusters(vectors: NDArray[np.float32], count: int, *, seed: int = 0) -> Clusters:
@@ -57,9 +57,9 @@ def fit_clusters(vectors: NDArray[np.float32], count: int, *, seed: int = 0) -> 
         min_points_per_centroid=1, max_points_per_centroid=len(vectors),
     )  # fmt: skip
     means.train(np.ascontiguousarray(vectors, np.float32))
-    found = Clusters(np.asarray(means.centroids))
-    sizes = np.bincount(found.of(vectors), minlength=count)
-    return Clusters(found.centres[np.argsort(-sizes, kind="stable")])
+    fitted = Clusters(np.asarray(means.centroids))
+    sizes = np.bincount(fitted.of(vectors), minlength=count)
+    return Clusters(fitted.centres[np.argsort(-sizes, kind="stable")])
 
 
 def cluster_table(table: EmbeddingTable, count: int, most: int = MOST_ROWS, *, seed: int = 0) -> pa.Table:

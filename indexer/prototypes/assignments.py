@@ -150,9 +150,9 @@ def assigned(table: EmbeddingTable, rows: pa.Table) -> pa.Table:
     if table.sidecar(KIND) is None or len(rows) == 0:
         return rows
     cells = np.unique(rows["h3_cell"].to_numpy())
-    found = read_assignments(table, np.stack([cells, cells], axis=1))
+    of_cells = read_assignments(table, np.stack([cells, cells], axis=1))
     keys = rows.select(KEY).append_column("_order", pa.array(np.arange(len(rows))))
-    joined = keys.join(found, list(KEY), join_type="left outer").sort_by("_order")
+    joined = keys.join(of_cells, list(KEY), join_type="left outer").sort_by("_order")
     for name in SCHEMA.names[len(KEY) :]:
         rows = rows.append_column(name, joined[name])
     return rows

@@ -55,7 +55,7 @@ OWN_LIMITS = Limits(timeout_s=None)  # of statements that are not typed: as long
 
 def bytes_of(text: str) -> int:
     """`2GB`, `500MB` or `1.5GiB` as bytes. Raises QueryError."""
-    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]I?B)\s*", text.upper())
-    if found is None or found[2] not in _UNITS or float(found[1]) <= 0:
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]I?B)\s*", text.upper())
+    if match is None or match[2] not in _UNITS or float(match[1]) <= 0:
         raise QueryError(f"memory {text!r}: expected a size such as 2GB or 500MB")
-    return round(float(found[1]) * _UNITS[found[2]])
+    return round(float(match[1]) * _UNITS[match[2]])

@@ -123,8 +123,8 @@ class Bucket(Storage):
     def names(self, folder: str) -> list[str]:
         """Names of the files in a folder; none where it is not there."""
         what = f"cannot list {self.locate(folder)}"
-        found = self._asked(what, lambda: obstore.list_with_delimiter(self._store, folder))
-        return [PurePosixPath(entry["path"]).name for entry in found["objects"]]
+        listing = self._asked(what, lambda: obstore.list_with_delimiter(self._store, folder))
+        return [PurePosixPath(entry["path"]).name for entry in listing["objects"]]
 
     def delete(self, path: str) -> None:
         """Remove a file; one that is gone already is no error."""
@@ -169,20 +169,20 @@ class Bucket(Storage):
             else:
                 runs.append([number])
         spans = [(run[0] * PIECE_BYTES, min((run[-1] + 1) * PIECE_BYTES, size)) for run in runs]
-        found: dict[int, bytes] = {}
+        pieces: dict[int, bytes] = {}
         for run, content in zip(runs, self._ranges(path, spans), strict=True):
             for number in run:
                 at = (number - run[0]) * PIECE_BYTES
-                found[number] = content[at : at + PIECE_BYTES]
-                self._cache.keep_piece(path, _name(number), found[number])
-        return found
+                pieces[number] = content[at : at + PIECE_BYTES]
+                self._cache.keep_piece(path, _name(number), pieces[number])
+        return pieces
 
     def _ranges(self, path: str, spans: Sequence[tuple[int, int]]) -> list[bytes]:
         starts, stops = ([span[side] for span in spans] for side in (0, 1))
 
         def get() -> list[bytes]:
-            found = obstore.get_ranges(self._store, path, starts=starts, ends=stops, coalesce=0)
-            contents = [bytes(content) for content in found]
+            answers = obstore.get_ranges(self._store, path, starts=starts, ends=stops, coalesce=0)
+            contents = [bytes(content) for content in answers]
             for content, (start, stop) in zip(contents, spans, strict=True):
                 if len(content) != stop - start:
                     raise _CutError(f"{len(content)} bytes came instead of {stop - start}")

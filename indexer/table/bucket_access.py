@@ -176,21 +176,21 @@ def _profile() -> dict[str, str]:
         os.environ.get("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials"): name,
         os.environ.get("AWS_CONFIG_FILE", "~/.aws/config"): name if name == "default" else f"profile {name}",
     }
-    found: dict[str, str] = {}
+    settings: dict[str, str] = {}
     for file, section in files.items():
         parser = configparser.ConfigParser(interpolation=None)
         try:
             parser.read(Path(file).expanduser())
         except configparser.Error as error:
             raise TableError(f"{file} cannot be read ({str(error).splitlines()[0]}): correct it") from error
-        found |= dict(parser[section]) if section in parser else {}
+        settings |= dict(parser[section]) if section in parser else {}
     names = {
         "aws_access_key_id": "access_key_id",
         "aws_secret_access_key": "secret_access_key",
         "aws_session_token": "session_token",
         "region": "region",
     }
-    given = {names[key]: value for key, value in found.items() if key in names}
+    given = {names[key]: value for key, value in settings.items() if key in names}
     return given if "access_key_id" in given else {}
 
 

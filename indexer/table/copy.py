@@ -82,9 +82,9 @@ def _copy_labels(here: Storage, there: Storage) -> None:
 
 def _history(storage: Storage) -> tuple[list[Manifest], int]:
     """The snapshots that can be read, and how many cannot."""
-    found = [read for _, read in read_history(storage)] if snapshot_numbers(storage) else []
-    readable = [read for read in found if isinstance(read, Manifest)]
-    return readable, len(found) - len(readable)
+    history = [read for _, read in read_history(storage)] if snapshot_numbers(storage) else []
+    readable = [read for read in history if isinstance(read, Manifest)]
+    return readable, len(history) - len(readable)
 
 
 def _files(manifest: Manifest) -> list[PartFile | SidecarFile]:

@@ -265,14 +265,14 @@ class EmbeddingTable:
         """Rows by place, in the order asked: `rows_in_file[i]` of `files[file_ids[i]]`."""
         names = self._column_names(columns)
         file_of_row, row = np.asarray(file_ids, np.int64), np.asarray(rows_in_file, np.int64)
-        found, order = [self._empty(names)], []
+        pieces, order = [self._empty(names)], []
         for file_id in np.flatnonzero(np.bincount(file_of_row)).tolist():
             asked = np.flatnonzero(file_of_row == file_id)
             part = self._part(self.files[file_id])
-            found.append(parts.take_from_part(self.storage, part, row[asked], names))
+            pieces.append(parts.take_from_part(self.storage, part, row[asked], names))
             order.append(asked)
         back = np.argsort(np.concatenate(order)) if order else np.empty(0, np.int64)
-        return pa.concat_tables(found).take(pa.array(back))
+        return pa.concat_tables(pieces).take(pa.array(back))
 
     def lookup(
         self, *, cell: int | None = None, sample_id: str | None = None, columns: Sequence[str] | None = None

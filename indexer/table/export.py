@@ -167,8 +167,8 @@ def _licences(table: EmbeddingTable) -> list[str]:
     of_model = table.model.licence
     if LICENCE not in table.schema.names:
         return [of_model]
-    found = {one for batch in table.scan([LICENCE]) for one in licences_of(batch, of_model)}
-    return sorted(found)
+    licences = {one for batch in table.scan([LICENCE]) for one in licences_of(batch, of_model)}
+    return sorted(licences)
 
 
 def _of_imagery(table: EmbeddingTable) -> list[str]:

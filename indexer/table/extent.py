@@ -47,5 +47,5 @@ class Extent:
 
 def joined_extent(known: Extent | None, rows: Iterable[pa.Table | pa.RecordBatch]) -> Extent | None:
     """What holds a known extent and rows; None where there is neither."""
-    found = [*([] if known is None else [known]), *(Extent.of(batch) for batch in rows if len(batch))]
-    return reduce(Extent.joined, found) if found else None
+    extents = [*([] if known is None else [known]), *(Extent.of(batch) for batch in rows if len(batch))]
+    return reduce(Extent.joined, extents) if extents else None

@@ -69,7 +69,7 @@ def import_files(
     table = EmbeddingTable.open(into) if EmbeddingTable.exists(into) else None
     done = done_keys(table, list(zip(files, periods, strict=True)), layout)
     rows = [_row_count(file) for file in files]
-    found: list[tuple[Path, Imported]] = []
+    imported: list[tuple[Path, Imported]] = []
     skipped: list[Skipped] = []
     for i, (file, of_file) in enumerate(zip(files, periods, strict=True)):
         try:
@@ -86,11 +86,11 @@ def import_files(
         except TableError as error:
             skipped.append(Skipped(file, str(error)))
         else:
-            found.append((file, one))
-    if not found:
+            imported.append((file, one))
+    if not imported:
         others = f" (and {len(skipped) - 1} more files)" if len(skipped) > 1 else ""
         raise TableError(skipped[0].reason + others)
-    return ImportedFiles(found[-1][1].table, tuple(found), tuple(skipped))
+    return ImportedFiles(imported[-1][1].table, tuple(imported), tuple(skipped))
 
 
 def parquet_files(path: Path) -> list[Path]:

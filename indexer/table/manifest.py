@@ -90,13 +90,13 @@ class Imagery:
 
 def joined_imagery(first: Iterable[Imagery], second: Iterable[Imagery]) -> tuple[Imagery, ...]:
     """Both, one a collection, provider and licence; nothing that either says is lost."""
-    found: dict[tuple[str, str, str], Imagery] = {}
+    by_source: dict[tuple[str, str, str], Imagery] = {}
     for source in (*first, *second):
         key = source.collection, source.provider, source.licence
-        before = found.get(key, Imagery(*key))
+        before = by_source.get(key, Imagery(*key))
         attribution = tuple(sorted({*before.attribution, *source.attribution}))
-        found[key] = Imagery(*key, attribution, tuple(sorted({*before.decided, *source.decided})))
-    return tuple(found[key] for key in sorted(found))
+        by_source[key] = Imagery(*key, attribution, tuple(sorted({*before.decided, *source.decided})))
+    return tuple(by_source[key] for key in sorted(by_source))
 
 
 @dataclass(frozen=True)

@@ -101,8 +101,8 @@ def check_part(storage: Storage, file: PartFile, schema: pa.Schema) -> None:
         metadata = _metadata(storage, file)
         groups = [metadata.row_group(group) for group in range(metadata.num_row_groups)]
         cells_said = [(group.column(0).statistics.min, group.column(0).statistics.max) for group in groups]
-        found = metadata.num_rows, cells_said[0][0], cells_said[-1][1]
-        if found != (file.rows, file.min_h3, file.max_h3):
+        said = metadata.num_rows, cells_said[0][0], cells_said[-1][1]
+        if said != (file.rows, file.min_h3, file.max_h3):
             raise damaged(storage, file, "its rows or cells are not those that the manifest says")
         if not _schema(storage, file).equals(schema):
             raise damaged(storage, file, "its columns are not those of the table")

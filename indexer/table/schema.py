@@ -148,12 +148,12 @@ def schema_version(extra: Mapping[str, str], values: Values, partition_resolutio
 def extra_columns(schema: pa.Schema) -> dict[str, str]:
     """The further columns that a schema has, with their types. Raises TableError for types not kept."""
     own = {*table_schema(1, {}).names, *OPTIONAL_VECTORS}
-    found = {column.name: column.type for column in schema if column.name not in own}
+    types = {column.name: column.type for column in schema if column.name not in own}
     kinds = {kind: name for name, kind in EXTRA_TYPES.items()}
-    for name, kind in found.items():
+    for name, kind in types.items():
         if kind not in kinds:
             raise TableError(f"column {name} is {kind}: expected one of {', '.join(EXTRA_TYPES)}")
-    return {name: kinds[kind] for name, kind in found.items()}
+    return {name: kinds[kind] for name, kind in types.items()}
 
 
 def make_rows(

@@ -67,9 +67,9 @@ class ServedFiles(Bucket):
     def files(self, prefix: str = "") -> Iterator[StoredFile]:
         """Every file below a folder; all that belong to the table where none is named."""
         what = f"cannot list {self.locate(prefix)}"
-        found = self._asked(what, lambda: bytes(obstore.get(self._lists, prefix or ALL).bytes()))
+        listing = self._asked(what, lambda: bytes(obstore.get(self._lists, prefix or ALL).bytes()))
         try:
-            listed = typed(tuple[_Listed, ...], json.loads(found), "it")
+            listed = typed(tuple[_Listed, ...], json.loads(listing), "it")
             return iter([StoredFile(f.path, f.bytes, datetime.fromisoformat(f.modified)) for f in listed])
         except (ValueError, OddFieldError) as error:
             raise TableError(f"{what}: {self.root} is not what `skyhex serve` answers ({error})") from error

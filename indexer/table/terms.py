@@ -30,13 +30,13 @@ class Terms:
 
 def joined_terms(first: Iterable[Terms], second: Iterable[Terms]) -> tuple[Terms, ...]:
     """Both, one a licence; nothing that either says is lost, but for names beyond MOST_NAMED."""
-    found: dict[str, Terms] = {}
+    by_licence: dict[str, Terms] = {}
     for one in (*first, *second):
-        before = found.get(one.licence, Terms(one.licence))
+        before = by_licence.get(one.licence, Terms(one.licence))
         attribution = tuple(sorted({*before.attribution, *one.attribution}))
         sources = tuple(sorted({*before.sources, *one.sources})[:MOST_NAMED])
-        found[one.licence] = Terms(one.licence, attribution, sources)
-    return tuple(found[licence] for licence in sorted(found))
+        by_licence[one.licence] = Terms(one.licence, attribution, sources)
+    return tuple(by_licence[licence] for licence in sorted(by_licence))
 
 
 def terms_of_model(model: ModelInfo, source: str | None = None) -> Terms:

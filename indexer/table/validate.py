@@ -26,12 +26,12 @@ CENTRE_TOLERANCE = 0.02  # of the footprint's diagonal: a projected square's cen
 
 def problems(storage: Storage, table: Manifest) -> list[str]:
     """What is wrong with a snapshot, each in a line; memory is one file's."""
-    found = list(_order_problems(table))
+    lines = list(_order_problems(table))
     for file in table.files:
-        found += [f"{file.path}: {problem}" for problem in _part_problems(storage, table, file)]
+        lines += [f"{file.path}: {problem}" for problem in _part_problems(storage, table, file)]
     for kind, sidecar in table.sidecars.items():
-        found += [problem for file in sidecar.files for problem in _sidecar_problems(storage, kind, file)]
-    return found
+        lines += [problem for file in sidecar.files for problem in _sidecar_problems(storage, kind, file)]
+    return lines
 
 
 def _order_problems(table: Manifest) -> Iterator[str]:

@@ -64,14 +64,14 @@ def spread_of(table: EmbeddingTable, column: str, seed: int = 0) -> Spread | Non
     return spread(matrix[rng.permutation(len(matrix))[:MOST_ROWS]])
 
 
-def collapsed(table: EmbeddingTable, column: str, found: Spread) -> str | None:
+def collapsed(table: EmbeddingTable, column: str, spread: Spread) -> str | None:
     """What a reader should know where a column lies far below what its weights reach elsewhere."""
     usual = table.model.config.get(FIGURES)
     own = usual.get(column) if isinstance(usual, dict) else None
-    if not isinstance(own, int | float) or found.effective_rank >= FAR_BELOW * own:
+    if not isinstance(own, int | float) or spread.effective_rank >= FAR_BELOW * own:
         return None
     return (
-        f"{column} uses few of its dimensions: effective rank {found.effective_rank:.1f} here, {own:.1f} on"
+        f"{column} uses few of its dimensions: effective rank {spread.effective_rank:.1f} here, {own:.1f} on"
         " its weights' validation. Similarities tell rows apart poorly: a uniform area looks like this, and"
         " so does input that the weights do not read well"
     )

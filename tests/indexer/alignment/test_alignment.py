@@ -142,3 +142,17 @@ def test_directions_of_a_turned_and_shifted_view_agree_wholly() -> None:
     y = x @ np.linalg.qr(rng.normal(size=(8, 8)))[0] + 3
     a, b = CCA.fit(x, y, 1e-6, 3).project(x, y)
     assert [np.corrcoef(a[:, i], b[:, i])[0, 1] for i in range(3)] == pytest.approx([1, 1, 1], abs=1e-4)
+
+
+def test_sensors_may_have_different_dimensions(tmp_path: Path) -> None:
+    cells = np.unique(random_cells(ROWS))
+    table, _ = align(sensor_table(tmp_path / "t", embedding_s1=sensors(len(cells))[0][:, :6]))
+    there, back = read_map(table, S1, S2), read_map(table, S2, S1)
+    assert there is not None
+    assert back is not None
+    assert (there.matrix.shape, there.mean.shape) == ((6, 8), (6,))
+    assert (back.matrix.shape, back.mean.shape) == ((8, 6), (8,))
+    assert all(one.recall > 0.9 > 0 == one.recall_before for one in fitted_of(table))
+    asked = table.lookup(cell=int(cells[5]))
+    hits = search(table, Query((Vector(to_matrix(asked[S1])[0]),), using=S1, against=S2), 10)
+    assert int(cells[5]) in hits.rows["h3_cell"].to_pylist()

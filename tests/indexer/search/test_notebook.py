@@ -1,5 +1,7 @@
 """Answers as people read them, and as data frames."""
 
+import re
+
 import h3
 import numpy as np
 import pytest
@@ -55,3 +57,15 @@ def test_frames_hold_hex_and_hexagons(hits: Hits) -> None:
     corners = [(lon, lat) for lat, lon in h3.cell_to_boundary(cells[3])]
     assert frame.geometry[3].equals(shapely.Polygon(corners))
     assert frame["similarity"].tolist() == hits.rows["similarity"].to_pylist()
+
+
+def test_the_map_has_west_at_the_left_north_above_and_the_best_darkest_and_last() -> None:
+    """Four corners about 60 degrees north, where a degree of longitude is half of one of latitude."""
+    drawn = small_map([10.0, 14.0, 10.0, 14.0], [61.0, 61.0, 59.0, 59.0], [0.1, 0.3, 0.2, 0.6])
+    dots = re.findall(r'cx="(.*?)" cy="(.*?)" r="3" fill="hsl\(210,80%,(\d+)%', drawn)
+    assert dots == [
+        ("6.0", "6.0", "80"),
+        ("6.0", "144.0", "69"),
+        ("144.0", "6.0", "58"),
+        ("144.0", "144.0", "25"),
+    ]
