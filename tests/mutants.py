@@ -32,6 +32,7 @@ import types
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -40,8 +41,8 @@ FOLDER = ROOT / ".mutants"
 EQUIVALENT = Path(__file__).with_name("mutants_equivalent.json")
 SUBJECTS = ("indexer", "data", "encoder/training/objective.py")
 TESTS = ("tests/indexer", "tests/data", "tests/encoder", "tests/pipeline", "tests/search_app/cli")
-MOST_TESTS_S = 30.0  # of the tests of one mutant, as `cover` timed them
 LIMIT_FACTOR, LIMIT_S = 4, 30
+FAILS, LATE, LIVES = "fails", "late", "lives"  # verdicts
 OWN = ("benchmarks", "data", "encoder", "experiments", "indexer", "pipeline", "search_app", "skyhex", "tests")
 WRONG = "SKYHEX_MUTANT"  # a variable of the environment: the file and place that a started process puts in
 BEGIN = f"""import os, sys
@@ -76,8 +77,16 @@ class Mutant:
     after: str
 
     @property
-    def name(self) -> tuple[str, str, str]:
-        return self.file, self.before, self.after
+    def changes_nothing(self) -> bool:
+        """Whether `mutants_equivalent.json` says so, with the reason, of the line as it is now."""
+        text = (ROOT / self.file).read_text(encoding="utf-8").split("\n")[self.line - 1].strip()
+        return {"file": self.file, "line": text, "before": self.before, "after": self.after} in _equivalent()
+
+
+@cache
+def _equivalent() -> list[dict[str, str]]:
+    entries = json.loads(EQUIVALENT.read_text(encoding="utf-8")) if EQUIVALENT.exists() else []
+    return [{name: entry[name] for name in ("file", "line", "before", "after")} for entry in entries]
 
 
 def mutations(node: ast.AST) -> Iterator[ast.AST]:
@@ -217,8 +226,10 @@ def _test_file(name: str) -> str:
     return "::".join(["/".join(parts[:count]) + ".py", *parts[count:]])
 
 
-def tests_of(mutant: Mutant, lines: dict[tuple[str, int], list[str]], seconds: dict[str, float]) -> list[str]:
-    """Those that reach its line, its own file's first, then the quick ones, within MOST_TESTS_S.
+def tests_of(
+    mutant: Mutant, lines: dict[tuple[str, int], list[str]], seconds: dict[str, float], most_s: float
+) -> list[str]:
+    """Those that reach its line, its own file's first, then the quick ones, within a time as `cover` took it.
 
     A line that none reaches may run in a process that a test starts: then those of its folder.
     """
@@ -232,7 +243,7 @@ def tests_of(mutant: Mutant, lines: dict[tuple[str, int], list[str]], seconds: d
 
     chosen, spent = [], 0.0
     for test in sorted(known, key=near):
-        if spent + seconds[test] <= MOST_TESTS_S:
+        if spent + seconds[test] <= most_s:
             chosen.append(test)
             spent += seconds[test]
     return chosen
@@ -301,8 +312,8 @@ def _codes(code: types.CodeType) -> Iterator[types.CodeType]:
             yield from _codes(constant)
 
 
-def killed(mutant: Mutant, tests: list[str], limit_s: float) -> bool:
-    """Whether a forked process fails these tests with the wrong line in place, or takes too long."""
+def killed(mutant: Mutant, tests: list[str], limit_s: float) -> str:
+    """What a forked process does in these tests with the wrong line in place: FAILS, LATE or LIVES."""
     child = os.fork()
     if child == 0:
         os.setsid()
@@ -317,11 +328,11 @@ def killed(mutant: Mutant, tests: list[str], limit_s: float) -> bool:
         done, status = os.waitpid(child, os.WNOHANG)
         if done:
             _end(child)
-            return status != 0
+            return FAILS if status else LIVES
         time.sleep(0.02)
     _end(child)
     os.waitpid(child, 0)
-    return True
+    return LATE
 
 
 def _pytest(arguments: list[str]) -> int:
@@ -335,8 +346,15 @@ def _end(group: int) -> None:
         os.killpg(group, signal.SIGKILL)
 
 
-def run(sample: int, seed: int, part: str) -> None:
-    """Judge the sample; each verdict is a line of a file, and those that are there are not asked again."""
+def verdicts(seed: int) -> dict[Mutant, dict[str, Any]]:
+    """What is known of each mutant of a seed; the last word counts."""
+    file = FOLDER / f"verdicts-{seed}.jsonl"
+    said = map(json.loads, file.read_text(encoding="utf-8").splitlines() if file.exists() else [])
+    return {Mutant(**verdict.pop("mutant")): verdict for verdict in said}
+
+
+def run(sample: int, seed: int, part: str, most_s: float) -> None:
+    """Judge the sample; a verdict is a line of a file. What lived is asked again with more tests alone."""
     lines, seconds = reaching()
     sys.path.insert(0, str(ROOT))
     os.chdir(ROOT)
@@ -346,50 +364,37 @@ def run(sample: int, seed: int, part: str) -> None:
     os.environ["PYTHONPATH"] = f"{began}{os.pathsep}{ROOT}"
     with contextlib.redirect_stdout(io.StringIO()):
         _pytest([*TESTS, "--collect-only"])  # what is imported here, no child imports again
-    out = FOLDER / f"verdicts-{seed}.jsonl"
-    judged = (
-        {tuple(v["mutant"].values()) for v in map(json.loads, out.read_text().splitlines())}
-        if out.exists()
-        else set()
-    )
     first, parts = map(int, part.split("/"))
-    with out.open("a", encoding="utf-8") as file:
-        for number, mutant in enumerate(drawn(sample, seed)):
-            if tuple(asdict(mutant).values()) in judged or number % parts != first:
+    known = verdicts(seed)
+    with (FOLDER / f"verdicts-{seed}.jsonl").open("a", encoding="utf-8") as file:
+        for mutant in drawn(sample, seed)[first::parts]:
+            tests = tests_of(mutant, lines, seconds, most_s)
+            before = known.get(mutant)
+            if before and (before["is"] != LIVES or before["tests"] >= len(tests) or mutant.changes_nothing):
                 continue
-            tests = tests_of(mutant, lines, seconds)
             limit_s = LIMIT_S + LIMIT_FACTOR * sum(seconds[test] for test in tests)
-            verdict = bool(tests) and killed(mutant, tests, limit_s)
-            file.write(json.dumps({"mutant": asdict(mutant), "killed": verdict, "tests": len(tests)}) + "\n")
+            verdict = killed(mutant, tests, limit_s) if tests else LIVES
+            file.write(json.dumps({"mutant": asdict(mutant), "is": verdict, "tests": len(tests)}) + "\n")
             file.flush()
-            if not verdict:
-                print(f"{number}: {mutant.file}:{mutant.line} {mutant.before} -> {mutant.after}", flush=True)
 
 
 def report(seed: int) -> None:
     """Survivors, those that change nothing left out of the share."""
-    verdicts = [json.loads(line) for line in (FOLDER / f"verdicts-{seed}.jsonl").read_text().splitlines()]
-    equal = (
-        {(e["file"], e["before"], e["after"]) for e in json.loads(EQUIVALENT.read_text())}
-        if EQUIVALENT.exists()
-        else set()
-    )
     asked, lived = Counter[str](), Counter[str]()
-    for verdict in verdicts:
-        mutant = Mutant(**verdict["mutant"])
-        if not verdict["killed"] and mutant.name in equal:
+    for mutant, verdict in verdicts(seed).items():
+        if verdict["is"] == LIVES and mutant.changes_nothing:
             continue
-        asked[mutant.file.rsplit("/", 1)[0]] += 1
-        if not verdict["killed"]:
-            lived[mutant.file.rsplit("/", 1)[0]] += 1
+        folder = mutant.file.rsplit("/", 1)[0]
+        asked[folder] += 1
+        if verdict["is"] == LIVES:
+            lived[folder] += 1
             print(
                 f"{mutant.file}:{mutant.line}  {mutant.before} -> {mutant.after}  ({verdict['tests']} tests)"
             )
     for folder in sorted(asked):
         print(f"{folder:24} {lived[folder]:4} of {asked[folder]:4}")
-    print(
-        f"{'all':24} {lived.total():4} of {asked.total():4}: {lived.total() / max(1, asked.total()):.1%} live"
-    )
+    share = lived.total() / max(1, asked.total())
+    print(f"{'all':24} {lived.total():4} of {asked.total():4}: {share:.1%} live")
 
 
 if __name__ == "__main__":
@@ -398,10 +403,11 @@ if __name__ == "__main__":
     parser.add_argument("--sample", type=int, default=600)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--part", default="0/1", help="K/N: every Nth mutant, from the Kth.")
+    parser.add_argument("--seconds", type=float, default=30, help="Of the tests of one mutant, at most.")
     given = parser.parse_args()
     if given.what == "cover":
         cover()
     elif given.what == "run":
-        run(given.sample, given.seed, given.part)
+        run(given.sample, given.seed, given.part, given.seconds)
     else:
         report(given.seed)

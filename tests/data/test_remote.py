@@ -77,6 +77,7 @@ def test_a_file_read_in_order_takes_few_requests_and_little_memory(served: Serve
     (served.folder / "long.bin").write_bytes(content)
     file = RemoteFile(f"{served.url}/long.bin", allowed(served))
     assert b"".join(file.read(at, BLOCK) for at in range(0, len(content), BLOCK)) == content
+    assert [file.read(len(content) + more, 10) for more in (-3, 0, 5)] == [content[-3:], b"", b""]
     assert len(served.requests) <= 12  # each twice as long as the one before, up to a megabyte
     assert len(file._blocks) * BLOCK <= KEPT_BYTES
     asked = len(served.requests)
