@@ -41,7 +41,8 @@ FOLDER = ROOT / ".mutants"
 EQUIVALENT = Path(__file__).with_name("mutants_equivalent.json")
 SUBJECTS = ("indexer", "data", "encoder/training/objective.py")
 TESTS = ("tests/indexer", "tests/data", "tests/encoder", "tests/pipeline", "tests/search_app/cli")
-LIMIT_FACTOR, LIMIT_S = 4, 30
+CPU_S = 15  # of the processor, beside the time of the tests: for a loop without an end
+WAIT_FACTOR, WAIT_S = 8, 60  # of the clock: for a wait without an end; others may use the machine
 FAILS, LATE, LIVES = "fails", "late", "lives"  # verdicts
 OWN = ("benchmarks", "data", "encoder", "experiments", "indexer", "pipeline", "search_app", "skyhex", "tests")
 WRONG = "SKYHEX_MUTANT"  # a variable of the environment: the file and place that a started process puts in
@@ -312,27 +313,28 @@ def _codes(code: types.CodeType) -> Iterator[types.CodeType]:
             yield from _codes(constant)
 
 
-def killed(mutant: Mutant, tests: list[str], limit_s: float) -> str:
+def judged(mutant: Mutant, tests: list[str], tests_s: float) -> str:
     """What a forked process does in these tests with the wrong line in place: FAILS, LATE or LIVES."""
     child = os.fork()
     if child == 0:
         os.setsid()
         with contextlib.suppress(ValueError):
             resource.setrlimit(resource.RLIMIT_AS, (24 << 30, 24 << 30))
+            resource.setrlimit(resource.RLIMIT_CPU, (int(CPU_S + tests_s),) * 2)
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, 1), os.dup2(null, 2)
         put_in(mutant.file, str(mutant.place))
         os._exit(_pytest([*tests, "-x"]))
-    deadline = time.monotonic() + limit_s
-    while time.monotonic() < deadline:
-        done, status = os.waitpid(child, os.WNOHANG)
-        if done:
-            _end(child)
-            return FAILS if status else LIVES
+    deadline = time.monotonic() + WAIT_S + WAIT_FACTOR * tests_s
+    done, status = 0, 0
+    while not done and time.monotonic() < deadline:
         time.sleep(0.02)
+        done, status = os.waitpid(child, os.WNOHANG)
     _end(child)
-    os.waitpid(child, 0)
-    return LATE
+    if not done:
+        os.waitpid(child, 0)
+    ran_out = not done or (os.WIFSIGNALED(status) and os.WTERMSIG(status) in (signal.SIGXCPU, signal.SIGKILL))
+    return LATE if ran_out else FAILS if status else LIVES
 
 
 def _pytest(arguments: list[str]) -> int:
@@ -372,8 +374,7 @@ def run(sample: int, seed: int, part: str, most_s: float) -> None:
             before = known.get(mutant)
             if before and (before["is"] != LIVES or before["tests"] >= len(tests) or mutant.changes_nothing):
                 continue
-            limit_s = LIMIT_S + LIMIT_FACTOR * sum(seconds[test] for test in tests)
-            verdict = killed(mutant, tests, limit_s) if tests else LIVES
+            verdict = judged(mutant, tests, sum(seconds[test] for test in tests)) if tests else LIVES
             file.write(json.dumps({"mutant": asdict(mutant), "is": verdict, "tests": len(tests)}) + "\n")
             file.flush()
 

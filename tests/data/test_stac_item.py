@@ -240,3 +240,14 @@ def test_a_licence_link_stands_in_for_a_licence():
     assert licence_of(item) == "other (https://example.org/terms)"
     item.properties["license"] = "CC-BY-SA-4.0"
     assert licence_of(item) == "CC-BY-SA-4.0"
+
+
+def test_the_finest_pixel_comes_first_then_geotiff():
+    hrefs = {"B02_60m": "a.tif", "B02_20m": "a.jp2", "B02_10m": "a.JP2", "B02": "a.jp2", "B03": "a.tif"}
+    ranks = {key: stac_item._rank(key, pystac.Asset(href)) for key, href in hrefs.items()}
+    assert ranks == {
+        "B02_60m": (60.0, False), "B02_20m": (20.0, True), "B02_10m": (10.0, True), "B02": (0.0, True),
+        "B03": (0.0, False),
+    }  # fmt: skip
+    typed = pystac.Asset("a", media_type="image/jp2")
+    assert stac_item._rank("B02_10m", typed) == (10.0, True)

@@ -163,3 +163,9 @@ def test_the_choice_keeps_every_clear_date_once_and_covers_the_time(dated, max_d
         else {0}
     )
     assert first == filled
+
+
+def test_a_period_has_its_start_and_not_its_end():
+    first, second = (datetime(2023, month, 1, tzinfo=UTC) for month in (3, 6))
+    asked = ("2023-03-01", "2023-06-01", "2023-05-31T23:59:59.999999")
+    assert [within(scene(date), (first, second)) for date in asked] == [True, False, True]

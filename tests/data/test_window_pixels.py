@@ -6,7 +6,7 @@ from rasterio.enums import ColorInterp
 from data import window_pixels
 from data.grid import Window, project
 from data.sample import InputError
-from data.window_pixels import read_window
+from data.window_pixels import Box, _margin, read_window
 
 from ..tolerance import gamma
 from .conftest import LEFT, TOP
@@ -194,3 +194,22 @@ def test_an_internal_mask_is_obeyed(raster):
     with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), rasterio.open(path, "r+") as dataset:
         dataset.write_mask(np.tri(64, dtype=bool))
     np.testing.assert_array_equal(read_window(str(path), [1, 2, 3], window(), 2.5)[1], np.tri(64, dtype=bool))
+
+
+def test_a_box_holds_what_reaches_beyond_none_of_its_sides():
+    box = Box(10, 20, 30, 40)
+    assert (box.height, box.width) == (10, 10)
+    assert box.holds(box)
+    assert box.holds(Box(11, 19, 31, 39))
+    assert not any(box.holds(other) for other in (
+        Box(9, 20, 30, 40), Box(10, 21, 30, 40), Box(10, 20, 29, 40), Box(10, 20, 30, 41),
+    ))  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("start", "read"),
+    [(100.4, (94, 167)), (4.0, (1, 167)), (6.0, (0, 167)), (-20.5, (0, 167)), (-20.0, (1, 167))],
+)
+def test_a_margin_is_two_blocks_a_side_in_whole_blocks_from_the_start(start, read):
+    assert _margin(start, 160.7, 3, 1000) == read
+    assert _margin(start, 160.7, 3, 165) == (read[0], 165)

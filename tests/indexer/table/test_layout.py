@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from indexer.sql.run import run_sql
-from indexer.table import merge
+from indexer.table import merge, parts
 from indexer.table.embedding_table import EmbeddingTable
 from indexer.table.schema import KEY
 
@@ -93,3 +93,22 @@ def test_sql_reads_a_region_of_any_layout(tmp_path: Path, partition: int | None)
     cell = int(rows["h3_cell"][17].as_py())
     found = run_sql(table, f"SELECT {', '.join(KEY)} FROM embeddings_in({cell}) ORDER BY ALL")
     assert np.array(found["h3_cell"]).tolist() == [cell]
+
+
+def test_a_lost_attempt_to_grow_leaves_out_no_row_that_another_put_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = EmbeddingTable.create(tmp_path, MODEL, h3_resolution=9).upsert(rows_over_the_globe(20))
+    merger = merge.Merger(table.storage, rows_over_the_globe(10, seed=7))
+    with monkeypatch.context() as patch:
+        patch.setattr(merge, "SMALL_TABLE_BYTES", 1)
+        merger.merge(table.manifest)
+    again = rows_over_the_globe(20, id_of=1)
+    newer = table.upsert(again)  # the same keys, other vectors
+    monkeypatch.setattr(merge, "SMALL_TABLE_BYTES", 1)
+    merged = merger.merge(newer.manifest)
+    rows = pa.concat_tables([parts.read_part(table.storage, file) for file in merged.files])
+    kept = pa.concat_tables([again, rows_over_the_globe(10, seed=7)]).sort_by(
+        [(name, "ascending") for name in KEY]
+    )
+    assert rows.sort_by([(name, "ascending") for name in KEY])["embedding"].equals(kept["embedding"])
