@@ -40,7 +40,15 @@ ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / ".mutants"
 EQUIVALENT = Path(__file__).with_name("mutants_equivalent.json")
 SUBJECTS = ("indexer", "data", "encoder/training/objective.py")
-TESTS = ("tests/indexer", "tests/data", "tests/encoder", "tests/pipeline", "tests/search_app/cli")
+TESTS = (
+    "tests/indexer",
+    "tests/data",
+    "tests/encoder",
+    "tests/pipeline",
+    "tests/buckets",
+    "tests/search_app/serve",
+    "tests/search_app/cli",
+)
 CPU_S = 15  # of the processor, beside the time of the tests: for a loop without an end
 WAIT_FACTOR, WAIT_S = 8, 60  # of the clock: for a wait without an end; others may use the machine
 FAILS, LATE, LIVES = "fails", "late", "lives"  # verdicts
@@ -186,7 +194,7 @@ def drawn(sample: int, seed: int) -> list[Mutant]:
 def cover() -> None:
     """Run the tests once, noting which of them reach which lines, and how long each takes."""
     FOLDER.mkdir(exist_ok=True)
-    settings = FOLDER / "coverage.ini"
+    settings = FOLDER / "settings.ini"
     settings.write_text(f"[run]\nsource = data, encoder, indexer\ndata_file = {FOLDER / 'coverage'}\n")
     log = FOLDER / "durations.xml"
     arguments = [*TESTS, "-q", "--cov", f"--cov-config={settings}", "--cov-context=test", "--cov-report="]

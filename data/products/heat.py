@@ -118,7 +118,7 @@ def _common_grid(rasters: Sequence[VectorRaster]) -> PixelGrid:
     right, top = max(b[2] for b in bounds), max(b[3] for b in bounds)
     for raster, own in zip(rasters, bounds, strict=True):
         a, b, _, d, e, _ = raster.grid.transform
-        off = [(own[0] - left) / step_x, (top - own[3]) / step_y]
+        off = (own[0] - bounds[0][0]) / step_x, (own[3] - bounds[0][3]) / step_y
         if (
             parse_crs(raster.grid.crs) != parse_crs(first.crs)
             or b or d

@@ -50,9 +50,10 @@ def test_tiles_of_one_grid_become_one_file(tmp_path: Path) -> None:
         assert np.allclose(file.read(1), want, atol=1e-6, equal_nan=True)
 
 
-def test_other_grids_and_dimensions_are_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("east_m", "north_m"), [(3, 0), (0, 3), (10, 5)])
+def test_other_grids_and_dimensions_are_refused(tmp_path: Path, east_m: float, north_m: float) -> None:
     first = read_tile(str(write_alphaearth(tmp_path, CODES, name="a")))
-    between = Place(BAVARIA.crs, BAVARIA.left + 3, BAVARIA.top)
+    between = Place(BAVARIA.crs, BAVARIA.left + east_m, BAVARIA.top + north_m)
     second = read_tile(str(write_alphaearth(tmp_path, CODES, between, name="b")))
     with pytest.raises(InputError, match=r"b-0+-0+.tiff is not on the grid of .*a-0+-0+.tiff"):
         write_heat([first, second], QUERY, tmp_path / "sim.tif")

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import faiss
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from indexer.errors import TableError
 from indexer.geo.row_ranges import RowRanges
 from indexer.index import description, faiss_index, ivf, planner, recall, segment_files
-from indexer.index.faiss_index import build_index, describe_index, index_info, open_index
+from indexer.index.faiss_index import IndexInfo, build_index, describe_index, index_info, open_index
 from indexer.index.ivf import Ivf
 from indexer.index.mapped import DamagedIndexError
 from indexer.index.planner import Measured, Plan, Point, choose
@@ -513,3 +514,14 @@ def test_an_inverted_file_that_never_helps_is_not_kept(
     assert faiss_index.index_info(table).recall == {}  # type: ignore[union-attr]
     assert not list((tmp_path / "index").rglob("*.faiss"))
     assert open_index(table)[0] is not None
+
+
+def test_an_index_says_what_it_is() -> None:
+    info = IndexInfo(7, 1_200, 0, 0, 1, 2_500_000, {})
+    assert str(info) == "1,200 rows of snapshot 7; exact; 2.5 MB"
+    assert str(replace(info, segments=2, action="built")) == f"built: {info}; 2 segments"
+    assert str(replace(info, segments=2, shards=2)) == f"{info}; 2 shards"
+    assert str(replace(info, segments=3, shards=2)) == f"{info}; 2 shards; 3 segments"
+    assert str(replace(info, missing_rows=1_000)).startswith(
+        f"{info}; 1,000 newer rows are read from Parquet"
+    )

@@ -49,9 +49,11 @@ def test_rows_drawn_are_rows_of_the_table(tmp_path: Path, most: int, monkeypatch
 
 
 def test_an_empty_table_has_none(tmp_path: Path) -> None:
-    drawn = draw_rows(EmbeddingTable.create(tmp_path, MODEL, h3_resolution=9))
+    table = EmbeddingTable.create(tmp_path, MODEL, h3_resolution=9)
+    drawn = draw_rows(table)
     assert (len(drawn.keys), len(drawn.vectors), drawn.of_rows) == (0, 0, 0)
     assert project(drawn.vectors).shape == (0, 2)
+    assert Clusters(np.eye(2, MODEL.dimension, dtype=np.float32)).of_table(table).shape == (0,)
 
 
 def test_every_row_is_as_likely_as_any_other() -> None:
