@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from data.sample import Sample
     from encoder.embed import EmbeddingBatch
     from encoder.protocol import AnyEncoder
+    from indexer.index.on_device import OnDevice
     from indexer.labels.feedback import Feedback, Rule
     from indexer.search.filter import Filter
     from indexer.search.query import Example, Match, Query
@@ -139,6 +140,7 @@ def search(
     parent_res: int | None = None,
     relevance: float | None = None,
     weights: str = "nano",
+    device: str | None = None,
     filter: Filter | None = None,
     **conditions: Unpack[Conditions],
 ) -> Hits:
@@ -166,6 +168,8 @@ def search(
         per_parent, parent_res: at most so many rows below one cell of a resolution (5).
         relevance: results unlike each other, from 1 (as they come) to 0 (novelty alone).
         weights: name or file of the encoder's weights, for chips and texts.
+        device: where torch compares every row that matches: "cpu", "cuda" or "cuda:1"; the vectors stay in
+            its memory for searches to come. By default the index answers as it was measured.
         filter: a whole `Filter`, instead of conditions.
         conditions: where, when and which rows; all that are given must hold.
             bbox: west, south, east, north in degrees; west > east crosses the antimeridian.
@@ -180,7 +184,8 @@ def search(
             where_timeout_s, where_memory: what answering it may take: 30, "2GB".
 
     Raises:
-        QueryError: nothing to look like, an unknown cell, conditions that cannot hold, k below 1.
+        QueryError: nothing to look like, an unknown cell, conditions that cannot hold, k below 1; a device
+            that is not there or too small.
         TableError: there is no table, or it cannot be read.
         InputError: a chip that cannot be embedded.
     """
@@ -211,6 +216,7 @@ def search(
             align=align,
             invert=invert,
         )
+    crew = _on_device(opened, device)
     if _is_served(opened):
         differing = {"per_parent": per_parent, "parent_res": parent_res, "relevance": relevance}
         asked = {"k": k, "include_query": include_query, **differing}
@@ -218,7 +224,7 @@ def search(
         return served
     diversity = words.diversity_of(per_parent=per_parent, parent_res=parent_res, relevance=relevance)
     find, held = _import("indexer.search.search").search, _filter_of(filter, conditions)
-    hits: Hits = find(opened, query, k, held, include_query, diversity)
+    hits: Hits = find(opened, query, k, held, include_query, diversity, crew=crew)
     return hits
 
 
@@ -231,6 +237,7 @@ def search_many(
     align: bool = True,
     k: int = 20,
     include_query: bool = False,
+    device: str | None = None,
     filter: Filter | None = None,
     **conditions: Unpack[Conditions],
 ) -> Hits:
@@ -244,11 +251,12 @@ def search_many(
         align: as in `search`, of a file's examples.
         k: how many rows for each, at least 1.
         include_query: whether rows that a query was made from may be found by it.
+        device: as in `search`.
         filter: a whole `Filter`, instead of conditions.
         conditions: which rows may be found, as in `search`.
 
     Raises:
-        QueryError: a file that holds no queries, an unknown cell, k below 1.
+        QueryError: a file that holds no queries, an unknown cell, k below 1; no such device.
     """
     batch = _import("indexer.search.batch")
     if isinstance(queries, str | Path):
@@ -256,12 +264,13 @@ def search_many(
     else:
         named = batch.NamedQueries([str(number) for number in range(1, len(queries) + 1)], queries)
     opened = _opened(table)
+    crew = _on_device(opened, device)
     if _is_served(opened):
         asked = {"k": k, "include_query": include_query}
         served: Hits = opened.search_many(named, _words_of(filter, conditions), **asked)
         return served
     held = _filter_of(filter, conditions)
-    hits: Hits = batch.search_batch(opened, named, k, held, include_query)
+    hits: Hits = batch.search_batch(opened, named, k, held, include_query, crew=crew)
     return hits
 
 
@@ -593,6 +602,17 @@ def _opened(table: EmbeddingTable | ServedTable | str | Path) -> Any:
 
 def _is_served(table: Any) -> bool:
     return isinstance(table, _import("indexer.search.served_table").ServedTable)
+
+
+def _on_device(table: EmbeddingTable | ServedTable, device: str | None) -> OnDevice | None:
+    """What searches there; None without a device."""
+    if device is not None and _is_served(table):
+        raise _import("indexer.errors").QueryError(
+            "a served table is searched by its server: leave device out, and start it with --device"
+        )
+    kept = _import("pipeline.on_device.searcher").kept_on_device
+    searcher: OnDevice | None = None if device is None else kept(device)
+    return searcher
 
 
 def _words_of(filter: Filter | None, conditions: Conditions) -> dict[str, Any]:

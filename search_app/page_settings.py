@@ -22,6 +22,7 @@ class PageSettings:
     wait_s: float = 10.0  # for one raster of a picture
     ground: str = ""  # a file that the map lies on
     limits: Limits = Limits(rows=DEFAULT_ROWS, flags="sql-")  # noqa: RUF009 - frozen
+    device: str = ""  # that compares every row
 
     def to_environment(self) -> dict[str, str]:
         """Names in it are those of any folder: the server works in one of its own."""
@@ -38,4 +39,4 @@ def page_settings(environment: Mapping[str, str] = os.environ) -> PageSettings:
         return PageSettings(table)
     told = json.loads(environment[_REST])
     hosts, paths, limits = tuple(told["hosts"]), tuple(told["paths"]), Limits(**told["limits"])
-    return PageSettings(table, hosts, paths, told["wait_s"], told["ground"], limits)
+    return PageSettings(table, hosts, paths, told["wait_s"], told["ground"], limits, told["device"])

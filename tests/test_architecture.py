@@ -14,6 +14,7 @@ INDEXER = tuple(
     f"indexer/{room}"
     for room in ("geo", "table", "index", "prototypes", "sql", "alignment", "search", "labels", "overview")
 )
+PIPELINE = ("pipeline", "pipeline/on_device")
 MAY_IMPORT: dict[str, tuple[str, ...]] = {  # a room a line: the rooms it may import from, and no others
     "data": (),
     "encoder": ("data",),
@@ -29,11 +30,12 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {  # a room a line: the rooms it may im
     "indexer/search": ("indexer", *INDEXER[:6]),
     "indexer/labels": ("indexer", *INDEXER[:7]),
     "pipeline": ("data", "encoder", "indexer", *INDEXER),
+    "pipeline/on_device": ("indexer", "indexer/geo", "indexer/index"),
     "experiments": ("data", "encoder", "encoder/training", "indexer", *INDEXER, "pipeline"),
     "search_app": ("indexer", *INDEXER),
-    "search_app/cli": ("data", "encoder", "indexer", *INDEXER, "pipeline", "experiments", "search_app"),
-    "search_app/serve": ("data", "encoder", "indexer", *INDEXER, "pipeline", "search_app"),
-    "search_app/page": ("data", "encoder", "indexer", *INDEXER, "pipeline", "search_app"),
+    "search_app/cli": ("data", "encoder", "indexer", *INDEXER, *PIPELINE, "experiments", "search_app"),
+    "search_app/serve": ("data", "encoder", "indexer", *INDEXER, *PIPELINE, "search_app"),
+    "search_app/page": ("data", "encoder", "indexer", *INDEXER, *PIPELINE, "search_app"),
 }
 UNKNOWN = {  # what a folder does not know of the packages of others
     "data": {"torch", "faiss", "duckdb", "streamlit"},
@@ -148,6 +150,13 @@ def test_the_model_needs_torch_and_numpy_alone(module: str) -> None:
     path = ROOT / "encoder" / f"{module}.py"
     assert top(imported(path)) <= {"torch", "numpy", "encoder"} | sys.stdlib_module_names
     assert {other.stem for other in ours(path)} <= set(MODEL_MODULES) | {"batch"}
+
+
+def test_a_machine_with_torch_and_numpy_alone_can_scan() -> None:
+    path = ROOT / "pipeline/on_device/scan.py"
+    for one in (path, *ours(path)):
+        assert top(imported(one)) <= {"torch", "numpy", "indexer"} | sys.stdlib_module_names
+    assert {other.stem for other in ours(path)} == {"row_ranges", "errors"}
 
 
 @pytest.mark.parametrize("module", ["skyhex", "search_app.cli.main"])

@@ -38,11 +38,11 @@ def answers(
     if all_of:
         return [vectors.nearest_to_all(rows, question, k) for question in questions]
     each = run(plan, vectors, inverted, rows, np.concatenate(questions), k)
-    return list(_by_question(each, questions, k))
+    return list(by_question(each, questions, k))
 
 
-def _by_question(each: Found, questions: Sequence[Cosines], k: int) -> Iterator[tuple[Cosines, Rows]]:
-    """The k best of a question's vectors (m, d): a row counts for the one that it is most like."""
+def by_question(each: Found, questions: Sequence[Cosines], k: int) -> Iterator[tuple[Cosines, Rows]]:
+    """The k best of each question (m, d), a row by that of its vectors that it is most like."""
     ends = np.cumsum([0, *map(len, questions)]).tolist()
     for start, stop in pairwise(ends):
         if stop - start == 1:

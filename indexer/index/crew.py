@@ -17,7 +17,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol
 
 from ..errors import QueryError
 from ..geo.row_ranges import RowRanges
@@ -51,6 +51,17 @@ class Scan:
             return answers(self.plan, vectors, inverted, self.rows, questions, k, self.all_of)
 
 
+class Searcher(Protocol):
+    """Who searches segments of an index in the place of the thread that asks."""
+
+    @property
+    def plan(self) -> Plan | None:
+        """Of every scan; None: what was measured decides, and shards alone are searched."""
+
+    def answers(self, scans: Sequence[Scan], questions: Sequence[Cosines], k: int) -> Sequence[Found | None]:
+        """What each scan finds, see `Scan.answer`; None where there was no answer in time."""
+
+
 class Crew:
     """Processes that search shards, until `close` or the end of a `with`.
 
@@ -58,6 +69,8 @@ class Crew:
         workers: how many; one a core by default. Each shard has its own.
         limit_s: seconds that a shard has for an answer; None waits. Threads may ask at once, in line.
     """
+
+    plan = None
 
     def __init__(self, workers: int | None = None, limit_s: float | None = None) -> None:
         self.limit_s = limit_s

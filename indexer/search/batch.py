@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from ..csv_text import as_written
 from ..errors import NoRowError, QueryError
 from ..geo.cells import cell_to_text
-from ..index.crew import Crew
+from ..index.crew import Searcher
 from ..progress import Progress
 from ..table.embedding_table import EmbeddingTable
 from .filter import Filter
@@ -68,7 +68,7 @@ def search_batch(
     filter: Filter = Filter(),  # noqa: B008 - frozen
     include_query: bool = False,
     progress: Progress | None = None,
-    crew: Crew | None = None,
+    crew: Searcher | None = None,
 ) -> Hits:
     """What each query finds, one after another, in one table whose first column is the query's name.
 

@@ -12,7 +12,7 @@ from ..geo.cells import Cells
 from ..geo.row_ranges import Rows
 from ..index.answers import Found
 from ..index.answers import answers as answers_of
-from ..index.crew import Crew, Scan
+from ..index.crew import Scan, Searcher
 from ..index.faiss_index import Index, missing_of
 from ..index.planner import EXACT, Plan, choose, phrase
 from ..index.segment import Part, Segment, read_segments
@@ -95,8 +95,9 @@ class Answer:
 
     def __str__(self) -> str:
         by_codes = [plan for plan in self.looked_at if plan is not None and plan.probes]
+        exact = [plan for plan in self.looked_at if plan is not None and not plan.probes]
         ways: list[tuple[str, Sequence[Plan | None]]] = [
-            (str(EXACT), [EXACT]),
+            *((str(plan), [plan]) for plan in exact),
             (f"{EXACT} over Parquet", [None]),
         ]
         if by_codes:
@@ -115,13 +116,13 @@ def best_rows(
     filter: Filter,
     k: int,
     all_of: bool = False,
-    crew: Crew | None = None,
+    crew: Searcher | None = None,
 ) -> list[Answer]:
     """For each query, the k rows most like any of its vectors (m, d), among those that match the filter.
 
     With `all_of` a row counts for the vector that it is least like, and every row that matches is compared.
     Shards without a row that matches are not searched. A crew searches the others, and one that does not
-    answer in time is left out; `Answer.shards` says so.
+    answer in time is left out; `Answer.shards` says so. A device compares every row that matches.
 
     Raises:
         DamagedIndexError: search again without the index, or without the shard that it names.
@@ -131,7 +132,9 @@ def best_rows(
     known, looked_at, shards = _known(index, column), _LookedAt(), None
     found: list[list[Best]] = [[] for _ in queries]
     if index is not None:
-        scans = {number: _scan(matching, index, number, column, k, all_of) for number in known}
+        exact = EXACT if all_of else None
+        plan = crew.plan if crew is not None and crew.plan is not None else exact
+        scans = {number: _scan(matching, index, number, column, k, all_of, plan) for number in known}
         answers = _answers(index, scans, queries, k, crew)
         late = {number: scans[number].rows.count for number, answer in answers.items() if answer is None}
         for number, scan in scans.items():
@@ -152,11 +155,11 @@ def best_rows(
 
 
 def _answers(
-    index: Index, scans: Mapping[int, Scan], queries: Sequence[Cosines], k: int, crew: Crew | None
+    index: Index, scans: Mapping[int, Scan], queries: Sequence[Cosines], k: int, crew: Searcher | None
 ) -> dict[int, Found | None]:
     """What is found in the segments that have rows which match, by number; None where one is late."""
     asked = {number: scan for number, scan in scans.items() if scan.rows.count}
-    if crew is None or not index.shards:
+    if crew is None or (crew.plan is None and not index.shards):
         return {number: scan.answer(queries, k) for number, scan in asked.items()}
     return dict(zip(asked, crew.answers([*asked.values()], queries, k), strict=True))
 
@@ -182,13 +185,15 @@ class _LookedAt(dict[Plan | None, tuple[int, int]]):
         self[plan] = some + matching, all_ + rows
 
 
-def _scan(matching: Matching, index: Index, number: int, column: str, k: int, all_of: bool) -> Scan:
-    """What is to be done in a segment of the index."""
+def _scan(
+    matching: Matching, index: Index, number: int, column: str, k: int, all_of: bool, plan: Plan | None
+) -> Scan:
+    """What is to be done in a segment of the index; without a plan what was measured there decides."""
     mapped = index.segments[number]
     with mapped.blamed():
         rows = matching.in_segment(mapped.segment, index.living[number], mapped.folder)
         rows = mapped.segment.having(column, rows)
-        plan = EXACT if all_of else choose(mapped.measured.get(column), rows, len(mapped.segment), k)
+        plan = plan or choose(mapped.measured.get(column), rows, len(mapped.segment), k)
         return Scan(mapped.folder, column, rows, plan, all_of)
 
 

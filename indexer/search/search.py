@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from ..errors import NoRowError
-from ..index.crew import Crew
+from ..index.crew import Searcher
 from ..index.faiss_index import Index, open_index, without_damage
 from ..index.mapped import DamagedIndexError
 from ..index.sample import top_shares
@@ -69,7 +69,7 @@ def search(
     include_query: bool = False,
     diversity: Diversity | None = None,
     columns: Sequence[str] = COLUMNS,
-    crew: Crew | None = None,
+    crew: Searcher | None = None,
 ) -> Hits:
     """The k rows most like a query, among those that the filter holds: always min(k, matching rows) of them.
 
@@ -81,7 +81,8 @@ def search(
         include_query: whether rows that the query was made from may be returned.
         diversity: how the results must differ from each other; fewer than k may then remain.
         columns: what to read of the rows found, the key among it.
-        crew: searches the shards of a sharded index; a note tells of those that do not answer in time.
+        crew: searches the shards of a sharded index; a note tells of those that do not answer in time. Or a
+            device, which compares every row that matches (`indexer/index/on_device.py`).
 
     Raises:
         QueryError: k below 1, an unknown cell or column, a vector that does not fit, SQL that cannot be
@@ -103,7 +104,7 @@ def search_many(
     k: int = 20,
     filter: Filter = Filter(),  # noqa: B008 - frozen
     include_query: bool = False,
-    crew: Crew | None = None,
+    crew: Searcher | None = None,
 ) -> list[Hits]:
     """`search` for each query; the filter is evaluated once, and vectors are compared together.
 
@@ -123,7 +124,7 @@ def search_each(
     k: int = 20,
     filter: Filter = Filter(),  # noqa: B008 - frozen
     include_query: bool = False,
-    crew: Crew | None = None,
+    crew: Searcher | None = None,
 ) -> list[Hits | NoRowError]:
     """`search_many`, but in the place of a query whose example has no row stands the reason.
 
@@ -168,7 +169,7 @@ def _answer(
     filter: Filter,
     include_query: bool,
     diversity: Diversity | None,
-    crew: Crew | None,
+    crew: Searcher | None,
 ) -> Answered:
     resolved = _resolved(table, index, query, filter, include_query)
 
@@ -188,7 +189,7 @@ def _answers(
     resolved: Sequence[Resolved],
     k: int,
     filter: Filter,
-    crew: Crew | None,
+    crew: Searcher | None,
 ) -> Answered:
     """The answers in the order of the queries; those found in one way in one column are found together."""
     answers: dict[int, Answer] = {}
@@ -213,7 +214,7 @@ def _find(
     resolved: Sequence[Resolved],
     filter: Filter,
     k: int,
-    crew: Crew | None,
+    crew: Searcher | None,
 ) -> list[Answer]:
     """For each of some queries that are found in one way in one column, the k best rows but its own."""
     most, way = k + max(len(query.own_rows) for query in resolved), resolved[0]

@@ -49,6 +49,7 @@ from .options import (
     names,
 )
 from .progress import console
+from .search_options import DEVICE_HELP
 
 EXPECTED = (  # errors of people and of the world; whoever raised one has loaded its module
     ("data.access", "UnreachableError"),
@@ -226,6 +227,7 @@ def app_command(
     sql_timeout: Annotated[float, typer.Option(help="Seconds of a query; 0: no limit.")] = DEFAULT_TIMEOUT_S,
     sql_memory: Annotated[str, typer.Option(help="Of a query.", metavar="SIZE")] = DEFAULT_MEMORY,
     sql_rows: Annotated[int, typer.Option(help="Of an answer on the page; 0: no limit.")] = DEFAULT_ROWS,
+    device: Annotated[str, typer.Option(help=DEVICE_HELP, metavar="NAME")] = "",
 ) -> None:
     """Open the map in a browser (Streamlit, on this machine alone)."""
     from indexer.table.embedding_table import EmbeddingTable
@@ -242,8 +244,12 @@ def app_command(
         from ..own_ground import check
 
         check(background)
+    if device:
+        from pipeline.on_device.searcher import on_device
+
+        on_device(device)
     hosts, paths = tuple(allow_host or ()), tuple(allow_path or ())
-    settings = PageSettings(str(table), hosts, paths, wait, str(background or ""), limits)
+    settings = PageSettings(str(table), hosts, paths, wait, str(background or ""), limits, device)
     run_app(settings, port=port, headless=headless, weights=weights)
 
 

@@ -53,6 +53,7 @@ def search(
     explain: words.ExplainOption = False,
     shard_workers: words.ShardWorkersOption = None,
     shard_limit: words.ShardLimitOption = None,
+    device: words.SearchDeviceOption = None,
     table: TableOption = DEFAULT_TABLE,
     snapshot: SnapshotOption = None,
     weights: WeightsOption = "nano",
@@ -60,11 +61,11 @@ def search(
     out: OutOption = None,
 ) -> None:
     """Where else does it look like this? All conditions given must hold."""
-    from indexer.index.crew import crew_of
     from indexer.search.batch import read_queries, search_batch
     from indexer.search.search import search as search_table
     from indexer.search.words import diversity_of, query_of
     from indexer.table.embedding_table import EmbeddingTable
+    from pipeline.on_device.searcher import searcher_of
 
     from .search_words import Examples
 
@@ -73,22 +74,22 @@ def search(
     diversity = diversity_of(per_parent=per_parent, parent_res=parent_res, relevance=relevance)
     _check_one_or_many(queries, bool(like or unlike), bool(diversity or invert))
     opened = EmbeddingTable.open(table, snapshot)
-    if queries is not None:
-        named = read_queries(queries, using=using, against=against, align=not no_align)
-        with progress_bar("search", "queries") as progress, crew_of(shard_workers, shard_limit) as crew:
-            hits = search_batch(opened, named, k, filter, include_query, progress, crew)
-    else:
-        query = query_of(
-            like.read(opened, using, weights),
-            unlike.read(opened, using, weights),
-            using=using,
-            against=against,
-            match=match,
-            negative_weight=negative_weight,
-            align=not no_align,
-            invert=invert,
-        )
-        with crew_of(shard_workers, shard_limit) as crew:
+    with searcher_of(device, shard_workers, shard_limit, say) as crew:
+        if queries is not None:
+            named = read_queries(queries, using=using, against=against, align=not no_align)
+            with progress_bar("search", "queries") as progress:
+                hits = search_batch(opened, named, k, filter, include_query, progress, crew)
+        else:
+            query = query_of(
+                like.read(opened, using, weights),
+                unlike.read(opened, using, weights),
+                using=using,
+                against=against,
+                match=match,
+                negative_weight=negative_weight,
+                align=not no_align,
+                invert=invert,
+            )
             hits = search_table(opened, query, k, filter, include_query, diversity, crew=crew)
     _say_notes(opened, hits.notes)
     if explain:

@@ -58,6 +58,11 @@ LIMIT_HELP = "Seconds of a shard, with --shard-workers; a note tells of those th
 ShardWorkersOption = Annotated[int | None, option(RESULTS, SHARDS_HELP, "N")]
 ShardLimitOption = Annotated[float | None, option(RESULTS, LIMIT_HELP, "S")]
 
+DEVICE_HELP = (
+    "Where every row is compared by torch: cpu, cuda, cuda:1; without, the index as it was measured."
+)
+SearchDeviceOption = Annotated[str | None, option(RESULTS, DEVICE_HELP, "NAME", "--device")]
+
 BeforeOption = Annotated[str, option(COMPARED, f"The first period: {PERIOD}", "PERIOD")]
 AfterOption = Annotated[str, option(COMPARED, "The second period, in the same way.", "PERIOD")]
 ColumnOption = Annotated[str, option(COMPARED, f"The vectors: {VECTORS}", "NAME", default=False)]

@@ -12,7 +12,7 @@ from indexer.sql.limits import DEFAULT_MEMORY, DEFAULT_TIMEOUT_S
 
 from .installation import InstallationError
 from .options import DEFAULT_TABLE, TableOption, WeightsOption
-from .search_options import LIMIT_HELP, SHARDS_HELP
+from .search_options import DEVICE_HELP, LIMIT_HELP, SHARDS_HELP
 
 app = typer.Typer()
 MODULE = "search_app.serve"
@@ -44,6 +44,7 @@ def serve(
     sql_rows: Annotated[int, typer.Option(help="Of an answer in SQL; 0: no limit.")] = 100_000,
     shard_workers: Annotated[int | None, typer.Option(help=SHARDS_HELP, min=1)] = None,
     shard_limit: Annotated[float | None, typer.Option(help=LIMIT_HELP)] = None,
+    device: Annotated[str | None, typer.Option(help=DEVICE_HELP, metavar="NAME")] = None,
 ) -> None:
     """Serve the table to other programs: search, SQL, features, vector tiles (OpenAPI at /openapi.json)."""
     if importlib.util.find_spec("fastapi") is None or importlib.util.find_spec("uvicorn") is None:
@@ -70,6 +71,7 @@ def serve(
         ("--sql-rows", sql_rows),
         ("--shard-workers", shard_workers),
         ("--shard-limit", shard_limit),
+        ("--device", device),
     ):
         words += [] if value is None else [name, str(value)]
     words += ["--insecure-http"] if insecure_http else []

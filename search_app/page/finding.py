@@ -17,7 +17,9 @@ from indexer.search.search import COLUMNS, search
 from indexer.search.words import column_of
 from indexer.table.columns import has_direction, to_matrix
 from indexer.table.embedding_table import EmbeddingTable
+from pipeline.on_device.searcher import kept_on_device
 
+from ..page_settings import page_settings
 from .cached import BY_SNAPSHOT, read_cells, read_keys, read_kinds, read_vectors
 from .label_place import place_of
 from .plane import mean_inside
@@ -56,6 +58,7 @@ def find(table: EmbeddingTable, question: View) -> Found | None:
         return None
     if question.marks:
         return _find_taught(table, question, query)
+    device = page_settings().device
     hits = search(
         table,
         query,
@@ -63,6 +66,7 @@ def find(table: EmbeddingTable, question: View) -> Found | None:
         filter=filter,
         diversity=to_diversity(question),
         columns=COLUMNS_SHOWN,
+        crew=kept_on_device(device) if device else None,
     )
     assert hits.query is not None
     compared = hits.query

@@ -10,8 +10,8 @@ from pathlib import Path
 import uvicorn
 
 from indexer.errors import QueryError, TableError
-from indexer.index.crew import crew_of
 from indexer.sql.limits import DEFAULT_MEMORY, Limits
+from pipeline.on_device.searcher import searcher_of
 
 from ..terminal_text import visible
 from .app import SQL_LIMITS, Settings, make_app
@@ -43,10 +43,14 @@ def serve(given: argparse.Namespace) -> None:
     workers = given.workers or os.cpu_count() or 2
     rules = Rules((*LOOPBACK, given.host), token)
     limits = Limits.of(given.sql_timeout, given.sql_memory, given.sql_rows, flags="sql-")
-    with crew_of(given.shard_workers, given.shard_limit) as crew:
+    with searcher_of(given.device, given.shard_workers, given.shard_limit, _say) as crew:
         run(
             given, make_app(given.table, Settings(rules, workers, given.waiting, given.weights, limits, crew))
         )
+
+
+def _say(text: str) -> None:
+    print(visible(text), file=sys.stderr, flush=True)
 
 
 def run(given: argparse.Namespace, app: Guard) -> None:
@@ -128,6 +132,7 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument("--sql-rows", type=int, default=SQL_LIMITS.rows)
     parser.add_argument("--shard-workers", type=int)
     parser.add_argument("--shard-limit", type=float)
+    parser.add_argument("--device")
     return parser
 
 

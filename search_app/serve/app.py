@@ -13,7 +13,7 @@ from fastapi.responses import JSONResponse, PlainTextResponse
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from indexer.errors import QueryError, TableError
-from indexer.index.crew import Crew
+from indexer.index.crew import Searcher
 from indexer.search.batch import NamedQueries, search_batch
 from indexer.search.changes import changes
 from indexer.search.outliers import outliers
@@ -53,7 +53,7 @@ class Settings:
     in_line: int = 64
     weights: str = "nano"  # of chips and texts
     limits: Limits = SQL_LIMITS
-    crew: Crew | None = None  # searches the shards of a sharded index
+    crew: Searcher | None = None  # of the index
 
 
 def make_app(place: str, settings: Settings = Settings()) -> Guard:

@@ -50,6 +50,7 @@ QUESTIONS = [
     *lines_of("What to look like"),
     *lines_of("Results that differ"),
     *lines_of("Many queries at once"),
+    *lines_of("On a GPU"),
     *lines_of("More questions"),
 ]
 FORMS = lines_of("Answers")
