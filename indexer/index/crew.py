@@ -1,7 +1,8 @@
-"""Segments searched in this process, or by a crew of processes that hold them open, each within a time.
+"""Segments searched in this process, or by a crew of others that hold them open, each within a time.
 
-A worker is told folders, rows and plans, never filters or tables: it maps the files itself. One that is late
-goes on, and is asked again when it is done; one that was ended, or does nothing for long, is begun anew.
+A holder is told folders, rows and plans, never filters or tables: it maps the files itself. One that is late
+goes on, and is asked again when it is done; one that was ended, or does nothing for long, is begun anew. It
+is a process of this machine, or whatever else answers as one.
 """
 
 from __future__ import annotations
@@ -12,10 +13,11 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
@@ -62,20 +64,43 @@ class Searcher(Protocol):
         """What each scan finds, see `Scan.answer`; None where there was no answer in time."""
 
 
+class EndedError(Exception):
+    """A holder was ended before it answered."""
+
+
+class Holder(Protocol):
+    """A process, somewhere, that holds segments open."""
+
+    def ask(self, request: Any, /) -> Any:
+        """What `answered` makes of a request there. Raises `EndedError`."""
+        ...
+
+    def end(self) -> None:
+        """Whoever waits for an answer hears `EndedError`."""
+        ...
+
+
 class Crew:
-    """Processes that search shards, until `close` or the end of a `with`.
+    """Holders that search shards, until `close` or the end of a `with`.
 
     Args:
         workers: how many; one a core by default. Each shard has its own.
         limit_s: seconds that a shard has for an answer; None waits. Threads may ask at once, in line.
+        begin: a holder; by default processes of this machine, which share its cores.
     """
 
     plan = None
 
-    def __init__(self, workers: int | None = None, limit_s: float | None = None) -> None:
+    def __init__(
+        self,
+        workers: int | None = None,
+        limit_s: float | None = None,
+        begin: Callable[[], Holder] | None = None,
+    ) -> None:
         self.limit_s = limit_s
         count = workers or os.cpu_count() or 1
-        self._workers = [_Worker(max((os.cpu_count() or 1) // count, 1)) for _ in range(count)]
+        begin = begin or partial(Process, max((os.cpu_count() or 1) // count, 1))
+        self._workers = [_Worker(begin) for _ in range(count)]
         self._numbers: dict[Path, int] = {}  # of the worker that holds a segment
         self._lock = threading.Lock()
 
@@ -116,8 +141,7 @@ class Crew:
 @contextmanager
 def crew_of(workers: int | None, limit_s: float | None = None) -> Iterator[Crew | None]:
     """A crew of so many processes; none for None. Raises `QueryError` for numbers that are none."""
-    if (workers is not None and workers < 1) or (limit_s is not None and not limit_s > 0):
-        raise QueryError(f"{workers} processes, {limit_s} s for a shard: expected numbers above zero")
+    check_numbers(workers, limit_s)
     if workers is None and limit_s is not None:
         raise QueryError(
             "a limit for shards needs processes that it holds for: say how many with --shard-workers"
@@ -127,6 +151,12 @@ def crew_of(workers: int | None, limit_s: float | None = None) -> Iterator[Crew 
         return
     with Crew(workers, limit_s) as crew:
         yield crew
+
+
+def check_numbers(workers: int | None, limit_s: float | None) -> None:
+    """Raises `QueryError` for numbers of holders and of seconds that are none."""
+    if (workers is not None and workers < 1) or (limit_s is not None and not limit_s > 0):
+        raise QueryError(f"{workers} processes, {limit_s} s for a shard: expected numbers above zero")
 
 
 def _in_time(asked: Sequence[Future[Any]], limit_s: float | None) -> Sequence[Future[Any]]:
@@ -147,19 +177,19 @@ def _result(future: Future[Any]) -> Found | None:
 
 
 class _Worker:
-    """One process, and the thread that talks with it."""
+    """One holder, and the thread that talks with it."""
 
-    def __init__(self, threads: int) -> None:
-        self._threads = threads
+    def __init__(self, begin: Callable[[], Holder]) -> None:
+        self._begin = begin
         self._line = ThreadPoolExecutor(1)
-        self._process: subprocess.Popen[bytes] | None = None
+        self._holder: Holder | None = None
         self.held: set[Path] = set()  # segments that it has opened
         self._until = float("inf")  # when it is lost
 
     def submit(self, request: Any, limit_s: float | None) -> Future[Any]:
         """Its answer, when the requests before it are done."""
-        if time.monotonic() > self._until and self._process is not None:
-            self._process.kill()  # whoever waits for it hears the end of its answers
+        if time.monotonic() > self._until and self._holder is not None:
+            self._holder.end()
         return self._line.submit(self._ask, request, limit_s)
 
     def close(self) -> None:
@@ -168,13 +198,13 @@ class _Worker:
         self._end()
 
     def _ask(self, request: Any, limit_s: float | None) -> Any:
-        """An answer, of a second process where one was ended meanwhile; None where neither answers."""
+        """An answer, of a second holder where one was ended meanwhile; None where neither answers."""
         for _ in range(2):
+            self._holder = self._holder or self._begin()
+            self._until = float("inf") if limit_s is None else time.monotonic() + limit_s + LOST_S
             try:
-                process = self._process or self._begin()
-                self._until = float("inf") if limit_s is None else time.monotonic() + limit_s + LOST_S
-                answer = _exchange(process, request)
-            except (OSError, EOFError, ValueError, pickle.UnpicklingError):
+                answer = self._holder.ask(request)
+            except EndedError:
                 is_lost = time.monotonic() > self._until
                 self._end()
                 if is_lost:
@@ -185,35 +215,45 @@ class _Worker:
             return answer
         return None
 
-    def _begin(self) -> subprocess.Popen[bytes]:
+    def _end(self) -> None:
+        holder, self._holder = self._holder, None
+        self.held, self._until = set(), float("inf")
+        if holder is not None:
+            holder.end()
+
+
+class Process:
+    """A `Holder` on this machine, with so many threads."""
+
+    def __init__(self, threads: int) -> None:
         path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
-        own = {"PYTHONPATH": path, "PYTHONSAFEPATH": "1", "OMP_NUM_THREADS": str(self._threads)}
-        self._process = subprocess.Popen(
+        own = {"PYTHONPATH": path, "PYTHONSAFEPATH": "1", "OMP_NUM_THREADS": str(threads)}
+        self.process = subprocess.Popen(
             [sys.executable, "-m", __name__],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env={**os.environ, **own},
             start_new_session=True,  # Ctrl-C is for those who wait
         )
-        return self._process
 
-    def _end(self) -> None:
-        process, self._process = self._process, None
-        self.held, self._until = set(), float("inf")
-        if process is not None:
-            process.kill()
-            process.wait()
-            for pipe in filter(None, (process.stdin, process.stdout)):
-                with suppress(OSError):  # what was not yet read of a request
-                    pipe.close()
+    def ask(self, request: Any, /) -> Any:
+        """See `Holder`."""
+        assert self.process.stdin
+        assert self.process.stdout
+        try:
+            pickle.dump(request, self.process.stdin)
+            self.process.stdin.flush()
+            return pickle.load(self.process.stdout)
+        except (OSError, EOFError, ValueError, pickle.UnpicklingError) as error:
+            raise EndedError from error
 
-
-def _exchange(process: subprocess.Popen[bytes], request: Any) -> Any:
-    assert process.stdin
-    assert process.stdout
-    pickle.dump(request, process.stdin)
-    process.stdin.flush()
-    return pickle.load(process.stdout)
+    def end(self) -> None:
+        """See `Holder`."""
+        self.process.kill()
+        self.process.wait()
+        for pipe in filter(None, (self.process.stdin, self.process.stdout)):
+            with suppress(OSError):  # what was not yet read of a request
+                pipe.close()
 
 
 def main() -> None:
@@ -223,13 +263,14 @@ def main() -> None:
     while True:
         try:
             request = pickle.load(sys.stdin.buffer)
-            pickle.dump(_answer(request), answers)
+            pickle.dump(answered(request), answers)
             answers.flush()
         except (EOFError, BrokenPipeError):
             return
 
 
-def _answer(request: Any) -> Found | DamagedIndexError | None:
+def answered(request: Any) -> Found | DamagedIndexError | None:
+    """What a holder answers: to a segment's folder nothing, once it is open; to questions what they find."""
     try:
         if isinstance(request, Path):
             open_segment(request)

@@ -56,3 +56,18 @@ def shares_of(nodes: Sequence[Node], gpus_per_encoder: float | None) -> Shares:
     if sum(cpus) <= share.encoders * share.cpus:
         raise InputError(f"no CPU is left to decode for {share}: {has}; add a node")
     return share
+
+
+def cpus_of_holders(nodes: Sequence[Node], count: int) -> int:
+    """Of each of so many actors of one size that hold shards, as many as are to be had.
+
+    Raises:
+        InputError: there is no room for so many.
+    """
+    cpus = [int(node.get("CPU", 0)) for node in nodes]
+    each = sum(cpus) // count
+    while each and sum(n // each for n in cpus) < count:
+        each -= 1
+    if not each:
+        raise InputError(f"{count} processes are to hold shards, and Ray has {sum(cpus)} CPUs: ask for fewer")
+    return each

@@ -2,15 +2,17 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from data.sample import InputError
 from encoder.protocol import AnyEncoder
+from indexer.index.crew import Crew, check_numbers
 
 from ..cores import cores
 from .cluster import joined, own
-from .shares import Node, own_shares, shares_of
+from .shares import Node, cpus_of_holders, own_shares, shares_of
 
 if TYPE_CHECKING:
     from .engine import RayEngine
@@ -42,6 +44,27 @@ def ray_workers(address: str | None = None, count: int | None = None) -> Iterato
         from .workers import RayWorkers
 
         yield RayWorkers(sum(int(node.get("CPU", 0)) for node in nodes))
+
+
+@contextmanager
+def ray_crew(address: str | None, workers: int | None, limit_s: float | None) -> Iterator[Crew]:
+    """Yield a crew of actors, see `begun`, which have the CPUs between them.
+
+    Args:
+        workers: of them; by default one a node, or on a Ray of its own one a core.
+        limit_s: see `Crew`.
+
+    Raises:
+        QueryError: numbers that are none.
+        InputError: more actors than CPUs.
+    """
+    check_numbers(workers, limit_s)
+    with begun(address, max(workers or 1, cores())) as nodes:
+        from .holder import RayHolder
+
+        count = workers or (cores() if address is None else len(nodes))
+        with Crew(count, limit_s, partial(RayHolder, cpus_of_holders(nodes, count))) as crew:
+            yield crew
 
 
 @contextmanager

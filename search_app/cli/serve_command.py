@@ -4,14 +4,14 @@ import importlib.util
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from indexer.sql.limits import DEFAULT_MEMORY, DEFAULT_TIMEOUT_S
 
 from .installation import InstallationError
-from .options import DEFAULT_TABLE, TableOption, WeightsOption
+from .options import DEFAULT_TABLE, AddressOption, TableOption, WeightsOption
 from .search_options import DEVICE_HELP, LIMIT_HELP, SHARDS_HELP
 
 app = typer.Typer()
@@ -45,6 +45,10 @@ def serve(
     shard_workers: Annotated[int | None, typer.Option(help=SHARDS_HELP, min=1)] = None,
     shard_limit: Annotated[float | None, typer.Option(help=LIMIT_HELP)] = None,
     device: Annotated[str | None, typer.Option(help=DEVICE_HELP, metavar="NAME")] = None,
+    engine: Annotated[
+        Literal["local", "ray"], typer.Option(help="Who holds shards: processes here, or actors of Ray.")
+    ] = "local",
+    address: AddressOption = None,
 ) -> None:
     """Serve the table to other programs: search, SQL, features, vector tiles (OpenAPI at /openapi.json)."""
     if importlib.util.find_spec("fastapi") is None or importlib.util.find_spec("uvicorn") is None:
@@ -72,6 +76,8 @@ def serve(
         ("--shard-workers", shard_workers),
         ("--shard-limit", shard_limit),
         ("--device", device),
+        ("--engine", engine),
+        ("--address", address),
     ):
         words += [] if value is None else [name, str(value)]
     words += ["--insecure-http"] if insecure_http else []

@@ -5,13 +5,18 @@ import os
 import socket
 import stat
 import sys
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import uvicorn
 
+from data.access import UnreachableError
+from data.sample import InputError
 from indexer.errors import QueryError, TableError
+from indexer.index.crew import Searcher
 from indexer.sql.limits import DEFAULT_MEMORY, Limits
 from pipeline.on_device.searcher import searcher_of
+from pipeline.on_ray.start import ray_crew
 
 from ..terminal_text import visible
 from .app import SQL_LIMITS, Settings, make_app
@@ -31,22 +36,32 @@ def main() -> None:
     given = _arguments().parse_args()
     try:
         serve(given)
-    except (ServeError, TableError, QueryError, OSError) as error:
+    except (ServeError, TableError, QueryError, InputError, UnreachableError, OSError) as error:
         print(f"error {visible(error)}", file=sys.stderr)
         sys.exit(2)
 
 
 def serve(given: argparse.Namespace) -> None:
-    """Until Ctrl-C or SIGTERM. Raises ServeError, TableError."""
+    """Until Ctrl-C or SIGTERM. Raises ServeError, TableError, and what `searcher` raises."""
     token = None if given.token_file is None else read_token(given.token_file)
     check_host(given.host, token, encrypted=given.tls_cert is not None, insecure=given.insecure_http)
     workers = given.workers or os.cpu_count() or 2
     rules = Rules((*LOOPBACK, given.host), token)
     limits = Limits.of(given.sql_timeout, given.sql_memory, given.sql_rows, flags="sql-")
-    with searcher_of(given.device, given.shard_workers, given.shard_limit, _say) as crew:
-        run(
-            given, make_app(given.table, Settings(rules, workers, given.waiting, given.weights, limits, crew))
-        )
+    with searcher(given) as searching:
+        settings = Settings(rules, workers, given.waiting, given.weights, limits, searching)
+        run(given, make_app(given.table, settings))
+
+
+def searcher(given: argparse.Namespace) -> AbstractContextManager[Searcher | None]:
+    """Who searches in place of this process. Raises ServeError, and what its kind raises."""
+    if given.engine == "local":
+        if given.address is not None:
+            raise ServeError("--address is of a Ray: expected --engine ray with it")
+        return searcher_of(given.device, given.shard_workers, given.shard_limit, _say)
+    if given.device is not None:
+        raise ServeError("--device is this machine's, and Ray's actors hold shards: leave one out")
+    return ray_crew(given.address, given.shard_workers, given.shard_limit)
 
 
 def _say(text: str) -> None:
@@ -60,6 +75,7 @@ def run(given: argparse.Namespace, app: Guard) -> None:
     host = f"[{given.host}]" if ":" in given.host else given.host
     print(
         f"{visible(given.table)} is on {scheme}://{host}:{listening.getsockname()[1]}\nCtrl-C stops it.",
+        file=sys.__stdout__,  # what Ray prints is led away
         flush=True,
     )
     config = uvicorn.Config(
@@ -133,6 +149,8 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument("--shard-workers", type=int)
     parser.add_argument("--shard-limit", type=float)
     parser.add_argument("--device")
+    parser.add_argument("--engine", choices=("local", "ray"), default="local")
+    parser.add_argument("--address")
     return parser
 
 

@@ -39,7 +39,7 @@ def crew() -> Iterator[Crew]:
 
 
 def pids(crew: Crew) -> list[int]:
-    return [worker._process.pid for worker in crew._workers if worker._process is not None]
+    return [worker._holder.process.pid for worker in crew._workers if worker._holder is not None]  # type: ignore[attr-defined]
 
 
 def same(some: Hits, others: Hits) -> bool:
@@ -74,7 +74,7 @@ def test_a_late_shard_is_said_and_asked_again(table: EmbeddingTable) -> None:
     with Crew(4, limit_s=60.0) as crew:
         search(table, QUERIES[0], crew=crew)
         stopped = crew._of(index.segments[2].folder)
-        pid = stopped._process.pid  # type: ignore[union-attr]
+        pid = stopped._holder.process.pid  # type: ignore[union-attr]
         crew.limit_s = 1.0
         os.kill(pid, signal.SIGSTOP)
         hits = search(table, QUERIES[1], 2_000, crew=crew)
@@ -88,7 +88,7 @@ def test_a_late_shard_is_said_and_asked_again(table: EmbeddingTable) -> None:
         os.kill(pid, signal.SIGCONT)
         crew.limit_s = 60.0
         assert same(search(table, QUERIES[2], crew=crew), search(table, QUERIES[2]))
-        assert stopped._process.pid == pid, "it went on"  # type: ignore[union-attr]
+        assert stopped._holder.process.pid == pid, "it went on"  # type: ignore[union-attr]
 
 
 def test_a_worker_that_answers_no_more_is_ended(

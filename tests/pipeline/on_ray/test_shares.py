@@ -3,7 +3,7 @@
 import pytest
 
 from data.sample import InputError
-from pipeline.on_ray.shares import Shares, shares_of
+from pipeline.on_ray.shares import Shares, cpus_of_holders, shares_of
 
 GPU_NODE = {"CPU": 16.0, "GPU": 4.0}
 
@@ -42,3 +42,24 @@ def test_a_cluster_without_room_is_refused(
 ) -> None:
     with pytest.raises(InputError, match=said):
         shares_of(nodes, gpus_per_encoder)
+
+
+@pytest.mark.parametrize(
+    ("cpus", "count", "expected"),
+    [
+        ((2,), 2, 1),
+        ((8,), 1, 8),
+        ((8, 8), 2, 8),
+        ((8, 4), 2, 4),
+        ((8, 4), 3, 4),
+        ((5, 3), 4, 1),
+        ((9, 1), 2, 4),
+    ],
+)
+def test_actors_that_hold_shards_are_of_one_size(cpus: tuple[int, ...], count: int, expected: int) -> None:
+    assert cpus_of_holders([{"CPU": float(n)} for n in cpus], count) == expected
+
+
+def test_more_actors_than_cpus_are_refused() -> None:
+    with pytest.raises(InputError, match="5 processes are to hold shards, and Ray has 4 CPUs: ask for fewer"):
+        cpus_of_holders([{"CPU": 3.0}, {"CPU": 1.0}], 5)
