@@ -46,10 +46,8 @@ def label_place(table: EmbeddingTable, folder: str | Path | None = None) -> Stor
 
 def label_sets(place: Storage) -> list[str]:
     """The names of the sets that are kept, in order."""
-    matches = (
-        re.fullmatch(rf"{FOLDER}/([^/]+)/{VERSION.pattern}", file.path) for file in place.files(FOLDER)
-    )
-    return sorted({match[1] for match in matches if match})
+    named = (re.fullmatch(rf"{FOLDER}/([^/]+)/{VERSION.pattern}", file.path) for file in place.files(FOLDER))
+    return sorted({match[1] for match in named if match})
 
 
 def newest_version(place: Storage, name: str) -> int:
@@ -124,8 +122,8 @@ def _is_label(label: str) -> bool:
 def _versions(place: Storage, name: str) -> set[int]:
     if not SET_NAME.fullmatch(name):
         raise QueryError(f"labels {name!r}: expected a name of letters, digits, - and _")
-    matches = (VERSION.fullmatch(file) for file in place.names(f"{FOLDER}/{name}"))
-    return {int(match[1]) for match in matches if match}
+    named = (VERSION.fullmatch(file) for file in place.names(f"{FOLDER}/{name}"))
+    return {int(match[1]) for match in named if match}
 
 
 def _path(name: str, version: int) -> str:

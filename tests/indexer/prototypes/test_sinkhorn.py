@@ -90,3 +90,23 @@ def test_pruned_prototypes_each_have_enough(least: int) -> None:
     counts = np.bincount((vectors @ kept.T).argmax(axis=1), minlength=len(kept))
     assert counts.min() >= least
     assert all((kept_one == prototypes).all(axis=1).any() for kept_one in kept)
+
+
+def test_a_fit_takes_whole_rounds_of_shuffled_batches_until_it_has_its_steps(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    vectors, batches = unit(np.random.default_rng(1).normal(size=(25, 3))).astype(np.float32), []
+
+    def seen(prototypes: np.ndarray, batch: np.ndarray) -> np.ndarray:
+        batches.append(batch)
+        return prototypes
+
+    monkeypatch.setattr(sinkhorn, "BATCH_ROWS", 10)
+    monkeypatch.setattr(sinkhorn, "STEPS", 4)
+    monkeypatch.setattr(sinkhorn, "updated", seen)
+    sinkhorn.fit(vectors, 2, np.random.default_rng(0))
+    assert [len(batch) for batch in batches] == [10, 10, 5] * 2
+    for first in (0, 3):
+        each = np.concatenate(batches[first : first + 3])
+        assert not np.array_equal(each, vectors)
+        np.testing.assert_array_equal(np.sort(each, axis=0), np.sort(vectors, axis=0))

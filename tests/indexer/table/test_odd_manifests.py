@@ -45,6 +45,7 @@ ODD: dict[str, tuple[Callable[[Document], Any], str]] = {
     "keys that are numbers": (set_field("input_keys", [1]), r"it.input_keys\[0\] is 1, expected str"),
     "no model": (lambda d: d.pop("model"), "it has no field model"),
     "a model of no dimension": (lambda d: d["model"].update(dimension=0), "dimensions .* cannot be"),
+    "a model of a million": (lambda d: d["model"].update(dimension=2**20 + 1), "dimensions .* cannot be"),
     "a resolution of 16": (set_field("h3_resolution", 16), "H3 resolution 16 cannot be"),
     "an unknown type of column": (set_field("extra", {"x": "object"}), "no column can be of type"),
     "files that are none": (set_field("files", [None]), r"files\[0\] is None"),

@@ -1,0 +1,39 @@
+"""Who may be asked without encryption: this machine, and what the user names."""
+
+import pytest
+
+from indexer.errors import TableError
+from indexer.search.served_table import ServedTable
+from indexer.table.bucket_access import _may_be_plain, check_private
+
+FAR = ("http://example.org", "http://10.0.0.1:8000", "http://localhost.example.org")
+HERE = ("http://localhost:8000", "http://127.0.0.1", "http://127.9.9.9:1", "http://[::1]:8000")
+
+
+@pytest.fixture(autouse=True)
+def nothing_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("SKYHEX_INSECURE_HTTP", "AWS_ALLOW_HTTP", "SKYHEX_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_a_token_goes_unencrypted_to_this_machine_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    for url in (*HERE, "https://example.org"):
+        check_private(url, "secret")
+    for url in FAR:
+        check_private(url, None)
+        with pytest.raises(TableError, match="would get the token unencrypted"):
+            check_private(url, "secret")
+    monkeypatch.setenv("SKYHEX_TOKEN", "secret")
+    with pytest.raises(TableError, match="would get the token unencrypted"):
+        ServedTable(FAR[0])
+    monkeypatch.setenv("SKYHEX_INSECURE_HTTP", "1")
+    check_private(FAR[0], "secret")
+
+
+def test_a_bucket_is_asked_over_http_on_this_machine_or_where_the_user_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert [_may_be_plain(server) for server in (*FAR, *HERE)] == [False] * 3 + [True] * 4
+    for said, plain in (("false", False), ("0", False), ("TRUE", True), ("1", True)):
+        monkeypatch.setenv("AWS_ALLOW_HTTP", said)
+        assert _may_be_plain(FAR[0]) is plain
