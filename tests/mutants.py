@@ -220,7 +220,8 @@ def reaching() -> tuple[dict[tuple[str, int], list[str]], dict[str, float]]:
             line: {context.partition("|")[0] for context in contexts} - {""}
             for line, contexts in data.contexts_by_lineno(file).items()
         }
-        of_file = set().union(*by_line.values())  # what an import runs, all of them reach
+        own = {test for test in seconds if f"/test_{Path(file).stem}.py" in test}
+        of_file = own.union(*by_line.values())  # what an import runs, all of them reach
         for line, tests in by_line.items():
             lines[short, line] = sorted(tests or of_file)
     return lines, seconds

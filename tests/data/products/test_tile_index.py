@@ -13,7 +13,7 @@ import pytest
 import shapely
 
 from data.access import Access, using
-from data.products.tile_index import fetch, read_index, select_tiles
+from data.products.tile_index import _bounds, fetch, read_index, select_tiles
 from data.sample import InputError
 
 from ..servers import serving, silent
@@ -165,3 +165,28 @@ def test_a_list_on_a_silent_host_is_waited_for_no_longer_than_a_read(tmp_path: P
         with using(Access(wait_s=0.3, tries=2)), pytest.raises(InputError, match="cannot be fetched"):
             fetch(f"{served.url}/tiles.csv")
         assert len(served.requests) <= 2
+
+
+BOX = {"xmin": 7.0, "ymin": 46.0, "xmax": 8.0, "ymax": 47.0}
+SHAPE = shapely.box(9, 48, 10, 49)
+
+
+@pytest.mark.parametrize(
+    ("row", "bounds"),
+    [
+        ({"wgs84_west": "7", "wgs84_south": "46", "wgs84_east": "8", "wgs84_north": "47"}, (7, 46, 8, 47)),
+        ({"bbox_west": 7, "bbox_south": 46, "bbox_east": 8, "bbox_north": 47, "bbox": {}}, (7, 46, 8, 47)),
+        ({"wgs84_west": "", "bbox": BOX}, (7, 46, 8, 47)),
+        ({"lon": 7.05, "lat": "46.55"}, (7.0, 46.5, 7.1, 46.6)),
+        ({"lon": 7.05, "lat": None, "bbox": BOX}, (7, 46, 8, 47)),
+        ({"geometry": SHAPE.wkb, "bbox": BOX}, (9, 48, 10, 49)),
+        ({"WKT": SHAPE.wkt}, (9, 48, 10, 49)),
+        ({"geometry": shapely.Polygon().wkb, "bbox": BOX}, (7, 46, 8, 47)),
+        ({"geometry": "", "bbox": BOX}, (7, 46, 8, 47)),
+        ({"geometry": None, "bbox": None}, None),
+    ],
+)
+def test_where_a_tile_lies_is_what_its_row_says_first(
+    row: dict[str, object], bounds: tuple[float, ...] | None
+) -> None:
+    assert _bounds(row) == (None if bounds is None else pytest.approx(bounds))

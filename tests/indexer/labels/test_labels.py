@@ -213,6 +213,16 @@ def test_areas_are_those_of_the_published_example() -> None:
     assert found.overall_accuracy == pytest.approx(0.95, abs=0.005)
 
 
+def test_a_class_that_the_map_lacks_is_only_what_the_sample_found_of_it() -> None:
+    """Half of 10 checked cells of the map's only class are of another, which has no cell of its own."""
+    found = _estimated(("mapped", "unmapped"), np.array([100.0, 0.0]), np.array([[5.0, 5], [0, 0]]))
+    assert found.area_ha.tolist() == [50, 50]
+    np.testing.assert_allclose(found.half_width_ha, 1.96 * 100 * np.sqrt(0.25 / 9), rtol=1e-3)
+    np.testing.assert_array_equal(found.users_accuracy, [0.5, np.nan])
+    assert found.producers_accuracy.tolist() == [1, 0]
+    assert found.overall_accuracy == 0.5
+
+
 def test_the_interval_holds_the_true_area_about_as_often_as_it_says() -> None:
     rng = np.random.default_rng(0)
     truth = np.where(EAST, "east", "west")
