@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from data.grid import LONLAT, PixelGrid, project, utm_crs
-from data.products.pixel_cells import LonLatBox, Window, inside, pixel_cells, pixel_size_m
+from data.products.pixel_cells import EARTH_RADIUS_M, LonLatBox, Window, inside, pixel_cells, pixel_size_m
 
 FACE_EDGE = (-17.96, 31.83)  # lon, lat where two faces of the icosahedron meet
 
@@ -87,3 +87,13 @@ def test_sizes_on_the_ground() -> None:
         PixelGrid("EPSG:4326", (9e-5, 0, 10, 0, -9e-5, 60), (10, 10)), Window(0, 0, 10, 10)
     )
     assert width / height == pytest.approx(0.5, abs=1e-3)
+
+
+def test_the_size_of_a_pixel_is_that_in_the_middle_of_the_window() -> None:
+    """A grid of degrees from the pole to the equator: pixels in the middle are half as wide at 60 degrees."""
+    grid = PixelGrid("EPSG:4326", (0.01, 0, 0, 0, -0.01, 90), (9_000, 400))
+    degree_m = np.pi * EARTH_RADIUS_M / 180
+    for row, lat in ((2_000, 60), (5_000, 30)):
+        down, right = pixel_size_m(grid, Window(row, 100, 2_000, 40))
+        assert down == pytest.approx(0.01 * degree_m, rel=1e-6)
+        assert right == pytest.approx(0.01 * degree_m * np.cos(np.radians(lat)), rel=1e-6)

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from indexer.errors import QueryError
 from indexer.geo import cells
-from indexer.geo.great_circle import distance_km
+from indexer.geo.great_circle import KM_PER_DEGREE, distance_km
 from indexer.geo.search_area import Region
-from indexer.geo.shapes import FAMILY_EDGES
+from indexer.geo.shapes import FAMILY_EDGES, _boxes_around
 
 RESOLUTION = 6
 
@@ -166,3 +166,14 @@ def test_bad_boxes_and_files_and_cells_are_refused(tmp_path: Path) -> None:
     finer = h3.str_to_int(h3.cell_to_center_child(h3.int_to_str(int(GLOBE[0])), RESOLUTION + 1))
     with pytest.raises(QueryError, match="finer"):
         Region.from_cells([finer]).rows(GLOBE)
+
+
+def test_a_box_around_a_cap_goes_all_around_where_the_cap_holds_a_pole() -> None:
+    lat_deg = np.array([0.0, 60.0, 89.9, -89.9])
+    boxes = _boxes_around(np.array([10.0, 10.0, 10.0, 10.0]), lat_deg, 0.5 * KM_PER_DEGREE)
+    west, south, east, north = shapely.bounds(boxes).T
+    np.testing.assert_allclose(south, [-0.5, 59.5, 89.4, -90])
+    np.testing.assert_allclose(north, [0.5, 60.5, 90, -89.4])
+    at_60 = np.degrees(np.arcsin(np.sin(np.radians(0.5)) / 0.5))
+    np.testing.assert_allclose(east - 10, [0.5, at_60, 180, 180])
+    np.testing.assert_allclose(10 - west, [0.5, at_60, 180, 180])

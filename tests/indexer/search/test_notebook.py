@@ -1,6 +1,8 @@
 """Answers as people read them, and as data frames."""
 
 import re
+from dataclasses import replace
+from pathlib import Path
 
 import h3
 import numpy as np
@@ -69,3 +71,18 @@ def test_the_map_has_west_at_the_left_north_above_and_the_best_darkest_and_last(
         ("144.0", "6.0", "58"),
         ("144.0", "144.0", "25"),
     ]
+
+
+def test_a_table_says_what_it_is(tmp_path: Path) -> None:
+    model = replace(MODEL, name="<b>m</b>", trained=False)
+    table = EmbeddingTable.create(tmp_path / "t", model, h3_resolution=9, simulated=True)
+    assert repr(table) == f"<EmbeddingTable {table.storage.root} snapshot 1: 0 rows>"
+    page = table._repr_html_()
+    assert f"<td>{table.storage.root}, snapshot 1, simulated</td>" in page
+    assert "<td>&lt;b&gt;m&lt;/b&gt; (" in page
+    assert "dimensions), untrained</td>" in page
+    assert "<td>0 in cells of H3 resolution 9</td>" in page
+    assert "<td>h3_cell, sample_id, start_datetime" in page
+    plain = EmbeddingTable.create(tmp_path / "u", replace(MODEL, trained=True), h3_resolution=9)._repr_html_()
+    assert "dimensions)</td>" in plain
+    assert "snapshot 1</td>" in plain
