@@ -217,13 +217,13 @@ def reaching() -> tuple[dict[tuple[str, int], list[str]], dict[str, float]]:
     for file in data.measured_files():
         short = str(Path(file).relative_to(ROOT))
         by_line = {
-            line: {context.partition("|")[0] for context in contexts} - {""}
+            line: {context.partition("|")[0] for context in contexts}
             for line, contexts in data.contexts_by_lineno(file).items()
         }
         own = {test for test in seconds if f"/test_{Path(file).stem}.py" in test}
-        of_file = own.union(*by_line.values())  # what an import runs, all of them reach
-        for line, tests in by_line.items():
-            lines[short, line] = sorted(tests or of_file)
+        of_file = own.union(*by_line.values()) - {""}
+        for line, tests in by_line.items():  # what an import ran has "", and is everybody's
+            lines[short, line] = sorted(of_file if "" in tests else tests)
     return lines, seconds
 
 
