@@ -9,14 +9,17 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import NoReturn
 
 from indexer.errors import TableError
+from indexer.table.embedding_table import EmbeddingTable
 
 from ..page_settings import PageSettings
 from ..terminal_text import visible
+from .progress import say
 
 HOST = "127.0.0.1"
 FIRST_PORT = 8501
@@ -52,6 +55,21 @@ class LaunchError(ValueError):
     """The app cannot be started; says why and what to do."""
 
 
+def open_some(tables: Sequence[str]) -> list[EmbeddingTable]:
+    """Those of the tables that open, the others told. Raises `TableError` where none does."""
+    opened, problems = list[EmbeddingTable](), list[TableError]()
+    for table in tables:
+        try:
+            opened.append(EmbeddingTable.open(table))
+        except TableError as error:
+            problems.append(error)
+    if not opened:
+        raise problems[0]
+    for problem in problems:
+        say(f"{problem}; the others are shown")
+    return opened
+
+
 def run_app(
     settings: PageSettings, port: int | None = None, headless: bool = False, weights: str = ""
 ) -> None:
@@ -68,7 +86,7 @@ def run_app(
         undo.callback(signal.signal, signal.SIGTERM, signal.signal(signal.SIGTERM, _end))
         server, url = start(settings, port, headless, weights)
         undo.callback(stop, server)
-        print(f"The map of {visible(settings.table)} is on {url}\nCtrl-C stops it.", flush=True)
+        print(f"The map of {visible(', '.join(settings.tables))} is on {url}\nCtrl-C stops it.", flush=True)
         try:
             server.wait()
         except KeyboardInterrupt:
@@ -86,10 +104,9 @@ def start(
     """A running server and its URL; for who wants to stop it themselves, such as a test."""
     if importlib.util.find_spec("streamlit") is None:
         raise LaunchError('Streamlit is not installed: run pip install -e ".[cpu,app]"')
-    if "://" not in settings.table and not Path(settings.table).is_dir():
-        raise TableError(
-            f"There is no table at {settings.table}: make one with `skyhex embed` or `skyhex demo`"
-        )
+    if not any("://" in table or Path(table).is_dir() for table in settings.tables):
+        named = ", ".join(settings.tables)
+        raise TableError(f"There is no table at {named}: make one with `skyhex embed` or `skyhex demo`")
     port = free_port(port)
     flags = {**FLAGS, "server.port": str(port), "server.headless": str(headless).lower()}
     words = [f"--{name}={value}" for name, value in flags.items()]

@@ -3,6 +3,7 @@
 Anywhere on the line: --quiet (no progress, no news), --debug (show the traceback of an error).
 """
 
+import os
 import re
 import sys
 from importlib.abc import MetaPathFinder
@@ -13,7 +14,7 @@ import typer
 
 from indexer.sql.limits import DEFAULT_MEMORY, DEFAULT_TIMEOUT_S, Limits
 
-from ..page_settings import DEFAULT_ROWS, PageSettings
+from ..page_settings import DEFAULT_ROWS, TABLE, PageSettings
 from ..terminal_text import shown
 from . import (
     compare_command,
@@ -206,7 +207,10 @@ def embed(
 
 @app.command("app")
 def app_command(
-    table: TableOption = DEFAULT_TABLE,
+    table: Annotated[
+        list[str] | None,
+        typer.Option("-t", "--table", help="As elsewhere; once for each to choose from.", metavar="DIR|URL"),
+    ] = None,
     port: Annotated[int | None, typer.Option(help="Port on this machine.")] = None,
     headless: Annotated[bool, typer.Option("--headless", help="Do not open a browser.")] = False,
     weights: Annotated[
@@ -230,15 +234,14 @@ def app_command(
     device: Annotated[str, typer.Option(help=DEVICE_HELP, metavar="NAME")] = "",
 ) -> None:
     """Open the map in a browser (Streamlit, on this machine alone)."""
-    from indexer.table.embedding_table import EmbeddingTable
+    from .launch import open_some, run_app
 
-    from .launch import run_app
-
-    opened = EmbeddingTable.open(table)  # a clear error here beats one in the browser
+    tables = tuple(table or [os.environ.get(TABLE, DEFAULT_TABLE)])
+    first = open_some(tables)[0]  # a clear error here beats one in the browser
     if weights:
         from pipeline.examples import text_side
 
-        text_side(opened, weights).embed_text(["water"])
+        text_side(first, weights).embed_text(["water"])
     limits = Limits.of(sql_timeout, sql_memory, sql_rows, flags="sql-")
     if background is not None:
         from ..own_ground import check
@@ -249,7 +252,7 @@ def app_command(
 
         on_device(device)
     hosts, paths = tuple(allow_host or ()), tuple(allow_path or ())
-    settings = PageSettings(str(table), hosts, paths, wait, str(background or ""), limits, device)
+    settings = PageSettings(tables, hosts, paths, wait, str(background or ""), limits, device)
     run_app(settings, port=port, headless=headless, weights=weights)
 
 

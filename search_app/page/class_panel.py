@@ -27,7 +27,7 @@ from .map_cells import extent_of
 from .map_component import Ask, Marks, Scene, mount_map
 from .plain import plain
 from .results import MEDIA_TYPES, draw_downloads
-from .session import change, current
+from .session import change, current, of_table
 from .shapes import is_shape, region_of
 
 Read = TypeVar("Read")
@@ -53,7 +53,7 @@ def draw_classes(table: EmbeddingTable) -> None:
             draw_problem(table)
             st.error(plain(f"{error}."), icon=":material/error:")
             return
-        chosen = _draw_class(labels)
+        chosen = _draw_class(table, labels)
         _draw_import(table, name, labels)
         draw_problem(table)
         learnt = _draw_teaching(table, name, version, labels)
@@ -77,11 +77,11 @@ def _draw_set(table: EmbeddingTable) -> str:
     return name
 
 
-def _draw_class(labels: pa.Table) -> str:
+def _draw_class(table: EmbeddingTable, labels: pa.Table) -> str:
     """The class that clicks and shapes give; counts beside each."""
     counts = {row["values"]: row["counts"] for row in labels["label"].value_counts().to_pylist()}
-    names = list(dict.fromkeys([*class_names(labels), *st.session_state.get(_NAMED, [])]))
-    st.text_input("New class", key=_NEW, placeholder="forest", on_change=_take_new_class)
+    names = list(dict.fromkeys([*class_names(labels), *of_table(table).get(_NAMED, [])]))
+    st.text_input("New class", key=_NEW, placeholder="forest", on_change=_take_new_class, args=(table,))
     if not names:
         st.info("Name a class, then click cells or draw a shape around some.", icon=":material/brush:")
         return ""
@@ -97,11 +97,11 @@ def _draw_class(labels: pa.Table) -> str:
     return str(st.session_state[_CLASS])
 
 
-def _take_new_class() -> None:
+def _take_new_class(table: EmbeddingTable) -> None:
     named = st.session_state[_NEW].strip()
     st.session_state[_NEW] = ""
     if named:
-        st.session_state[_NAMED] = list(dict.fromkeys([*st.session_state.get(_NAMED, []), named]))
+        of_table(table)[_NAMED] = list(dict.fromkeys([*of_table(table).get(_NAMED, []), named]))
         st.session_state[_CLASS] = named
 
 
@@ -114,9 +114,9 @@ def _draw_import(table: EmbeddingTable, name: str, labels: pa.Table) -> None:
         file = st.file_uploader("File", UPLOADS, label_visibility="collapsed")
         column = st.text_input("Column of the class", placeholder="label, class or name")
         if st.form_submit_button("Add to the set") and file is not None:
-            st.session_state[_SAID] = _take_file(table, name, labels, (file.name, file.getvalue()), column)
+            of_table(table)[_SAID] = _take_file(table, name, labels, (file.name, file.getvalue()), column)
             st.rerun()
-    for sort, text in st.session_state.get(_SAID, []):
+    for sort, text in of_table(table).get(_SAID, []):
         (st.error if sort == "error" else st.success)(plain(text))
 
 
@@ -168,7 +168,7 @@ def _paint(table: EmbeddingTable, name: str, marks: Mapping[int, str | None]) ->
     if not keep(table, name, marks):
         return False
     done = (name, {cell: had.get(cell) for cell in marks})
-    st.session_state[_PAINTED] = [*st.session_state.get(_PAINTED, []), done][-MAX_UNDO:]
+    of_table(table)[_PAINTED] = [*of_table(table).get(_PAINTED, []), done][-MAX_UNDO:]
     return True
 
 
@@ -195,7 +195,7 @@ def _draw_map(
         asks=bool(paints),
         paints=paints,
         measure="confidence" if shown == CONFIDENCE else "similarity",
-        canUndo=bool(st.session_state.get(_PAINTED)),
+        canUndo=bool(of_table(table).get(_PAINTED)),
     )
     mount_map(scene, "class map", lambda ask: _take_ask(table, name, ask))
     if paints:
@@ -209,7 +209,7 @@ def largest_area(table: EmbeddingTable) -> np.ndarray:
 
 
 def _take_ask(table: EmbeddingTable, name: str, ask: Ask) -> None:
-    st.session_state.pop(_SAID, None)
+    of_table(table).pop(_SAID, None)
     if ask.does == "undo":
         _undo(table)
     elif ask.does == "paint":
@@ -229,9 +229,9 @@ def cells_of(table: EmbeddingTable, place: str) -> list[int]:
 
 
 def _undo(table: EmbeddingTable) -> None:
-    painted = st.session_state.get(_PAINTED, [])
+    painted = of_table(table).get(_PAINTED, [])
     if painted and keep(table, *painted[-1]):
-        st.session_state[_PAINTED] = painted[:-1]
+        of_table(table)[_PAINTED] = painted[:-1]
 
 
 def _draw_teaching(table: EmbeddingTable, name: str, version: int, labels: pa.Table) -> Lesson | None:
@@ -240,7 +240,8 @@ def _draw_teaching(table: EmbeddingTable, name: str, version: int, labels: pa.Ta
         return None
     with st.container(horizontal=True, vertical_alignment="bottom"):
         finest = table.h3_resolution
-        st.session_state.setdefault(_BLOCKS, max(finest - BLOCKS_COARSER, 0))
+        if st.session_state.get(_BLOCKS, finest + 1) > finest:  # of no table yet, or of a finer one
+            st.session_state[_BLOCKS] = max(finest - BLOCKS_COARSER, 0)
         st.number_input(
             "Blocks left out, H3 resolution", 0, finest, key=_BLOCKS, width=220,
             help="Neighbours look alike, so the test leaves out whole blocks: coarser ones are harder.",
@@ -248,8 +249,8 @@ def _draw_teaching(table: EmbeddingTable, name: str, version: int, labels: pa.Ta
         view, blocks = current(), int(st.session_state[_BLOCKS])
         asked = Lesson(name, version, blocks, view.start, view.end)
         if st.button("Teach a classifier", type="primary", icon=":material/school:"):
-            st.session_state[_LESSON] = asked
-    lesson: Lesson | None = st.session_state.get(_LESSON)
+            of_table(table)[_LESSON] = asked
+    lesson: Lesson | None = of_table(table).get(_LESSON)
     if lesson is None or lesson.name != name:
         return None
     try:

@@ -31,8 +31,8 @@ _MARKS, _ORDER, _RULE, _APART = "marks", "marks order", "marks rule", "marks apa
 
 def waiting_marks() -> dict[int, str]:
     """What was marked of the question since its last round."""
-    marks: dict[str, dict[int, str]] = st.session_state.get(_MARKS, {})
-    return marks.get(set_of(current()), {})
+    marks: dict[tuple[str, str], dict[int, str]] = st.session_state.get(_MARKS, {})
+    return marks.get(_asked(), {})
 
 
 def mark_one(cell: int, label: str) -> None:
@@ -43,7 +43,12 @@ def mark_one(cell: int, label: str) -> None:
 
 
 def _wait(marks: dict[int, str]) -> None:
-    st.session_state[_MARKS] = st.session_state.get(_MARKS, {}) | {set_of(current()): marks}
+    st.session_state[_MARKS] = st.session_state.get(_MARKS, {}) | {_asked(): marks}
+
+
+def _asked() -> tuple[str, str]:
+    """The table and the set that marks wait for."""
+    return current().table, set_of(current())
 
 
 def set_of(view: View) -> str:

@@ -1,33 +1,31 @@
-"""The browser's Back and Forward: an element that shows nothing and tells the page where they went.
+"""The browser's Back and Forward: an element that shows nothing, writes the page's link, tells where it went.
 
-The URL that comes with a run may be older than what the page has written since, so a run's URL alone does not
-say that a person went back.
+A run may be under way, its link be written at its end, and a person go back meanwhile. Streamlit's own
+writing of links would then put that of the unfinished question in the place of the one gone back to, and an
+element is deaf between two runs. So the page numbers its steps and the browser its navigations: a step is
+written once, and only when the page has heard of the last navigation; what it has not heard of is told again.
+Who navigates last wins.
 """
 
-from collections.abc import Callable
+from pathlib import Path
 
 import streamlit as st
 
-LISTENER = """\
-const listening = new WeakMap();
-export default function ({ parentElement, setTriggerValue }) {
-  removeEventListener("popstate", listening.get(parentElement));
-  const listen = () => setTriggerValue("went", { to: location.search, at: performance.now() });
-  listening.set(parentElement, listen);
-  addEventListener("popstate", listen);
-  return () => removeEventListener("popstate", listening.get(parentElement));
-}
-"""
+from .session import go_to, link_of_page
+
 _KEY = "history"
-_mount = st.components.v2.component("skyhex_history", js=LISTENER)
+_mount = st.components.v2.component(
+    "skyhex_history", js=Path(__file__).with_name("history.js").read_text(encoding="utf-8")
+)
 
 
-def listen_to_history(went: Callable[[str], None]) -> None:
-    """Call `went` with the query of the URL that the browser went to."""
+def keep_history() -> None:
+    """Write what the page shows into the link, and take up where the browser went; once, when a run ends."""
 
     def take() -> None:
-        if st.session_state[_KEY].went:
-            went(str(st.session_state[_KEY].went["to"]))
+        went = st.session_state[_KEY].went
+        if went:
+            go_to(str(went["to"]), int(went["number"]))
 
     with st.container(height=1, border=False):
-        _mount(key=_KEY, on_went_change=take)
+        _mount(key=_KEY, data=link_of_page(), on_went_change=take)

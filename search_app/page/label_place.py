@@ -15,6 +15,7 @@ from indexer.table.embedding_table import EmbeddingTable
 from indexer.table.storage import Storage
 
 from .plain import plain
+from .session import of_table
 
 Marks = Mapping[int, str | None]
 _folders: dict[str, str] = {}  # by table
@@ -40,31 +41,31 @@ def newest(table: EmbeddingTable, name: str) -> tuple[int, pa.Table]:
 
 def keep(table: EmbeddingTable, name: str, marks: Marks) -> bool:
     """Add marks to a set; where that cannot be, they wait, `draw_problem` says why, and False is returned."""
-    waiting: dict[str, dict[int, str | None]] = st.session_state.get(_WAITING, {})
+    waiting: dict[str, dict[int, str | None]] = of_table(table).get(_WAITING, {})
     all_marks = {**waiting.get(name, {}), **marks}
-    st.session_state.pop(_PROBLEM, None)
+    of_table(table).pop(_PROBLEM, None)
     try:
         place = place_of(table)
         if place != table.storage and not newest_version(place, name):  # it goes on from the table's own
             all_marks = _of_table(table, name) | all_marks
         mark(place, name, all_marks, table.h3_resolution)
     except QueryError as error:
-        st.session_state[_PROBLEM] = f"{error}."
+        of_table(table)[_PROBLEM] = f"{error}."
         return False
     except TableError as error:
-        st.session_state[_WAITING] = waiting | {name: all_marks}
-        st.session_state[_PROBLEM] = f"{error}."
+        of_table(table)[_WAITING] = waiting | {name: all_marks}
+        of_table(table)[_PROBLEM] = f"{error}."
         return False
-    st.session_state[_WAITING] = {other: rest for other, rest in waiting.items() if other != name}
+    of_table(table)[_WAITING] = {other: rest for other, rest in waiting.items() if other != name}
     return True
 
 
 def draw_problem(table: EmbeddingTable) -> None:
     """Why marks were not kept, and where they may be kept instead."""
-    if _PROBLEM not in st.session_state:
+    if _PROBLEM not in of_table(table):
         return
-    st.error(plain(st.session_state[_PROBLEM]), icon=":material/error:")
-    waiting = sum(map(len, st.session_state.get(_WAITING, {}).values()))
+    st.error(plain(of_table(table)[_PROBLEM]), icon=":material/error:")
+    waiting = sum(map(len, of_table(table).get(_WAITING, {}).values()))
     if waiting:
         st.text_input(
             f"{waiting:,} marks wait. Keep labels in the folder",
@@ -88,5 +89,5 @@ def _take_folder(table: EmbeddingTable) -> None:
     if not folder:
         return
     _folders[table.storage.root] = folder
-    if not all(keep(table, name, {}) for name in list(st.session_state.get(_WAITING, {}))):
+    if not all(keep(table, name, {}) for name in list(of_table(table).get(_WAITING, {}))):
         del _folders[table.storage.root]

@@ -13,6 +13,7 @@ import streamlit as st
 from ..own_ground import address_of
 from ..page_settings import page_settings
 from .background import Extent
+from .session import current
 
 HEARD = "asks heard"
 # A page may lie in a folder of its own, so the code is named from the page, not from the root.
@@ -88,14 +89,21 @@ def mount_plane(scene: PlaneScene, key: str, take: Callable[[Ask], None]) -> Non
     _draw(_mount_plane, scene, key, take)
 
 
-def _draw(mount: Any, scene: Scene | PlaneScene, key: str, take: Callable[[Ask], None]) -> None:
+def _draw(mount: Any, scene: Scene | PlaneScene, name: str, take: Callable[[Ask], None]) -> None:
+    table = current().table
+    key = f"{name} {table}" if table else name  # another table is another map
+
     def take_new() -> None:
         for ask in new_asks(st.session_state[key].asked, st.session_state.get(HEARD, 0)):
             st.session_state[HEARD] = ask["number"]
             take(Ask(str(ask["does"]), str(ask["place"])))
 
-    ground = address_of(page_settings().ground)
-    data = {**asdict(scene), "heard": st.session_state.get(HEARD, 0), "ground": ground}
+    data = {
+        **asdict(scene),
+        "table": table,
+        "heard": st.session_state.get(HEARD, 0),
+        "ground": address_of(page_settings().ground),
+    }
     mount(key=key, data=data, on_asked_change=take_new)
 
 

@@ -20,7 +20,7 @@ from .cached import read_cells
 from .feedback_panel import mark_one
 from .map_cells import Area, MapCells, extent_of
 from .map_component import Ask, Marks, Scene, mount_map
-from .session import can_undo, change, current, undo
+from .session import can_undo, change, current, settle, undo
 from .shapes import WITHIN, is_shape
 from .url_state import View
 
@@ -101,9 +101,10 @@ def draw_map(table: EmbeddingTable, areas: Sequence[Area], marks: Marks, kind_la
     asked = marks.chosen or next(iter((*marks.like, *marks.results)), "")
     focus = choose_focus("" if follow else view.area, areas, cells, asked)
     if focus != view.area:
-        change(area=focus)
-    if focus != st.session_state.setdefault(_SEEN, focus):
-        st.session_state[_SEEN] = focus
+        settle(area=focus)
+    seen = (view.table, focus)
+    if seen != st.session_state.setdefault(_SEEN, seen):
+        st.session_state[_SEEN] = seen
         look_at(None)
     draw_areas(areas, focus, marks.results)
     scene = Scene(

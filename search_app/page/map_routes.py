@@ -66,11 +66,11 @@ def _answer(name: str) -> Callable[[Request], Response]:
     def handle(request: Request) -> Response:
         from .map_answers import ANSWERS  # once the page is served: its caches belong to that
 
-        root = page_settings().table
         snapshot = request.query_params.get("snapshot", "")
         if not snapshot.isdecimal():
             return _refusal("the address names no snapshot")
         try:
+            root = page_settings().find(request.query_params.get("table", ""))
             return ANSWERS[name](request, table_at(root, int(snapshot)))
         except (QueryError, TableError) as error:
             return _refusal(str(error))

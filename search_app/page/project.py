@@ -109,8 +109,10 @@ def read_project(name: str, content: bytes) -> Project:
     return project
 
 
-def open_project(table: EmbeddingTable, project: Project) -> Opened:
+def open_project(table: EmbeddingTable, project: Project, name: str = "") -> Opened:
     """What a project asks, of this table; what was brought is here then, and its marks are labels.
+
+    `name`: of the table, as links have it.
 
     Raises:
         QueryError: its vectors are of another model, or something in it cannot be used.
@@ -129,11 +131,11 @@ def open_project(table: EmbeddingTable, project: Project) -> Opened:
             f"The project was made on snapshot {project.snapshot}, this is snapshot {table.snapshot}: "
             "answers may differ."
         )
-    view, problems = _view(project.question, here)
+    view, problems = _view(project.question, here, name)
     notes += problems
     saved = {}
     for one in project.saved:
-        saved[one.name], problems = _view(one.link, here)
+        saved[one.name], problems = _view(one.link, here, name)
         notes += problems
     return Opened(view, saved, notes)
 
@@ -143,12 +145,12 @@ def _link(view: View) -> Link:
     return {name: (value,) if isinstance(value, str) else tuple(value) for name, value in params.items()}
 
 
-def _view(link: Link, here: Mapping[str, str]) -> tuple[View, list[str]]:
+def _view(link: Link, here: Mapping[str, str], table: str) -> tuple[View, list[str]]:
     """A link's view, with uploads and marks as they are called here."""
     view, problems = read_view(link)
     like, unlike = (tuple(here.get(place, place) for place in places) for places in (view.like, view.unlike))
     within, marks = (here.get(name, name) for name in (view.within, view.marks))
-    return replace(view, like=like, unlike=unlike, within=within, marks=marks), problems
+    return replace(view, table=table, like=like, unlike=unlike, within=within, marks=marks), problems
 
 
 def _upload(place: str, brought: Brought) -> Upload:

@@ -79,7 +79,7 @@ def _take_file(table: EmbeddingTable) -> None:
     st.session_state[_ROUND] = st.session_state.get(_ROUND, 0) + 1
     st.session_state[_ERROR], st.session_state[_NOTES] = "", ()
     try:
-        opened = open_project(table, read_project(file.name, file.getvalue()))
+        opened = open_project(table, read_project(file.name, file.getvalue()), current().table)
     except (QueryError, TableError) as error:
         st.session_state[_ERROR] = f"{error}."
         return

@@ -1,23 +1,31 @@
-"""The view of one browser session: read from the URL when the page opens, written back after every run.
+"""The view of one browser session: read from the link when the page opens, written back after every run.
 
-Each question is a step of the URL's history, so that the browser's Back asks the one before again; Undo takes
-questions back without it.
+What a person changes is a step of the browser's history, so that Back shows what was there before; Undo takes
+questions back without it. How steps get into the browser: history.py.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, urlencode
+from uuid import uuid4
 
 import streamlit as st
 
+from indexer.table.embedding_table import EmbeddingTable
+
+from ..page_settings import page_settings
 from .plain import plain
 from .url_state import View, read_view
 
 _KEY = "view"
-_URL = "url"  # its parameters, as they were last read or written
+_STEPS, _COUNT = "steps", "steps so far"  # number and link of the last few; the browser has the first of them
+_HEARD = "heard"  # the last of the browser's navigations that was taken up
+_SESSION = "session"  # what tells this session from others of the same window
 _PAST = "past"  # questions before the current one, the last at the end
+_TABLES = "of tables"
 MAX_PAST = 100
+MAX_STEPS = 20  # between two runs that come to their end
 
 
 def current() -> View:
@@ -43,6 +51,19 @@ def show(view: View) -> None:
     if view.question != before.question:
         st.session_state[_PAST] = [*_past(), before][-MAX_PAST:]
     st.session_state[_KEY] = view
+    if view != before:
+        _step()
+
+
+def settle(**changes: Any) -> None:
+    """What the page itself makes of a view: no step of anybody's."""
+    st.session_state[_KEY] = replace(current(), **changes)
+
+
+def of_table(table: EmbeddingTable) -> dict[str, Any]:
+    """What this session knows of one table, and no link tells; it waits while another table is shown."""
+    known: dict[str, dict[str, Any]] = st.session_state.setdefault(_TABLES, {})
+    return known.setdefault(table.storage.root, {})
 
 
 def can_undo() -> bool:
@@ -54,10 +75,17 @@ def undo() -> None:
     """Ask the question before this one again; for the callbacks of widgets."""
     if can_undo():
         *st.session_state[_PAST], st.session_state[_KEY] = _past()
+        _step()
 
 
-def go_to(query: str) -> None:
-    """Show what the query of a URL asks: the browser went back or forth."""
+def go_to(query: str, number: int) -> None:
+    """Show what the query of a link asks: the browser went back or forth, for the so many-th time.
+
+    That was the last that anybody did: a step before it that the browser does not have comes to nothing.
+    """
+    if number <= st.session_state.get(_HEARD, 0):
+        return  # it was told twice
+    st.session_state[_HEARD], st.session_state[_STEPS] = number, []
     before = current()
     _read(parse_qs(query.removeprefix("?")))
     after, past = current(), _past()
@@ -67,18 +95,24 @@ def go_to(query: str) -> None:
         st.session_state[_PAST] = [*past, before][-MAX_PAST:]
 
 
-def keep_in_url() -> None:
-    """Write the view into the URL, if it is not the one that was last read or written."""
-    params = current().to_params()
-    wanted = {name: [value] if isinstance(value, str) else value for name, value in params.items()}
-    if wanted != st.session_state[_URL]:
-        st.query_params.from_dict(params)
-        st.session_state[_URL] = wanted
+def link_of_page() -> dict[str, Any]:
+    """What the browser's history is to be; history.js reads it."""
+    return {
+        "session": st.session_state.setdefault(_SESSION, uuid4().hex),
+        "heard": st.session_state.get(_HEARD, 0),
+        "steps": st.session_state.get(_STEPS, []),
+        "query": _query(current()),
+    }
 
 
 def _read(params: Mapping[str, Sequence[str]]) -> None:
-    st.session_state[_KEY], problems = read_view(params)
-    st.session_state[_URL] = {name: [*values] for name, values in params.items()}
+    view, problems = read_view(params)
+    names = [*page_settings().named]
+    if len(names) == 1 and view.table == names[0]:
+        view = replace(view, table="")
+    elif len(names) > 1 and not view.table:
+        view = replace(view, table=names[0])
+    st.session_state[_KEY] = view
     for problem in problems:
         st.toast(plain(problem), icon=":material/link_off:", duration="long")
 
@@ -86,3 +120,16 @@ def _read(params: Mapping[str, Sequence[str]]) -> None:
 def _past() -> list[View]:
     past: list[View] = st.session_state.get(_PAST, [])
     return past
+
+
+def _step() -> None:
+    """The view as the next step."""
+    number = st.session_state[_COUNT] = st.session_state.get(_COUNT, 0) + 1
+    step = {"number": number, "query": _query(current())}
+    st.session_state[_STEPS] = [*st.session_state.get(_STEPS, []), step][-MAX_STEPS:]
+
+
+def _query(view: View) -> str:
+    """As `location.search` has it."""
+    query = urlencode(view.to_params(), doseq=True)
+    return f"?{query}" if query else ""

@@ -1,4 +1,4 @@
-"""The page: a table of embeddings as a map, its prototypes, and SQL. Layout alone; the parts do the work.
+"""The page: tables of embeddings as maps, their prototypes, and SQL. Layout alone; the parts do the work.
 
 Served by serve.py, which `skyhex app` starts, or by hand:
 SKYHEX_TABLE=DIR streamlit run search_app/page/serve.py
@@ -17,17 +17,17 @@ from search_app.page.cached import read_areas, read_cells
 from search_app.page.change_panel import draw_change
 from search_app.page.class_panel import draw_classes
 from search_app.page.conditions_panel import draw_conditions, draw_held
-from search_app.page.history import listen_to_history
+from search_app.page.history import keep_history
 from search_app.page.makeup_panel import draw_makeup
 from search_app.page.map_panel import look_at
 from search_app.page.plain import plain
 from search_app.page.plane_panel import draw_plane
 from search_app.page.saved_panel import draw_saved
 from search_app.page.search_panel import draw_search
-from search_app.page.session import change, current, go_to, keep_in_url
+from search_app.page.session import change, current
 from search_app.page.sql_panel import draw_sql
+from search_app.page.table_panel import draw_choice, open_chosen
 from search_app.page.words import draw_words
-from search_app.page_settings import page_settings
 
 TABS = {
     "map": "Map",
@@ -38,20 +38,40 @@ TABS = {
     "sql": "SQL",
 }
 
+DRAWN = {
+    "map": draw_search,
+    "change": draw_change,
+    "projection": draw_plane,
+    "prototypes": draw_makeup,
+    "labels": draw_classes,
+    "sql": draw_sql,
+}
 HERE = Path(__file__).parent
 SIDEBAR_PX = 340  # wide enough for a cell, its sign and how often it counts
 
-st.set_page_config("skyhex", str(HERE / "icon.svg"), layout="wide", initial_sidebar_state=SIDEBAR_PX)
-st.html(HERE / "page.css")
-try:
-    table = EmbeddingTable.open(page_settings().table)
-except TableError as error:
-    st.error(plain(error), icon=":material/error:")
-    st.stop()
-view = current()
 
-with st.sidebar:
-    st.markdown(f"## skyhex\n{plain(Path(table.storage.root).name or table.storage.root)}")
+def draw_page() -> None:
+    """All but what keeps the link."""
+    with st.sidebar:
+        st.markdown("## skyhex")
+        draw_choice()
+        table = open_chosen()
+        draw_badges(table)
+        cells = read_cells(table).cell
+        query_panel.draw_query(cells, on_place=look_at)
+        draw_words()
+        draw_bring(table, cells)
+        query_panel.draw_options(table, has_prototypes=table.sidecar("prototypes") is not None)
+        draw_conditions(table, read_areas(table))
+        draw_saved(table)
+    if not table.row_count:
+        st.info("The table has no rows yet. Fill it with `skyhex embed CATALOG -t DIR --chips`.")
+        return
+    draw_tabs(table)
+
+
+def draw_badges(table: EmbeddingTable) -> None:
+    """What the table is."""
     with st.container(horizontal=True, gap="xsmall"):
         st.badge(f"{table.row_count:,} rows", color="gray")
         st.badge(f"snapshot {table.snapshot}", color="gray")
@@ -61,29 +81,30 @@ with st.sidebar:
             st.badge("untrained", color="orange", icon=":material/warning:")
         if table.simulated:
             st.badge("simulated", color="orange", icon=":material/science:")
-    query_panel.draw_query(read_cells(table).cell, on_place=look_at)
-    draw_words()
-    draw_bring(table, read_cells(table).cell)
-    query_panel.draw_options(table, has_prototypes=table.sidecar("prototypes") is not None)
-    draw_conditions(table, read_areas(table))
-    draw_saved(table)
 
-if not table.row_count:
-    st.info("The table has no rows yet. Fill it with `skyhex embed CATALOG -t DIR --chips`.")
-    st.stop()
 
-st.session_state["tab"] = TABS[view.tab]
-names = {label: name for name, label in TABS.items()}
-tabs = st.tabs(list(TABS.values()), key="tab", on_change=lambda: change(tab=names[st.session_state["tab"]]))
-DRAWN = (draw_search, draw_change, draw_plane, draw_makeup, draw_classes, draw_sql)
-for tab, draw in zip(tabs, DRAWN, strict=True):
-    if tab.open:
-        with tab:
-            try:
-                draw(table)
-            except HeldError:
-                draw_held()
-            except (QueryError, TableError) as error:
-                st.error(plain(error), icon=":material/error:")
-keep_in_url()
-listen_to_history(go_to)
+def draw_tabs(table: EmbeddingTable) -> None:
+    """The tabs, of which the open one alone is drawn."""
+    st.session_state["tab"] = TABS[current().tab]
+    names = {label: name for name, label in TABS.items()}
+    tabs = st.tabs(
+        list(TABS.values()), key="tab", on_change=lambda: change(tab=names[st.session_state["tab"]])
+    )
+    for tab, name in zip(tabs, TABS, strict=True):
+        if tab.open:
+            with tab:
+                try:
+                    DRAWN[name](table)
+                except HeldError:
+                    draw_held()
+                except (QueryError, TableError) as error:
+                    st.error(plain(error), icon=":material/error:")
+
+
+st.set_page_config("skyhex", str(HERE / "icon.svg"), layout="wide", initial_sidebar_state=SIDEBAR_PX)
+st.html(HERE / "page.css")
+try:
+    draw_page()
+except TableError as error:
+    st.error(plain(error), icon=":material/error:")
+keep_history()

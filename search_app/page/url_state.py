@@ -24,7 +24,7 @@ CONDITIONS = (
     "where",
 )  # fmt: skip
 TAUGHT = ("marks", "rule", "apart_km")
-QUESTION = (*EXAMPLES, *TAUGHT, "k", *DIFFERING, *CONDITIONS)
+QUESTION = ("table", *EXAMPLES, *TAUGHT, "k", *DIFFERING, *CONDITIONS)
 COMPARED = (*(name for name in CONDITIONS if name not in ("start", "end")), "before", "after")
 MAX_K = 500  # more results than this belong in a download, not on a page
 
@@ -40,6 +40,7 @@ class View:
 
     like: tuple[str, ...] = ()  # places to look for; one that stands there n times counts n times
     unlike: tuple[str, ...] = ()  # places to keep away from
+    table: str = ""  # its name, see `PageSettings.named`; empty for the only one
     match: Match = "mean"
     invert: bool = False
     negative_weight: float = 0.5
@@ -227,6 +228,7 @@ def _date(values: Sequence[str]) -> date:
 _PARSERS: dict[str, Callable[[Sequence[str]], Any]] = {
     "like": tuple,
     "unlike": tuple,
+    "table": _last,
     "match": _one_of(MATCHES),
     "invert": _yes,
     "negative_weight": _number(0, 10),

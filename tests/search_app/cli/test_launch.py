@@ -18,7 +18,7 @@ from ..make_table import small_table
 
 
 def test_it_serves_on_loopback_and_stops(tmp_path: Path) -> None:
-    server, url = start(PageSettings(str(small_table(tmp_path / "t").path)))
+    server, url = start(PageSettings((str(small_table(tmp_path / "t").path),)))
     try:
         assert url.startswith("http://127.0.0.1:")
         with urllib.request.urlopen(url, timeout=5) as page:
@@ -45,7 +45,7 @@ def test_ctrl_c_ends_it_quietly(
             print("terminated")
 
     monkeypatch.setattr(launch, "start", lambda *args: (Interrupted(), "http://127.0.0.1:8501"))
-    run_app(PageSettings(str(tmp_path)))
+    run_app(PageSettings((str(tmp_path),)))
     assert capsys.readouterr().out.splitlines()[-2:] == ["Stopped.", "terminated"]
 
 
@@ -74,7 +74,7 @@ def test_a_taken_port_is_refused_or_passed_over(monkeypatch: pytest.MonkeyPatch)
 
 def test_a_missing_table_is_named(tmp_path: Path) -> None:
     with pytest.raises(TableError, match=r"no table at .*nowhere"):
-        start(PageSettings(str(tmp_path / "nowhere")))
+        start(PageSettings((str(tmp_path / "nowhere"),)))
 
 
 def test_without_streamlit_the_extra_to_install_is_named(
@@ -82,4 +82,4 @@ def test_without_streamlit_the_extra_to_install_is_named(
 ) -> None:
     monkeypatch.setattr(launch.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(LaunchError, match=r'pip install -e "\.\[cpu,app\]"'):
-        start(PageSettings(str(tmp_path)))
+        start(PageSettings((str(tmp_path),)))

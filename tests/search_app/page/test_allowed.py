@@ -69,7 +69,7 @@ def test_other_folders_take_a_flag_or_a_button(
     allow(table, str(tmp_path))
     assert shown(table, outside).caption == "Aerial"
     monkeypatch.setattr(allowed, "_granted", {})
-    tell(monkeypatch, PageSettings(str(table.path), paths=(str(tmp_path),)))
+    tell(monkeypatch, PageSettings((str(table.path),), paths=(str(tmp_path),)))
     assert shown(table, outside).caption == "Aerial"
 
 
@@ -115,7 +115,7 @@ def test_no_server_is_asked_before_it_was_allowed(
     assert modalities(asked) == []
     assert served.requests == []
     assert places_asked([asked]) == []  # an inner address takes a flag
-    tell(monkeypatch, PageSettings(str(table.path), hosts=(served.url.removeprefix("http://"),)))
+    tell(monkeypatch, PageSettings((str(table.path),), hosts=(served.url.removeprefix("http://"),)))
     assert shown(table, href).caption == "Aerial"
     assert served.requests
 
@@ -136,7 +136,7 @@ def test_a_redirect_leads_nowhere_that_was_not_allowed(
         served.fault = away
         tell(
             monkeypatch,
-            PageSettings(str(table.path), hosts=(served.url.removeprefix("http://"),), wait_s=0.5),
+            PageSettings((str(table.path),), hosts=(served.url.removeprefix("http://"),), wait_s=0.5),
         )
         assert not shown(table, f"{served.url}/aerial.tif").found
         assert served.requests

@@ -25,7 +25,7 @@ pytestmark = MARKS
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The app on a small table."""
     table = small_table(tmp_path_factory.mktemp("browser") / "table", sample_ids={CELLS[7]: HOSTILE})
-    server, url = start(PageSettings(str(table.path)))
+    server, url = start(PageSettings((str(table.path),)))
     yield url
     stop(server)
 

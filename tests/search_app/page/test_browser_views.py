@@ -34,7 +34,7 @@ def years(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def url(years: Path) -> Iterator[str]:
-    server, url = start(PageSettings(str(years)))
+    server, url = start(PageSettings((str(years),)))
     yield url
     stop(server)
 

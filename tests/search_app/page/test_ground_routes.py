@@ -15,7 +15,7 @@ from ..test_own_ground import geotiff, tile_at
 
 
 def tell(monkeypatch: pytest.MonkeyPatch, ground: Path | str) -> None:
-    for name, value in PageSettings("table", ground=str(ground)).to_environment().items():
+    for name, value in PageSettings(("table",), ground=str(ground)).to_environment().items():
         monkeypatch.setenv(name, value)
 
 

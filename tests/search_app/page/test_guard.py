@@ -54,7 +54,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, str]
         patch.setenv("STREAMLIT_SERVER_ENABLE_CORS", "false")
         patch.setenv("STREAMLIT_SERVER_ENABLE_XSRF_PROTECTION", "false")
         patch.setenv("STREAMLIT_SERVER_COOKIE_SECRET", "known")
-        server, url = start(PageSettings("table", limits=Limits(timeout_s=None)))
+        server, url = start(PageSettings(("table",), limits=Limits(timeout_s=None)))
     yield server.pid, url
     stop(server)
 

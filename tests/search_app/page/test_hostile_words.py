@@ -41,7 +41,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         folder = tmp_path_factory.mktemp("hostile") / FOLDER
         table = small_table(folder, sample_ids=dict.fromkeys(CELLS, WORDS), source_items=sources)
     fit_prototypes(table, region_resolution=4)
-    server, url = start(PageSettings(str(table.path)))
+    server, url = start(PageSettings((str(table.path),)))
     yield url
     stop(server)
 
@@ -99,7 +99,7 @@ def test_an_error_of_sql(page: Any, url: str) -> None:
 @pytest.mark.parametrize("name", ["- x -> y", "1. x -- y"])
 def test_a_folder_is_called_as_it_is(page: Any, tmp_path: Path, name: str) -> None:
     """At the beginning of a line, where markup has lists and rules."""
-    server, url = start(PageSettings(str(small_table(tmp_path / name).path)))
+    server, url = start(PageSettings((str(small_table(tmp_path / name).path),)))
     try:
         go(page, url)
         text_of(page, "Where else does it look like this?")

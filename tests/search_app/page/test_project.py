@@ -23,7 +23,7 @@ from search_app.page.url_state import View
 
 from .. import make_table
 from ..make_table import CELLS, small_table
-from .test_streamlit_app import page, run_typed, texts
+from .test_streamlit_app import link, page, run_typed, texts
 
 A, B = (h3.int_to_str(CELLS[i]) for i in (20, 33))
 
@@ -135,9 +135,9 @@ def test_questions_are_saved_shown_again_and_forgotten(
     app.text_input(key="save as").input("five *like* it").run()
     assert saved_of(table) == {"five *like* it": View(like=(A,), k=5, area="all")}
     app.text_input(key="place").input(B).run()
-    assert app.query_params["like"] == B
+    assert link(app)["like"] == B
     app.button(key="open five *like* it").click().run()
-    assert app.query_params["like"] == A
+    assert link(app)["like"] == A
     assert "5 most similar" in texts(app)
     app.button(key="forget five *like* it").click().run()
     assert saved_of(table) == {}

@@ -11,7 +11,7 @@ from indexer.table.embedding_table import EmbeddingTable
 from search_app.page.query_panel import with_times
 
 from ..make_table import CELLS, small_table
-from .test_streamlit_app import page, texts
+from .test_streamlit_app import link, page, texts
 
 A, B, C = (h3.int_to_str(CELLS[i]) for i in (20, 33, 5))
 
@@ -39,15 +39,15 @@ def test_an_example_counts_more_changes_its_sign_and_goes(
     app = page(monkeypatch, table, like=[A, B])
     once = cells_of(app)
     app.selectbox(key=f"times like {A}").select(5).run()
-    assert app.query_params["like"] == [A] * 5 + [B]
+    assert link(app)["like"] == [A] * 5 + [B]
     assert cells_of(app) != once
     app.button(key=f"sign like {B}").click().run()
-    assert (app.query_params["like"], app.query_params["unlike"]) == ([A] * 5, B)
+    assert (link(app)["like"], link(app)["unlike"]) == ([A] * 5, B)
     app.button(key=f"drop like {A}").click().run()
-    assert "like" not in app.query_params
+    assert "like" not in link(app)
     assert "20 most similar" in texts(app)  # alone, it is an answer too
     app.button(key=f"sign unlike {B}").click().run()
-    assert app.query_params["like"] == B
+    assert link(app)["like"] == B
 
 
 def test_ways_to_combine_are_offered_where_they_matter(monkeypatch: pytest.MonkeyPatch, table: Path) -> None:
@@ -57,13 +57,13 @@ def test_ways_to_combine_are_offered_where_they_matter(monkeypatch: pytest.Monke
     app = page(monkeypatch, table, like=[A, B], unlike=C)
     mean = cells_of(app)
     app.button_group(key="match").set_value("all").run()
-    assert app.query_params["match"] == "all"
+    assert link(app)["match"] == "all"
     each = cells_of(app)
     app.slider(key="negative_weight").set_value(1.5).run()
-    assert app.query_params["negative_weight"] == "1.5"
+    assert link(app)["negative_weight"] == "1.5"
     assert len({*map(tuple, (mean, each, cells_of(app)))}) == 3
     app.toggle(key="invert").set_value(True).run()
-    assert app.query_params["invert"] == "1"
+    assert link(app)["invert"] == "1"
     assert float(app.dataframe[0].value["similarity"][0]) > 0
     assert not set(cells_of(app)) & set(each[:5])
 
@@ -72,11 +72,11 @@ def test_results_that_differ(monkeypatch: pytest.MonkeyPatch, table: Path) -> No
     app = page(monkeypatch, table, like=A, k="60")
     app.number_input(key="per_parent").set_value(1).run()
     app.selectbox(key="parent_res").select(8).run()
-    assert (app.query_params["per_parent"], app.query_params["parent_res"]) == ("1", "8")
+    assert (link(app)["per_parent"], link(app)["parent_res"]) == ("1", "8")
     parents = [h3.cell_to_parent(cell, 8) for cell in cells_of(app)]
     assert len(parents) == len(set(parents)) == len({h3.cell_to_parent(h3.int_to_str(c), 8) for c in CELLS})
     app.slider(key="variety").set_value(70).run()
-    assert app.query_params["relevance"] == "0.3"
+    assert link(app)["relevance"] == "0.3"
 
 
 def test_conditions_narrow_and_are_cleared(monkeypatch: pytest.MonkeyPatch, table: Path) -> None:
@@ -92,12 +92,12 @@ def test_conditions_narrow_and_are_cleared(monkeypatch: pytest.MonkeyPatch, tabl
     app.text_input(key="near").input("10 47").run()
     assert "three numbers" in texts(app)
     app.text_input(key="near").input("10, 47, 0.01").run()
-    assert app.query_params["near"] == "10,47,0.01"
+    assert link(app)["near"] == "10,47,0.01"
     app.button_group(key="months").set_value([7, 6]).run()
     app.button_group(key="modalities").set_value(["s1", "hr"]).run()
     app.slider(key="cloud").set_value(40).run()
     app.slider(key="valid").set_value(90).run()
-    asked = {name: app.query_params[name] for name in ("months", "modalities", "cloud", "valid")}
+    asked = {name: link(app)[name] for name in ("months", "modalities", "cloud", "valid")}
     assert asked == {"months": "6,7", "modalities": ["hr", "s1"], "cloud": "0.4", "valid": "0.9"}
     assert "Filters · 6 on" in texts(app)
     next(button for button in app.button if button.label == "Clear filters").click().run()
@@ -119,7 +119,7 @@ def test_sql_typed_here_is_answered_and_that_of_a_link_waits(
     assert sorted(cells_of(app)) == sorted([B, C])
     app = page(monkeypatch, table, like=A, where="nothing = 1")
     next(button for button in app.button if button.label == "Drop it").click().run()
-    assert "where" not in app.query_params
+    assert "where" not in link(app)
     assert len(cells_of(app)) == 20
 
 
@@ -128,24 +128,24 @@ def test_pasted_places_are_examples(monkeypatch: pytest.MonkeyPatch, table: Path
     app.text_area(key="pasted").input(f"{A}\n# a note\n10.0, 47.0; {B}\nprototype:841f8d7ffffffff/0")
     take = next(button for button in app.button if button.label == "Take these")
     take.click().run()
-    assert app.query_params["like"] == [A, "10,47", B, "prototype:841f8d7ffffffff/0"]
+    assert link(app)["like"] == [A, "10,47", B, "prototype:841f8d7ffffffff/0"]
     app.button_group(key="bring how").set_value("unlike")
     app.text_area(key="pasted").input(f"{C}")
     next(button for button in app.button if button.label == "Take these").click().run()
-    assert app.query_params["unlike"] == C
+    assert link(app)["unlike"] == C
     app.text_area(key="pasted").input(f"{C}\nnonsense\n200, 5")
     next(button for button in app.button if button.label == "Take these").click().run()
     assert "line 2" in texts(app)
     assert "line 3" in texts(app)
     assert app.text_area(key="pasted").value == f"{C}\nnonsense\n200, 5"  # nothing of it is lost
-    assert app.query_params["unlike"] == C
+    assert link(app)["unlike"] == C
 
 
 def test_many_examples_are_listed_in_part(monkeypatch: pytest.MonkeyPatch, table: Path) -> None:
     app = page(monkeypatch, table, like=[h3.int_to_str(cell) for cell in CELLS[:30]])
     assert "and 18 more" in texts(app)
     next(button for button in app.button if button.label == "Drop all").click().run()
-    assert "like" not in app.query_params
+    assert "like" not in link(app)
 
 
 def test_an_upload_that_is_not_here_says_what_to_do(monkeypatch: pytest.MonkeyPatch, table: Path) -> None:

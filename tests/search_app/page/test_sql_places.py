@@ -9,7 +9,7 @@ import pytest
 from search_app.page.sql_places import cells_in, latest_rows
 
 from ..make_table import CELLS, small_table
-from .test_streamlit_app import page, run_typed, texts
+from .test_streamlit_app import link, page, run_typed, texts
 
 A, B = CELLS[20], CELLS[33]
 
@@ -36,12 +36,12 @@ def test_an_answer_with_cells_is_the_next_question(monkeypatch: pytest.MonkeyPat
     run_typed(app, f"SELECT h3_cell FROM embeddings WHERE h3_cell IN ({A}, {B}) ORDER BY h3_cell = {A}")
     cells = [h3.int_to_str(cell) for cell in (B, A)]
     next(button for button in app.button if button.label == "Search only in these").click().run()
-    assert app.query_params["cells"] == cells
+    assert link(app)["cells"] == cells
     assert "Filters · 1 on" in texts(app)
     app = page(monkeypatch, table, tab="sql")
     run_typed(app, f"SELECT h3_cell FROM embeddings WHERE h3_cell IN ({A}, {B}) ORDER BY h3_cell = {A}")
     next(button for button in app.button if button.label == "Places like these").click().run()
-    assert app.query_params["like"] == cells
+    assert link(app)["like"] == cells
     assert "20 most similar" in texts(app)
     app = run_typed(page(monkeypatch, table, tab="sql"), "SELECT 42 AS answer")
     assert "Places like these" not in [button.label for button in app.button]

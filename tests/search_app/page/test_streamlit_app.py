@@ -13,6 +13,7 @@ from indexer.sql.limits import Limits
 from indexer.sql.run import run_sql
 from indexer.table.embedding_table import EmbeddingTable
 from search_app.cli.launch import SCRIPT
+from search_app.page.url_state import View
 from search_app.page_settings import PageSettings
 
 from ..make_table import CELLS, MODEL, small_table
@@ -36,6 +37,12 @@ def page(monkeypatch: pytest.MonkeyPatch, table: Path, **params: str | list[str]
     app.run()
     assert not app.exception
     return app
+
+
+def link(app: AppTest) -> dict[str, str | list[str]]:
+    """The parameters of the page's link."""
+    view: View = app.session_state["view"]
+    return view.to_params()
 
 
 def texts(app: AppTest) -> str:
@@ -64,17 +71,17 @@ def test_a_link_with_a_cell_shows_its_results(monkeypatch: pytest.MonkeyPatch, t
 def test_a_typed_place_is_searched_and_kept_in_the_link(monkeypatch: pytest.MonkeyPatch, table: Path) -> None:
     app = page(monkeypatch, table)
     app.text_input(key="place").input("10.0, 47.0").run()
-    assert app.query_params["like"] == "10,47"
+    assert link(app)["like"] == "10,47"
     assert len(app.dataframe[0].value) == 20
     app.text_input(key="place").input("somewhere").run()
     assert "not an H3 cell" in texts(app)
-    assert app.query_params["like"] == "10,47"
+    assert link(app)["like"] == "10,47"
 
 
 def test_a_place_is_dropped_by_its_button(monkeypatch: pytest.MonkeyPatch, table: Path) -> None:
     app = page(monkeypatch, table, like=CELL)
     app.button(key=f"drop like {CELL}").click().run()
-    assert "like" not in app.query_params
+    assert "like" not in link(app)
     assert "Where else" in texts(app)
 
 
@@ -83,7 +90,7 @@ def test_the_slider_and_the_filters_change_the_results(monkeypatch: pytest.Monke
     app.slider(key="k").set_value(3).run()
     assert len(app.dataframe[0].value) == 3
     app.text_input(key="box").input("9.995 46.995 10.01 47.01").run()
-    assert app.query_params["bbox"] == "9.995,46.995,10.01,47.01"
+    assert link(app)["bbox"] == "9.995,46.995,10.01,47.01"
     assert all(9.995 <= lon <= 10.01 for lon in app.dataframe[0].value["lon"])
     app.text_input(key="box").input("1 2").run()
     assert "four numbers" in texts(app)
@@ -125,7 +132,7 @@ def test_prototypes_have_shares_and_can_be_searched(monkeypatch: pytest.MonkeyPa
     region = app.selectbox(key="prototype region").value
     app = page(monkeypatch, table, tab="prototypes", prototype=f"{region}/1")
     next(button for button in app.button if button.label == "Search like this prototype").click().run()
-    assert app.query_params["like"] == f"prototype:{region}/1"
+    assert link(app)["like"] == f"prototype:{region}/1"
     assert "20 most similar" in texts(app)
 
 
@@ -154,7 +161,7 @@ def test_a_wrong_statement_is_explained(
 
 def test_limits_of_the_page_name_their_flags(monkeypatch: pytest.MonkeyPatch, table: Path) -> None:
     limits = Limits(timeout_s=1, rows=100, flags="sql-")
-    for name, value in PageSettings(str(table), limits=limits).to_environment().items():
+    for name, value in PageSettings((str(table),), limits=limits).to_environment().items():
         monkeypatch.setenv(name, value)
     app = run_typed(page(monkeypatch, table, tab="sql"), "FROM range(101)")
     assert "more than 100 rows" in app.error[0].value
@@ -212,7 +219,7 @@ def test_changes_are_listed_and_written_as_code(monkeypatch: pytest.MonkeyPatch,
     assert command == f"skyhex changes -t {years} --before 2021 --after 2023 -k 5"
     assert f"skyhex.changes(\n    {str(years)!r},\n    before='2021',\n    after='2023',\n    k=5," in python
     app.selectbox(key="before").select("2023").run()
-    assert app.query_params["before"] == "2023"
+    assert link(app)["before"] == "2023"
     assert "No place has a row in both" in texts(app)
     wrong = page(monkeypatch, years, tab="change", before="soon")
     assert any("not a period" in error.value for error in wrong.error)
@@ -225,7 +232,7 @@ def test_clusters_are_said_to_be_of_this_snapshot(monkeypatch: pytest.MonkeyPatc
     assert "of this snapshot alone" in texts(app)
     assert app.dataframe[0].value["rows"].sum() == len(CELLS)
     app.slider(key="clusters").set_value(3).run()
-    assert app.query_params["clusters"] == "3"
+    assert link(app)["clusters"] == "3"
     assert app.dataframe[0].value["cluster"].tolist() == ["⬢ A", "⬢ B", "⬢ C"]
 
 
@@ -258,7 +265,7 @@ def test_what_is_picked_on_the_plane_can_be_searched(monkeypatch: pytest.MonkeyP
     assert "cells picked" in texts(app)
     assert f"all {len(CELLS)} rows" in texts(app)
     next(button for button in app.button if button.label == "Like all of these").click().run()
-    assert app.query_params["like"] == shape
+    assert link(app)["like"] == shape
     assert "20 most similar" in texts(app)
     wrong = page(monkeypatch, table, tab="projection", picked="plane:pca:1 2")
     assert any("three corners" in error.value for error in wrong.error)

@@ -45,7 +45,7 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> EmbeddingTable:
 
 @pytest.fixture(scope="module")
 def url(table: EmbeddingTable) -> Iterator[str]:
-    server, url = start(PageSettings(str(table.path)))
+    server, url = start(PageSettings((str(table.path),)))
     yield url
     stop(server)
 

@@ -11,7 +11,7 @@ from search_app.cli import launch
 from search_app.page.words import FOLDER, WEIGHTS, words_vector
 
 from ..make_table import CELLS, MODEL, small_table
-from .test_streamlit_app import page, texts
+from .test_streamlit_app import link, page, texts
 
 READS_WORDS = f'''
 """Encoder of the test's table: a word's vector is that of the row of its number."""
@@ -55,7 +55,7 @@ def test_words_find_the_row_that_they_are_like(monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setenv(WEIGHTS, "python:reads_words:Mine")
     app = page(monkeypatch, table)
     app.text_input(key="words").input("number 20").run()
-    assert app.query_params["like"] == "words:number 20"
+    assert link(app)["like"] == "words:number 20"
     [frame] = app.dataframe
     assert int(frame.value["cell"].iloc[0], 16) == CELLS[20]
     assert "“number 20”" in [text.value for text in app.markdown]

@@ -3,7 +3,7 @@
 import type { Answer } from "./answer";
 import { css, gradient, KINDS, SCALES } from "./colour";
 import { element } from "./dom";
-import { address } from "./server";
+import { address, rowsOf } from "./server";
 import type { Scene } from "./scene";
 import type { Settings } from "./settings";
 
@@ -65,7 +65,7 @@ export class Legend {
 
   private drawExports(scene: Scene, least: number): void {
     const links = Object.entries(FORMS).map(([label, form]) => {
-      const href = address("export", { snapshot: scene.snapshot, measure: scene.measure, least, form }, scene.question);
+      const href = address("export", { ...rowsOf(scene), measure: scene.measure, least, form }, scene.question);
       return element("a", { href, download: "" }, label);
     });
     const summary = element("summary", { "aria-label": "Export the cells above the threshold" }, "Export");

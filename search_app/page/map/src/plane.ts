@@ -10,6 +10,7 @@ import { keyActs } from "./keys";
 import { count } from "./legend";
 import { join, leave, others, pickedOf, sharePicked, type Linked, type Picked } from "./links";
 import { PlaneView } from "./plane_view";
+import type { Rows } from "./scene";
 import { address, fetchPlane, type PlaneRows } from "./server";
 import { Drawing, readShape, rings, type Shape, type Tool } from "./tools";
 
@@ -17,8 +18,7 @@ const DOT_PX = 5; // across
 const REACH_PX = 12; // beside a dot that still counts
 const FADED = 0.15; // of a dot's opacity, for what is not picked
 
-export interface PlaneScene {
-  snapshot: number;
+export interface PlaneScene extends Rows {
   method: string;
   link: string;
   picked: string; // the shape that is picked, on this plane or on the map; or ""
@@ -85,7 +85,7 @@ export class Plane implements Linked {
     this.stage.dataset.busy = "";
     delete this.stage.dataset.rows;
     try {
-      const rows = await fetchPlane(this.scene, signal);
+      const rows = await fetchPlane(this.scene, this.scene.method, signal);
       if (signal.aborted) return;
       this.rows = rows;
       this.problem.hidden = true;
@@ -107,12 +107,12 @@ export class Plane implements Linked {
 
   /** A link, Back or the page itself may ask for another shape than the one that is picked. */
   private async pickAsked(): Promise<void> {
-    const { picked, link, snapshot, method } = this.scene;
+    const { picked, link, method } = this.scene;
     if (this.asks.open || picked === (pickedOf(link)?.shape ?? "")) return;
     if (!picked) return sharePicked(link, null);
     if (!picked.startsWith("plane:")) return;
     const other = picked.split(":")[1];
-    const rows = other === method ? this.rows : await fetchPlane({ snapshot, method: other }, this.fetching.signal);
+    const rows = other === method ? this.rows : await fetchPlane(this.scene, other, this.fetching.signal);
     if (rows && picked === this.scene.picked) this.mark(picked, rows);
   }
 

@@ -12,8 +12,13 @@ export interface Marks {
 /** What the amounts of cells are, and the address that has them. */
 export type Measure = "similarity" | "change" | "confidence";
 
-export interface Scene {
+/** What every address names. */
+export interface Rows {
+  table: string; // by its name; "" where there is one alone
   snapshot: number;
+}
+
+export interface Scene extends Rows {
   question: string; // as an address's query; "" asks nothing and leaves nothing out
   colour: "similarity" | "prototype";
   prototype: string; // REGION or REGION/NUMBER that alone is coloured, or ""

@@ -1,6 +1,6 @@
 /** Fetches what the server has: packed arrays, similarities, cards. */
 
-import type { Scene } from "./scene";
+import type { Rows, Scene } from "./scene";
 
 const REFUSED = 422;
 // A browser holds a request back while one of the same address that was given up is still in its cache.
@@ -43,18 +43,23 @@ export function address(name: string, params: Record<string, string | number> = 
   return new URL(`skyhex/${name}?${query}`, document.baseURI).href;
 }
 
+/** What an address names of a scene. */
+export function rowsOf({ table, snapshot }: Rows): { table: string; snapshot: number } {
+  return { table, snapshot };
+}
+
 /** Of a background that the page itself has: braces stay as they are. */
 export function groundAddress(scene: Scene): string {
   return scene.ground && `${new URL("skyhex/", document.baseURI).href}${scene.ground}`;
 }
 
 export async function fetchPacked(scene: Scene): Promise<Packed> {
-  return unpack(await bytes(address("cells", { snapshot: scene.snapshot })));
+  return unpack(await bytes(address("cells", rowsOf(scene))));
 }
 
 /** Two bytes a cell, in the order of the cells; null where the question has no answer, which the page explains. */
-export async function fetchCodes({ snapshot, measure }: Scene, question: string, signal: AbortSignal): Promise<Uint16Array | null> {
-  const url = address(measure, { snapshot }, question);
+export async function fetchCodes(scene: Scene, question: string, signal: AbortSignal): Promise<Uint16Array | null> {
+  const url = address(scene.measure, rowsOf(scene), question);
   const answer = await fetch(url, stoppable(signal));
   if (answer.status === REFUSED) return null;
   return new Uint16Array(await (await sound(answer)).arrayBuffer());
@@ -62,7 +67,7 @@ export async function fetchCodes({ snapshot, measure }: Scene, question: string,
 
 /** Outer rings of the rows in a box, and the cells that they are of. */
 export async function fetchFootprints(scene: Scene, bbox: string): Promise<Packed> {
-  return unpack(await bytes(address("footprints", { snapshot: scene.snapshot, bbox })));
+  return unpack(await bytes(address("footprints", { ...rowsOf(scene), bbox })));
 }
 
 export interface PlaneRows {
@@ -75,18 +80,18 @@ export interface PlaneRows {
 }
 
 /** Rows in a plane: see plane.py. */
-export async function fetchPlane({ snapshot, method }: { snapshot: number; method: string }, signal: AbortSignal): Promise<PlaneRows> {
-  const { meta, arrays } = unpack(await bytes(address("plane", { snapshot, method }), signal));
+export async function fetchPlane(rows: Rows, method: string, signal: AbortSignal): Promise<PlaneRows> {
+  const { meta, arrays } = unpack(await bytes(address("plane", { ...rowsOf(rows), method }), signal));
   return { ...meta, ...arrays } as unknown as PlaneRows;
 }
 
 /** One byte a cell. */
 export async function fetchKinds(scene: Scene): Promise<Uint8Array> {
-  return new Uint8Array(await bytes(address("kinds", { snapshot: scene.snapshot, prototype: scene.prototype, period: scene.period }, scene.layer)));
+  return new Uint8Array(await bytes(address("kinds", { ...rowsOf(scene), prototype: scene.prototype, period: scene.period }, scene.layer)));
 }
 
 export async function fetchCard(scene: Scene, cell: string, signal: AbortSignal): Promise<Card> {
-  const answer = await checked(address("card", { snapshot: scene.snapshot, cell, period: scene.period }), signal);
+  const answer = await checked(address("card", { ...rowsOf(scene), cell, period: scene.period }), signal);
   return (await answer.json()) as Card;
 }
 
@@ -102,7 +107,7 @@ export async function fetchPicture(
   sensor: string,
   signal: AbortSignal,
 ): Promise<Picture> {
-  const answer = await checked(address("picture", { snapshot: scene.snapshot, cell, row, sensor }), signal);
+  const answer = await checked(address("picture", { ...rowsOf(scene), cell, row, sensor }), signal);
   const caption = decodeURIComponent(answer.headers.get("X-Caption") ?? "");
   return { source: URL.createObjectURL(await answer.blob()), caption };
 }
