@@ -24,12 +24,13 @@ def small_table(
     years: Sequence[int] = (2021,),
     by_sensor: Mapping[str, np.ndarray] | None = None,
     cells: Sequence[int] = CELLS,
-    model: ModelInfo = MODEL,
+    model: ModelInfo | None = None,
 ) -> EmbeddingTable:
     """A table of one row per year and cell, of one resolution: a disk around 10 E 47 N.
 
     Names and rasters are those of cells that have some; vectors (n, d) by sensor those of all.
     """
+    model = model or MODEL
     names = {cell: h3.int_to_str(cell) for cell in cells} | dict(sample_ids or {})
     rng = np.random.default_rng(seed)
     place = [cell for _ in years for cell in cells]

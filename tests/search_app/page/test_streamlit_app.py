@@ -40,9 +40,10 @@ def page(monkeypatch: pytest.MonkeyPatch, table: Path, **params: str | list[str]
 
 
 def link(app: AppTest) -> dict[str, str | list[str]]:
-    """The parameters of the page's link."""
+    """The parameters of the page's link; of a list of one, that."""
     view: View = app.session_state["view"]
-    return view.to_params()
+    params = view.to_params()
+    return {name: value[0] if len(value) == 1 else value for name, value in params.items()}
 
 
 def texts(app: AppTest) -> str:

@@ -127,8 +127,8 @@ def test_a_table_that_vanishes_is_said_and_found_again(page: sync_api.Page, url:
     shown = Map(page, f"{url}/?table=coarse&like={ABOVE_A}")
     shutil.move(folder / "coarse", folder / "away")
     try:
-        page.get_by_label("Look for places like").fill("10, 47")
-        page.get_by_label("Look for places like").press("Enter")
+        page.get_by_role("textbox", name="Look for places like").fill("10, 47")
+        page.get_by_role("textbox", name="Look for places like").press("Enter")
         page.get_by_role("alert").filter(has_text="coarse").wait_for(timeout=WAIT_MS)
     finally:
         shutil.move(folder / "away", folder / "coarse")
