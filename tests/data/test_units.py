@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 import pytest
+import rasterio
 
 from data.cover import plan_chips
 from data.grid import PixelGrid
@@ -257,6 +258,14 @@ def test_reflectance_of_sixteen_bits_is_shown_as_the_metadata_scale_it(tiny):
     (sample,) = hr(tiny, pixels, np.uint16, asset={"raster:scale": 0.0001})
     assert (sample.series["hr"].pixels[0][:, :64, :64] == round(255 * 0.1186 / WHITE_REFLECTANCE)).all()
     assert "white at 0.3558" in dict(sample.notes)["hr"]
+
+
+def test_a_scale_that_the_raster_declares_is_taken_where_the_item_says_none(tiny):
+    path = tiny.add("hr", "hr", np.full((3, 64, 64), 1186, np.uint16))
+    with rasterio.open(path, "r+") as raster:
+        raster.scales = (0.0001,) * 3
+    (sample,) = (read_sample(task, SPEC) for task in plan_chips(tiny.read(), SPEC).tasks)
+    assert (sample.series["hr"].pixels[0][:, :64, :64] == round(255 * 0.1186 / WHITE_REFLECTANCE)).all()
 
 
 def test_sixteen_bits_without_a_scale_are_refused_whole_dark_windows_too(tiny):

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from data.products.raster import gdal_path
+from data.products.pixel_cells import LonLatBox
+from data.products.raster import gdal_path, nominal_zone
 from data.products.sources import Reading, open_rasters
 
 from .layouts import noise_codes, write_alphaearth
@@ -30,3 +31,14 @@ def test_a_raster_without_its_model_or_licence_is_left_out_with_that_reason(
     rasters, skipped = open_rasters([path], Reading("raster", year=2024, model="m", licence="CC0-1.0"))
     assert [(raster.product.name, raster.product.licence) for raster in rasters] == [("m", "CC0-1.0")]
     assert skipped == []
+
+
+def test_a_zone_owns_its_six_degrees_and_its_half_of_the_globe() -> None:
+    north, south = (0.0, 91.0), (-90.0, 0.0)
+    for code, middle, half in (
+        (32601, -177, north), (32660, 177, north), (32701, -177, south), (32760, 177, south),
+    ):  # fmt: skip
+        crs = f"EPSG:{code}"
+        assert nominal_zone(crs) == LonLatBox(middle, 3.0, *half)
+        assert nominal_zone(crs, hemisphere=False) == LonLatBox(middle, 3.0)
+    assert [nominal_zone(f"EPSG:{code}") for code in (32661, 32761, 4326, 25832)] == [None] * 4

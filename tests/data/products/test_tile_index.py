@@ -4,6 +4,7 @@ import csv
 import sqlite3
 import struct
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -105,6 +106,18 @@ def test_tiles_of_a_year_that_meet_an_area(tmp_path: Path, form) -> None:  # typ
     assert select_tiles(index, 2023, MUNICH) == [f"{tmp_path}/bavaria-2023.tiff"]
     assert f"{tmp_path}/fiji-2024.tiff" in select_tiles(index, 2024, TAVEUNI)
     assert f"{tmp_path}/bavaria-2024.tiff" not in select_tiles(index, 2024, TAVEUNI)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_list_on_the_web_is_the_same_list(tmp_path: Path, form) -> None:  # type: ignore[no-untyped-def]
+    index = form(tmp_path)
+    with serving(tmp_path) as served:
+        found = [*read_index(f"{served.url}/{index.name}")]
+        assert found == [
+            replace(entry, href=entry.href.replace(str(tmp_path), served.url))
+            for entry in read_index(str(index))
+        ]
+    assert len(found) == len(TILES)
 
 
 @pytest.mark.parametrize("form", FORMS)
