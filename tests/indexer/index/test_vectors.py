@@ -134,3 +134,24 @@ def test_each_row_has_its_similarity_in_order(monkeypatch: pytest.MonkeyPatch) -
     assert np.isnan(found[[11, 12]]).all()
     np.testing.assert_allclose(found[known], exact, rtol=0, atol=2 * cosine_error(16))
     assert Vectors.of(matrix[:0]).similarity_of_each(query).shape == (0,)
+
+
+@pytest.mark.parametrize("way", ["nearest", "nearest_of", "nearest_many", "nearest_to_all"])
+def test_what_is_compared_is_checked_first(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    vectors, rows = Vectors.of(np.eye(40, 8, dtype=np.float16)), np.arange(7, 31)
+    checked: list[tuple[object, np.ndarray]] = []
+
+    def seen(self: object, starts: np.ndarray, stops: np.ndarray) -> None:
+        held = [np.arange(start, stop) for start, stop in zip(starts, stops, strict=True)]
+        checked.append((self, np.concatenate(held)))
+
+    monkeypatch.setattr(type(vectors.matrix), "check", seen)
+    queries = np.eye(8)[:5]
+    if way == "nearest_of":
+        vectors.nearest_of(rows, queries[0], 3)
+    else:
+        getattr(vectors, way)(RowRanges.of_rows(rows), queries if way != "nearest" else queries[0], 3)
+    for array in (vectors.matrix, vectors.inverse_norms):
+        held = [held for where, held in checked if where is array]
+        assert held
+        assert all(np.array_equal(some, rows) for some in held)

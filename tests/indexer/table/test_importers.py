@@ -20,7 +20,7 @@ from indexer.search.search import search
 from indexer.table import importers, merge
 from indexer.table.columns import to_matrix
 from indexer.table.embedding_table import EmbeddingTable
-from indexer.table.importers import LAYOUTS, import_file
+from indexer.table.importers import LAYOUTS, _quantisation, import_file
 
 from ...tolerance import stored
 
@@ -312,3 +312,27 @@ def test_points_at_a_pole_and_at_the_antimeridian_have_a_place_and_those_of_nan_
     assert done.table.validate() == []
     boxes = rows_of(done.table)["bbox"].to_pylist()
     assert (boxes[0]["ymax"], boxes[1]["ymin"]) == (90, -90)
+
+
+@pytest.mark.parametrize(
+    ("said", "scale", "offset"),
+    [
+        ({}, None, 0.0),
+        ({"quantization": "none"}, None, 0.0),
+        ({"quantization": {"offset": 3}}, None, 0.0),
+        ({"quantization": {"scale": 0.5, "offset": 3}}, 0.5, 3.0),
+        ({"emb:quantization": {"scale": [0.5, 0.5]}}, 0.5, 0.0),
+        ({"embedding": {"quantization": {"scale": 0.25}}}, 0.25, 0.0),
+        ({"embedding": "none"}, None, 0.0),
+    ],
+)
+def test_one_scale_and_offset_of_all_axes(
+    said: dict[str, object], scale: float | None, offset: float
+) -> None:
+    assert _quantisation(said) == (scale, offset)
+
+
+@pytest.mark.parametrize("told", [{"scale": [0.5, 0.6]}, {"scale": 0.5, "offset": [0, 1]}])
+def test_a_scale_for_each_axis_is_refused(told: dict[str, object]) -> None:
+    with pytest.raises(TableError, match="a scale for each axis"):
+        _quantisation({"quantization": told})
