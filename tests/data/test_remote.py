@@ -53,7 +53,7 @@ def read(served: Served, name: str = "a.tif", **options: object) -> np.ndarray:
 
 
 def test_a_window_is_the_files_own_in_few_requests(served: Served, pixels: np.ndarray) -> None:
-    np.testing.assert_array_equal(read(served), pixels[:, 64:96, 64:96])
+    np.testing.assert_array_equal(read(served, tries=1), pixels[:, 64:96, 64:96])
     assert len(served.requests) <= 4  # the header, and a tile of each band
     assert set(served.seen()) == {"/a.tif"}  # no directory, no file beside it
 

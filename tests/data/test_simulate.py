@@ -156,6 +156,13 @@ class TestCatalog:
                 cloud = np.isin(raster.read(1), SCL_CLOUDS).mean()
             assert item.properties["eo:cloud_cover"] == pytest.approx(100 * cloud, abs=0.01)
 
+    def test_clouds_come_and_go_from_date_to_date(self, tmp_path: Path):
+        items = items_of(run(tmp_path, areas=TINY[:1], s2_dates=5, s1_dates=0))
+        clouds = {i.datetime: i.properties["eo:cloud_cover"] for i in items if "scl" in i.assets}
+        shares = [clouds[date] for date in sorted(clouds)]
+        assert shares == pytest.approx([3, 12, 0, 7, 3], abs=4)  # in blocks of 20 m, each under any cloud
+        assert shares[2] == 0
+
     def test_scenes_of_an_area_share_one_footprint(self, catalog_path: Path):
         for area in TINY:
             boxes = {tuple(i.bbox) for i in items_of(catalog_path) if i.properties["place"] == area.name}

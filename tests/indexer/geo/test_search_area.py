@@ -177,3 +177,26 @@ def test_a_box_around_a_cap_goes_all_around_where_the_cap_holds_a_pole() -> None
     at_60 = np.degrees(np.arcsin(np.sin(np.radians(0.5)) / 0.5))
     np.testing.assert_allclose(east - 10, [0.5, at_60, 180, 180])
     np.testing.assert_allclose(10 - west, [0.5, at_60, 180, 180])
+
+
+@pytest.mark.parametrize(
+    ("rings", "said"),
+    [
+        ([[]], "the area is empty: expected at least one Polygon"),
+        ([], "the area is empty"),
+        ([[[0, 0], [1, 0]]], "fewer than three corners"),
+    ],
+)
+def test_a_ring_without_an_area_is_an_error(rings: list[object], said: str) -> None:
+    with pytest.raises(QueryError, match=said):
+        Region.from_geojson({"type": "Polygon", "coordinates": rings})
+
+
+def test_a_ring_is_closed_where_it_is_open() -> None:
+    corners = [[0, 0], [60, 0], [60, 60]]
+    open_, closed = (
+        Region.from_geojson({"type": "Polygon", "coordinates": [ring]}).rows(GLOBE).rows()
+        for ring in (corners, [*corners, corners[0]])
+    )
+    assert len(open_)
+    np.testing.assert_array_equal(open_, closed)

@@ -123,6 +123,8 @@ def test_what_cannot_be_asked(tmp_path: Path) -> None:
         changes(table, Filter(), year(2024))
     with pytest.raises(QueryError, match="embedding_hr"):
         changes(table, year(2023), year(2024), column="embedding_hr")
+    with pytest.raises(QueryError, match="k = 0: expected 1 or more"):
+        changes(table, year(2023), year(2024), 0)
     with pytest.raises(QueryError, match="k = 0"):
         outliers(table, 0)
     with pytest.raises(TableError, match="prototypes"):

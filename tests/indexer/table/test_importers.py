@@ -20,9 +20,9 @@ from indexer.search.search import search
 from indexer.table import importers, merge
 from indexer.table.columns import to_matrix
 from indexer.table.embedding_table import EmbeddingTable
-from indexer.table.importers import LAYOUTS, _quantisation, import_file
+from indexer.table.importers import LAYOUTS, _quantisation, _vectors, import_file
 
-from ...tolerance import stored
+from ...tolerance import gamma, stored
 
 YEAR = (datetime(2024, 1, 1, tzinfo=UTC), datetime(2025, 1, 1, tzinfo=UTC))
 NAMED = {"model": "somebody/model-1", "licence": "CC-BY-4.0"}
@@ -336,3 +336,13 @@ def test_one_scale_and_offset_of_all_axes(
 def test_a_scale_for_each_axis_is_refused(told: dict[str, object]) -> None:
     with pytest.raises(TableError, match="a scale for each axis"):
         _quantisation({"quantization": told})
+
+
+def test_signed_squares_go_both_ways_from_zero_and_a_masked_row_is_none() -> None:
+    codes = np.arange(-127, 128).reshape(-1, 3)
+    rows = pa.array([*codes.tolist(), [-128, 5, 5]], pa.list_(pa.int8(), 3))
+    layout = replace(LAYOUTS["alphaearth"], vector=("embedding",))
+    vectors = _vectors(pa.record_batch({"embedding": rows}), layout, 3, 0)
+    want = np.sign(codes) * (codes / 127.5) ** 2
+    np.testing.assert_allclose(vectors[:-1], want, rtol=gamma(4))  # a division, a square, a product
+    assert np.isnan(vectors[-1]).all()
