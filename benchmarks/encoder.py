@@ -146,7 +146,7 @@ def mfu_clock(device: str, wall_s: float, cpu_s: float) -> float:
     return wall_s if device == "cuda" else cpu_s
 
 
-def time_call(run: Run, device: str, at_least_s: float) -> tuple[float, float]:
+def time_call(run: Callable[[], object], device: str, at_least_s: float) -> tuple[float, float]:
     """Least seconds and CPU seconds of calls made for so long, after two to warm up: other work only adds."""
     walls: list[float] = []
     cpus: list[float] = []

@@ -1,10 +1,11 @@
 """The exact search by torch, in two passes over vectors that a device holds.
 
 In the first, rows that match are multiplied with the queries, rounded to the table's numbers, and of each
-GROUP of neighbours the greatest cosine is kept: a 64th of what a selection of the best rows would read again.
-In the second, the rows of the best groups get cosines in float32. Both know how far their numbers may be off
-(a rounding for each term of a sum; a tensor core cuts off instead, so two: Fasi et al. 2021), and no group
-and no row that by this may hold one of the best is left out. Which rows those are is for float64 to say.
+GROUP of neighbours the greatest cosine is kept: what a selection of the best would read several times is read
+once. Where all norms are nearly one number, it stands for each. In the second, the rows of the best groups
+get cosines in float32. Both know how far their numbers may be off (a rounding for each term of a sum; a
+tensor core cuts off instead, so two: Fasi et al. 2021), and no group and no row that by this may hold one of
+the best is left out. Which rows those are is for float64 to say.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from indexer.geo.row_ranges import RowRanges, Rows
 GROUP = 64  # rows that lie together
 FIRST_GROUPS = 32  # that the second pass looks into, besides one for each row asked for
 COPY = 3  # times what reading a row takes: it is read, written and read again
+NARROW = 2.0**-11  # spread of norms: of unit vectors whose numbers were rounded, one stands for each
 COARSE = {
     "tf32": 2.0**-9,
     "bf16": 2.0**-6,
@@ -70,6 +72,9 @@ class HeldVectors:
         self._matrix = matrix
         self._inverse = inverse_norms
         self._sizes = SIZES[matrix.device.type]
+        directed = inverse_norms[inverse_norms > 0]
+        least, greatest = (float(end) for end in directed.aminmax()) if len(directed) else (1.0, 1.0)
+        self._inverse_norm, self._spread = (least + greatest) / 2, (greatest - least) / (2 * least)
 
     @torch.inference_mode()
     def may_be_best(
@@ -98,7 +103,7 @@ class HeldVectors:
 
     def _named(self, layout: _Layout, wanted: Tensor, k: int, slack: float) -> list[Rows]:
         rounded = wanted.to(self._matrix.dtype)
-        off = (wanted - rounded).norm(dim=2).amax(1, keepdim=True).float()  # (q, 1)
+        off = (wanted - rounded).norm(dim=2).amax(1, keepdim=True).float() + self._coarseness  # (q, 1)
         maxima = self._maxima(layout, rounded)  # (q, groups)
         first = maxima.topk(min(k + FIRST_GROUPS, maxima.shape[1]), sorted=False).indices
         question = torch.arange(len(wanted), device=wanted.device).repeat_interleave(first.shape[1])
@@ -107,12 +112,12 @@ class HeldVectors:
         least = kth - 2 * self._error - slack
         pairs = [_pairs(question, rows, cosines, least)]
         maxima.scatter_(1, first, -torch.inf)
-        reaching = (maxima >= least - off) & (maxima > -torch.inf)
-        for i in reaching.any(1).nonzero().flatten().tolist():  # a crowd of rows that are nearly equal
-            more = reaching[i].nonzero().flatten()
-            question = torch.full_like(more, i)
-            pairs.append(_pairs(question, *self._second(layout, more, question, wanted), least))
-        return _by_question(torch.cat(pairs, 1).cpu().numpy(), len(wanted))
+        question, more = ((maxima >= least - off) & (maxima > -torch.inf)).nonzero(as_tuple=True)
+        for begun in range(0, len(more), self._sizes.kept // (8 * GROUP)):
+            some = slice(begun, begun + self._sizes.kept // (8 * GROUP))
+            rows, cosines = self._second(layout, more[some], question[some], wanted)
+            pairs.append(_pairs(question[some], rows, cosines, least))
+        return _by_question(np.concatenate(pairs, 1), len(wanted))
 
     def _maxima(self, layout: _Layout, rounded: Tensor) -> Tensor:
         """Of queries (q, m, d) the greatest cosine with a row of each group, (q, groups)."""
@@ -120,8 +125,9 @@ class HeldVectors:
         maxima = torch.empty(count, len(layout.first), device=rounded.device)
         begun = 0
         for start, stop in layout.blocks(self._rows_at_once(count * each)):
-            cosines = self._products(rounded.flatten(0, 1), layout.at(self._matrix, start, stop))
-            cosines *= layout.at(self._inverse, start, stop)
+            cosines = products(rounded.flatten(0, 1), layout.at(self._matrix, start, stop))
+            if self._spread > NARROW:
+                cosines *= layout.at(self._inverse, start, stop)
             if layout.allowed is not None:
                 cosines.masked_fill_(~layout.allowed[start:stop], -torch.inf)
             if each > 1:
@@ -131,7 +137,7 @@ class HeldVectors:
             greatest = cosines.view(count, -1, GROUP).amax(2)
             maxima[:, begun : begun + greatest.shape[1]] = greatest
             begun += greatest.shape[1]
-        return maxima
+        return maxima if self._spread > NARROW else maxima.mul_(self._inverse_norm)
 
     def _second(
         self, layout: _Layout, groups: Tensor, question: Tensor, wanted: Tensor
@@ -145,18 +151,13 @@ class HeldVectors:
         for begun in range(0, len(groups), self._groups_at_once):
             some = slice(begun, begun + self._groups_at_once)
             mine, matching = layout.rows_of(groups[some])
-            vectors, inverse = self._matrix[mine].float(), self._inverse[mine]
+            vectors = self._matrix.index_select(0, mine.flatten()).view(*mine.shape, -1).float()
+            inverse = self._inverse[mine]
             each = [(vectors * query[:, None]).sum(2) for query in queries[question[some]].unbind(1)]
             similar = torch.stack(each).amin(0) * inverse
             rows.append(mine)
             cosines.append(similar.masked_fill_(~matching | (inverse == 0), -torch.inf))
         return torch.cat(rows), torch.cat(cosines)
-
-    def _products(self, queries: Tensor, vectors: Tensor) -> Tensor:
-        """Of queries (q, d) with rows (n, d): (q, n) float32, whatever numbers they are of."""
-        if vectors.is_cuda and vectors.dtype == torch.float16:
-            return torch.mm(queries, vectors.T, out_dtype=torch.float32)
-        return queries.float() @ vectors.float().T
 
     def _rows_at_once(self, queries: int) -> int:
         rows = min(self._sizes.cosines // queries, self._sizes.numbers // self._matrix.shape[1])
@@ -168,9 +169,22 @@ class HeldVectors:
 
     @property
     def _error(self) -> float:
-        """What a cosine of either pass may be off, but for the rounding of queries in the first."""
+        """What a cosine of the second pass may be off."""
+        return (self._matrix.shape[1] + 16) * 2.0**-23
+
+    @property
+    def _coarseness(self) -> float:
+        """What one of the first may be off besides, if not for the rounding of queries."""
         backend = torch.backends.cuda if self._matrix.is_cuda else torch.backends.mkldnn
-        return (self._matrix.shape[1] + 16) * 2.0**-23 + COARSE.get(backend.matmul.fp32_precision, 0.0)
+        norms = self._spread if self._spread <= NARROW else 0.0
+        return norms + COARSE.get(backend.matmul.fp32_precision, 0.0)
+
+
+def products(queries: Tensor, vectors: Tensor) -> Tensor:
+    """Of queries (q, d) with rows (n, d): (q, n) float32, whatever numbers they are of."""
+    if vectors.is_cuda and vectors.dtype == torch.float16:
+        return torch.mm(queries, vectors.T, out_dtype=torch.float32)
+    return queries.float() @ vectors.float().T
 
 
 @dataclass(frozen=True)
@@ -212,7 +226,7 @@ class _Layout:
         """Values of rows (n, ...) at the positions of a block."""
         if start < self.row_count:
             return values[start:stop]
-        return values[self.copied[start - self.row_count : stop - self.row_count]]
+        return values.index_select(0, self.copied[start - self.row_count : stop - self.row_count])
 
     def rows_of(self, groups: Tensor) -> tuple[Tensor, Tensor]:
         """Rows of groups (g,), and whether they match: (g, GROUP) each; beyond a piece's end none does."""
@@ -226,10 +240,10 @@ class _Layout:
         return rows, matching if self.allowed is None else matching & self.allowed[rows]
 
 
-def _pairs(question: Tensor, rows: Tensor, cosines: Tensor, least: Tensor) -> Tensor:
+def _pairs(question: Tensor, rows: Tensor, cosines: Tensor, least: Tensor) -> NDArray[np.int64]:
     """Questions and rows (2, pairs) whose cosines (g, GROUP) are at least a question's (q, 1)."""
     near = (cosines >= least[question]) & (cosines > -torch.inf)
-    return torch.stack([question[:, None].expand_as(rows)[near], rows[near]])
+    return torch.stack([question[:, None].expand_as(rows)[near], rows[near]]).cpu().numpy()
 
 
 def _by_question(pairs: NDArray[np.int64], questions: int) -> list[Rows]:
