@@ -57,4 +57,4 @@ $(MAP)/node_modules: $(MAP)/package-lock.json
 	cd $(MAP) && npm ci --silent && touch node_modules
 
 clean:
-	rm -rf .venv .ray .moto skyhex-data build $(MAP)/node_modules
+	rm -rf .venv .ray .moto .azurite skyhex-data build $(MAP)/node_modules

@@ -37,7 +37,7 @@ class Bucket(Storage):
         self.root = address.rstrip("/")
         self.directory = None
         self._store = store_of(self.root)
-        self._cache = LocalCache(f"{endpoint()} {self.root}")
+        self._cache = LocalCache(f"{endpoint(self.root.partition(':')[0])} {self.root}")
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Bucket, (self.root,)

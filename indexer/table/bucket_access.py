@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from obstore.exceptions import (
+    GenericError,
     InvalidPathError,
     NotFoundError,
     PermissionDeniedError,
@@ -43,6 +44,11 @@ CREDENTIALS = {  # the variables that say who asks
     "http": ("SKYHEX_TOKEN",),
     "https": ("SKYHEX_TOKEN",),
 }
+ENDPOINTS = {  # the variables that name another server
+    "s3": ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"),
+    "az": ("AZURE_STORAGE_ENDPOINT", "AZURE_ENDPOINT"),
+}
+ALLOW_HTTP = {"s3": "AWS_ALLOW_HTTP", "az": "AZURE_ALLOW_HTTP"}
 NO_BUCKET = ("NoSuchBucket", "ContainerNotFound", "bucket does not exist")
 OTHER_REGION = ("PermanentRedirect", "AuthorizationHeaderMalformed", "redirect without")
 REFUSED = ("403 Forbidden", "401 Unauthorized", "AccessDenied", "InvalidAccessKey")
@@ -95,13 +101,17 @@ def store_of(address: str) -> Any:
     if parts.scheme == "s3":
         return S3Store(parts.netloc, **_with_amazon(options))
     _check_named(parts.scheme)
-    return {"gs": GCSStore, "az": AzureStore}[parts.scheme](parts.netloc, **options)
+    options["client_options"]["allow_http"] = _may_be_plain(parts.scheme, endpoint(parts.scheme))
+    try:
+        return {"gs": GCSStore, "az": AzureStore}[parts.scheme](parts.netloc, **options)
+    except GenericError as error:
+        said = str(error).splitlines()[0]
+        raise TableError(f"credentials for {parts.scheme}:// cannot be used: {said}") from error
 
 
-def endpoint() -> str:
-    """The server that s3:// means; empty: Amazon's."""
-    names = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
-    return next((os.environ[name] for name in names if os.environ.get(name)), "")
+def endpoint(scheme: str) -> str:
+    """The server that a scheme means; empty: its provider's own."""
+    return next((os.environ[name] for name in ENDPOINTS.get(scheme, ()) if os.environ.get(name)), "")
 
 
 def advice(error: Exception, address: str) -> str:
@@ -115,7 +125,11 @@ def advice(error: Exception, address: str) -> str:
             REFUSED,
             f"access is refused: check {CREDENTIALS[parts.scheme][0]} and the rights that come with it",
         ),
-        (PLAIN, "this server would be asked without encryption: set AWS_ALLOW_HTTP=true if that is meant"),
+        (
+            PLAIN,
+            "this server would be asked without encryption: set "
+            f"{ALLOW_HTTP.get(parts.scheme)}=true if that is meant",
+        ),
     ):
         if any(word in text for word in words):
             return what
@@ -130,10 +144,10 @@ def is_final(error: Exception) -> bool:
 
 
 def _with_amazon(options: dict[str, Any]) -> dict[str, Any]:
-    server = endpoint()
+    server = endpoint("s3")
     if server:
         options["endpoint"] = server
-        options["client_options"]["allow_http"] = _may_be_plain(server)
+        options["client_options"]["allow_http"] = _may_be_plain("s3", server)
     profile = {} if any(map(os.environ.get, CREDENTIALS["s3"])) else _profile()
     if not profile and not any(map(os.environ.get, CREDENTIALS["s3"])) and not _machine_has_role():
         raise TableError(
@@ -153,11 +167,9 @@ def _check_named(scheme: str) -> None:
     raise TableError(f"no credentials for {scheme}://: set {' or '.join(CREDENTIALS[scheme])}")
 
 
-def _may_be_plain(server: str) -> bool:
+def _may_be_plain(scheme: str, server: str) -> bool:
     """Whether a server is spoken to over plain http: one of this machine, or by the user's word."""
-    if os.environ.get("AWS_ALLOW_HTTP", "").lower() in ("true", "1"):
-        return True
-    return _is_here(server)
+    return os.environ.get(ALLOW_HTTP.get(scheme, ""), "").lower() in ("true", "1") or _is_here(server)
 
 
 def _is_here(server: str) -> bool:
