@@ -159,8 +159,10 @@ def test_a_machine_with_torch_and_numpy_alone_can_scan() -> None:
     assert {other.stem for other in ours(path)} == {"row_ranges", "errors"}
 
 
-@pytest.mark.parametrize("module", ["skyhex", "search_app.cli.main"])
-def test_the_facade_and_the_command_load_little_before_they_are_asked(module: str) -> None:
+@pytest.mark.parametrize(
+    "module", ["skyhex", "search_app.cli.main", "search_app.serve.__main__", "pipeline.on_ray.start"]
+)
+def test_what_people_start_loads_little_before_it_is_asked(module: str) -> None:
     heavy = ("torch", "faiss", "duckdb", "rasterio")
     code = f"import {module}, sys; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)

@@ -25,6 +25,7 @@ from .workers import DIED
 
 PIECE = 8  # samples of a decoding task, or one visit that has more
 AHEAD_BYTES = 64 << 20  # of decoded samples that wait for each encoder, at most: as much as waits locally
+LOOK_S = 10.0  # without an answer, until the nodes are counted again
 LOAD_S = 600.0  # until an encoder is placed and has loaded its weights
 
 Tasks = Sequence[SampleTask]
@@ -36,7 +37,7 @@ class _Batch:
 
     tasks: Tasks
     pieces: list[tuple[Tasks, Any]]  # each with the reference of its `Piece`
-    encoder: int  # which of them has it
+    encoder: int = -1  # which of them has it
     made: Any = None  # the reference of its `Sent`
     deaths: int = 0  # of encoders that worked on it
 
@@ -49,17 +50,19 @@ class RayEngine:
         make_encoder: called in each actor.
         digest: of the weights that it must find there.
         shares: how many actors, and what each takes of the cluster.
+        room: how many the cluster has room for, asked when one died: its node may be gone.
     """
 
     make_encoder: Callable[[], AnyEncoder]
     digest: str
     shares: Shares
-    _encoders: list[Any] = field(init=False)
+    room: Callable[[], int]
+    _encoders: dict[int, Any] = field(init=False)
     _largest: int = field(init=False, default=0)  # bytes of a batch's samples, so far
 
     def __post_init__(self) -> None:
         loading = [self._begun() for _ in range(self.shares.encoders)]
-        self._encoders = [self._loaded(*begun) for begun in loading]
+        self._encoders = {i: self._loaded(*begun) for i, begun in enumerate(loading)}
 
     def __call__(self, batches: Sequence[Tasks], recipe: Recipe) -> Iterator[Made]:
         """See `Engine`.
@@ -82,22 +85,23 @@ class RayEngine:
 
     def _has_room(self, in_flight: int) -> bool:
         """Whether one more batch may be read: so that no encoder has nothing to do, or as bytes allow."""
-        ahead = in_flight - self.shares.encoders  # of those that are being embedded
-        fits = (ahead + 1) * self._largest <= AHEAD_BYTES * self.shares.encoders
+        ahead = in_flight - len(self._encoders)  # of those that are being embedded
+        fits = (ahead + 1) * self._largest <= AHEAD_BYTES * len(self._encoders)
         return ahead <= 0 or (self._largest > 0 and fits)
 
     def _sent(self, tasks: Tasks, flight: Sequence[_Batch]) -> _Batch:
         """A batch on its way to the encoder that has the fewest."""
-        with_encoder = Counter(batch.encoder for batch in flight)
-        encoder = min(range(self.shares.encoders), key=lambda i: with_encoder[i])
-        batch = _Batch(tasks, [(piece, self._reading(piece)) for piece in _pieces(tasks)], encoder)
-        self._send(batch)
+        batch = _Batch(tasks, [(piece, self._reading(piece)) for piece in _pieces(tasks)])
+        self._send(batch, flight)
         return batch
 
     def _reading(self, tasks: Tasks) -> Any:
         return self._decode.remote(tasks, self._spec)
 
-    def _send(self, batch: _Batch) -> None:
+    def _send(self, batch: _Batch, flight: Sequence[_Batch]) -> None:
+        if batch.encoder not in self._encoders:
+            with_encoder = Counter(other.encoder for other in flight)
+            batch.encoder = min(self._encoders, key=lambda i: with_encoder[i])
         read = [reference for _, reference in batch.pieces]
         batch.made = self._encoders[batch.encoder].embed.remote(self._recipe, *read)
 
@@ -106,16 +110,27 @@ class RayEngine:
         first = flight[0]
         while True:
             try:
-                sent: Sent = ray.get(first.made)
+                sent: Sent = ray.get(first.made, timeout=LOOK_S)
                 return sent
+            except GetTimeoutError:
+                self._make_room(flight)
             except DIED:
-                self._read_again(first)
+                self._read_again(first, flight)
             except RayActorError:
                 self._encode_again(first, flight)
             except RayTaskError as error:
                 raise error.cause from None
 
-    def _read_again(self, batch: _Batch) -> None:
+    def _make_room(self, flight: Sequence[_Batch]) -> None:
+        """With fewer encoders, where a node is gone and they leave none to decode."""
+        for _ in range(len(self._encoders) - self.room()):
+            number, encoder = self._encoders.popitem()
+            ray.kill(encoder)
+            for batch in flight:
+                if batch.encoder == number:
+                    self._send(batch, flight)
+
+    def _read_again(self, batch: _Batch, flight: Sequence[_Batch]) -> None:
         """Read what could not be read one by one; what dies alone is given up."""
         pieces: list[tuple[Tasks, Any]] = []
         for tasks, reference in batch.pieces:
@@ -127,14 +142,18 @@ class RayEngine:
                 reason = f"each process that read it died, {TRIES} of them"
                 pieces.append((tasks, ray.put(unread(tasks, reason))))
         batch.pieces = pieces
-        self._send(batch)
+        self._send(batch, flight)
 
     def _encode_again(self, first: _Batch, flight: Sequence[_Batch]) -> None:
-        """A new encoder in place of one that died: over its first batch, for it takes them in order."""
+        """A new encoder in place of one that died: over its first batch, for it takes them in order.
+
+        Where its node is gone and no other has room for it, the other encoders take what it had.
+        """
         first.deaths += 1
-        ray.kill(self._encoders[first.encoder])
-        self._encoders[first.encoder] = self._loaded(*self._begun())
         lost = [batch for batch in flight if batch.encoder == first.encoder]
+        ray.kill(self._encoders.pop(first.encoder))
+        if len(self._encoders) < self.room():
+            self._encoders[first.encoder] = self._loaded(*self._begun())
         if first.deaths == TRIES:
             lost.remove(first)
             reason = (
@@ -143,7 +162,7 @@ class RayEngine:
             left = tuple(Unfinished(task.sample_id, reason) for task in first.tasks)
             first.made = ray.put(Sent(Made((), unfinished=left), (None,) * self._tables, 0))
         for batch in lost:
-            self._send(batch)
+            self._send(batch, flight)
 
     def _begun(self) -> tuple[Any, Any]:
         """A new actor, and the reference of the digest that it finds."""

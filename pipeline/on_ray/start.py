@@ -1,5 +1,7 @@
 """Engine and workers on Ray, from a Ray that is there or one that is begun for them."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -7,14 +9,15 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from data.sample import InputError
-from encoder.protocol import AnyEncoder
 from indexer.index.crew import Crew, check_numbers
 
 from ..cores import cores
-from .cluster import joined, own
+from .cluster import joined, living, own
 from .shares import Node, cpus_of_holders, own_shares, shares_of
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # whoever embeds has torch, others do without
+    from encoder.protocol import AnyEncoder
+
     from .engine import RayEngine
     from .workers import RayWorkers
 
@@ -34,7 +37,7 @@ def begun(address: str | None, cpus: int) -> Iterator[list[Node]]:
 
 
 @contextmanager
-def ray_workers(address: str | None = None, count: int | None = None) -> Iterator["RayWorkers"]:
+def ray_workers(address: str | None = None, count: int | None = None) -> Iterator[RayWorkers]:
     """Yield `Workers` whose pieces are tasks of a Ray, see `begun`.
 
     Args:
@@ -75,7 +78,7 @@ def ray_engine(
     address: str | None = None,
     workers: int = 1,
     gpus_per_encoder: float | None = None,
-) -> Iterator["RayEngine"]:
+) -> Iterator[RayEngine]:
     """Yield an engine on Ray.
 
     Args:
@@ -94,7 +97,13 @@ def ray_engine(
     with begun(address, cores() + max(1, workers)) as nodes:
         from .engine import RayEngine
 
-        shares = (
-            own_shares(nodes[0], gpus_per_encoder) if address is None else shares_of(nodes, gpus_per_encoder)
-        )
-        yield RayEngine(make_encoder, digest, shares)
+        if address is None:
+            shares = own_shares(nodes[0], gpus_per_encoder)
+            yield RayEngine(make_encoder, digest, shares, room=lambda: shares.encoders)
+        else:
+            yield RayEngine(
+                make_encoder,
+                digest,
+                shares_of(nodes, gpus_per_encoder),
+                room=lambda: shares_of(living(), gpus_per_encoder).encoders,
+            )

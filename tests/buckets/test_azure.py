@@ -108,7 +108,7 @@ def test_what_is_wrong_is_said_with_what_to_do(address: str, monkeypatch: pytest
     with pytest.raises(TableError, match="there is no bucket nowhere: make it, or correct its name"):
         EmbeddingTable.create("az://nowhere/table", MODEL, h3_resolution=9)
     monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_KEY", "no key")
-    with pytest.raises(TableError, match="credentials for az:// cannot be used: .*Invalid Access Key"):
+    with pytest.raises(TableError, match=r"credentials for az:// cannot be used: .*Invalid Access Key"):
         EmbeddingTable.create(address, MODEL, h3_resolution=9)
     monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_KEY", "A" * 86 + "==")
     with pytest.raises(TableError, match="access is refused: check AZURE_STORAGE_ACCOUNT_NAME"):

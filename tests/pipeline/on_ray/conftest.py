@@ -86,7 +86,10 @@ def another(engine: Any) -> Callable[..., Any]:
     """One more engine on that Ray, with another encoder, which ends with it."""
     from pipeline.on_ray.engine import RayEngine
 
-    return lambda make_encoder, cpus=1: RayEngine(make_encoder, engine.digest, Shares(1, cpus, 0.0))
+    def begin(make_encoder: Callable[[], AnyEncoder], cpus: int = 1) -> Any:
+        return RayEngine(make_encoder, engine.digest, Shares(1, cpus, 0.0), lambda: 1)
+
+    return begin
 
 
 @pytest.fixture(autouse=True)

@@ -70,6 +70,7 @@ def test_a_killed_driver_leaves_nothing_behind_and_its_command_finishes(
     names = " ".join(others.values())
     assert "raylet" in names
     assert "EncoderActor" in names
+    assert not any(word in names for word in ("log_monitor", "monitor.py", "dashboard.py"))
     assert listening({job.pid, *others}) <= LOOPBACK
     server = next(process for process, words in others.items() if "gcs_server" in words)
     assert b"RAY_USAGE_STATS_ENABLED=0" in Path(f"/proc/{server}/environ").read_bytes()
