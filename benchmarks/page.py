@@ -1,9 +1,12 @@
-"""The page in a browser: `python -m benchmarks.page [--rows N] [--beside CHECKOUT]`.
+"""The page in a browser: `python -m benchmarks.page [--rows N] [--table DIR] [--beside CHECKOUT]`.
 
 A table of N rows side by side in headless Chromium: how long until the map is there, until a click's card is,
 until an answer is drawn, how many of a hundred clicks are lost, how many bytes an answer takes and how much
 memory the server. Beside it, in the same run and on the same table, another checkout of skyhex, whose page is
 known by its status alone: until it has opened, and until it has drawn a typed place.
+
+Seconds are those of a clock, and of a busy machine with it; what the server works on a question is told in
+seconds of its processors, too: for the answer that the map fetches alone, and for all that a question starts.
 """
 
 import argparse
@@ -38,7 +41,7 @@ from .machine import ROOT, describe
 PACKAGES = ("skyhex", "streamlit", "pyarrow", "playwright")
 DIMENSION = 128
 BATCH_ROWS = 50_000
-CLICKS, QUESTIONS, PLACES = 100, 10, 5
+CLICKS, QUESTIONS, ANSWERS, PLACES = 100, 10, 40, 5
 WAIT_MS, LOST_MS = 300_000, 20_000
 CHROMIUM = ("--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader")
 OLD_MAP = "[data-testid=stDeckGlJsonChart] canvas"
@@ -115,7 +118,7 @@ def _wait_until_up(url: str) -> None:
     raise TimeoutError(f"{url} did not come up in a minute")
 
 
-def measure_new(page: Page, url: str, pid: int) -> dict[str, Any]:
+def measure_new(page: Page, url: str, pid: int, snapshot: int) -> dict[str, Any]:
     """This checkout's page."""
     sizes: list[int] = []
 
@@ -128,7 +131,11 @@ def measure_new(page: Page, url: str, pid: int) -> dict[str, Any]:
     zoom_in(page)
     places = spread(page, CLICKS)
     looks = [look(page, x, y) for x, y in places]
+    page.locator(STILL).wait_for(timeout=WAIT_MS)
+    worked = cpu_s(pid)
     asks = [ask(page, x, y) for x, y in places[:QUESTIONS]]
+    page.locator(STILL).wait_for(timeout=WAIT_MS)
+    worked = cpu_s(pid) - worked
     rows = int(page.locator("output.above").get_attribute("data-cells") or 0)
     return {
         "open_s": opened,
@@ -136,6 +143,10 @@ def measure_new(page: Page, url: str, pid: int) -> dict[str, Any]:
         "clicks": CLICKS,
         "clicks_lost": looks.count(None),
         "ask_to_redrawn_s": summary(asks),
+        "ask_server_cpu_s": round(worked / QUESTIONS, 3),
+        "answer": answers(
+            url, pid, snapshot, [cell_under(page, x, y) for x, y in places[QUESTIONS:][:ANSWERS]]
+        ),
         "typed_place_to_still_s": summary(typed_places(page)),
         "bytes_per_cell": max(sizes) / rows,
         "server_mb": resident_mb(pid),
@@ -216,6 +227,23 @@ def ask(page: Page, x: float, y: float) -> float:
     return time.perf_counter() - started
 
 
+def answers(url: str, pid: int, snapshot: int, cells: list[str]) -> dict[str, Any]:
+    """What the server takes to answer a new question, two bytes a cell: clock and processors."""
+    seconds, worked = [], cpu_s(pid)
+    for cell in cells:
+        started = time.perf_counter()
+        with urllib.request.urlopen(f"{url}/skyhex/similarity?snapshot={snapshot}&like={cell}") as answer:
+            answer.read()
+        seconds.append(time.perf_counter() - started)
+    return {"s": summary(seconds), "cpu_s": round((cpu_s(pid) - worked) / len(cells), 4)}
+
+
+def cpu_s(pid: int) -> float:
+    """Seconds that a process has worked so far, on all processors."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def typed_places(page: Page) -> list[float]:
     """Seconds from each of some places typed to the page at rest."""
     field = page.get_by_placeholder("lon, lat")
@@ -247,6 +275,7 @@ def main(argv: list[str] | None = None) -> None:
     """Measures, prints and keeps what was measured."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.page")
     parser.add_argument("--rows", type=int, default=100_000)
+    parser.add_argument("--table", type=Path, help="one that `make_table` made before; else it is made")
     parser.add_argument("--beside", type=Path, help="another checkout of skyhex")
     parser.add_argument("--results", type=Path, default=ROOT / "benchmarks" / "results")
     args = parser.parse_args(argv)
@@ -254,7 +283,7 @@ def main(argv: list[str] | None = None) -> None:
     if chromium is None:
         raise SystemExit("chromium is not installed: apt-get install chromium")
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        table = make_table(Path(folder) / "table", args.rows).path
+        table = args.table or make_table(Path(folder) / "table", args.rows).path
         browser = playwright.chromium.launch(executable_path=chromium, args=list(CHROMIUM))
         found: dict[str, Any] = {"machine": describe(PACKAGES), "rows": args.rows, "dimension": DIMENSION}
         if args.beside:
@@ -264,7 +293,8 @@ def main(argv: list[str] | None = None) -> None:
                     browser.new_page(viewport={"width": 1300, "height": 900}), url, pid
                 )
         with served(ROOT / "search_app" / "page" / "serve.py", ROOT, table) as (url, pid):
-            found["page"] = measure_new(browser.new_page(viewport={"width": 1300, "height": 900}), url, pid)
+            tab = browser.new_page(viewport={"width": 1300, "height": 900})
+            found["page"] = measure_new(tab, url, pid, EmbeddingTable.open(table).snapshot)
         if args.beside:
             old, new = found["beside"], found["page"]
             found["times_faster"] = {
