@@ -23,6 +23,7 @@ from .question import conditions_of, differing_of
 from .url_state import View
 
 AREA_FILE = "area.geojson"
+TAUGHT_BY = ("cell", "lonlat", "vector")  # examples that `skyhex.feedback` takes
 LISTED = ("cells", "months", "modalities")  # options that take several values with commas between
 _WORD_OF = {column: word for word, column in COLUMNS.items()}
 
@@ -57,11 +58,15 @@ def search_words(query: Query, view: View) -> dict[str, Any]:
     return {**words_of(query), "k": view.k, **differing_of(view), **conditions}
 
 
-def feedback_words(query: Query, marks: Mapping[int, bool], view: View) -> dict[str, Any]:
-    """What `skyhex.feedback` is told of marks; nothing where it does not know the question's words."""
-    asked = words_of(query)
-    if not asked.keys() <= {"cell", "lonlat", "vector"} or differing_of(view):
-        return {}
+def feedback_words(
+    query: Query, marks: Mapping[int, bool], view: View
+) -> tuple[dict[str, Any], Sequence[str]]:
+    """What `skyhex.feedback` is told of marks, and the words of the question that it does not take."""
+    words = words_of(query)
+    asked = {name: words[name] for name in TAUGHT_BY if name in words}
+    left = [*(name for name in words if name not in asked), *differing_of(view)]
+    if not asked:
+        return {}, left
     said: dict[str, Any] = {"by": view.rule} if view.rule != View.rule else {}
     said |= {"apart_km": view.apart_km} if view.apart_km else {}
     cells = {
@@ -69,13 +74,8 @@ def feedback_words(query: Query, marks: Mapping[int, bool], view: View) -> dict[
         for name, right in (("right", True), ("wrong", False))
     }
     conditions = conditions_of(view, elsewhere=True)
-    return {
-        **asked,
-        **{name: named for name, named in cells.items() if named},
-        **said,
-        "k": view.k,
-        **conditions,
-    }
+    named = {name: some for name, some in cells.items() if some}
+    return {**asked, **named, **said, "k": view.k, **conditions}, left
 
 
 def code_of(command: str, table: EmbeddingTable, words: Mapping[str, Any]) -> Code:
@@ -92,9 +92,17 @@ def code_of(command: str, table: EmbeddingTable, words: Mapping[str, Any]) -> Co
     return Code(shlex.join([*head, *options]), f"{imports}\n\n{call}", files)
 
 
-def draw_code(command: str, table: EmbeddingTable, words: Mapping[str, Any]) -> None:
-    """Both, folded away, and the files that they name."""
+def draw_code(
+    command: str, table: EmbeddingTable, words: Mapping[str, Any], left: Sequence[str] = ()
+) -> None:
+    """Both, folded away, and the files that they name; and `left`, words that the command does not take."""
     with st.expander("Command line and Python", icon=":material/terminal:"):
+        if left:
+            options = ", ".join(f"`{_option(name)}`" for name in left)
+            finds = "and finds other rows" if words else "and has nothing else to look for"
+            st.caption(f"`skyhex {command}` takes no {options}, {finds}.")
+        if not words:
+            return
         code = code_of(command, table, words)
         st.code(code.command, language="shell", wrap_lines=True)
         st.code(code.python, language="python", wrap_lines=True)
@@ -141,13 +149,17 @@ def _filed(name: str, value: Any, files: dict[str, bytes]) -> Any:
 
 def _options(name: str, value: Any) -> list[str]:
     """`--name value`, once for each of several."""
-    option = f"-{name}" if len(name) == 1 else f"--{name.replace('_', '-')}"
+    option = _option(name)
     if value is True:
         return [option]
     if name in LISTED:
         return [option, ",".join(map(str, value))]
     each = value if isinstance(value, list) else [value]
     return [word for one in each for word in (option, *_typed(one))]
+
+
+def _option(name: str) -> str:
+    return f"-{name}" if len(name) == 1 else f"--{name.replace('_', '-')}"
 
 
 def _typed(value: Any) -> Sequence[str]:

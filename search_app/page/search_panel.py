@@ -138,8 +138,8 @@ def _draw_found(table: EmbeddingTable, found: Found) -> int | None:
     st.caption(plain(" · ".join((found.plan, *found.notes))))
     if found.ask is None:
         draw_code("search", table, search_words(found.query, current()))
-    elif words := feedback_words(found.query, found.marks, current()):
-        draw_code("feedback", table, words)
+    else:
+        draw_code("feedback", table, *feedback_words(found.query, found.marks, current()))
     return chosen
 
 

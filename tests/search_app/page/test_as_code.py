@@ -12,17 +12,19 @@ import pytest
 import shapely
 
 from indexer.index.faiss_index import build_index
+from indexer.labels.store import mark
 from indexer.prototypes.regional import fit_prototypes
 from indexer.search.query import Cell, LonLat, Query, Vector
 from indexer.table.embedding_table import EmbeddingTable
 from search_app.cli import main as cli
 from search_app.page.agreed import agree
-from search_app.page.as_code import code_of, search_words, words_of, zipped
+from search_app.page.as_code import code_of, feedback_words, search_words, words_of, zipped
 from search_app.page.brought import Brought, bring
 from search_app.page.finding import find
 from search_app.page.url_state import View
 
 from ..make_table import CELLS, small_table
+from .test_streamlit_app import page, texts
 
 A, B, C = (h3.int_to_str(CELLS[i]) for i in (20, 33, 5))
 REGION = h3.cell_to_parent(A, 4)
@@ -123,6 +125,31 @@ def test_words_of_a_query_are_those_that_it_was_made_of() -> None:
         "against": "s1",
         "invert": True,
     }
+
+
+def test_marks_are_spelled_and_what_feedback_does_not_take_is_named() -> None:
+    a, b = Cell(CELLS[20]), Cell(CELLS[33])
+    marks = {CELLS[1]: True, CELLS[2]: False}
+    words, left = feedback_words(Query([a]), marks, View(rule="rocchio", k=7))
+    right, wrong = (h3.int_to_str(cell) for cell in marks)
+    assert words == {"cell": [A], "right": [right], "wrong": [wrong], "by": "rocchio", "k": 7}
+    assert left == []
+    words, left = feedback_words(Query([a], [b], invert=True), marks, View(per_parent=2))
+    assert words == {"cell": [A], "right": [right], "wrong": [wrong], "k": 20}
+    assert left == ["not_cell", "invert", "per_parent"]
+    assert feedback_words(Query([], [b]), marks, View()) == ({}, ["not_cell"])
+
+
+def test_taught_questions_are_code_and_say_what_it_lacks(
+    table: EmbeddingTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mark(table.storage, "feedback-1", {CELLS[1]: "right", CELLS[2]: "wrong"}, 9)
+    app = page(monkeypatch, Path(table.storage.root), like=A, unlike=B, marks="feedback-1/1")
+    assert app.code[0].value.startswith("skyhex feedback")
+    assert "`skyhex feedback` takes no `--not-cell`, and finds other rows." in texts(app)
+    app = page(monkeypatch, Path(table.storage.root), unlike=B, marks="feedback-1/1")
+    assert not app.code
+    assert "takes no `--not-cell`, and has nothing else to look for" in texts(app)
 
 
 def test_the_same_files_are_the_same_archive() -> None:

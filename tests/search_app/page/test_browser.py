@@ -227,6 +227,19 @@ def test_the_keyboard_is_enough(page: sync_api.Page, url: str) -> None:
     shown.wait(like=[middle, beside])
     page.keyboard.press("u")
     shown.wait(like=[middle])
+    page.keyboard.press("Escape")
+    looked = []
+    for _ in range(2):  # looks are taken back as questions are, the last one first
+        page.keyboard.press("ArrowLeft")
+        page.keyboard.press("ArrowLeft")
+        page.keyboard.press("Enter")
+        looked.append(shown.card())
+    assert looked[0] != looked[1]
+    page.keyboard.press("u")
+    page.locator(f".card[data-cell='{looked[0]}'] dl").wait_for(timeout=WAIT_MS)
+    page.keyboard.press("u")
+    page.locator(".card").first.wait_for(state="hidden", timeout=WAIT_MS)
+    assert question(page) == {"like": [middle]}
     page.keyboard.press("b")  # a box, corner by corner
     page.keyboard.press("Enter")
     for key in ("ArrowRight", "ArrowRight", "ArrowDown", "ArrowDown", "Enter"):

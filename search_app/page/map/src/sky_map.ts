@@ -59,6 +59,7 @@ export class SkyMap implements Linked {
   private version = 0;
   private threshold = 0;
   private looked: Look | null = null;
+  private readonly looks: (Look | null)[] = []; // what was looked at before, since the last question
   private hovered: Node | null = null;
   private shape: Shape | null = null; // a shape that waits for what to do with it
   private fetching = new AbortController();
@@ -85,7 +86,7 @@ export class SkyMap implements Linked {
         take: (tool) => this.take(tool),
         zoom: (by) => this.map?.zoomTo(this.map.getZoom() + by),
         home: () => this.map && lookAt(this.map, this.scene.home, true),
-        undo: () => this.asks.ask("undo"),
+        undo: () => this.undo(),
         changeLooks: () => this.changeLooks(),
         withShape: (does) => this.askWithShape(does),
         dropShape: () => this.dropShape(),
@@ -132,6 +133,7 @@ export class SkyMap implements Linked {
     if (!this.map || !this.cells) return;
     this.repaintGround();
     if (scene.snapshot !== before.snapshot) return this.begin();
+    if (scene.question !== before.question) this.looks.length = 0;
     if (scene.look !== before.look) lookAt(this.map, scene.home, true);
     const other = scene.question !== this.wanted && !this.asks.open; // else its answer is on its way
     const otherKinds = scene.prototype !== before.prototype || scene.layer !== before.layer || scene.kinds.length !== before.kinds.length;
@@ -262,7 +264,7 @@ export class SkyMap implements Linked {
     this.stage.dataset.tool = this.drawing?.tool ?? "look";
     const what = coarse ? `${count(this.cells.count)} cells, drawn as coarser ones` : `${count(this.cells.count)} cells`;
     this.stage.setAttribute("aria-label", `Hexagon map of ${what}. Arrows move it, Enter looks at its middle, question mark lists the keys.`);
-    this.chrome.draw(this.drawing?.tool ?? "look", this.scene.canUndo, this.scene.asks);
+    this.chrome.draw(this.drawing?.tool ?? "look", this.canUndo, this.scene.asks);
   }
 
   // What a person does.
@@ -341,6 +343,7 @@ export class SkyMap implements Linked {
     if (this.scene.paints) return this.paintAt(look);
     if (shiftKey && this.scene.asks) return this.ask("add", look.cell);
     if (altKey && this.scene.asks) return this.ask("unlike", look.cell);
+    this.looks.push(this.looked);
     this.look(look);
     const base = found.level === this.cells.base ? found.node : -1;
     for (const other of others(this.scene.link, this)) if (this.scene.picks) other.seeCell?.(base);
@@ -387,10 +390,26 @@ export class SkyMap implements Linked {
 
   private forgetLook(): void {
     this.looked = null;
+    this.looks.length = 0;
     this.redraw();
   }
 
+  private get canUndo(): boolean {
+    return this.looks.length > 0 || this.scene.canUndo;
+  }
+
+  /** The last thing done is taken back: a look, which is the map's own, else a question. */
+  private undo(): void {
+    const before = this.looks.pop();
+    if (before) {
+      this.look(before);
+      if (this.scene.tells) this.asks.ask("look", before.cell);
+    } else if (before === null) this.card.close();
+    else if (this.scene.canUndo) this.ask("undo", "");
+  }
+
   private ask(does: Ask["does"], place: string): void {
+    this.looks.length = 0;
     this.asks.ask(does, place);
     const question = this.scene.measure === "similarity" ? asked(this.wanted, does, place) : null;
     if (question !== null) void this.fetchAnswer(question); // while the page does its part
@@ -460,7 +479,7 @@ export class SkyMap implements Linked {
     const acts = {
       enter: () => (this.drawing?.active ? this.drawing.corner(x, y) : this.click(x, y, { shiftKey: false, altKey: false })),
       ask: (does: Ask["does"]) => this.looked && !scene.paints && this.ask(does, this.looked.cell),
-      undo: () => scene.canUndo && this.asks.ask("undo"),
+      undo: () => this.undo(),
       home: () => lookAt(map, scene.home, true),
       escape: () => this.escape(),
       help: () => void (this.said.textContent = HELP),
