@@ -153,7 +153,8 @@ def _draw_answers(cell: int, said: str | None) -> None:
     with st.container(horizontal=True, gap="xsmall"):
         for label, icon in ((RIGHT, ":material/check:"), (WRONG, ":material/close:")):
             st.button(
-                icon,
+                f"{label.capitalize()}: {cell:x}",
+                icon=icon,
                 key=f"mark {label} {cell:x}",
                 help=label.capitalize(),
                 type="primary" if said == label else "secondary",

@@ -22,7 +22,8 @@ from .url_state import COLOURS, MATCHES, MAX_K, View
 MOST_TIMES = 9  # that an example may count
 MOST_SHOWN = 12  # examples
 OPPOSITE = {"like": "unlike", "unlike": "like"}
-SIGNS = {"like": "+", "unlike": "−"}
+SIGNS = {"like": "Looked for:", "unlike": "Kept away from:"}
+ICONS = {"like": ":material/add:", "unlike": ":material/remove:"}
 TURNS = {
     "like": "Looked for: press to keep away from it",
     "unlike": "Kept away from: press to look for it",
@@ -99,22 +100,24 @@ def _draw_examples(view: View) -> None:
 
 def _draw_example(name: str, place: str, weighs: bool) -> None:
     with st.container(horizontal=True, wrap=False, vertical_alignment="center", gap="xsmall"):
+        called = plain(place_label(place))
         st.button(
-            SIGNS[name], key=f"sign {name} {place}", on_click=_turn, args=(name, place), help=TURNS[name],
-            width=40,
+            f"{SIGNS[name]} {called}", icon=ICONS[name], key=f"sign {name} {place}", on_click=_turn,
+            args=(name, place), help=TURNS[name], width=40,
         )  # fmt: skip
-        st.markdown(plain(place_label(place)), width="stretch")
+        st.markdown(called, width="stretch")
         if weighs:
             key = f"times {name} {place}"
             st.session_state[key] = getattr(current(), name).count(place)
             st.selectbox(
-                "How often it counts", range(1, max(MOST_TIMES, st.session_state[key]) + 1), key=key,
+                f"How often {called} counts", range(1, max(MOST_TIMES, st.session_state[key]) + 1), key=key,
                 format_func=lambda count: f"×{count}", label_visibility="collapsed", filter_mode=None,
                 on_change=lambda: _set_times(name, place, st.session_state[key]), width=72,
             )  # fmt: skip
         st.button(
-            ":material/close:", key=f"drop {name} {place}", on_click=_set_times, args=(name, place, 0),
-            help=f"Drop this place from the search ({name})", type="tertiary",
+            f"Drop {called}", icon=":material/close:", key=f"drop {name} {place}",
+            on_click=_set_times, args=(name, place, 0), type="tertiary",
+            help=f"Drop this place from the search ({name})",
         )  # fmt: skip
 
 

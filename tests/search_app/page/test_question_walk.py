@@ -151,6 +151,51 @@ def test_the_panel_on_a_phone(phone: sync_api.Page, url: str) -> None:
     for box in boxes:
         assert box["x"] >= 0
         assert box["x"] + box["width"] <= 390
-    side.get_by_role("button", name="−", exact=True).click()
+    side.get_by_role("button", name=f"Kept away from: {C}").click()
     phone.wait_for_url(f"**like={C}**", timeout=WAIT_MS)
     wait_for(phone, like=[A, B, C])
+
+
+FOCUSED = """() => {
+  let focused = document.activeElement;
+  while (focused?.shadowRoot?.activeElement) focused = focused.shadowRoot.activeElement;
+  return focused?.getAttribute("aria-label") || focused?.innerText || "";
+}"""
+
+
+def tab_to(page: sync_api.Page, name: str) -> None:
+    """Press Tab until what has that name has the focus."""
+    for _ in range(80):
+        page.keyboard.press("Tab")
+        if name in page.evaluate(FOCUSED).replace("\n", " "):
+            return
+    pytest.fail(f"Tab does not come to {name!r}")
+
+
+def test_the_panel_by_keyboard_alone(page: sync_api.Page, url: str) -> None:
+    Map(page, f"{url}/?like={C}")
+    found(page, 20)
+    tab_to(page, PASTE)
+    page.keyboard.press("Enter")
+    tab_to(page, "Cells or places, one a line")
+    page.keyboard.type(A)
+    page.keyboard.press("Enter")
+    page.keyboard.type(B)
+    tab_to(page, "Take these")
+    page.keyboard.press("Space")
+    wait_for(page, like=[A, B])
+    found(page, 20)
+    tab_to(page, f"How often {B} counts")
+    page.keyboard.press("Enter")
+    page.get_by_role("option", name="×3").wait_for(timeout=WAIT_MS)
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    wait_for(page, like=[A, B, B, B])
+    tab_to(page, f"Looked for: {A}")
+    page.keyboard.press("Enter")
+    wait_for(page, like=[B, B, B], unlike=[A])
+    for wanted in ({"like": [A, B, B, B]}, {"like": [A, B]}, {"like": [C]}):
+        tab_to(page, "Undo (U)")
+        page.keyboard.press("Space")
+        wait_for(page, **wanted)
