@@ -14,6 +14,7 @@ import h3ronpy
 import numpy as np
 import pyarrow as pa
 import shapely
+from h3.api.basic_int import cell_to_latlng
 from h3ronpy.vector import cells_to_coordinates, cells_to_wkb_polygons, coordinates_to_cells
 from numpy.typing import ArrayLike, NDArray
 
@@ -177,6 +178,12 @@ def centres(cells: ArrayLike) -> tuple[Floats, Floats]:
     """Centre of each cell. (n,) -> lon (n,), lat (n,) in degrees."""
     batch = pa.record_batch(cells_to_coordinates(as_cells(cells)))
     return np.asarray(batch.column("lng")), np.asarray(batch.column("lat"))
+
+
+def centres_of_few(cells: ArrayLike) -> tuple[Floats, Floats]:
+    """`centres` one by one, to the last bit but one or two; of tens of cells several times as fast."""
+    places = np.array([cell_to_latlng(cell) for cell in as_cells(cells).tolist()]).reshape(-1, 2)
+    return places[:, 1], places[:, 0]
 
 
 def boundary(cell: int) -> list[tuple[float, float]]:

@@ -15,6 +15,12 @@ Rows = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
 
+def positions(starts: Rows, lengths: Rows) -> Rows:
+    """Of all elements of runs, one run after the other."""
+    before = np.cumsum(lengths) - lengths
+    return np.asarray(np.arange(lengths.sum()) + np.repeat(starts - before, lengths))
+
+
 @dataclass(frozen=True, eq=False)
 class RowRanges:
     """Sorted, disjoint, non-empty half-open ranges [start, stop) of row numbers."""
@@ -56,9 +62,7 @@ class RowRanges:
 
     def rows(self) -> Rows:
         """The row numbers, ascending: (count,)."""
-        lengths = self.stops - self.starts
-        before = np.cumsum(lengths) - lengths
-        return np.asarray(np.arange(lengths.sum()) + np.repeat(self.starts - before, lengths))
+        return positions(self.starts, self.stops - self.starts)
 
     @cached_property
     def pieces(self) -> tuple[RowRanges, Rows]:

@@ -221,8 +221,8 @@ def _opened(table: EmbeddingTable, path: Path) -> tuple[Index, tuple[str, ...]]:
         about = path.stat()
     except OSError as error:
         raise DamagedIndexError(f"{path} cannot be read: {error.strerror}") from error
-    document = _read_once(path, about.st_ino, about.st_mtime_ns, about.st_size)
-    segments, notes = _segments(path.parent, document)
+    document, folders = _read_once(path, about.st_ino, about.st_mtime_ns, about.st_size)
+    segments, notes = _segments(document, folders)
     index = _kept.get(table)
     if index is None or index.snapshot != document.snapshot or not _same(index.segments, segments):
         _check_kinds(table, segments)
@@ -232,16 +232,18 @@ def _opened(table: EmbeddingTable, path: Path) -> tuple[Index, tuple[str, ...]]:
     return index, notes
 
 
-def _segments(root: Path, document: _Document) -> tuple[tuple[SegmentFiles, ...], tuple[str, ...]]:
+def _segments(
+    document: _Document, folders: Sequence[Path]
+) -> tuple[tuple[SegmentFiles, ...], tuple[str, ...]]:
     """The segments that an index names, and notes on lost shards. Raises `DamagedIndexError`."""
     segments, notes = list[SegmentFiles](), list[str]()
-    for name in document.segments:
+    for folder in folders:
         try:
-            segments.append(open_segment(root / name))
+            segments.append(open_segment(folder))
         except DamagedIndexError as error:
             if not document.shards:
                 raise
-            error.segment = root / name
+            error.segment = folder
             notes.append(error.note)
     return tuple(segments), tuple(notes)
 
@@ -260,9 +262,10 @@ def _same(some: Sequence[SegmentFiles], others: Sequence[SegmentFiles]) -> bool:
 
 
 @lru_cache(maxsize=16)
-def _read_once(path: Path, *_version: int) -> _Document:
-    """`_read` of a file as long as it is the same."""
-    return _read(path)
+def _read_once(path: Path, *_version: int) -> tuple[_Document, tuple[Path, ...]]:
+    """`_read` of a file as long as it is the same, and the folders of the segments."""
+    document = _read(path)
+    return document, tuple(path.parent / name for name in document.segments)
 
 
 def index_info(table: EmbeddingTable) -> IndexInfo | None:
@@ -327,10 +330,11 @@ def _recall_words(recall: Mapping[str, Sequence[Point]]) -> str:
 
 
 def _manifests(root: Path) -> list[Path]:
-    if not root.is_dir():
+    try:
+        with os.scandir(root) as entries:
+            return [root / entry.name for entry in entries if NAME.fullmatch(entry.name)]
+    except (FileNotFoundError, NotADirectoryError):
         return []
-    with os.scandir(root) as entries:
-        return [root / entry.name for entry in entries if NAME.fullmatch(entry.name)]
 
 
 def _read(path: Path) -> _Document:

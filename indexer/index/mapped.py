@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..geo.row_ranges import Rows, positions
+
 BLOCK_BYTES = 1 << 20
 
 
@@ -114,19 +116,23 @@ class CheckedArray:
 
     def whole(self) -> NDArray[Any]:
         """The array, all of it checked. Raises `DamagedIndexError`."""
-        self.check(np.array([0]), np.array([len(self)]))
+        if 0 in self._known_good:
+            self.check(np.array([0]), np.array([len(self)]))
         return self.unchecked
 
-    def piece(self, start: int, stop: int) -> memoryview:
-        """Some bytes of the file, checked. Raises `DamagedIndexError`, where they lie outside it, too."""
-        if not 0 <= start <= stop <= self.unchecked.nbytes:
-            raise DamagedIndexError(
-                f"{self.path}: bytes {start} to {stop} of {self.unchecked.nbytes} are asked for"
-            )
-        if stop > start:
-            for block in range(start // BLOCK_BYTES, (stop - 1) // BLOCK_BYTES + 1):
-                self._check_block(block)
-        return self._bytes[start:stop]
+    def runs(self, starts: NDArray[np.uint64], lengths: Rows | int) -> NDArray[Any]:
+        """The elements of runs of an array (n,), one run after the other, checked.
+
+        Raises `DamagedIndexError`, where they lie outside it, too.
+        """
+        first = starts.astype(np.int64)
+        stop = first + lengths
+        if len(first) and (first.min() < 0 or (stop < first).any() or stop.max() > len(self)):
+            raise DamagedIndexError(f"{self.path}: more than its {len(self)} elements are asked for")
+        self.check(first, stop)
+        if isinstance(lengths, int):
+            return np.asarray(self.unchecked[first[:, None] + np.arange(lengths)].reshape(-1))
+        return np.asarray(self.unchecked[positions(first, lengths)])
 
     @cached_property
     def _bytes(self) -> memoryview:
@@ -141,13 +147,15 @@ class CheckedArray:
         self._known_good[block] = 1
 
     def check(self, starts: NDArray[np.int64], stops: NDArray[np.int64]) -> None:
-        """Compare the blocks under non-empty ranges of rows with their checksums, once in a process.
+        """Compare the blocks under ranges of rows with their checksums, once in a process.
 
         Raises:
             DamagedIndexError: they differ.
         """
         if 0 not in self._known_good:
             return
+        some = stops > starts
+        starts, stops = starts[some], stops[some]
         row_bytes = self.unchecked.nbytes // len(self)
         blocks = starts * row_bytes // BLOCK_BYTES, (stops * row_bytes - 1) // BLOCK_BYTES
         if len(starts) == 1 and self._known_good.find(0, int(blocks[0][0]), int(blocks[1][0]) + 1) < 0:

@@ -14,8 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..geo.cells import Cells
-from ..table.columns import DECIMALS, Cosines, unit
+from ..geo.row_ranges import Rows, positions
+from ..table.columns import Cosines, cosines
 from .mapped import CheckedArray
+from .vectors import Vectors
 
 SAMPLE_ROWS = 4_096  # of a segment; of a smaller one all
 FEWEST_ROWS = 256  # of a shard
@@ -23,28 +25,45 @@ FEWEST_ROWS = 256  # of a shard
 
 @dataclass(frozen=True)
 class Sample:
-    """Some rows of a segment that have a vector in a column or not."""
+    """Some rows of a segment in order of cell, that have a vector in a column or not."""
 
     cells: CheckedArray  # (s,) uint64
     matrix: CheckedArray  # (s, d) float16
 
     @cached_property
-    def _units(self) -> tuple[Cells, Cosines]:
-        """Cells and vectors of norm 1 of the rows that have a direction: (m,), (m, d)."""
-        with np.errstate(over="ignore"):
-            vectors = unit(self.matrix.whole())
-        usable = np.isfinite(vectors).all(axis=1)
-        return self.cells.whole()[usable], vectors[usable]
+    def _vectors(self) -> Vectors:
+        return Vectors.of(self.matrix.whole())
 
-    def similarity(self, vectors: Cosines, without: Cells, least: bool = False) -> Cosines:
-        """The greatest cosine of each row to any of vectors (m, d) of norm 1, or the least; in order.
+    def at_least(
+        self, similarity: Cosines, vectors: Cosines, without: Cells, all_of: bool = False
+    ) -> tuple[Rows, int]:
+        """How many rows are at least as like a question as each that it found (k,), and of how many.
 
-        Rows of some cells are left out. Raises `DamagedIndexError`.
+        Args:
+            similarity: of the rows found, (k,) rounded to DECIMALS.
+            vectors: the question, (m, d) of norm 1. With `all_of` a row counts for the one it is least like.
+            without: cells (c,) whose rows are left out.
+
+        Raises:
+            DamagedIndexError: the files are not what was written.
         """
-        cells, units = self._units
-        kept = ~np.isin(cells, without)
-        each = (units[kept] @ vectors.T).round(DECIMALS)
-        return np.sort(each.min(axis=1) if least else each.max(axis=1))
+        least = similarity.min(initial=1)
+        likely = vectors[:1] if all_of else vectors
+        rows = np.concatenate([self._vectors.reaching(vector, least) for vector in likely])
+        if len(likely) > 1:
+            rows = np.unique(rows)
+        count = self._vectors.count
+        if len(without):
+            cells = self.cells.whole()
+            first, stop = (np.searchsorted(cells, without, side) for side in ("left", "right"))
+            own = positions(first, stop - first)
+            rows = np.setdiff1d(rows, own)
+            count -= int(np.count_nonzero(self._vectors.inverse_norms.unchecked[own]))
+        if not len(rows):
+            return np.zeros(len(similarity), np.int64), count
+        each = [cosines(self.matrix.unchecked[rows], vector) for vector in vectors]
+        peers = np.sort(np.min(each, axis=0) if all_of else np.max(each, axis=0))
+        return len(peers) - np.searchsorted(peers, similarity), count
 
 
 def evenly(rows: int, shards: int = 1) -> NDArray[np.int64]:
@@ -53,25 +72,19 @@ def evenly(rows: int, shards: int = 1) -> NDArray[np.int64]:
     return np.linspace(0, rows - 1, min(rows, count)).round().astype(np.int64)
 
 
-def top_shares(
-    similarity: Cosines, samples: Sequence[Cosines], rows: Sequence[int]
-) -> NDArray[np.float64] | None:
-    """For similarities (k,) the share of a table's rows that are at least as like; None without a sample.
+def top_shares(counted: Sequence[tuple[Rows, int, int]], k: int) -> NDArray[np.float64]:
+    """For k rows that were found the share of a table's rows that are at least as like.
 
     Args:
-        similarity: of the rows found.
-        samples: of each segment, in order, see `Sample.similarity`.
-        rows: of the table, that each segment stands for.
+        counted: of each segment's sample how many are (k,), see `Sample.at_least`, of how many, and how many
+            rows of the table it stands for.
 
     Returns:
         (k,), above 0 to 1. Where no sample has such a row, that of one row of them: it is no more than that.
+        NaN where no sample has rows.
     """
-    known = [(sample, count) for sample, count in zip(samples, rows, strict=True) if len(sample) and count]
+    known = [(above, of, rows) for above, of, rows in counted if of and rows]
     if not known:
-        return None
-    everything = sum(count for _, count in known)
-    above = sum(
-        count * (len(sample) - np.searchsorted(sample, similarity)) / len(sample) for sample, count in known
-    )
-    least = 1 / sum(len(sample) for sample, _ in known)
-    return np.asarray(np.maximum(above / everything, least))
+        return np.full(k, np.nan)
+    share = sum(rows * above / of for above, of, rows in known) / sum(rows for _, _, rows in known)
+    return np.asarray(np.maximum(share, 1 / sum(of for _, of, _ in known)))

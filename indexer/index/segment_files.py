@@ -64,10 +64,8 @@ class SegmentFiles:
         """The inverted file of a column, opened at first use. Raises `DamagedIndexError`."""
         if column not in self.inverted_files:
             return None
-        path = self.folder / f"{column}.faiss"
-        return _open_inverted(
-            path, self.inverted_files[column].sha256, self.segment.vectors[column].matrix.unchecked.shape
-        )
+        shape = self.segment.vectors[column].matrix.unchecked.shape
+        return _open_inverted(self.folder, column, self.inverted_files[column].sha256, shape)
 
     def sample(self, column: str) -> Sample | None:
         """Some rows, evenly spread; None where the segment is large and was written without one."""
@@ -103,10 +101,10 @@ class SegmentFiles:
 
 
 @lru_cache(maxsize=MOST_OPEN)
-def _open_inverted(path: Path, sha256: str, shape: tuple[int, int]) -> Ivf:
+def _open_inverted(folder: Path, column: str, sha256: str, shape: tuple[int, int]) -> Ivf:
     from . import ivf
 
-    return ivf.read(path, sha256, *shape)
+    return ivf.read(folder / f"{column}.faiss", sha256, *shape)
 
 
 @lru_cache(maxsize=MOST_OPEN)

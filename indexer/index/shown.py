@@ -20,7 +20,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from ..geo.row_ranges import Rows
+from ..geo.row_ranges import Rows, positions
 from ..table.columns import KEY_NUMBERS
 from .mapped import ArrayFile, ArrayWriter, CheckedArray, DamagedIndexError
 
@@ -37,7 +37,7 @@ NUMBERS = {
 }
 TEXT, LIST = "string", "list"
 NONE = 2**64 - 1  # in place of a text that is null
-LENGTH_BYTES, PLACE_BYTES = 4, 8
+LENGTH_BYTES = 4
 
 Places = NDArray[np.uint64]  # in a file: where something begins
 Numbers = NDArray[Any]
@@ -129,7 +129,7 @@ class ShownWriter:
         content = np.empty(len(kept) + lengths[kept].sum(), np.uint64)
         heads = np.cumsum(lengths[kept] + 1) - lengths[kept] - 1
         content[heads] = lengths[kept]
-        content[_positions(heads + 1, lengths[kept])] = texts[_positions(starts[kept], lengths[kept])]
+        content[positions(heads + 1, lengths[kept])] = texts[positions(starts[kept], lengths[kept])]
         self._writers[LISTS].append(content)
         before, self._places = self._places[1], (self._places[0], self._places[1] + len(content))
         written = np.searchsorted(kept, np.arange(len(column)), side="right") - 1
@@ -166,18 +166,12 @@ def _behind_lengths(texts: pa.StringArray) -> tuple[NDArray[np.uint8], Rows]:
 
 def _repeats(texts: Places, starts: Rows, lengths: Rows) -> NDArray[np.bool_]:
     """Which lists of texts hold the same as the one before."""
-    own = _positions(starts, lengths)
+    own = positions(starts, lengths)
     before = np.maximum(own - np.repeat(lengths, lengths), 0)
     same = np.r_[0, np.cumsum(texts[own] == texts[before])]
     ends = np.cumsum(lengths)
     alike = same[ends] - same[ends - lengths] == lengths
     return np.asarray(alike & (np.diff(lengths, prepend=-1) == 0))
-
-
-def _positions(starts: Rows, lengths: Rows) -> Rows:
-    """Of all elements of runs, one run after the other."""
-    before = np.cumsum(lengths) - lengths
-    return np.asarray(np.arange(lengths.sum()) + np.repeat(starts - before, lengths))
 
 
 @dataclass(frozen=True)
@@ -212,31 +206,37 @@ class Shown:
     def _column(self, records: NDArray[np.void], field: pa.Field) -> pa.Array:
         kind, values = self.kinds[field.name], records[field.name]
         if kind == TEXT:
-            return pa.array(list(map(self._text, values.tolist())), field.type)
+            return self._texts(values)
         if kind == LIST:
-            known: dict[int, list[str | None]] = {}
-            places = values.tolist()
-            for place in places:
-                if place not in known:
-                    known[place] = self._list(place)
-            return pa.array([known[place] for place in places], field.type)
+            return self._lists(values)
         null = records[_null(field.name)].astype(bool) if kind.endswith("?") else None
         values = values.astype(bool) if kind.startswith("bool") else np.ascontiguousarray(values)
         return pa.array(values, field.type, mask=null if null is not None and null.any() else None)
 
-    def _text(self, place: int) -> str | None:
-        if place == NONE:
-            return None
-        start = place + LENGTH_BYTES
-        length = int.from_bytes(self.texts.piece(place, start), "little")
+    def _texts(self, places: Places) -> pa.StringArray:
+        """The texts (k,) that begin at places."""
+        null = places == NONE
+        if null.any():
+            return self._texts(places[~null]).take(pa.array(np.cumsum(~null) - 1, mask=null))
+        lengths = self.texts.runs(places, LENGTH_BYTES).view("<u4").astype(np.int64)
+        content = self.texts.runs(places + np.uint64(LENGTH_BYTES), lengths)
+        buffers = pa.py_buffer(_ends(lengths)), pa.py_buffer(content)
+        texts = pa.StringArray.from_buffers(len(places), *buffers)
         try:
-            return str(self.texts.piece(start, start + length), "utf-8")
-        except UnicodeDecodeError as error:
-            raise DamagedIndexError(f"{self.texts.path} holds no text at {place}: {error}") from error
+            texts.validate(full=True)
+        except pa.ArrowInvalid as error:
+            raise DamagedIndexError(f"{self.texts.path} holds no such texts: {error}") from error
+        return texts
 
-    def _list(self, place: int) -> list[str | None]:
-        start = PLACE_BYTES * place
-        head = self.lists.piece(start, start + PLACE_BYTES)
-        stop = start + PLACE_BYTES * (1 + int.from_bytes(head, "little"))
-        places = np.frombuffer(self.lists.piece(start + PLACE_BYTES, stop), np.uint64)
-        return list(map(self._text, places.tolist()))
+    def _lists(self, places: Places) -> pa.ListArray:
+        """The lists of texts (k,) that begin at places."""
+        lengths = self.lists.runs(places, 1).astype(np.int64)
+        texts = self._texts(self.lists.runs(places + np.uint64(1), lengths))
+        return pa.ListArray.from_arrays(pa.array(_ends(lengths)), texts)
+
+
+def _ends(lengths: Rows) -> NDArray[np.int32]:
+    """Where each of some runs begins, one run after the other, and where the last ends: (k + 1,)."""
+    ends = np.zeros(len(lengths) + 1, np.int32)
+    np.cumsum(lengths, out=ends[1:], dtype=np.int32)
+    return ends

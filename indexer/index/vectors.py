@@ -23,7 +23,7 @@ from .scan import Block
 FEWEST_TOGETHER = 4  # queries, and rows: for fewer, one after the other is as fast
 MOST_QUERIES = 256  # at a time
 MOST_TOGETHER = 1_000  # hits: sorting more out costs more than scanning
-FEW = 24  # rows: for no more, all cosines are taken at once
+FEW = 128  # rows: for no more, all cosines are taken at once
 MARGIN = 6  # rows named beyond those asked for, besides a quarter of these
 HALF_A_STEP = 0.5 * 10.0**-DECIMALS  # what rounding moves a cosine by, at most
 
@@ -77,11 +77,15 @@ class Vectors:
             DamagedIndexError: the files are not what was written.
         """
         self._check(rows.starts, rows.stops)
+        if rows.count <= FEW:
+            return self._best_of_few(rows.rows(), query, k)
         return self._best(lambda: scan.blocks(self.matrix.unchecked, rows), rows.count, query, k)
 
     def nearest_of(self, rows: Rows, query: Cosines, k: int) -> tuple[Cosines, Rows]:
         """`nearest` among distinct rows (m,), in any order."""
         self._check(rows, rows + 1)
+        if len(rows) <= FEW:
+            return self._best_of_few(rows, query, k)
         ascending = np.sort(rows)
         return self._best(lambda: scan.gathered(self.matrix.unchecked, ascending), len(rows), query, k)
 
@@ -127,18 +131,23 @@ class Vectors:
         found[inverse == 0] = np.nan
         return found
 
+    def reaching(self, query: Cosines, least: float) -> Rows:
+        """All rows whose cosine with a query (d,) of norm 1 may be so much, and few others."""
+        everything = scan.blocks(self.matrix.whole(), RowRanges.all_of(len(self.matrix)))
+        return self._reaching(everything, query.astype(np.float32), least)
+
     def _check(self, starts: Rows, stops: Rows) -> None:
         self.matrix.check(starts, stops)
         self.inverse_norms.check(starts, stops)
+
+    def _best_of_few(self, rows: Rows, query: Cosines, k: int) -> tuple[Cosines, Rows]:
+        similarity, found = self._in_order(rows, query)
+        return similarity[:k], found[:k]
 
     def _best(
         self, blocks: Callable[[], Iterable[Block]], count: int, query: Cosines, k: int
     ) -> tuple[Cosines, Rows]:
         k = min(k, count)
-        if count <= FEW:
-            everything = np.concatenate([np.empty(0, np.int64), *(rows for _, rows in blocks())])
-            similarity, found = self._in_order(everything, query)
-            return similarity[:k], found[:k]
         scaled = query.astype(np.float32)
         products, named = scan.largest(blocks(), scaled, min(_with_margin(k), count))
         similarity, found = self._in_order(named, query)

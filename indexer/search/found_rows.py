@@ -43,17 +43,13 @@ def rows_of_segment(segment: Segment, rows: Rows, schema: pa.Schema) -> pa.Table
     keys, shown = segment.keys, segment.shown
     assert shown is not None, "it shows these columns"
     columns = dict(zip(KEY_NUMBERS, (keys.cells, keys.start_us, keys.end_us), strict=True))
-    fields = [field for field in schema if field.name not in columns]
-    values = iter(shown.read(rows, fields))
-    arrays = []
-    for field in schema:
-        if field.name in columns:
-            column = columns[field.name]
-            column.check(rows, rows + 1)
-            arrays.append(pa.array(column.unchecked[rows]).view(field.type))
-        else:
-            arrays.append(next(values))
-    return pa.Table.from_arrays(arrays, schema=schema)
+    fields, arrays = dict(zip(schema.names, schema, strict=True)), {}
+    for name in fields.keys() & columns.keys():
+        columns[name].check(rows, rows + 1)
+        arrays[name] = pa.array(columns[name].unchecked[rows]).view(fields[name].type)
+    others = [name for name in fields if name not in columns]
+    arrays |= zip(others, shown.read(rows, [fields[name] for name in others]), strict=True)
+    return pa.Table.from_arrays([arrays[name] for name in fields], schema=schema)
 
 
 def read_vectors(table: EmbeddingTable, index: Index | None, best: Best, column: str) -> Matrix:
@@ -73,7 +69,7 @@ def read_vectors(table: EmbeddingTable, index: Index | None, best: Best, column:
 
 def _by_segment(best: Best) -> list[tuple[int, Rows]]:
     """Numbers of segments, and positions of the rows that they hold."""
-    numbers = np.unique(best.segments).tolist()
+    numbers = sorted(set(best.segments.tolist()))
     if len(numbers) == 1:
         return [(numbers[0], np.arange(len(best)))]
     return [(number, np.flatnonzero(best.segments == number)) for number in numbers]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
@@ -120,15 +121,15 @@ def resolve(table: EmbeddingTable, query: Query, filter: Filter, index: Index | 
     book = _Book(table, index, query.using, filter)
     positives = [_find(book, example) for example in query.positives]
     negatives = [_find(book, example) for example in query.negatives]
-    wanted = np.stack([found.vector for found in positives])
-    if query.match == "mean":
+    wanted = np.array([found.vector for found in positives])
+    if query.match == "mean" and len(wanted) > 1:
         wanted = wanted.mean(axis=0, keepdims=True)
     if negatives:
         wanted = wanted - query.negative_weight * np.mean([found.vector for found in negatives], axis=0)
     found = (*positives, *negatives)
-    vectors = np.stack([_unit(vector, "the examples cancel out: their mean") for vector in wanted])
+    vectors = np.array([_unit(vector, "the examples cancel out: their mean") for vector in wanted])
     if aligned is not None:
-        vectors = np.stack([_unit(vector, "the aligned query") for vector in aligned(vectors)])
+        vectors = np.array([_unit(vector, "the aligned query") for vector in aligned(vectors)])
     all_of = query.match == "all"
     if query.invert:  # the greatest of the opposites is the opposite of the least
         vectors, all_of = -vectors, not all_of
@@ -176,10 +177,13 @@ def check_column(table: EmbeddingTable, column: str) -> None:
 
 
 def _dimension(table: EmbeddingTable, column: str) -> int:
-    known = {"embedding": table.dimension, **table.manifest.optional}
-    if column not in known:
-        raise QueryError(f"the table has no vectors {column!r}: expected one of {', '.join(known)}")
-    return known[column]
+    if column == "embedding":
+        return table.dimension
+    optional = table.manifest.optional
+    if column not in optional:
+        known = ", ".join(["embedding", *optional])
+        raise QueryError(f"the table has no vectors {column!r}: expected one of {known}")
+    return optional[column]
 
 
 def _find(book: _Book, example: Example) -> _Found:
@@ -278,8 +282,8 @@ def _checked(book: _Book, values: NDArray[np.floating]) -> Cosines:
 
 
 def _unit(vector: Cosines, what: str) -> Cosines:
-    norm = np.linalg.norm(vector)
-    if not (np.isfinite(norm) and norm > 1e-6):
+    norm = math.sqrt(vector @ vector)
+    if not (math.isfinite(norm) and norm > 1e-6):
         raise QueryError(f"{what} is zero or not finite, so it has no direction to compare")
     return np.asarray(vector / norm)
 

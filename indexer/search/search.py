@@ -272,13 +272,13 @@ def _hits(
     every = Best.joined([answer.best for answer in answers])
     ends = np.cumsum([0, *(len(answer.best) for answer in answers)]).tolist()
     ranks = np.concatenate([np.arange(1, len(answer.best) + 1) for answer in answers])
-    rows = read_rows(table, index, every, columns)
-    rows = assigned(table, ranked(rows, ranks, {"similarity": every.similarity}))
+    compared = {"similarity": every.similarity, "top_share": _top_shares(index, resolved, answers)}
+    rows = assigned(table, ranked(read_rows(table, index, every, columns), ranks, compared))
     periods = [rows[name].combine_chunks().view(pa.int64()).to_numpy() for name in KEY[2:]]
     of_table = tuple(_notes_on(table, index))
     hits = []
     for query, answer, (start, stop) in zip(resolved, answers, pairwise(ends), strict=True):
-        mine = _with_top_share(table, index, query, rows.slice(start, stop - start))
+        mine = rows.slice(start, stop - start)
         few, apart = narrow(table, index, query.column), _other_sensors(query, mine)
         own = _notes(answer, *(moments[start:stop] for moments in periods))
         said = (*filter(None, [apart]), *query.notes, *notes, *own, *of_table, *filter(None, [few]))
@@ -306,22 +306,23 @@ def _names(sensors: frozenset[str]) -> str:
     return " and ".join(sorted(name.upper() for name in sensors))
 
 
-def _with_top_share(table: EmbeddingTable, index: Index | None, query: Resolved, rows: pa.Table) -> pa.Table:
-    """Hits with the share of the table's rows that are at least as like, null where no sample is kept.
+def _top_shares(index: Index | None, resolved: Sequence[Resolved], answers: Sequence[Answer]) -> pa.Array:
+    """Of each hit the share of the table's rows that are at least as like, null where no sample is kept.
 
     Rows of the examples' own places are left out of the sample: they are alike in every period.
     """
-    own = np.array(sorted(query.cells), np.uint64)
-    samples, counts = [], []
-    for files in index.segments if index is not None else ():
-        sample = files.sample(query.column)
-        if sample is not None:
-            with files.blamed():
-                samples.append(sample.similarity(query.vectors, own, query.all_of))
-            counts.append(files.segment.living(table.file_ids).count)
-    shares = top_shares(rows["similarity"].to_numpy(), samples, counts)
-    column = pa.nulls(len(rows), pa.float64()) if shares is None else pa.array(shares)
-    return rows.add_column(rows.schema.get_field_index("similarity") + 1, "top_share", column)
+    shares = [np.empty(0)]
+    for query, answer in zip(resolved, answers, strict=True):
+        counted, similarity = [], answer.best.similarity
+        own = np.array([*query.cells], np.uint64)
+        for files, living in () if index is None else zip(index.segments, index.living, strict=True):
+            sample = files.sample(query.column)
+            if sample is not None:
+                with files.blamed():
+                    above, of = sample.at_least(similarity, query.vectors, own, query.all_of)
+                counted.append((above, of, living.count))
+        shares.append(top_shares(counted, len(similarity)))
+    return pa.array(np.concatenate(shares), from_pandas=True)
 
 
 def _notes(answer: Answer, start_us: Microseconds, end_us: Microseconds) -> Iterator[str]:

@@ -10,28 +10,31 @@ import pyarrow as pa
 from numpy.typing import ArrayLike
 
 from ..errors import QueryError
-from ..geo.cells import centres
+from ..geo.cells import centres_of_few
 from .schema import KEY
 
 
 def ranked(
-    rows: pa.Table, rank: ArrayLike | None = None, first: Mapping[str, ArrayLike] = MappingProxyType({})
+    rows: pa.Table,
+    rank: ArrayLike | None = None,
+    first: Mapping[str, ArrayLike | pa.Array] = MappingProxyType({}),
 ) -> pa.Table:
     """Rows, best first: `rank` (1, 2, ... by default) before all columns, `lon` and `lat` after the key.
 
     `first` are further columns (n,), between `rank` and the rest.
     """
-    lon_deg, lat_deg = centres(rows["h3_cell"].to_numpy())
-    ranks = np.arange(1, len(rows) + 1) if rank is None else np.asarray(rank)
-    columns = dict(zip(rows.column_names, rows.columns, strict=True))
-    after = 1 + max(rows.schema.get_field_index(name) for name in KEY)
-    names = rows.column_names
-    new = {"rank": ranks, **first, "lon": lon_deg, "lat": lat_deg}
-    columns |= {name: pa.array(values) for name, values in new.items()}
-    fields = {field.name: field for field in rows.schema}
-    order = ["rank", *first, *names[:after], "lon", "lat", *names[after:]]
-    schema = pa.schema([fields.get(name) or pa.field(name, columns[name].type) for name in order])
-    return pa.Table.from_arrays([columns[name] for name in order], schema=schema)
+    lon_deg, lat_deg = centres_of_few(rows["h3_cell"].to_numpy())
+    ranks = np.arange(1, len(rows) + 1) if rank is None else rank
+    before, place = _columns({"rank": ranks, **first}), _columns({"lon": lon_deg, "lat": lat_deg})
+    own = list(zip(rows.schema, rows.columns, strict=True))
+    after = 1 + max(i for i, name in enumerate(rows.column_names) if name in KEY)
+    fields, columns = zip(*before, *own[:after], *place, *own[after:], strict=True)
+    return pa.Table.from_arrays(columns, schema=pa.schema(fields))
+
+
+def _columns(values: Mapping[str, ArrayLike | pa.Array]) -> list[tuple[pa.Field, pa.Array]]:
+    arrays = {name: held if isinstance(held, pa.Array) else pa.array(held) for name, held in values.items()}
+    return [(pa.field(name, array.type), array) for name, array in arrays.items()]
 
 
 def best_first(rows: pa.Table, by: str, order: str, k: int | None) -> pa.Table:

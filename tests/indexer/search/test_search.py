@@ -223,8 +223,8 @@ def test_rows_carry_what_people_ask(tables: dict[str, EmbeddingTable]) -> None:
         "lon", "lat", "n_hr", "n_s2", "n_s1", "valid_fraction", "cloud_fraction", "source_items",
     ]  # fmt: skip
     lon, lat = lon_lat(hits.rows)
-    np.testing.assert_array_equal(hits.rows["lon"], lon)
-    np.testing.assert_array_equal(hits.rows["lat"], lat)
+    np.testing.assert_allclose(hits.rows["lon"], lon, rtol=0, atol=1e-12)  # a tenth of a micrometre
+    np.testing.assert_allclose(hits.rows["lat"], lat, rtol=0, atol=1e-12)
 
 
 def test_rows_carry_their_prototype(tmp_path: Path) -> None:
