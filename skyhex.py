@@ -601,17 +601,19 @@ def _opened(table: EmbeddingTable | ServedTable | str | Path) -> Any:
 
 
 def _is_served(table: Any) -> bool:
-    return isinstance(table, _import("indexer.search.served_table").ServedTable)
+    served = sys.modules.get("indexer.search.served_table")  # what opened one has loaded it
+    return served is not None and isinstance(table, served.ServedTable)
 
 
 def _on_device(table: EmbeddingTable | ServedTable, device: str | None) -> OnDevice | None:
     """What searches there; None without a device."""
-    if device is not None and _is_served(table):
+    if device is None:
+        return None
+    if _is_served(table):
         raise _import("indexer.errors").QueryError(
             "a served table is searched by its server: leave device out, and start it with --device"
         )
-    kept = _import("pipeline.on_device.searcher").kept_on_device
-    searcher: OnDevice | None = None if device is None else kept(device)
+    searcher: OnDevice = _import("pipeline.on_device.searcher").kept_on_device(device)
     return searcher
 
 
@@ -675,7 +677,8 @@ def _load(name: str) -> Any:
 
 
 def _import(module: str) -> Any:
-    check_packages()
+    if module not in sys.modules:
+        check_packages()
     return importlib.import_module(module)
 
 
