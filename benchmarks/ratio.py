@@ -274,13 +274,15 @@ def _cold(before: Build, now: Build, data: VectorSet, rounds: int) -> dict[str, 
         name: _in_processes(
             {b.name: (b, [b.python, "-P", "-c", f"{START[b.name]}; main()", *words]) for b in (before, now)},
             rounds,
+            fails=name == "error",
         )
         for name, words in commands.items()
     }
     ours = f"import skyhex; skyhex.search({str(now.table)!r}, cell={cell!r}, k=10)"
     parquet = f"read_parquet('{now.table}/h3_r*/*.parquet')"
     nearest = (
-        f"SELECT h3_cell, sample_id, start_datetime, end_datetime, n_s2, cloud_fraction FROM {parquet} "
+        "SELECT h3_cell, sample_id, start_datetime::TIMESTAMP, end_datetime::TIMESTAMP, n_s2, cloud_fraction "
+        f"FROM {parquet} "
         "ORDER BY list_cosine_similarity(embedding::FLOAT[], (SELECT any_value(embedding::FLOAT[]) "
         f"FROM {parquet} WHERE h3_cell = {int(cell, 16)})) DESC LIMIT 10"
     )
@@ -290,23 +292,30 @@ def _cold(before: Build, now: Build, data: VectorSet, rounds: int) -> dict[str, 
     return {"commands": found}
 
 
-def _in_processes(commands: dict[str, tuple[Build, list[str]]], rounds: int) -> dict[str, Any]:
-    for build, command in commands.values():
-        _spent(build, command)  # files come into memory, modules are compiled
+def _in_processes(
+    commands: dict[str, tuple[Build, list[str]]], rounds: int, fails: bool = False
+) -> dict[str, Any]:
+    for build, command in commands.values():  # files come into memory, modules are compiled
+        if _run(build, command).wait() != 0 and not fails:
+            raise RuntimeError(f"{command} fails")
     return _compared([{b: _spent(*commands[b]) for b in _in_turn(i)} for i in range(rounds)])
 
 
 def _spent(build: Build, command: list[str]) -> dict[str, list[float]]:
     """Processor and wall milliseconds of a process."""
-    environment = {**build.environment, "SKYHEX_TABLE": str(build.table)}
     began = time.perf_counter()
-    process = subprocess.Popen(
-        command, env=environment, cwd=build.table.parent, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+    process = _run(build, command)
     _, _, used = os.wait4(process.pid, 0)
     process.returncode = 0
     wall = time.perf_counter() - began
     return {"cpu_ms": [1000 * (used.ru_utime + used.ru_stime)], "wall_ms": [1000 * wall]}
+
+
+def _run(build: Build, command: list[str]) -> subprocess.Popen[bytes]:
+    environment = {**build.environment, "SKYHEX_TABLE": str(build.table)}
+    return subprocess.Popen(
+        command, env=environment, cwd=build.table.parent, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
 
 
 def _small(before: Build, now: Build, folder: Path, rounds: int) -> dict[str, Any]:

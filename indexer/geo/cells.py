@@ -75,7 +75,7 @@ def resolutions(cells: ArrayLike) -> NDArray[np.int64]:
 
 def are_valid(cells: ArrayLike) -> NDArray[np.bool_]:
     """Which ids are cells at all. (n,) -> (n,)."""
-    return np.asarray(pa.array(h3ronpy.cells_valid(as_cells(cells), booleanarray=True)))
+    return np.asarray(h3ronpy.cells_valid(as_cells(cells), booleanarray=True).to_numpy())
 
 
 def parents(cells: ArrayLike, resolution: int) -> Cells:

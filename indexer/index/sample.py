@@ -57,7 +57,7 @@ class Sample:
             cells = self.cells.whole()
             first, stop = (np.searchsorted(cells, without, side) for side in ("left", "right"))
             own = positions(first, stop - first)
-            rows = np.setdiff1d(rows, own)
+            rows = rows[~np.isin(rows, own)]
             count -= int(np.count_nonzero(self._vectors.inverse_norms.unchecked[own]))
         if not len(rows):
             return np.zeros(len(similarity), np.int64), count

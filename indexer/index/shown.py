@@ -21,7 +21,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from ..geo.row_ranges import Rows, positions
-from ..table.columns import KEY_NUMBERS
+from ..table.columns import KEY_NUMBERS, to_array
 from .mapped import ArrayFile, ArrayWriter, CheckedArray, DamagedIndexError
 
 RECORDS, TEXTS, LISTS = "shown.bin", "shown.text.bin", "shown.list.bin"
@@ -210,14 +210,14 @@ class Shown:
         if kind == LIST:
             return self._lists(values)
         null = records[_null(field.name)].astype(bool) if kind.endswith("?") else None
-        values = values.astype(bool) if kind.startswith("bool") else np.ascontiguousarray(values)
-        return pa.array(values, field.type, mask=null if null is not None and null.any() else None)
+        values = values.astype(bool) if kind.startswith("bool") else values
+        return to_array(values, field.type, null)
 
     def _texts(self, places: Places) -> pa.StringArray:
         """The texts (k,) that begin at places."""
         null = places == NONE
         if null.any():
-            return self._texts(places[~null]).take(pa.array(np.cumsum(~null) - 1, mask=null))
+            return self._texts(places[~null]).take(to_array(np.cumsum(~null) - 1, null=null))
         lengths = self.texts.runs(places, LENGTH_BYTES).view("<u4").astype(np.int64)
         content = self.texts.runs(places + np.uint64(LENGTH_BYTES), lengths)
         buffers = pa.py_buffer(_ends(lengths)), pa.py_buffer(content)
@@ -232,7 +232,7 @@ class Shown:
         """The lists of texts (k,) that begin at places."""
         lengths = self.lists.runs(places, 1).astype(np.int64)
         texts = self._texts(self.lists.runs(places + np.uint64(1), lengths))
-        return pa.ListArray.from_arrays(pa.array(_ends(lengths)), texts)
+        return pa.ListArray.from_arrays(to_array(_ends(lengths)), texts)
 
 
 def _ends(lengths: Rows) -> NDArray[np.int32]:

@@ -10,7 +10,7 @@ import pyarrow as pa
 from ..geo.row_ranges import Rows
 from ..index.faiss_index import Index
 from ..index.segment import Segment
-from ..table.columns import KEY_NUMBERS, Matrix, to_matrix
+from ..table.columns import KEY_NUMBERS, Matrix, to_array, to_matrix
 from ..table.embedding_table import EmbeddingTable
 from .best_rows import PARQUET, Best
 
@@ -35,7 +35,7 @@ def read_rows(table: EmbeddingTable, index: Index | None, best: Best, columns: S
     if len(pieces) == 1:
         return pieces[0]
     both = pa.concat_tables([schema.empty_table(), *pieces])
-    return both.take(pa.array(np.argsort(np.concatenate([np.empty(0, np.int64), *order]))))
+    return both.take(to_array(np.argsort(np.concatenate([np.empty(0, np.int64), *order]))))
 
 
 def rows_of_segment(segment: Segment, rows: Rows, schema: pa.Schema) -> pa.Table:
@@ -46,7 +46,7 @@ def rows_of_segment(segment: Segment, rows: Rows, schema: pa.Schema) -> pa.Table
     fields, arrays = dict(zip(schema.names, schema, strict=True)), {}
     for name in fields.keys() & columns.keys():
         columns[name].check(rows, rows + 1)
-        arrays[name] = pa.array(columns[name].unchecked[rows]).view(fields[name].type)
+        arrays[name] = to_array(columns[name].unchecked[rows], fields[name].type)
     others = [name for name in fields if name not in columns]
     arrays |= zip(others, shown.read(rows, [fields[name] for name in others]), strict=True)
     return pa.Table.from_arrays([arrays[name] for name in fields], schema=schema)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import Literal, get_args
 
 import numpy as np
@@ -15,12 +16,13 @@ from ..alignment.alignment import Map, read_map
 from ..errors import NoRowError, QueryError
 from ..geo.cells import cell_at, cell_to_text, centres, parent, parse_cell, resolution_of
 from ..index.faiss_index import Index
-from ..table.columns import Cosines, has_direction, key_numbers
+from ..table.columns import Cosines, has_direction, key_numbers, to_array
 from ..table.embedding_table import EmbeddingTable
 from ..table.schema import COUNTS, KEY
 from .filter import Filter
 from .locate import nearest_cell, patch_at, rows_of_cell, surroundings
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 NEARBY_KM = 1.0  # a place stands for the nearest row this close: a chip is some hundred metres wide
 
 
@@ -240,7 +242,7 @@ def _latest(book: _Book, cell: int, sample_id: str | None = None) -> _Found | No
     rows, matrix = rows_of_cell(book.table, book.index, cell, book.column)
     if sample_id is not None:
         its = np.array([name == sample_id for name in rows["sample_id"].to_pylist()], bool)
-        rows, matrix = rows.filter(pa.array(its)), matrix[its]
+        rows, matrix = rows.filter(to_array(its)), matrix[its]
     if len(rows) == 0:
         return None
     name, notes = cell_to_text(cell), []
@@ -258,7 +260,7 @@ def _latest(book: _Book, cell: int, sample_id: str | None = None) -> _Found | No
     if of_period.sum() > 1:
         notes.append(f"cell {name} has {of_period.sum()} samples: their mean is compared")
     vector = _unit(matrix[of_period].astype(np.float64).mean(axis=0), f"the mean of cell {name}")
-    its = rows.filter(pa.array(of_period))
+    its = rows if of_period.all() else rows.filter(to_array(of_period))
     sensors = frozenset().union(*sensors_of(its, book.column))
     return _Found(vector, frozenset(keys_of(its)), tuple(notes), sensors)
 
@@ -300,4 +302,6 @@ def sensors_of(rows: pa.Table, column: str) -> list[frozenset[str]]:
 
 def keys_of(rows: pa.Table) -> list[tuple[object, ...]]:
     """The keys of rows."""
-    return list(zip(*(rows[name].to_pylist() for name in KEY), strict=True))
+    cells, *moments = key_numbers(rows)
+    starts, ends = ([EPOCH + timedelta(microseconds=us) for us in side.tolist()] for side in moments)
+    return list(zip(cells.tolist(), rows["sample_id"].to_pylist(), starts, ends, strict=True))

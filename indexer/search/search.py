@@ -17,7 +17,7 @@ from ..index.mapped import DamagedIndexError
 from ..index.sample import top_shares
 from ..prototypes.assignments import assigned
 from ..prototypes.regional import outdated
-from ..table.columns import Matrix, Microseconds, unit
+from ..table.columns import Matrix, Microseconds, key_numbers, to_array, unit
 from ..table.embedding_table import EmbeddingTable
 from ..table.ranked import check_k, ranked
 from ..table.schema import COUNTS, KEY
@@ -274,7 +274,7 @@ def _hits(
     ranks = np.concatenate([np.arange(1, len(answer.best) + 1) for answer in answers])
     compared = {"similarity": every.similarity, "top_share": _top_shares(index, resolved, answers)}
     rows = assigned(table, ranked(read_rows(table, index, every, columns), ranks, compared))
-    periods = [rows[name].combine_chunks().view(pa.int64()).to_numpy() for name in KEY[2:]]
+    periods = key_numbers(rows)[1:]
     of_table = tuple(_notes_on(table, index))
     hits = []
     for query, answer, (start, stop) in zip(resolved, answers, pairwise(ends), strict=True):
@@ -322,7 +322,8 @@ def _top_shares(index: Index | None, resolved: Sequence[Resolved], answers: Sequ
                     above, of = sample.at_least(similarity, query.vectors, own, query.all_of)
                 counted.append((above, of, living.count))
         shares.append(top_shares(counted, len(similarity)))
-    return pa.array(np.concatenate(shares), from_pandas=True)
+    shares_of_all = np.concatenate(shares)
+    return to_array(shares_of_all, null=np.isnan(shares_of_all))
 
 
 def _notes(answer: Answer, start_us: Microseconds, end_us: Microseconds) -> Iterator[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
@@ -30,6 +32,28 @@ def to_matrix(column: pa.Array | pa.ChunkedArray) -> Matrix:
         matrix = matrix.copy()
         matrix[~array.is_valid().to_numpy(zero_copy_only=False)] = np.nan
     return np.asarray(matrix)
+
+
+def to_array(values: NDArray[Any], kind: pa.DataType | None = None, null: Mask | None = None) -> pa.Array:
+    """Values (n,) as an Arrow array of their own type, or one of the same width; null where a mask says so.
+
+    `pa.array` does the same, but loads pandas, where that is installed, to ask whether it was given some.
+    """
+    kind = kind or pa.from_numpy_dtype(values.dtype)
+    bits = _bits(values) if values.dtype == bool else np.ascontiguousarray(values)
+    valid = pa.py_buffer(_bits(~null)) if null is not None and null.any() else None
+    return pa.Array.from_buffers(kind, len(values), [valid, pa.py_buffer(bits)])
+
+
+def to_numbers(column: pa.Array | pa.ChunkedArray) -> NDArray[Any]:
+    """Numbers or moments (n,), none of them null, as NumPy's; `to_numpy` loads pandas, as `pa.array` does."""
+    array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    moments = pa.types.is_timestamp(array.type)
+    return np.from_dlpack(array.view(pa.int64()) if moments else array)
+
+
+def _bits(mask: Mask) -> NDArray[np.uint8]:
+    return np.packbits(mask, bitorder="little")
 
 
 def inverse_norms(matrix: Matrix) -> Norms:
@@ -71,5 +95,5 @@ def cosines(matrix: Matrix, query: Cosines) -> Cosines:
 
 def key_numbers(rows: pa.Table | pa.RecordBatch) -> tuple[Cells, Microseconds, Microseconds]:
     """The columns KEY_NUMBERS of rows (n): cells, starts and ends, (n,) each."""
-    start_us, end_us = (rows[name].cast(pa.int64()).to_numpy() for name in KEY_NUMBERS[1:])
-    return rows["h3_cell"].to_numpy(), start_us, end_us
+    cells, start_us, end_us = (to_numbers(rows[name]) for name in KEY_NUMBERS)
+    return cells, start_us, end_us

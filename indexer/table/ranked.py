@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from ..errors import QueryError
 from ..geo.cells import centres_of_few
+from .columns import to_array, to_numbers
 from .schema import KEY
 
 
@@ -23,7 +24,7 @@ def ranked(
 
     `first` are further columns (n,), between `rank` and the rest.
     """
-    lon_deg, lat_deg = centres_of_few(rows["h3_cell"].to_numpy())
+    lon_deg, lat_deg = centres_of_few(to_numbers(rows["h3_cell"]))
     ranks = np.arange(1, len(rows) + 1) if rank is None else rank
     before, place = _columns({"rank": ranks, **first}), _columns({"lon": lon_deg, "lat": lat_deg})
     own = list(zip(rows.schema, rows.columns, strict=True))
@@ -33,7 +34,10 @@ def ranked(
 
 
 def _columns(values: Mapping[str, ArrayLike | pa.Array]) -> list[tuple[pa.Field, pa.Array]]:
-    arrays = {name: held if isinstance(held, pa.Array) else pa.array(held) for name, held in values.items()}
+    arrays = {
+        name: held if isinstance(held, pa.Array) else to_array(np.asarray(held))
+        for name, held in values.items()
+    }
     return [(pa.field(name, array.type), array) for name, array in arrays.items()]
 
 
