@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 SCATTERED = 4  # rows in a run, on average: a filter of shorter runs is of the random kind
 K = 10  # of each measurement
-LARGEST_K = 1_000  # beyond this, exact: an inverted file finds few of many
+LINEAR_K = 100  # so far candidates grow as k does; from here on less: most of many are found anyway
+LARGEST_K = 1_000  # beyond this, and LARGEST_SHARE of the rows that match, exact: an inverted file finds few
+LARGEST_SHARE = 0.01
 WIDER = 4  # times as many lists or candidates, where a plan's hold too few rows that match, or a crowd
 
 
@@ -40,7 +42,10 @@ class Plan:
     def scaled(self, k: int) -> Plan:
         """The plan for another k than K."""
         more = max(1.0, (k / K) ** 0.5)
-        return replace(self, probes=int(self.probes * more), candidates=self.candidates * max(k, K) // K)
+        candidates = self.candidates * min(max(k, K), LINEAR_K) // K
+        if k > LINEAR_K:
+            candidates = k + int((candidates - LINEAR_K) * (k / LINEAR_K) ** (2 / 3))
+        return replace(self, probes=int(self.probes * more), candidates=candidates)
 
 
 EXACT = Plan()
@@ -97,7 +102,8 @@ def choose(measured: Measured | None, rows: RowRanges, row_count: int, k: int) -
     share = rows.count / max(row_count, 1)
     kind = "random" if rows.count < SCATTERED * len(rows.starts) else "region"
     nearest = measured.nearest(kind, share) if measured is not None else None
-    if nearest is None or nearest.plan.probes == 0 or k > LARGEST_K:
+    too_many = k > max(LARGEST_K, LARGEST_SHARE * rows.count)
+    if nearest is None or nearest.plan.probes == 0 or too_many:
         return EXACT
     plan = nearest.plan.scaled(k)
     slower = nearest.milliseconds * plan.probes / nearest.plan.probes

@@ -67,6 +67,10 @@ class Vectors:
         """Which rows have such a vector, (n,); None: all have one. Raises `DamagedIndexError`."""
         return None if self.count == len(self.matrix) else self.inverse_norms.whole() > 0
 
+    @cached_property
+    def _all(self) -> RowRanges:
+        return RowRanges.all_of(len(self.matrix))
+
     def nearest(self, rows: RowRanges, query: Cosines, k: int) -> tuple[Cosines, Rows]:
         """The k rows of a set most like a query (d,) of norm 1: cosines and rows, (min(k, count),) each.
 
@@ -125,7 +129,7 @@ class Vectors:
         """
         found = np.full(len(self.matrix), np.nan, np.float32)
         inverse = self.inverse_norms.whole()
-        pieces = scan.blocks(self.matrix.whole(), RowRanges.all_of(len(found)))
+        pieces = scan.blocks(self.matrix.whole(), self._all)
         for products, rows in scan.above(pieces, query.astype(np.float32), -np.inf):
             found[rows] = products * inverse[rows]
         found[inverse == 0] = np.nan
@@ -133,7 +137,7 @@ class Vectors:
 
     def reaching(self, query: Cosines, least: float) -> Rows:
         """All rows whose cosine with a query (d,) of norm 1 may be so much, and few others."""
-        everything = scan.blocks(self.matrix.whole(), RowRanges.all_of(len(self.matrix)))
+        everything = scan.blocks(self.matrix.whole(), self._all)
         return self._reaching(everything, query.astype(np.float32), least)
 
     def _check(self, starts: Rows, stops: Rows) -> None:

@@ -10,9 +10,11 @@ import pyarrow as pa
 from numpy.typing import ArrayLike
 
 from ..errors import QueryError
-from ..geo.cells import centres_of_few
+from ..geo.cells import centres, centres_of_few
 from .columns import to_array, to_numbers
 from .schema import KEY
+
+FEW = 256  # rows
 
 
 def ranked(
@@ -24,7 +26,8 @@ def ranked(
 
     `first` are further columns (n,), between `rank` and the rest.
     """
-    lon_deg, lat_deg = centres_of_few(to_numbers(rows["h3_cell"]))
+    middles = centres_of_few if len(rows) <= FEW else centres
+    lon_deg, lat_deg = middles(to_numbers(rows["h3_cell"]))
     ranks = np.arange(1, len(rows) + 1) if rank is None else rank
     before, place = _columns({"rank": ranks, **first}), _columns({"lon": lon_deg, "lat": lat_deg})
     own = list(zip(rows.schema, rows.columns, strict=True))

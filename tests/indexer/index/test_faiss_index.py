@@ -462,7 +462,8 @@ def test_the_plan_is_that_of_the_nearest_smaller_share_and_the_kind_of_filter() 
     assert chosen(RowRanges.all_of(n)) == all_rows
     assert chosen(RowRanges.all_of(n), k=90) == Plan(48, 1800)
     assert chosen(some(n // 2), k=90) == Plan(192, 360)
-    assert chosen(RowRanges.all_of(n), k=5000) == planner.EXACT
+    assert chosen(RowRanges.all_of(n), k=5000) == Plan(357, 30_786), "candidates grow less than k"
+    assert chosen(RowRanges.all_of(n), k=10_001) == planner.EXACT, "more than a hundredth of the rows"
     assert choose(measured, RowRanges.all_of(150), 150, 10) == planner.EXACT, "fewer rows than candidates"
 
 
