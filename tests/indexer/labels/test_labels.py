@@ -16,7 +16,7 @@ import skyhex
 from indexer.errors import QueryError, TableError
 from indexer.geo.cells import boundary, centres
 from indexer.labels.area import _estimated, check_sample, estimate_areas
-from indexer.labels.classifier import Classifier, apply_classifier, fit_classifier
+from indexer.labels.classifier import Classifier, Fit, apply_classifier, confusion_rows, fit_classifier
 from indexer.labels.label_files import read_label_file
 from indexer.labels.store import label_place, label_sets, mark, read_labels
 from indexer.search.filter import Filter
@@ -179,6 +179,17 @@ def test_a_classifier_is_tested_on_blocks_and_applies_to_another_year(
     other = written(tmp_path / "other", 2024, model="another")
     with pytest.raises(QueryError, match=r"takes vectors of m .* the table holds those of another"):
         next(apply_classifier(made.classifier, other))
+
+
+def test_a_confusion_has_a_row_for_each_class_and_the_share_that_is_right() -> None:
+    said = Classifier(("a", "b", "c"), np.zeros((3, 1)), np.zeros(3), "m", "d", "embedding")
+    made = Fit(said, np.array([[6, 2, 0], [1, 3, 0], [0, 0, 0]]), 12, 5, 5, 0)
+    assert confusion_rows(made) == [
+        {"label": "a", "a": 6, "b": 2, "c": 0, "right": 0.75},
+        {"label": "b", "a": 1, "b": 3, "c": 0, "right": 0.75},
+        {"label": "c", "a": 0, "b": 0, "c": 0, "right": 0},
+    ]
+    assert made.accuracy == 0.75
 
 
 def test_labels_without_a_meaning_are_no_better_than_chance(table: EmbeddingTable) -> None:

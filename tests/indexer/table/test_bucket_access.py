@@ -1,9 +1,9 @@
-"""Who may be asked without encryption: this machine, and what the user names."""
+"""Who may be asked without encryption, and what an answer that refuses means."""
 
 import pytest
 
-from indexer.errors import TableError
-from indexer.search.served_table import ServedTable
+from indexer.errors import QueryError, TableError
+from indexer.search.served_table import ServedTable, _refusal
 from indexer.table.bucket_access import _may_be_plain, check_private
 
 FAR = ("http://example.org", "http://10.0.0.1:8000", "http://localhost.example.org")
@@ -37,3 +37,21 @@ def test_a_bucket_is_asked_over_http_on_this_machine_or_where_the_user_says_so(
     for said, plain in (("false", False), ("0", False), ("TRUE", True), ("1", True)):
         monkeypatch.setenv("AWS_ALLOW_HTTP", said)
         assert _may_be_plain(FAR[0]) is plain
+
+
+@pytest.mark.parametrize("status", [400, 413, 422])
+def test_a_service_that_finds_a_question_wrong_says_why(status: int) -> None:
+    error = _refusal("http://here", status, b'{"error": "k = 0"}')
+    assert isinstance(error, QueryError)
+    assert str(error) == "k = 0"
+
+
+def test_a_service_that_refuses_is_an_error_of_the_table() -> None:
+    for status, said in (
+        (401, "http://here refuses: who?: set SKYHEX_TOKEN"),
+        (503, "http://here refuses: who?"),
+    ):
+        error = _refusal("http://here", status, b'{"error": "who?"}')
+        assert isinstance(error, TableError)
+        assert str(error) == said
+    assert str(_refusal("http://here", 502, b"<html>")) == "http://here refuses: status 502"
