@@ -1,10 +1,19 @@
 """Who may be asked without encryption, and what an answer that refuses means."""
 
+from pathlib import Path
+
 import pytest
 
 from indexer.errors import QueryError, TableError
 from indexer.search.served_table import ServedTable, _refusal
-from indexer.table.bucket_access import _may_be_plain, check_private
+from indexer.table import bucket_access
+from indexer.table.bucket_access import (
+    CREDENTIALS,
+    GOOGLE_METADATA,
+    _check_named,
+    _may_be_plain,
+    check_private,
+)
 
 FAR = ("http://example.org", "http://10.0.0.1:8000", "http://localhost.example.org")
 HERE = ("http://localhost:8000", "http://127.0.0.1", "http://127.9.9.9:1", "http://[::1]:8000")
@@ -55,3 +64,25 @@ def test_a_service_that_refuses_is_an_error_of_the_table() -> None:
         assert isinstance(error, TableError)
         assert str(error) == said
     assert str(_refusal("http://here", 502, b"<html>")) == "http://here refuses: status 502"
+
+
+def test_a_store_of_google_or_microsoft_is_asked_by_somebody_who_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in (*CREDENTIALS["gs"], *CREDENTIALS["az"]):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(bucket_access, "GOOGLE_DEFAULT", tmp_path / "login.json")
+    monkeypatch.setattr(bucket_access, "_answers", lambda service: False)
+    for scheme in ("gs", "az"):
+        with pytest.raises(TableError, match=f"no credentials for {scheme}://: set {CREDENTIALS[scheme][0]}"):
+            _check_named(scheme)
+    (tmp_path / "login.json").touch()
+    _check_named("gs")
+    with pytest.raises(TableError, match="no credentials for az"):
+        _check_named("az")
+    (tmp_path / "login.json").unlink()
+    monkeypatch.setattr(bucket_access, "_answers", lambda service: service == GOOGLE_METADATA)
+    _check_named("gs")
+    for scheme in ("gs", "az"):
+        monkeypatch.setenv(CREDENTIALS[scheme][-1], "said")
+        _check_named(scheme)
