@@ -300,6 +300,7 @@ def test_a_large_chip_is_read_in_its_middle(raster):
         (np.full((10, 8, 8), 0.2, np.float32), {}, "expected 1 to 20000"),
         (np.full((2, 8, 8), 0.2, np.float32), {}, "linear power"),
         (np.zeros((10, 8, 8), np.uint16), {}, "only nodata"),
+        (np.ones((3, 8, 8), np.uint8), {"names": ("first",)}, r"first \? \?"),
         (np.ones((3, 8, 8), np.uint8), {"crs": None}, "no CRS"),
     ],
 )

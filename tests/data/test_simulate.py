@@ -156,6 +156,19 @@ class TestCatalog:
                 cloud = np.isin(raster.read(1), SCL_CLOUDS).mean()
             assert item.properties["eo:cloud_cover"] == pytest.approx(100 * cloud, abs=0.01)
 
+    def test_each_sensor_passes_at_its_hour_and_radar_from_both_sides(self, catalog_path: Path):
+        seen = {
+            (i.collection_id, f"{i.datetime:%m-%d %H:%M}", i.properties.get("sat:orbit_state"))
+            for i in items_of(catalog_path)
+        }
+        assert seen == {
+            ("aerial", "06-15 09:30", None),
+            ("sentinel-2-l2a", "03-07 10:45", None),
+            ("sentinel-2-l2a", "09-05 10:45", None),
+            ("sentinel-1-grd", "03-18 05:45", "descending"),
+            ("sentinel-1-grd", "09-16 17:15", "ascending"),
+        }
+
     def test_clouds_come_and_go_from_date_to_date(self, tmp_path: Path):
         items = items_of(run(tmp_path, areas=TINY[:1], s2_dates=5, s1_dates=0))
         clouds = {i.datetime: i.properties["eo:cloud_cover"] for i in items if "scl" in i.assets}

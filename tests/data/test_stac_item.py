@@ -9,6 +9,7 @@ import pytest
 from data import stac_item
 from data.cover import MAX_TILES, plan_chips
 from data.grid import project
+from data.item_grid import _grid_at
 from data.licence import licence_of
 from data.reader import read_sample
 from data.s2_offset import s2_offset, s2_offset_reason
@@ -251,3 +252,17 @@ def test_the_finest_pixel_comes_first_then_geotiff():
     }  # fmt: skip
     typed = pystac.Asset("a", media_type="image/jp2")
     assert stac_item._rank("B02_10m", typed) == (10.0, True)
+
+
+@pytest.mark.parametrize("step", [(1, -1), (1, 1), (0.5, 2), (-1, -1)])
+def test_a_grid_of_any_pixel_size_and_direction_is_one(step):
+    values = [step[0], 0, LEFT, 0, step[1], TOP]
+    grid = _grid_at("EPSG:32632", values, (64, 64), None)
+    assert grid.transform == (step[0], 0, LEFT, 0, step[1], TOP)
+
+
+@pytest.mark.parametrize(
+    "values", [[1, 2, LEFT, 2, 4, TOP], [0, 0, LEFT, 0, 10, TOP], [1e9, 0, 0, 0, 1e9, 0]]
+)
+def test_a_grid_without_an_extent_or_beyond_the_globe_is_none(values):
+    assert _grid_at("EPSG:32632", values, (64, 64), None) is None

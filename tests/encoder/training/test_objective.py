@@ -14,6 +14,7 @@ from encoder.training.losses import info_nce_loss, multi_granularity_loss
 from encoder.training.objective import (
     PLACE_TEMPERATURE,
     ObjectiveConfig,
+    _asked,
     band_values,
     objective,
     views,
@@ -131,3 +132,13 @@ def test_band_values_are_means_of_valid_pixels() -> None:
     view = band_values(SeriesBatch(pixels * valid[:, :, None], valid, torch.ones(1, 1)), 2)
     assert view.mask[0, 0].tolist() == [True, True, True, False]
     torch.testing.assert_close(view.features[0, 0, :3, 0], torch.tensor([(1 + 4 + 5) / 3, 4.5, 10.5]))
+
+
+def test_each_known_date_is_asked_for_the_cells_beside_its_own_day() -> None:
+    cells, days = torch.rand(1, 1, 2, 3), torch.tensor([[0, 1, 366]])
+    asked = _asked(cells, torch.tensor([[[True, False]]]), days, torch.nn.Identity())
+    assert asked.mask.tolist() == [[[False, False], [True, False], [True, False]]]
+    assert asked.features.shape == (1, 3, 2, 3 + date_harmonics(days).shape[-1])
+    for date in range(3):
+        torch.testing.assert_close(asked.features[0, date, :, :3], cells[0, 0])
+        torch.testing.assert_close(asked.features[0, date, 0, 3:], date_harmonics(days)[0, date])

@@ -12,6 +12,7 @@ from indexer.table.bucket_access import (
     GOOGLE_METADATA,
     _check_named,
     _may_be_plain,
+    _profile,
     check_private,
 )
 
@@ -86,3 +87,22 @@ def test_a_store_of_google_or_microsoft_is_asked_by_somebody_who_is_named(
     for scheme in ("gs", "az"):
         monkeypatch.setenv(CREDENTIALS[scheme][-1], "said")
         _check_named(scheme)
+
+
+@pytest.mark.parametrize(("profile", "section"), [(None, "default"), ("maps", "profile maps")])
+def test_a_profile_has_its_keys_in_one_file_and_its_region_in_another(
+    profile: str | None, section: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("AWS_PROFILE", raising=False)
+    if profile:
+        monkeypatch.setenv("AWS_PROFILE", profile)
+    keys, config = tmp_path / "credentials", tmp_path / "config"
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(keys))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+    config.write_text(f"[{section}]\nregion = eu-west-1\noutput = json\n[profile other]\nregion = mars\n")
+    assert _profile() == {}, "a region is no key"
+    keys.write_text(f"[{profile or 'default'}]\naws_access_key_id = ours\naws_secret_access_key = secret\n")
+    assert _profile() == {"access_key_id": "ours", "secret_access_key": "secret", "region": "eu-west-1"}
+    keys.write_text("no section")
+    with pytest.raises(TableError, match=r"credentials cannot be read .*: correct it"):
+        _profile()
