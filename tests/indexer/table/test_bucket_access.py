@@ -8,6 +8,7 @@ from indexer.errors import QueryError, TableError
 from indexer.search.served_table import ServedTable, _refusal
 from indexer.table import bucket_access
 from indexer.table.bucket_access import (
+    ALLOW_HTTP,
     CREDENTIALS,
     GOOGLE_METADATA,
     _check_named,
@@ -22,7 +23,7 @@ HERE = ("http://localhost:8000", "http://127.0.0.1", "http://127.9.9.9:1", "http
 
 @pytest.fixture(autouse=True)
 def nothing_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("SKYHEX_INSECURE_HTTP", "AWS_ALLOW_HTTP", "SKYHEX_TOKEN"):
+    for name in ("SKYHEX_INSECURE_HTTP", "SKYHEX_TOKEN", *ALLOW_HTTP.values()):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -40,13 +41,14 @@ def test_a_token_goes_unencrypted_to_this_machine_alone(monkeypatch: pytest.Monk
     check_private(FAR[0], "secret")
 
 
+@pytest.mark.parametrize("scheme", ["s3", "az"])
 def test_a_bucket_is_asked_over_http_on_this_machine_or_where_the_user_says_so(
-    monkeypatch: pytest.MonkeyPatch,
+    scheme: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert [_may_be_plain(server) for server in (*FAR, *HERE)] == [False] * 3 + [True] * 4
+    assert [_may_be_plain(scheme, server) for server in (*FAR, *HERE)] == [False] * 3 + [True] * 4
     for said, plain in (("false", False), ("0", False), ("TRUE", True), ("1", True)):
-        monkeypatch.setenv("AWS_ALLOW_HTTP", said)
-        assert _may_be_plain(FAR[0]) is plain
+        monkeypatch.setenv(ALLOW_HTTP[scheme], said)
+        assert _may_be_plain(scheme, FAR[0]) is plain
 
 
 @pytest.mark.parametrize("status", [400, 413, 422])
