@@ -193,3 +193,20 @@ def test_kept_rasters_belong_to_who_may_read_them(tmp_path: Path) -> None:
     assert raster_module._kept.rasters
     with using(REMOTE), pytest.raises(InputError, match="local file"):
         read_window(str(path), [1], WINDOW, 10.0)
+
+
+@pytest.mark.parametrize("second", ["10.0.0.8", "127.0.0.1", "::1"])
+def test_a_name_with_a_public_and_an_inner_address_is_refused(
+    second: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entries = [(None, None, None, "", (address, 443)) for address in ("93.184.216.34", second)]
+    monkeypatch.setattr(web.socket, "getaddrinfo", lambda *args, **options: entries)
+    connected: list[object] = []
+    monkeypatch.setattr(web, "create_connection", lambda address, timeout: connected.append(address))
+    connection = urllib3.connection.HTTPConnection("example.org", 443)
+    with pytest.raises(web._InnerAddressError):
+        web._connect_public(connection)
+    assert connected == []
+    del entries[1]
+    web._connect_public(connection)
+    assert connected == [("93.184.216.34", 443)], "the one that was judged"

@@ -136,6 +136,11 @@ def test_a_window_of_far_too_many_pixels_is_refused_before_memory_is_taken(raste
     monkeypatch.setattr(window_pixels, "LARGEST_READ_BYTES", 16 * 16 * 2 - 1)
     with pytest.raises(InputError, match="for one window"):
         read_window(path, [1], window(), 10)
+    both = str(raster(ramp((16, 16), bands=2)))
+    monkeypatch.setattr(window_pixels, "LARGEST_READ_BYTES", 16 * 16 * 2 * 2 - 1)
+    assert read_window(path, [1], window(), 10)[1].all()
+    with pytest.raises(InputError, match="for one window"):
+        read_window(both, [1, 2], window(), 10)
 
 
 def test_nodata_takes_no_part_in_an_average(raster):

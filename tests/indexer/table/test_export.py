@@ -20,6 +20,7 @@ from indexer.table.embedding_table import EmbeddingTable
 from indexer.table.export import export
 from indexer.table.manifest import Imagery
 from tests.indexer.random_rows import MODEL, random_rows
+from tests.indexer.small_tables import place_table
 
 N = 50
 IMAGERY = Imagery("product", "someone", "CC-BY-4.0", ("Contains data of the product.",))
@@ -56,6 +57,16 @@ def test_geoparquet_holds_every_row_with_its_cell_as_text(table, rows, tmp_path:
     assert json.loads(file.schema_arrow.metadata[b"emb"])["license"] == MODEL.licence
     assert json.loads(file.schema_arrow.metadata[b"imagery"])[0]["attribution"] == list(IMAGERY.attribution)
     assert list(tmp_path.iterdir()) == [out]
+
+
+def test_bounds_are_those_of_all_parts(tmp_path: Path) -> None:
+    table = place_table(tmp_path / "t")
+    assert len(table.files) > 1
+    export(table, tmp_path / "a.parquet", "geoparquet")
+    file = pq.ParquetFile(tmp_path / "a.parquet")
+    geo = json.loads(file.schema_arrow.metadata[b"geo"])["columns"]["geometry"]
+    shapes = shapely.from_wkb(file.read(["geometry"])["geometry"].to_numpy())
+    assert geo["bbox"] == list(shapely.total_bounds(shapes))
 
 
 def test_duckdb_reads_it_and_joins_on_the_cell(table, rows, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]

@@ -36,6 +36,10 @@ ODD: dict[str, tuple[Callable[[Document], Any], str]] = {
     "a file twice": (lambda d: d["files"].append(d["files"][0]), r"\d+ rows in its parts, 60 in all"),
     "rows as text": (set_file("rows", "7"), r"files\[0\].rows is '7', expected int"),
     "a part of no rows": (set_file("rows", 0), "a part is empty"),
+    "a part that ends before it begins": (
+        lambda d: d["files"][0].update(min_h3=d["files"][0]["max_h3"], max_h3=d["files"][0]["min_h3"]),
+        "cells of its parts are none of 9",
+    ),
     "a part of no bytes": (set_file("bytes", 0), "a part is empty"),
     "no cell": (set_file("min_h3", "xyz"), r"files\[0\].min_h3 is 'xyz', expected int"),
     "a cell of another resolution": (
