@@ -27,10 +27,7 @@ GROUP = 64  # rows that lie together
 FIRST_GROUPS = 32  # that the second pass looks into, besides one for each row asked for
 COPY = 3  # times what reading a row takes: it is read, written and read again
 NARROW = 2.0**-11  # spread of norms: of unit vectors whose numbers were rounded, one stands for each
-COARSE = {
-    "tf32": 2.0**-9,
-    "bf16": 2.0**-6,
-}  # what such products of float32 may be off, if someone allowed them
+COARSE = {"tf32": 2.0**-9, "bf16": 2.0**-6}  # what products of float32 may be off where someone allowed it
 
 
 @dataclass(frozen=True)

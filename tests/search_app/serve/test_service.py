@@ -3,6 +3,8 @@
 import base64
 import io
 import json
+import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -196,6 +198,28 @@ def test_shards_are_searched_by_processes_of_the_service(tmp_path: Path) -> None
     assert hits.rows["similarity"] == many.rows["similarity"] == here.rows["similarity"]
     assert hits.plan == here.plan
     assert hits.plan.endswith("4 of 4 shards")
+
+
+def test_a_device_searches_for_the_service(tmp_path: Path) -> None:
+    table = place_table(tmp_path / "t", n=200)
+    build_index(table, shards=4)
+    cell = some_cell(table)
+    with serving("-t", str(table.path), "--device", "cpu") as address:
+        hits = skyhex.search(address, cell=cell, k=9)
+        many = skyhex.search_many(address, [Query((Cell.parse(cell),))], k=9)
+        with pytest.raises(QueryError, match="a served table is searched by its server: leave device out"):
+            skyhex.search(address, cell=cell, device="cpu")
+    here = skyhex.search(table, cell=cell, k=9)
+    assert hits.rows["similarity"] == many.rows["similarity"] == here.rows["similarity"]
+    assert hits.plan == here.plan.replace("exact over", "exact on cpu over")
+
+
+def test_a_service_does_not_begin_on_a_device_that_is_not_there(table: EmbeddingTable) -> None:
+    words = ["-m", "search_app.serve", "--table", str(table.path), "--device", "cuda:99"]
+    done = subprocess.run([sys.executable, *words], capture_output=True, text=True)
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("error device 'cuda:99': ")
 
 
 def test_a_token_is_asked_for(table: EmbeddingTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
