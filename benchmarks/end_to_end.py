@@ -16,7 +16,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from threading import Thread
@@ -27,7 +27,7 @@ import shapely
 
 from data.cover import Plan, plan_area
 from data.sample import Sample, SampleSpec
-from data.simulate import simulate
+from data.simulate import DEFAULT_AREAS, Area, simulate
 from data.stac import read_catalog
 from encoder.embed import EmbeddingBatch, Encoder
 from encoder.loading import load_encoder
@@ -223,6 +223,9 @@ def main() -> None:
     )
     parser.add_argument("--engine", action="append", choices=ENGINES)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument(
+        "--times", type=int, default=1, help="as many samples: the default areas, and as many beside each"
+    )
     parser.add_argument("--weights", default="nano")
     parser.add_argument("--catalog", type=Path, help="of a simulated landscape; else one is drawn")
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "engines.json")
@@ -232,7 +235,7 @@ def main() -> None:
         alone(given.alone, given.catalog, given.weights)
         return
     with tempfile.TemporaryDirectory() as folder:
-        catalog = given.catalog or simulate(Path(folder))
+        catalog = given.catalog or simulate(Path(folder), areas=wider(given.times))
         jobs = []
         for _ in range(given.rounds):
             for engine in given.engine or ENGINES:
@@ -246,6 +249,15 @@ def main() -> None:
         "ratios": ratios(jobs),
     }
     given.out.write_text(json.dumps(report, indent=1) + "\n")
+
+
+def wider(times: int) -> tuple[Area, ...]:
+    """The default areas, and others of the same kind beside each."""
+    return tuple(
+        replace(area, name=f"{area.name}{i or ''}", lat_deg=area.lat_deg + 0.2 * i)
+        for area in DEFAULT_AREAS
+        for i in range(times)
+    )
 
 
 def ratios(jobs: Sequence[Job]) -> dict[str, list[float]]:

@@ -113,6 +113,7 @@ def refused(table: EmbeddingTable, *words: str) -> str:
     return " ".join(done.stderr.split())
 
 
+@pytest.mark.ray
 def test_the_service_says_in_one_line_why_it_has_no_crew(table: EmbeddingTable) -> None:
     assert "expected --engine ray with it" in refused(table, "--address", "auto")
     nobody = refused(table, "--engine", "ray", "--address", "127.0.0.1:9")

@@ -58,6 +58,12 @@ def test_two_nodes_embed_and_one_goes_on_when_the_other_is_gone(
         assert whole.returncode == 0, whole.stderr
         assert "Ray: 2 encoders with 1 CPU each" in whole.stderr
         assert rows(EmbeddingTable.open(tmp_path / "t")).equals(rows(here), check_metadata=True)
+        code = "from search_app.cli.main import run; run()"
+        index = [sys.executable, "-c", code, "index", "--shards", "3", *words, "-t", str(tmp_path / "t")]
+        built = subprocess.run(index, capture_output=True, text=True, cwd=ROOT)
+        assert "Ray: 4 CPUs" in built.stderr
+        assert "built: 66 rows" in built.stderr
+        assert "3 shards" in built.stderr
         job = subprocess.Popen(
             command(catalog, area, tmp_path / "u", *words), cwd=ROOT, stderr=subprocess.PIPE, text=True
         )

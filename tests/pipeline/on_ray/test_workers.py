@@ -1,5 +1,6 @@
 """Index, prototypes and imports whose pieces are Ray's tasks: what this process would make of them."""
 
+import os
 import subprocess
 import sys
 from functools import partial
@@ -123,16 +124,21 @@ def test_errors_come_as_they_are(workers: Any) -> None:
         list(workers(deadly.refusing, range(3)))
 
 
-def said(table: Path, *words: str) -> str:
+def said(table: Path, *words: str, **options: Any) -> str:
     """What a command says that exits with 2 in one line."""
     code = "from search_app.cli.main import run; run()"
     done = subprocess.run(
-        [sys.executable, "-c", code, *words, "-t", str(table)], capture_output=True, text=True, cwd=ROOT
+        [sys.executable, "-c", code, *words, "-t", str(table)],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        **options,
     )
     assert done.returncode == 2, done.stderr
     return " ".join(done.stderr.split())
 
 
+@pytest.mark.ray
 def test_commands_say_what_is_wrong_in_one_line(tmp_path: Path) -> None:
     here, _ = tables(tmp_path)
     nobody = ("--engine", "ray", "--address", "127.0.0.1:9")
@@ -143,6 +149,14 @@ def test_commands_say_what_is_wrong_in_one_line(tmp_path: Path) -> None:
     assert "leave one out" in said(here.path, "index", "--shards", "2", *nobody, "--workers", "2")
     assert here.snapshot == EmbeddingTable.open(here.path).snapshot
     assert open_index(here)[0] is None
+
+
+def test_without_ray_what_to_install_is_said(tmp_path: Path) -> None:
+    here, _ = tables(tmp_path)
+    (tmp_path / "sitecustomize.py").write_text("import sys; sys.modules['ray'] = None\n")
+    for words in (["index", "--shards", "2"], ["prototypes", "fit"], ["serve", "--port", "0"]):
+        found = said(here.path, *words, "--engine", "ray", env=os.environ | {"PYTHONPATH": str(tmp_path)})
+        assert "pip install 'skyhex[ray]'" in found
 
 
 @pytest.mark.ray
