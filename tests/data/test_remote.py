@@ -14,8 +14,9 @@ from data import raster as raster_module
 from data import web, window_pixels
 from data.access import Access, UnreachableError, using
 from data.grid import Window
-from data.remote import BLOCK, KEPT_BYTES, LONGEST_RANGE, RemoteFile, _joined
+from data.remote import BLOCK, KEPT_BYTES, LONGEST_RANGE, RemoteFile, _content_range, _joined
 from data.sample import InputError
+from data.web import Answer
 from data.window_pixels import read_window, visiting
 
 from .conftest import LEFT, TOP, UTM32, write_raster
@@ -396,3 +397,19 @@ def test_the_traffic_is_counted(served: Served) -> None:
     spent = web.traffic - before
     assert spent["requests"] == len(served.requests)
     assert 3 * 128 * 128 * 2 <= spent["bytes"] <= 400_000
+
+
+@pytest.mark.parametrize(
+    ("said", "span"),
+    [
+        ("bytes 0-99/1234", (0, 99, 1234)),
+        ("bytes 100-199/1234", (100, 199, 1234)),
+        ("bytes 0-99/*", (0, 4, 5)),  # no size
+        ("bytes */1234", (0, 4, 5)),
+        ("", (0, 4, 5)),
+    ],
+)
+def test_the_range_of_an_answer_is_what_it_says_or_what_it_holds(
+    said: str, span: tuple[int, int, int]
+) -> None:
+    assert _content_range(Answer(206, {"Content-Range": said}, b"12345", "http://here")) == span

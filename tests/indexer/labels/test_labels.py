@@ -263,6 +263,10 @@ def test_a_sample_is_even_blind_and_of_the_map() -> None:
     assert not drawn.equals(check_sample(mapped, 20, seed=2))
     with pytest.raises(QueryError, match="draw it from this map"):
         estimate_areas(mapped, drawn)
+    for beyond in (CELLS.max() + 1, CELLS.min() - 1):
+        other = pa.table({"h3_cell": [beyond], "reference": ["east"]})
+        with pytest.raises(QueryError, match="draw it from this map"):
+            estimate_areas(mapped, other)
     filled = drawn.set_column(3, "reference", pa.array(["east" if e else "" for e in east.tolist()]))
     with pytest.raises(QueryError, match="west: fewer than 2 checked cells"):
         estimate_areas(mapped, filled)
