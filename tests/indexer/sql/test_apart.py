@@ -51,6 +51,13 @@ def test_what_ignores_all_signals_is_ended_at_the_limit() -> None:
     assert not process.is_alive
 
 
+def test_it_ends_with_whoever_started_it() -> None:
+    process = Apart()
+    assert process._process.stdin
+    process._process.stdin.close()
+    assert process._process.wait(timeout=120) == 0
+
+
 def test_it_is_ended_when_whoever_asked_has_left() -> None:
     process = Apart((sys.executable, "-c", DEAF))
     with pytest.raises(LeftError):
