@@ -9,8 +9,6 @@ import numpy as np
 import shapely
 
 from data.sample import InputError
-from encoder.checkpoint import CheckpointError
-from encoder.shipped import shipped_size
 from indexer.area_files import parse_geojson
 from indexer.errors import QueryError
 from indexer.geo.cells import Cells
@@ -91,6 +89,8 @@ def read_places(text: str, cells: Cells) -> list[str]:
 
 def weights_of(table: EmbeddingTable) -> str:
     """The weights that images of this table's kind are embedded with. Raises `QueryError`."""
+    from encoder.shipped import shipped_size  # which loads torch: an image is not brought to every page
+
     weights = os.environ.get(WEIGHTS) or shipped_size(table.model.name)
     if not weights:
         raise QueryError(
@@ -110,6 +110,8 @@ def _place(line: str, cells: Cells) -> str:
 
 
 def _image(table: EmbeddingTable, name: str, content: bytes) -> Taken:
+    from encoder.checkpoint import CheckpointError
+
     folder = Path(os.environ.get(FOLDER, "."))
     try:
         (vector,) = chip_contents(table, {name: content}, weights=weights_of(table), folder=folder)

@@ -1,5 +1,7 @@
 """The page, run without a browser."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import h3
@@ -12,7 +14,7 @@ from indexer.search.outliers import outliers
 from indexer.sql.limits import Limits
 from indexer.sql.run import run_sql
 from indexer.table.embedding_table import EmbeddingTable
-from search_app.cli.launch import SCRIPT
+from search_app.cli.launch import ROOT, SCRIPT
 from search_app.page.url_state import View
 from search_app.page_settings import PageSettings
 
@@ -281,3 +283,15 @@ def test_a_cell_that_is_found_in_several_periods_is_asked_about_once(
     assert len(set(cells)) < len(cells)
     asked = [button.key for button in app.button if (button.key or "").startswith("mark right")]
     assert len(asked) == len(set(asked)) == 10
+
+
+def test_the_page_opens_without_torch() -> None:
+    """Which takes seconds and a hundred megabytes, and is for images and words that somebody brings."""
+    panels = sorted(path.stem for path in SCRIPT.parent.glob("*_panel.py"))
+    imports = "; ".join(f"import search_app.page.{name}" for name in (*panels, "history", "map_answers"))
+    assert "bring_panel" in panels
+    loaded = "import sys; print(sorted({'torch', 'h3'} & {*sys.modules}))"
+    told = subprocess.run(
+        [sys.executable, "-c", f"{imports}; {loaded}"], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert told.stdout.splitlines()[-1] == "['h3']"
