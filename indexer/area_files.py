@@ -22,6 +22,7 @@ _HEADS = {
     ".shp": rb"\x00\x00\x27\x0a",
     ".fgb": rb"fgb",
 }
+_ELSE = ", or a .gpkg, .kml, .kmz, .shp, .fgb file or a .zip of one"
 _LONLAT = ("EPSG:4326", "OGC:CRS84")
 
 
@@ -37,13 +38,13 @@ def read_area(path: str | Path) -> Any:
             raise QueryError(f"{path} has more than {MAX_BYTES / 1e6:.0f} MB: simplify the area first")
         if path.suffix.lower() in (*_HEADS, ".kmz", ".zip"):
             return {"type": "GeometryCollection", "geometries": list(_features(path))}
-        return parse_geojson(path.read_bytes(), str(path))
+        return parse_geojson(path.read_bytes(), str(path), _ELSE)
     except OSError as error:
         raise QueryError(f"{path}: cannot be read ({error.strerror or error})") from error
 
 
-def parse_geojson(content: bytes, name: str) -> Any:
-    """One GeoJSON text, or one in each line. Raises `QueryError`."""
+def parse_geojson(content: bytes, name: str, else_expected: str = "") -> Any:
+    """One GeoJSON text, or one in each line; an error says what else would do. Raises `QueryError`."""
     try:
         text = content.decode(json.detect_encoding(content))
         try:
@@ -55,8 +56,7 @@ def parse_geojson(content: bytes, name: str) -> Any:
             return {"type": "FeatureCollection", "features": [json.loads(line) for line in lines]}
     except (ValueError, RecursionError) as error:
         raise QueryError(
-            f"{name}: cannot be read as GeoJSON ({error}); expected GeoJSON, or a .gpkg, .kml, .kmz, .shp,"
-            " .fgb file or a .zip of one"
+            f"{name}: cannot be read as GeoJSON ({error}); expected GeoJSON{else_expected}"
         ) from error
 
 

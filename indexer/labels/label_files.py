@@ -14,6 +14,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import shapely
 
+from ..area_files import parse_geojson
 from ..errors import QueryError
 from ..geo.cells import Cells, cell_at, parent, parse_cell, resolution_of
 from ..geo.search_area import Region
@@ -103,12 +104,12 @@ def _labelled(path: Path, column: str | None) -> Iterator[tuple[str, Place]]:
     suffix = path.suffix.lower()
     try:
         if suffix in (".geojson", ".json"):
-            yield from _of_geojson(json.loads(path.read_text(encoding="utf-8")), path, column)
+            yield from _of_geojson(parse_geojson(path.read_bytes(), str(path)), path, column)
         elif suffix in (".csv", ".parquet", ".geoparquet", ".pq"):
             yield from _of_rows(_rows_of(path), path, column)
         else:
             raise QueryError(f"{path}: labels come in a .geojson, .csv or .parquet file")
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, UnicodeDecodeError, shapely.errors.ShapelyError) as error:
         raise QueryError(f"{path}: cannot be read as labels ({error})") from error
 
 

@@ -137,7 +137,10 @@ def _vectors(table: EmbeddingTable, name: str, values: np.ndarray) -> Taken:
 
 
 def _area(name: str, document: dict[str, object]) -> Taken:
-    polygons = read_polygons(document)
+    try:
+        polygons = read_polygons(document)
+    except QueryError as error:
+        raise QueryError(f"{name}: {error}") from error
     corners = shapely.get_num_coordinates(polygons).sum()
     if corners > MOST_CORNERS:
         raise QueryError(

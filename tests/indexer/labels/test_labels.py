@@ -128,7 +128,8 @@ def test_polygons_points_and_cells_of_files(table: EmbeddingTable, tmp_path: Pat
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("a.geojson", "{", "cannot be read as labels"),
+        ("a.geojson", "{", "cannot be read as GeoJSON"),
+        ("a.geojson", "[" * 100_000, "cannot be read as GeoJSON"),
         ("a.geojson", '{"type": "Point"}', "holds no features"),
         (
             "a.geojson",
@@ -150,6 +151,12 @@ def test_files_that_hold_no_labels(
     (tmp_path / name).write_text(content)
     with pytest.raises(QueryError, match=said):
         read_label_file(tmp_path / name, table)
+
+
+def test_a_shape_that_is_none_is_told(table: EmbeddingTable, tmp_path: Path) -> None:
+    pq.write_table(pa.table({"geometry": [b"no shape"], "name": ["z"]}), tmp_path / "a.parquet")
+    with pytest.raises(QueryError, match=r"a\.parquet: cannot be read as labels"):
+        read_label_file(tmp_path / "a.parquet", table)
 
 
 def labelled(every: int = 5) -> pa.Table:

@@ -68,7 +68,7 @@ def test_a_polygon_of_very_many_corners_labels_what_lies_in_it_or_is_refused(tab
 
 def test_an_upload_that_cannot_be_read_is_told_by_its_own_name(table: EmbeddingTable) -> None:
     for name, content, said in (
-        ("my labels.geojson", b"{", r"^my labels.geojson: cannot be read as labels"),
+        ("my labels.geojson", b"{", r"^my labels.geojson: cannot be read as GeoJSON"),
         ("a.csv", b"h3_cell,kind\n1,2\n", r"^a.csv: number 1 has no class"),
         ("a.parquet", b"PAR1", r"^a.parquet: cannot be read as rows"),
     ):

@@ -114,6 +114,7 @@ def test_an_area_limits_and_is_drawn(small: EmbeddingTable) -> None:
         ("a.npy", npy(np.ones((MOST_PLACES + 1, 16))), "256 are taken"),
         ("a.json", b"{nonsense", "cannot be read as GeoJSON"),
         ("a.json", b'["a", "b"]', "holds no vector"),
+        ("a.json", b"{}", "^a.json: the area is a None: expected a Polygon"),
         ("a.geojson", b'{"type": "Point", "coordinates": [1, 2]}', "holds no polygon, but Point"),
         ("a.txt", b"/etc/passwd", "by its content"),
         ("a.tif", b"II*\0" + b"0" * (65 << 20), "MB: expected 67 at most"),
