@@ -3,6 +3,7 @@
 B samples, T dates, C bands, H x W pixels, h x w grid cells, D width of the common grid, d of the embedding.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -17,6 +18,7 @@ from .config import SkySenseConfig, SwinConfig, TextureConfig
 from .date_encoding import DateEncoding
 from .geo_context import GeoContext
 from .geometry import Geometry
+from .pieces import pieces
 from .precision import wide
 from .swin_v2 import SwinV2
 from .temporal_fusion import TemporalFusion
@@ -89,13 +91,20 @@ class SkySense(nn.Module):
             )
         images = pixels.flatten(0, 1)  # (B * T, C, H, W)
         flat_valid = None if valid is None else valid.flatten(0, 1)
-        if modality in self.heads:
-            maps = self.heads[modality](self.encoders[modality](images, flat_valid))
-        elif isinstance(part, TextureConfig):
-            maps = self.encoders[modality](images, flat_valid)
+        tokens = math.prod(-(-side // part.patch_px) for side in images.shape[2:])
+        maps = [
+            self._maps(modality, images[i], None if flat_valid is None else flat_valid[i])
+            for i in pieces(len(images), tokens, images)
+        ]
+        return torch.unflatten(maps[0] if len(maps) == 1 else torch.cat(maps), 0, pixels.shape[:2])
+
+    def _maps(self, modality: str, images: Tensor, valid: Tensor | None) -> Tensor:
+        """images (N, C, H, W) -> (N, D, h, w)."""
+        if isinstance(self.config.encoders[modality], SwinConfig):
+            maps: Tensor = self.encoders[modality](images)
         else:
-            maps = self.encoders[modality](images)
-        return torch.unflatten(maps, 0, pixels.shape[:2])
+            maps = self.encoders[modality](images, valid)
+        return self.heads[modality](maps) if modality in self.heads else maps
 
     def fuse(
         self,
@@ -111,24 +120,24 @@ class SkySense(nn.Module):
         return self._attend(self.tokens(maps, day_of_year or {}), token_valid or {})
 
     def tokens(self, maps: Mapping[str, Tensor], day_of_year: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Maps (B, T, D, h, w) with their dates added, projected to the fusion's width: (B, h, w, T, d)."""
+        """Maps (B, T, D, h, w) with their dates added, projected to the fusion's width: (T, B, h, w, d)."""
         if len({(len(m), *m.shape[3:]) for m in maps.values()}) != 1:
             shapes = {name: tuple(m.shape) for name, m in maps.items()}
             raise ValueError(f"maps of one batch on one grid are expected, got {shapes}")
         dated = self.config.modalities if self.config.date_encoding == "all" else ("s2",)
         out = {}
         for name in (n for n in self.config.modalities if n in maps):
-            x = maps[name].permute(0, 3, 4, 1, 2)  # (B, h, w, T, D)
+            x = maps[name].permute(1, 0, 3, 4, 2)  # (T, B, h, w, D)
             if name in dated and name in day_of_year:
-                x = x + self.date_encoding(day_of_year[name])[:, None, None].to(x.dtype)
+                x = x + self.date_encoding(day_of_year[name].T)[:, :, None, None].to(x.dtype)
             out[name] = self.fusion.project(x)
         return out
 
     def _attend(self, tokens: Mapping[str, Tensor], token_valid: Mapping[str, Tensor]) -> Tensor:
-        x = torch.cat(list(tokens.values()), dim=3)  # (B, h, w, L, d)
+        x = torch.cat(list(tokens.values()))  # (L, B, h, w, d)
         mask = _sequence_mask(tokens, token_valid)
-        fused = self.fusion.collect(x.flatten(0, 2), None if mask is None else mask.flatten(0, 2))
-        return torch.unflatten(fused, 0, x.shape[:3]).permute(0, 3, 1, 2)
+        fused = self.fusion.collect(x.flatten(1, 3), None if mask is None else mask.flatten(1))
+        return torch.unflatten(fused, 0, x.shape[1:4]).permute(0, 3, 1, 2)
 
     def geo_context(self, fused: Tensor, h3_cells: Tensor) -> Tensor:
         """F_fus^mm (B, d, h, w) and H3 cells (B,) int64 -> F_fus (B, 2d, h, w)."""
@@ -239,17 +248,16 @@ class SkySense(nn.Module):
 
 
 def _sequence_mask(tokens: Mapping[str, Tensor], token_valid: Mapping[str, Tensor]) -> Tensor | None:
-    """(B, h, w, L) True where a token is in the sequence; None when all are."""
+    """(L, B, h, w) True where a token is in the sequence; None when all are."""
     if not token_valid:
         return None
     return torch.cat(
         [
-            token_valid[name].permute(0, 2, 3, 1)
+            token_valid[name].transpose(0, 1)
             if name in token_valid
             else torch.ones(x.shape[:4], dtype=torch.bool, device=x.device)
             for name, x in tokens.items()
-        ],
-        dim=3,
+        ]
     )
 
 
@@ -258,8 +266,8 @@ def _any_valid(tokens: Mapping[str, Tensor], token_valid: Mapping[str, Tensor]) 
     mask = _sequence_mask(tokens, token_valid)
     if mask is None:
         first = next(iter(tokens.values()))
-        return torch.ones(first.shape[:3], dtype=torch.bool, device=first.device)
-    return mask.any(dim=3)
+        return torch.ones(first.shape[1:4], dtype=torch.bool, device=first.device)
+    return mask.any(dim=0)
 
 
 def cell_validity(valid: Tensor, px_per_cell: int, min_fraction: float) -> Tensor:

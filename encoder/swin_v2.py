@@ -4,6 +4,7 @@ B images, C channels, H x W tokens; maps are channels-last inside.
 """
 
 import math
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -11,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .config import SwinConfig
+from .linear import Linear, PatchConv, linear
 from .transformer import MLP
 from .vit import pad_to_multiple
 
@@ -29,12 +31,12 @@ class WindowAttention(nn.Module):
         super().__init__()
         self.heads = heads
         self.window = window
-        self.qkv = nn.Linear(width, 3 * width, bias=False)
+        self.qkv = Linear(width, 3 * width, bias=False)
         self.q_bias = nn.Parameter(torch.zeros(width))
         self.v_bias = nn.Parameter(torch.zeros(width))
         self.logit_scale = nn.Parameter(torch.full((heads, 1, 1), math.log(10.0)))
         self.bias_mlp = nn.Sequential(nn.Linear(2, 512), nn.ReLU(), nn.Linear(512, heads, bias=False))
-        self.out = nn.Linear(width, width)
+        self.out = Linear(width, width)
         self.register_buffer("coords", relative_coordinates(window), persistent=False)
         self.register_buffer("index", relative_index(window), persistent=False)
         self.register_buffer("cached_bias", None, persistent=False)
@@ -42,20 +44,16 @@ class WindowAttention(nn.Module):
     def forward(self, windows: Tensor, mask: Tensor | None) -> Tensor:
         """windows (B * nW, window ** 2, C), mask (nW, window ** 2, window ** 2) additive or None."""
         bias = torch.cat([self.q_bias, torch.zeros_like(self.q_bias), self.v_bias])
-        q, k, v = (
-            torch.unflatten(t, -1, (self.heads, -1)).transpose(
-                1, 2
-            )  # (B * nW, heads, window ** 2, C / heads)
-            for t in F.linear(windows, self.qkv.weight, bias).chunk(3, dim=-1)
-        )
+        qkv = linear(windows, self.qkv.weight, bias)
+        parts = torch.unflatten(qkv, -1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
         scale = self.logit_scale.clamp(max=math.log(MAX_LOGIT_SCALE)).exp()
-        q = F.normalize(q, dim=-1) * scale
-        bias = self.position_bias() if self.cached_bias is None else self.cached_bias
-        logits = bias[None]  # (1, heads, window ** 2, window ** 2)
+        scale = torch.stack([scale, torch.ones_like(scale)])[:, None]  # of q and k: (2, 1, heads, 1, 1)
+        qk, v = parts[:2], parts[2]  # (2, B * nW, heads, window ** 2, C / heads)
+        length = torch.linalg.vector_norm(qk, dim=-1, keepdim=True).clamp(min=1e-12)
+        q, k = (qk * (scale / length)).to(v.dtype)
+        logits = (self.position_bias() if self.cached_bias is None else self.cached_bias)[None]
         if mask is not None:
-            images = len(windows) // len(mask)
-            logits = (logits + mask[:, None]).repeat(images, 1, 1, 1)
-        k, q = F.normalize(k, dim=-1).to(v.dtype), q.to(v.dtype)
+            logits = (logits + mask[:, None]).repeat(len(windows) // len(mask), 1, 1, 1)
         x = F.scaled_dot_product_attention(q, k, v, attn_mask=logits.to(v.dtype), scale=1.0)
         out: Tensor = self.out(x.transpose(1, 2).flatten(2))
         return out
@@ -128,7 +126,8 @@ class SwinBlock(nn.Module):
         padded = x.shape[1:3]
         if shift:
             x = x.roll((-shift, -shift), dims=(1, 2))
-        mask = shift_mask(padded[0], padded[1], window, shift, x.device) if shift else None
+        mask_of = shift_mask if torch.compiler.is_compiling() else kept_shift_mask
+        mask = mask_of(padded[0], padded[1], window, shift, x.device) if shift else None
         x = self.attention(to_windows(x, window), mask)
         x = from_windows(x, window, padded[0], padded[1])
         if shift:
@@ -160,18 +159,27 @@ def shift_mask(h: int, w: int, window: int, shift: int, device: torch.device) ->
     return (part[:, :, None] != part[:, None]).float() * MASKED_LOGIT
 
 
+@lru_cache(maxsize=64)
+def kept_shift_mask(h: int, w: int, window: int, shift: int, device: torch.device) -> Tensor:
+    """`shift_mask`, made once, so that it can be used in training too."""
+    with torch.inference_mode(False):
+        return shift_mask(h, w, window, shift, device)
+
+
 class PatchMerging(nn.Module):
     """Halves the map: 2 x 2 tokens side by side, a linear layer 4C -> 2C, a norm."""
 
     def __init__(self, width: int, norm_eps: float) -> None:
         super().__init__()
-        self.reduction = nn.Linear(4 * width, 2 * width, bias=False)
+        self.reduction = Linear(4 * width, 2 * width, bias=False)
         self.norm = nn.LayerNorm(2 * width, eps=norm_eps)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, H, W, C) -> (B, ceil(H / 2), ceil(W / 2), 2C); columns ordered (channel, row, column)."""
-        channels_first = pad_to_multiple(x.permute(0, 3, 1, 2), 2)
-        out: Tensor = self.norm(self.reduction(F.pixel_unshuffle(channels_first, 2).permute(0, 2, 3, 1)))
+        """(B, H, W, C) -> (B, ceil(H / 2), ceil(W / 2), 2C); weights are ordered (channel, row, column)."""
+        b, h, w, c = x.shape
+        x = F.pad(x, (0, 0, 0, w % 2, 0, h % 2)).reshape(b, -(-h // 2), 2, -(-w // 2), 2 * c)
+        by_place = torch.unflatten(self.reduction.weight, 1, (c, 4)).transpose(1, 2).flatten(1)
+        out: Tensor = self.norm(linear(x.transpose(2, 3).flatten(3), by_place, None))
         return out
 
 
@@ -182,9 +190,7 @@ class SwinV2(nn.Module):
         super().__init__()
         self.config = config
         eps, stages = config.norm_eps, range(len(config.depths))
-        self.patch_embed = nn.Conv2d(
-            config.in_channels, config.width, config.patch_px, stride=config.patch_px
-        )
+        self.patch_embed = PatchConv(config.in_channels, config.width, config.patch_px)
         self.patch_norm = nn.LayerNorm(config.width, eps=eps)
         self.downsamples = nn.ModuleList(
             PatchMerging(config.width * 2 ** (stage - 1), eps) if stage else nn.Identity() for stage in stages

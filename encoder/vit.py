@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .config import ViTConfig
+from .linear import PatchConv
 from .precision import wide
 from .transformer import Layer
 
@@ -19,9 +20,7 @@ class ViT(nn.Module):
         super().__init__()
         self.config = config
         self.grid = (config.image_px[0] // config.patch_px, config.image_px[1] // config.patch_px)
-        self.patch_embed = nn.Conv2d(
-            config.in_channels, config.width, config.patch_px, stride=config.patch_px
-        )
+        self.patch_embed = PatchConv(config.in_channels, config.width, config.patch_px)
         self.class_token = nn.Parameter(torch.zeros(1, 1, config.width))
         self.position = nn.Parameter(
             torch.zeros(1, 1 + math.prod(self.grid), config.width)

@@ -1,5 +1,6 @@
 """The layer against plain arithmetic, and its shortcuts against the whole."""
 
+import pytest
 import torch
 from torch import nn
 
@@ -39,3 +40,15 @@ def test_norm_eps_is_the_configured_one() -> None:
     for eps in (1e-5, 1e-6):
         norms = [m for m in Layer(8, 2, 4, norm_eps=eps).modules() if isinstance(m, nn.LayerNorm)]
         assert [norm.eps for norm in norms] == [eps, eps]
+
+
+@pytest.mark.parametrize("queries", [None, 1])
+def test_tokens_first_is_the_same_layer(queries: int | None) -> None:
+    torch.manual_seed(0)
+    rows, columns = (Layer(8, 2, 4, norm_eps=1e-5, tokens_first=first) for first in (False, True))
+    columns.load_state_dict(rows.state_dict())
+    x, mask = torch.randn(3, 5, 8), torch.rand(3, 5) > 0.3
+    mask[:, 0] = True
+    for some in (mask, None):
+        found = columns(x.transpose(0, 1), None if some is None else some.T, queries).transpose(0, 1)
+        torch.testing.assert_close(found, rows(x, some, queries))
