@@ -35,6 +35,19 @@ def test_zone_of_a_place(lon, lat, crs):
     assert utm_crs(lon, lat) == crs
 
 
+@pytest.mark.parametrize(
+    ("transform", "bounds"),
+    [
+        ((2, 0, 10, 0, -3, 20), (10, 8, 20, 20)),
+        ((-2, 0, 10, 0, 3, 20), (0, 20, 10, 32)),
+        ((2, 1, 10, 1, -3, 20), (10, 8, 24, 25)),  # corners (10, 20), (20, 25), (14, 8), (24, 13)
+        ((2, -1, 10, -1, -3, 20), (6, 3, 20, 20)),
+    ],
+)
+def test_bounds_hold_all_four_corners_of_a_turned_grid(transform, bounds):
+    assert PixelGrid("EPSG:32632", transform, (4, 5)).bounds == bounds
+
+
 def test_utm_of_any_datum_and_ups_are_utm_and_other_grids_are_not():
     assert [is_utm(crs) for crs in ("EPSG:32632", "EPSG:25832", "EPSG:26914", "EPSG:32661")] == [True] * 4
     assert [is_utm(crs) for crs in ("EPSG:4326", "EPSG:3857", "EPSG:3035")] == [False] * 3
