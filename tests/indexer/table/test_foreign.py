@@ -263,3 +263,16 @@ def test_a_place_in_a_patch_finds_the_patch(tmp_path: Path) -> None:
             skyhex.search(table, lonlat=(lon, lat), k=1, include_query=True).rows["sample_id"].to_pylist()
         )
         assert hit == best, (lon, lat)
+
+
+def test_whole_numbers_of_eight_bits_that_fill_a_vector_are_codes() -> None:
+    eight = np.tile(np.arange(8, dtype=np.float32), (8, 1))
+    assert foreign.are_codes(eight)
+    assert not foreign.are_codes(eight[:7])  # too few to tell
+    assert not foreign.are_codes(np.minimum(eight, 6))
+    nothing = np.full((1, 8), np.nan, np.float32)
+    assert foreign.are_codes(np.concatenate([eight, nothing]))
+    for value, are in ((-128, True), (255, True), (-129, False), (256, False), (0.5, False)):
+        other = eight.copy()
+        other[3, 3] = value
+        assert foreign.are_codes(other) is are
