@@ -7,6 +7,7 @@ It runs in the environment of the build that it stands for, and speaks to it thr
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 import time
@@ -80,7 +81,7 @@ class Worker:
         asked = np.array(self.data.queries[:queries])
         words = [f"cloud_fraction < {share * (1 + 1e-4 * (first + i))}" for i in range(queries)]
         filters = [facade.Filter(where=word) for word in words]
-        return _timed(lambda i: self.peer.search(asked[i], filters[i], 10), queries)[1]
+        return _timed(lambda i: self.peer.search(asked[i], filters[i], 10), queries, _with_children())[1]
 
     def ask_many(self, queries: int) -> dict[str, float]:
         """Many at once: processor and wall milliseconds a query."""
@@ -138,14 +139,28 @@ def _among(rows: int, kind: str, share: float, query: int) -> Among:
     return Among(kind, start, start + count, share)
 
 
-def _timed(call: Callable[[int], Any], times: int) -> tuple[list[Any], dict[str, list[float]]]:
+def _timed(
+    call: Callable[[int], Any], times: int, clock: Callable[[], float] = time.process_time
+) -> tuple[list[Any], dict[str, list[float]]]:
     answers, wall, cpu = [], [], []
     for i in range(times):
-        began, began_cpu = time.perf_counter(), time.process_time()
+        began, began_cpu = time.perf_counter(), clock()
         answers.append(call(i))
-        cpu.append(1000 * (time.process_time() - began_cpu))
+        cpu.append(1000 * (clock() - began_cpu))
         wall.append(1000 * (time.perf_counter() - began))
     return answers, {"wall_ms": wall, "cpu_ms": cpu}
+
+
+def _with_children() -> Callable[[], float]:
+    """A clock of processor seconds of this process and those that it has started: SQL is answered there."""
+    stats = [path.read_text().rpartition(")") for path in Path("/proc").glob("[0-9]*/stat")]
+    mine = [int(head.split()[0]) for head, _, rest in stats if int(rest.split()[1]) == os.getpid()]
+
+    def clock() -> float:
+        threads = (path for child in mine for path in Path(f"/proc/{child}/task").glob("*/schedstat"))
+        return time.process_time() + sum(int(path.read_text().split()[0]) for path in threads) / 1e9
+
+    return clock
 
 
 def _status_mb(field: str) -> float:

@@ -191,8 +191,16 @@ def checked_copies(storage: Storage, files: Sequence[PartFile | SidecarFile]) ->
     They are compared with their SHA-256, once for each in a process (1 GB/s per core). Raises TableError.
     """
     storage.check_room(sum(file.bytes for file in files if isinstance(file, PartFile)))
+    _check_at_once(storage, tuple(files))
+    return [checked_copy(storage, file) for file in files]
+
+
+@lru_cache(maxsize=64)
+def _check_at_once(storage: Storage, files: tuple[PartFile | SidecarFile, ...]) -> None:
+    """The first look at many: later ones find them where they are."""
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        return list(pool.map(partial(checked_copy, storage), files))
+        for _ in pool.map(partial(checked_copy, storage), files):
+            pass
 
 
 def checked_copy(storage: Storage, file: PartFile | SidecarFile) -> Path:
