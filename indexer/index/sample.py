@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from ..geo.cells import Cells
 from ..geo.row_ranges import Rows, positions
-from ..table.columns import Cosines, cosines
+from ..table.columns import Cosines, Similarities, cosines
 from .mapped import CheckedArray
-from .vectors import Vectors
+from .vectors import HALF_A_STEP, Vectors
 
 SAMPLE_ROWS = 4_096  # of a segment; of a smaller one all
 FEWEST_ROWS = 256  # of a shard
@@ -47,23 +47,32 @@ class Sample:
         Raises:
             DamagedIndexError: the files are not what was written.
         """
-        least = similarity.min(initial=1)
-        likely = vectors[:1] if all_of else vectors
-        rows = np.concatenate([self._vectors.reaching(vector, least) for vector in likely])
-        if len(likely) > 1:
-            rows = np.unique(rows)
+        least, likely = similarity.min(initial=1), vectors[:1] if all_of else vectors
+        named = [self._vectors.reaching(vector, least) for vector in likely]
         count = self._vectors.count
         if len(without):
             cells = self.cells.whole()
             first, stop = (np.searchsorted(cells, without, side) for side in ("left", "right"))
             own = positions(first, stop - first)
-            rows = rows[~np.isin(rows, own)]
+            named = [(near[kept], rows[kept]) for near, rows in named for kept in [~np.isin(rows, own)]]
             count -= int(np.count_nonzero(self._vectors.inverse_norms.unchecked[own]))
-        if not len(rows):
-            return np.zeros(len(similarity), np.int64), count
-        each = [cosines(self.matrix.unchecked[rows], vector) for vector in vectors]
-        peers = np.sort(np.min(each, axis=0) if all_of else np.max(each, axis=0))
+        if len(vectors) == 1:
+            peers = self._as_exact_as(similarity, *named[0], vectors[0])
+        else:
+            rows = np.unique(np.concatenate([rows for _, rows in named]))
+            each = [cosines(self.matrix.unchecked[rows], vector) for vector in vectors]
+            peers = np.min(each, axis=0) if all_of else np.max(each, axis=0)
+        peers = np.sort(peers)
         return len(peers) - np.searchsorted(peers, similarity), count
+
+    def _as_exact_as(self, similarity: Cosines, near: Similarities, rows: Rows, vector: Cosines) -> Cosines:
+        """Cosines of rows, taken again in float64 where in float32 they may be on either side of some."""
+        known, error = np.sort(similarity), self._vectors.error + HALF_A_STEP
+        exact = near.astype(np.float64)
+        unsure = np.searchsorted(known, exact - error) < np.searchsorted(known, exact + error, side="right")
+        if unsure.any():
+            exact[unsure] = cosines(self.matrix.unchecked[rows[unsure]], vector)
+        return exact
 
 
 def evenly(rows: int, shards: int = 1) -> NDArray[np.int64]:

@@ -107,7 +107,7 @@ class Vectors:
         One pass: a row is kept while by float32 it may be among the k best, then cosines are taken.
         """
         self._check(rows.starts, rows.stops)
-        wanted, slack = queries.astype(np.float32), 2 * self._error + 2 * HALF_A_STEP
+        wanted, slack = queries.astype(np.float32), 2 * self.error + 2 * HALF_A_STEP
         least, kept = np.empty(0, np.float32), np.empty(0, np.int64)
         for block, block_rows in scan.blocks(self.matrix.unchecked, rows):
             inverse = self.inverse_norms.unchecked[block_rows]
@@ -135,8 +135,11 @@ class Vectors:
         found[inverse == 0] = np.nan
         return found
 
-    def reaching(self, query: Cosines, least: float) -> Rows:
-        """All rows whose cosine with a query (d,) of norm 1 may be so much, and few others."""
+    def reaching(self, query: Cosines, least: float) -> tuple[Similarities, Rows]:
+        """All rows whose cosine with a query (d,) of norm 1 may be so much, and few others.
+
+        Their cosines are those of float32, no further than `error` from the exact ones.
+        """
         everything = scan.blocks(self.matrix.whole(), self._all)
         return self._reaching(everything, query.astype(np.float32), least)
 
@@ -158,7 +161,7 @@ class Vectors:
         all_named = len(named) == count or named.min() < 0
         if not (all_named or self._surely(similarity, k, self._most_similar(float(products.min())))):
             least = similarity[k - 1] if len(similarity) >= k else -np.inf
-            similarity, found = self._in_order(self._reaching(blocks(), scaled, least), query)
+            similarity, found = self._in_order(self._reaching(blocks(), scaled, least)[1], query)
         return similarity[:k], found[:k]
 
     def _best_of_many(self, rows: RowRanges, queries: Cosines, k: int) -> Iterator[tuple[Cosines, Rows]]:
@@ -201,24 +204,28 @@ class Vectors:
 
     def _surely(self, similarity: Cosines, k: int, most_similar: float) -> bool:
         """Whether no row that was not named is among the k best, as none is more similar than this."""
-        return len(similarity) >= k and most_similar + self._error < similarity[k - 1] - HALF_A_STEP
+        return len(similarity) >= k and most_similar + self.error < similarity[k - 1] - HALF_A_STEP
 
     def _most_similar(self, product: float) -> float:
         """The greatest cosine that a row with such a product has."""
         return product * (self.norm_range.greatest if product > 0 else self.norm_range.least)
 
-    def _reaching(self, blocks: Iterable[Block], query: Similarities, least: float) -> Rows:
-        """The rows that may have at least such a cosine."""
-        floor = float(least) - HALF_A_STEP - self._error
+    def _reaching(
+        self, blocks: Iterable[Block], query: Similarities, least: float
+    ) -> tuple[Similarities, Rows]:
+        """The rows that may have at least such a cosine, and theirs in float32."""
+        floor = float(least) - HALF_A_STEP - self.error
         product = floor / (self.norm_range.greatest if floor > 0 else self.norm_range.least)
-        found = [np.empty(0, np.int64)]
+        similar, found = [np.empty(0, np.float32)], [np.empty(0, np.int64)]
         with np.errstate(invalid="ignore"):  # an infinite row has no direction, and its inverse norm is 0
             for products, rows in scan.above(blocks, query, np.nextafter(product, -np.inf)):
-                found.append(rows[products * self.inverse_norms.unchecked[rows] >= floor])
-        return np.concatenate(found)
+                products *= self.inverse_norms.unchecked[rows]
+                similar.append(products[products >= floor])
+                found.append(rows[products >= floor])
+        return np.concatenate(similar), np.concatenate(found)
 
     @property
-    def _error(self) -> float:
+    def error(self) -> float:
         """Of a cosine in float32: one rounding for each term of the sum, and a few for the norms."""
         return float(self.matrix.unchecked.shape[1] + 8) * 2.0**-24
 
