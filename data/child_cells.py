@@ -65,7 +65,8 @@ def _overlap(sample: Sample, rings: list[np.ndarray], square_m: float) -> np.nda
     rows, cols = np.divmod(np.arange(h * w), w)
     x, y = left + cols * square_m, top - rows * square_m
     squares = shapely.box(x, y - square_m, x + square_m, y)
-    pieces = np.array([shapely.Polygon(np.stack(project(sample.crs, *ring.T), axis=1)) for ring in rings])
+    outlines = [shapely.Polygon(np.stack(project(sample.crs, *ring.T), axis=1)) for ring in rings]
+    pieces = np.array(outlines, dtype=object)  # of a small chip it may be none
     piece, square = shapely.STRtree(squares).query(pieces, predicate="intersects")
     overlap = np.zeros((len(rings), h * w))
     overlap[piece, square] = shapely.area(shapely.intersection(pieces[piece], squares[square]))

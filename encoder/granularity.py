@@ -16,7 +16,7 @@ def pool_pieces(dense: np.ndarray, overlap: np.ndarray) -> np.ndarray:
     """
     assert dense.shape[1:] == overlap.shape[1:], (dense.shape, overlap.shape)
     known = np.isfinite(dense).all(axis=0)  # (h, w)
-    weight = (overlap * known).reshape(len(overlap), -1)
+    weight = (overlap * known).reshape(len(overlap), known.size)
     cells = np.where(known, dense, 0).reshape(len(dense), -1).astype(np.float64)
     area = weight.sum(axis=1, keepdims=True)
     mean = np.divide(weight @ cells.T, area, out=np.full((len(overlap), len(dense)), np.nan), where=area > 0)

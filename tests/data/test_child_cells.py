@@ -56,6 +56,12 @@ def test_cells_of_a_chip_are_those_whose_centres_lie_in_its_footprint() -> None:
     np.testing.assert_allclose(covered[2:-2, 2:-2], CELL_M**2, rtol=1e-9)  # nor leave gaps inside
 
 
+def test_a_chip_without_the_centre_of_a_cell_has_none() -> None:
+    lat, lon = h3_int.cell_to_latlng(h3_int.latlng_to_cell(48.2, 9.1, 8))
+    made = child_cells(sample_at(lon + 0.003, lat, "EPSG:32632", resolution=12, cells=2), 8, CELL_M)
+    assert (len(made.cells), made.footprints, made.overlap_m2.shape) == (0, (), (0, 2, 2))
+
+
 def test_footprints_are_closed_hexagons_turned_left() -> None:
     made = child_cells(centred(9), 10, CELL_M)
     for ring in made.footprints:

@@ -50,3 +50,7 @@ def test_the_whole_window_as_one_piece_is_the_embedding(make_sample: Callable[..
     moved = np.nanmax(np.abs(made.dense)) * 128**0.5 / length  # by one rounding of all 128 numbers
     atol = 2 * rounding(np.float32) * (1 + moved)  # of the map, and of its mean
     np.testing.assert_allclose(whole / length, made.embedding[0], rtol=0, atol=atol)
+
+
+def test_no_pieces_have_no_means() -> None:
+    assert pool_pieces(np.ones((4, 2, 3), np.float32), np.zeros((0, 2, 3))).shape == (0, 4)
