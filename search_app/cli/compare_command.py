@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..form import Format
-from ..output import encode
 from .eval_command import JsonFile, ReportDir, give, with_options
 from .options import day
 from .progress import say
@@ -69,6 +68,8 @@ def compare(
 
 def _draw(agreement: "Agreement", path: Path) -> None:
     from experiments.retrieval.agreement import agreement_rows, draw_agreement
+
+    from ..output import encode
 
     if path.suffix.lower() == ".png":
         draw_agreement(agreement, path)

@@ -20,7 +20,8 @@ SELECT count(*) AS n_rows, count(DISTINCT split_part(sample_id, '#', 1)) AS n_pl
        min(start_datetime) AS first_start, max(end_datetime) AS last_end,
        min(bbox.xmin) AS west, min(bbox.ymin) AS south, max(bbox.xmax) AS east, max(bbox.ymax) AS north,
        count(*) FILTER (n_hr > 0) AS with_hr, count(*) FILTER (n_s2 > 0) AS with_s2,
-       count(*) FILTER (n_s1 > 0) AS with_s1
+       count(*) FILTER (n_s1 > 0) AS with_s1,
+       (SELECT list(region_cell ORDER BY region_cell) FROM regions) AS regions
 FROM embeddings"""
 
 
@@ -72,7 +73,6 @@ def describe(table: EmbeddingTable) -> dict[str, str]:
         "rows": f"{row['n_rows']:,} of {row['n_places']:,} places, H3 resolution {table.h3_resolution}",
     }
     if row["n_rows"]:
-        regions = run_sql(table, "SELECT * FROM regions ORDER BY region_cell", OWN_LIMITS).to_pylist()
         lines |= {
             "periods": f"{row['first_start']:%Y-%m-%d} to {row['last_end']:%Y-%m-%d}",
             "extent": f"{row['west']:.4f} {row['south']:.4f} {row['east']:.4f} {row['north']:.4f} (W S E N)",
@@ -80,7 +80,7 @@ def describe(table: EmbeddingTable) -> dict[str, str]:
             **_spreads(table),
             "index": describe_index(table),
             "alignment": "; ".join(map(str, fitted_of(table))) or "none: `skyhex align`",
-            "prototypes": ", ".join(h3.int_to_str(r["region_cell"]) for r in regions[:6])
+            "prototypes": ", ".join(map(h3.int_to_str, (row["regions"] or [])[:6]))
             or "none: `skyhex prototypes fit`",
         }
     return lines

@@ -3,13 +3,11 @@
 from pathlib import Path
 from typing import Annotated
 
-import pyarrow as pa
 import typer
 
 from indexer.errors import QueryError
 
 from ..form import check_ending
-from ..output import emit
 from .options import DEFAULT_TABLE, FormatOption, OutOption, TableOption, day
 from .progress import say
 
@@ -64,6 +62,8 @@ def export_labels(
     from indexer.labels.store import label_place, read_labels
     from indexer.table.embedding_table import EmbeddingTable
 
+    from ..output import emit
+
     emit(read_labels(label_place(EmbeddingTable.open(table), folder), name), form, out)
 
 
@@ -75,8 +75,12 @@ def list_labels(
     out: OutOption = None,
 ) -> None:
     """The sets, and how many cells each class has."""
+    import pyarrow as pa
+
     from indexer.labels.store import label_place, label_sets, read_labels
     from indexer.table.embedding_table import EmbeddingTable
+
+    from ..output import emit
 
     place = label_place(EmbeddingTable.open(table), folder)
     rows = [
@@ -103,11 +107,15 @@ def fit(
     folder: FolderOption = None,
 ) -> None:
     """Teach a classifier with labels; prints the confusion matrix of blocks left out."""
+    import pyarrow as pa
+
     from indexer.labels.classifier import confusion_rows, fit_classifier
     from indexer.labels.store import label_place, read_labels
     from indexer.search.filter import Filter
     from indexer.search.words import column_of
     from indexer.table.embedding_table import EmbeddingTable
+
+    from ..output import emit
 
     check_ending(out, (".json",), "a classifier")
     opened = EmbeddingTable.open(table)
@@ -139,9 +147,13 @@ def apply(
     out: OutOption = None,
 ) -> None:
     """The class of each cell of a table of the same encoder, of any year."""
+    import pyarrow as pa
+
     from indexer.labels.classifier import Classifier, apply_classifier
     from indexer.search.filter import Filter
     from indexer.table.embedding_table import EmbeddingTable
+
+    from ..output import emit
 
     asked = Filter(start=day(start), end=day(end))
     pieces = list(apply_classifier(Classifier.read(classifier), EmbeddingTable.open(table), asked))
@@ -163,6 +175,8 @@ def sample(
     from indexer.labels.area import check_sample
     from indexer.labels.label_files import read_cell_rows
 
+    from ..output import emit
+
     emit(check_sample(read_cell_rows(mapped, "label"), per_class, seed), form, out)
 
 
@@ -176,6 +190,8 @@ def area(
     """The area of each class in hectares, with 95 % intervals (Olofsson and others, 2014)."""
     from indexer.labels.area import estimate_areas
     from indexer.labels.label_files import read_cell_rows
+
+    from ..output import emit
 
     found = estimate_areas(read_cell_rows(mapped, "label"), read_cell_rows(checked, "reference"))
     emit(found.rows(), form, out)

@@ -12,7 +12,7 @@ from indexer.index.faiss_index import build_index
 from ...indexer.small_tables import place_table
 
 ROOT = Path(__file__).parents[3]
-HEAVY = {"duckdb", "faiss", "pandas", "rasterio", "streamlit", "torch", "zarr"}
+HEAVY = frozenset({"duckdb", "faiss", "pandas", "rasterio", "streamlit", "torch", "zarr"})
 QUERY = "SELECT count(*) FROM embeddings"
 
 
@@ -23,8 +23,8 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def loaded_by(table: Path, code: str, *argv: str) -> tuple[set[str], str]:
-    """Which heavy packages a fresh process has loaded in the end, and what it wrote to stderr."""
+def loaded_by(table: Path, code: str, *argv: str, of: frozenset[str] = HEAVY) -> tuple[set[str], str]:
+    """Which of some packages a fresh process has loaded in the end, and what it wrote to stderr."""
     told = "import atexit, sys; atexit.register(lambda: print('loaded', *sys.modules)); "
     done = subprocess.run(
         [sys.executable, "-c", told + code, *argv],
@@ -32,7 +32,7 @@ def loaded_by(table: Path, code: str, *argv: str) -> tuple[set[str], str]:
         env={**os.environ, "PYTHONPATH": str(ROOT), "SKYHEX_TABLE": str(table)},
     )  # fmt: skip
     (line,) = [line for line in done.stdout.splitlines() if line.startswith("loaded ")]
-    return HEAVY & set(line.split()), done.stderr
+    return {*of.intersection(line.split())}, done.stderr
 
 
 @pytest.mark.parametrize(
@@ -56,6 +56,12 @@ def test_a_command_loads_only_what_it_uses(table: Path, argv: tuple[str, ...], u
     loaded, said = loaded_by(table, "from search_app.cli.main import run; run()", *words)
     assert loaded <= used, said
     assert ("error" in said) == (argv in [("search",), ("search", "--cell", "nonsense")])
+
+
+def test_help_and_errors_load_no_arrays(table: Path) -> None:
+    run, arrays = "from search_app.cli.main import run; run()", frozenset({"numpy", "pyarrow"})
+    for words in (["--help"], ["search", "--help"], ["nonsense"]):
+        assert loaded_by(table, run, *words, of=arrays)[0] == set(), words
 
 
 def test_a_search_from_python_loads_no_database_and_no_encoder(table: Path) -> None:
