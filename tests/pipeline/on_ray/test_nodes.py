@@ -26,18 +26,22 @@ pytestmark = [pytest.mark.ray, needs_proc]
 def nodes() -> Iterator[tuple[subprocess.Popen[str], str]]:
     """Whoever runs them, and their address. Each has two CPUs, and so an encoder and a decoder."""
     short = tempfile.mkdtemp(dir="/tmp")  # names of sockets must be short
-    started = subprocess.Popen(
-        [sys.executable, two_nodes.__file__],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        cwd=ROOT,
-        env=os.environ | {"RAY_TMPDIR": short},
-    )
+    said = Path(short) / "said"
+    with said.open("w") as errors:
+        started = subprocess.Popen(
+            [sys.executable, two_nodes.__file__],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            cwd=ROOT,
+            env=os.environ | {"RAY_TMPDIR": short},
+        )
     try:
         assert started.stdout is not None
-        yield started, started.stdout.readline().strip()
+        address = started.stdout.readline().strip()
+        assert address, said.read_text()
+        yield started, address
     finally:
         others = descendants(started.pid)
         started.communicate(timeout=WAIT_S)
