@@ -54,7 +54,7 @@ def test_two_nodes_embed_and_one_goes_on_when_the_other_is_gone(
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))  # where Ray keeps its token
     monkeypatch.setenv("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
-    monkeypatch.delenv("RAY_AUTH_MODE", raising=False)  # Ray leaves it to whoever asks for a Ray after its own
+    monkeypatch.delenv("RAY_AUTH_MODE", raising=False)  # a Ray of before left it
     with nodes() as (cluster, address):
         words = ["--engine", "ray", "--address", address]
         whole = subprocess.run(
