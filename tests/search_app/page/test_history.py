@@ -57,7 +57,7 @@ class Both:
             return 0
         before = int(self.tab.evaluate("pushed"))
         self.tab.evaluate(RENDER, self.runs.popleft())
-        self._hear()
+        self.hear()
         return int(self.tab.evaluate("pushed")) - before
 
     def ask(self, place: str) -> None:
@@ -65,9 +65,9 @@ class Both:
 
     def go(self, by: int) -> None:
         self.tab.evaluate(GO, by)
-        self._hear()
+        self.hear()
 
-    def _hear(self) -> None:
+    def hear(self) -> None:
         told = self.tab.evaluate("told.splice(0)")
         self.acts.extend(["go", [went["to"], went["number"]]] for went in told)
 
@@ -151,6 +151,19 @@ def test_what_nobody_heard_is_told_again(both: Both) -> None:
     both.settle()
     both.go(-1)
     both.acts.clear()
+    both.settle()
+    assert both.page.like == [PLACES[0]]
+    assert both.search == f"?like={PLACES[0]}"
+
+
+def test_what_nobody_heard_is_told_again_though_no_run_follows(both: Both) -> None:
+    both.ask(PLACES[1])
+    both.settle()
+    both.go(-1)
+    both.acts.clear()
+    assert not both.runs
+    both.tab.wait_for_function("told.length > 0")
+    both.hear()
     both.settle()
     assert both.page.like == [PLACES[0]]
     assert both.search == f"?like={PLACES[0]}"
