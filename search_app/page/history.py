@@ -3,9 +3,8 @@
 A run may be under way, its link be written at its end, and a person go back meanwhile. Streamlit's own
 writing of links would then put that of the unfinished question in the place of the one gone back to, and an
 element is deaf between two runs. So the page numbers its steps and the browser its navigations: a step is
-written once, and only when the page has heard of the last navigation; what it has not heard of is told again, by
-the clock, too.
-Who navigates last wins.
+written once, and only when the page has heard of the last navigation; what it has not heard of is told again,
+by the clock, too. Who navigates last wins.
 """
 
 from pathlib import Path
