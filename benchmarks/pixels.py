@@ -29,8 +29,8 @@ from encoder.skysense import SkySense
 
 from .encoder import MIX, synthetic_batch
 from .machine import ROOT, describe
+from .ratio import BEFORE, ask
 
-BEFORE = "05ae2c6"
 WORKER = Path(__file__).with_name("pixels_worker.py")
 PACKAGES = ("torch", "numpy", "pyarrow", "rasterio")
 GRANULARITY = 10  # H3 resolution of the finer rows
@@ -143,18 +143,6 @@ def start(tree: Path) -> subprocess.Popen[str]:
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         env={**os.environ, "PYTHONPATH": str(tree), "OMP_NUM_THREADS": "1"},
     )  # fmt: skip
-
-
-def ask(worker: subprocess.Popen[str], **question: Any) -> Any:
-    """One question and its answer."""
-    assert worker.stdin is not None
-    assert worker.stdout is not None
-    worker.stdin.write(json.dumps(question) + "\n")
-    worker.stdin.flush()
-    answer = worker.stdout.readline()
-    if not answer:
-        raise RuntimeError(f"a build ended at {question}: see above")
-    return json.loads(answer)
 
 
 if __name__ == "__main__":

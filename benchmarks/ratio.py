@@ -349,15 +349,19 @@ class _Workers:
             process.communicate()
 
     def _ask(self, build: str, **question: Any) -> Any:
-        process = self._processes[build]
-        assert process.stdin is not None
-        assert process.stdout is not None
-        process.stdin.write(json.dumps(question) + "\n")
-        process.stdin.flush()
-        answer = process.stdout.readline()
-        if not answer:
-            raise RuntimeError(f"the build {build} ended at {question}: see above")
-        return json.loads(answer)
+        return ask(self._processes[build], **question)
+
+
+def ask(process: subprocess.Popen[str], **question: Any) -> Any:
+    """One question to a process that answers line by line, and its answer."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(json.dumps(question) + "\n")
+    process.stdin.flush()
+    answer = process.stdout.readline()
+    if not answer:
+        raise RuntimeError(f"{process.args!r} ended at {question}: see above")
+    return json.loads(answer)
 
 
 def _commit(name: str) -> str:

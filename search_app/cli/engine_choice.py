@@ -13,8 +13,8 @@ from encoder.protocol import AnyEncoder
 from pipeline.batch import Engine
 from pipeline.on_ray.start import ray_engine
 
+from .options import Engine as Name
 from .progress import say
-from .working import Engine as Name
 from .working import check_words
 
 

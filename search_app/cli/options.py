@@ -49,7 +49,8 @@ ValuesOption = Annotated[
     Literal["float16", "float32"] | None,
     typer.Option(help="How a new table keeps vectors; float32 takes twice the bytes."),
 ]
-EngineOption = Annotated[Literal["local", "ray"], typer.Option(help="Who works: this machine, or Ray.")]
+Engine = Literal["local", "ray"]
+EngineOption = Annotated[Engine, typer.Option(help="Who works: this machine, or Ray.")]
 AddressOption = Annotated[
     str | None,
     typer.Option(help="Of a Ray that runs, auto or HOST[:PORT]; else one starts here.", metavar="HOST"),

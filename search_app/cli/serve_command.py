@@ -4,14 +4,14 @@ import importlib.util
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from indexer.sql.limits import DEFAULT_MEMORY, DEFAULT_TIMEOUT_S
 
 from .installation import InstallationError
-from .options import DEFAULT_TABLE, AddressOption, TableOption, WeightsOption
+from .options import DEFAULT_TABLE, AddressOption, Engine, TableOption, WeightsOption
 from .search_options import DEVICE_HELP, LIMIT_HELP, SHARDS_HELP
 
 app = typer.Typer()
@@ -46,7 +46,7 @@ def serve(
     shard_limit: Annotated[float | None, typer.Option(help=LIMIT_HELP)] = None,
     device: Annotated[str | None, typer.Option(help=DEVICE_HELP, metavar="NAME")] = None,
     engine: Annotated[
-        Literal["local", "ray"], typer.Option(help="Who holds shards: processes here, or actors of Ray.")
+        Engine, typer.Option(help="Who holds shards: processes here, or actors of Ray.")
     ] = "local",
     address: AddressOption = None,
 ) -> None:

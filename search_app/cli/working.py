@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from indexer.errors import QueryError
 
+from .options import Engine
+
 if TYPE_CHECKING:
     from indexer.workers import Workers
-
-Engine = Literal["local", "ray"]
 
 
 @contextmanager

@@ -5,14 +5,13 @@ import hashlib
 import hmac
 import shutil
 import subprocess
-import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from socket import socket
+
+from . import loopback
 
 ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENT = ROOT / ".azurite"
@@ -20,7 +19,6 @@ PACKAGE = "azurite@3"
 ACCOUNT = "devstoreaccount1"  # it and its key are the emulator's own, and known to everyone
 KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 VERSION = "2021-08-06"
-START_S = 60.0
 
 
 def installed() -> Path | None:
@@ -38,27 +36,10 @@ def installed() -> Path | None:
 @contextmanager
 def running(program: Path) -> Iterator[str]:
     """The address of an account, in memory."""
-    with socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     words = ["--inMemoryPersistence", "--skipApiVersionCheck", "--disableTelemetry", "--silent"]
-    where = ["--blobHost", "127.0.0.1", "--blobPort", str(port)]
-    server = subprocess.Popen([program, *where, *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        deadline = time.monotonic() + START_S
-        while True:
-            try:
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5).close()
-            except urllib.error.HTTPError:
-                break
-            except OSError:
-                assert time.monotonic() < deadline, "the emulator did not start"
-                assert server.poll() is None, "the emulator ended"
-                time.sleep(0.1)
+    where = ["--blobHost", "127.0.0.1", "--blobPort"]
+    with loopback.running(lambda port: [program, *words, *where, str(port)]) as port:
         yield f"http://127.0.0.1:{port}/{ACCOUNT}"
-    finally:
-        server.kill()
-        server.wait()
 
 
 def make_container(account: str, name: str) -> None:

@@ -1,9 +1,7 @@
 """A real S3 server on loopback, in an environment of its own: its packages want others than ours."""
 
-import os
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 import uuid
@@ -12,14 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from indexer.index import bucket_index
-
+from .loopback import only, running
 from .network import Network, network
 
 ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENT = ROOT / ".moto"
 MOTO = "moto[server]==5.2.*"
-START_S = 60.0
 
 
 def installed_server() -> Path:
@@ -35,30 +31,8 @@ def installed_server() -> Path:
 @pytest.fixture(scope="session")
 def server_port() -> Iterator[int]:
     """The port of a running server."""
-    from socket import socket
-
-    with socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    server = subprocess.Popen(
-        [installed_server(), "-H", "127.0.0.1", "-p", str(port)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        deadline = time.monotonic() + START_S
-        while True:
-            try:
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/moto-api/", timeout=5).close()
-                break
-            except OSError:
-                assert time.monotonic() < deadline, "the server did not start"
-                assert server.poll() is None, "the server ended"
-                time.sleep(0.1)
+    with running(lambda port: [installed_server(), "-H", "127.0.0.1", "-p", str(port)]) as port:
         yield port
-    finally:
-        server.kill()
-        server.wait()
 
 
 @pytest.fixture
@@ -71,17 +45,13 @@ def between(server_port: int) -> Iterator[Network]:
 @pytest.fixture
 def address(between: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """Where a table may be made, in a bucket of its own; what is kept of it is kept for this test alone."""
-    for name in [name for name in os.environ if name.startswith("AWS_")]:
-        monkeypatch.delenv(name)
-    for name, value in {
+    values = {
         "AWS_ACCESS_KEY_ID": "key",
         "AWS_SECRET_ACCESS_KEY": "secret",
         "AWS_EC2_METADATA_DISABLED": "true",
         "AWS_ENDPOINT_URL": f"http://127.0.0.1:{between.port}",
-        "SKYHEX_CACHE": str(tmp_path / "cache"),
-    }.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setattr(bucket_index, "LOOKED_EVERY_S", 0.0)
+    }
+    only(monkeypatch, "AWS_", values, tmp_path / "cache")
     bucket = f"b{uuid.uuid4().hex}"
     request = urllib.request.Request(f"http://127.0.0.1:{between.port}/{bucket}", method="PUT")
     urllib.request.urlopen(request).close()

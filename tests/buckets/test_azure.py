@@ -1,6 +1,5 @@
 """A table under az://, in Azure's own emulator: committed to by several at once, read, searched, copied."""
 
-import os
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +12,6 @@ from obstore.exceptions import AlreadyExistsError
 
 import skyhex
 from indexer.errors import TableError
-from indexer.index import bucket_index
 from indexer.index.faiss_index import build_index, open_index
 from indexer.search.filter import Filter
 from indexer.search.query import Query, Vector
@@ -25,6 +23,7 @@ from indexer.table.embedding_table import EmbeddingTable
 from ..indexer.random_rows import MODEL, random_cells, random_rows
 from ..indexer.small_tables import place_rows, whole
 from .azurite import ACCOUNT, KEY, installed, make_container, running
+from .loopback import only
 
 WRITERS, COMMITS, ROWS = 4, 5, 4
 QUERY = Query((Vector(np.random.default_rng(1).normal(size=MODEL.dimension)),))
@@ -42,16 +41,12 @@ def account() -> Iterator[str]:
 @pytest.fixture
 def address(account: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """Where a table may be made, in a container of its own."""
-    for name in [name for name in os.environ if name.startswith("AZURE_")]:
-        monkeypatch.delenv(name)
-    for name, value in {
+    values = {
         "AZURE_STORAGE_ACCOUNT_NAME": ACCOUNT,
         "AZURE_STORAGE_ACCOUNT_KEY": KEY,
         "AZURE_STORAGE_ENDPOINT": account,
-        "SKYHEX_CACHE": str(tmp_path / "cache"),
-    }.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setattr(bucket_index, "LOOKED_EVERY_S", 0.0)
+    }
+    only(monkeypatch, "AZURE_", values, tmp_path / "cache")
     container = f"c{uuid.uuid4().hex}"
     make_container(account, container)
     return f"az://{container}/far/table"

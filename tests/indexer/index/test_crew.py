@@ -6,30 +6,23 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from indexer.index import crew as crew_module
-from indexer.index import segment_files
 from indexer.index.crew import Crew
 from indexer.index.faiss_index import build_index, open_index
 from indexer.search.filter import Filter, Region
-from indexer.search.query import Query, Vector
-from indexer.search.search import Hits, search, search_many
+from indexer.search.search import search, search_many
 from indexer.table.embedding_table import EmbeddingTable
 
 from ...processes import has_ended
-from ..random_rows import MODEL
+from ..sharded import QUERIES, damage_a_shard, same, sharded_table
 from ..small_tables import place_table
-
-QUERIES = [Query((Vector(np.random.default_rng(i).normal(size=MODEL.dimension)),)) for i in range(5)]
 
 
 @pytest.fixture(scope="module")
 def table(tmp_path_factory: pytest.TempPathFactory) -> EmbeddingTable:
-    made = place_table(tmp_path_factory.mktemp("crew") / "table", n=600)
-    build_index(made, shards=4)
-    return made
+    return sharded_table(tmp_path_factory.mktemp("crew") / "table")
 
 
 @pytest.fixture(scope="module")
@@ -40,10 +33,6 @@ def crew() -> Iterator[Crew]:
 
 def pids(crew: Crew) -> list[int]:
     return [worker._holder.process.pid for worker in crew._workers if worker._holder is not None]  # type: ignore[attr-defined]
-
-
-def same(some: Hits, others: Hits) -> bool:
-    return some.rows == others.rows and some.plan == others.plan and some.notes == others.notes
 
 
 def test_a_crew_answers_as_this_process_does(table: EmbeddingTable, crew: Crew) -> None:
@@ -111,13 +100,7 @@ def test_a_worker_tells_of_damage(tmp_path: Path) -> None:
     table = place_table(tmp_path / "table", n=200)
     expected = search(table, QUERIES[0], 9).rows["similarity"]
     build_index(table, shards=3)
-    index, _ = open_index(table)
-    assert index is not None
-    path = index.segments[0].folder / "embedding.bin"
-    content = bytearray(path.read_bytes())
-    content[5] ^= 0x10
-    path.write_bytes(content)
-    segment_files.open_segment.cache_clear()
+    damage_a_shard(table)
     with Crew(2) as crew:
         hits = search(table, QUERIES[0], 9, crew=crew)
     assert hits.rows["similarity"] == expected

@@ -28,6 +28,7 @@ from pipeline.on_device.searcher import kept_on_device, on_device
 from search_app.cli import main as cli
 
 from ...indexer.random_rows import BOX, MODEL, random_cells, random_rows
+from ...indexer.sharded import damage_a_shard, sharded_table
 from ...indexer.small_tables import place_rows, place_table, whole
 
 Box = tuple[float, float, float, float]
@@ -142,8 +143,7 @@ def test_it_is_exact_where_an_inverted_file_is_not(tmp_path: Path, monkeypatch: 
 
 
 def test_shards_are_held_as_they_are_asked_for(tmp_path: Path) -> None:
-    table = place_table(tmp_path / "t", n=600)
-    build_index(table, shards=4)
+    table = sharded_table(tmp_path / "t")
     said: list[str] = []
     device, query = on_device("cpu", said.append), Query((Vector(vectors(1)[0]),))
     area = filter_of(bbox=(-60, -20, -58, -18))
@@ -206,15 +206,8 @@ def test_threads_ask_one_device(table: EmbeddingTable) -> None:
 
 
 def test_a_damaged_segment_is_left_out_as_it_is_here(tmp_path: Path) -> None:
-    table = place_table(tmp_path / "t", n=200)
-    build_index(table, shards=3)
-    index, _ = open_index(table)
-    assert index is not None
-    path = index.segments[0].folder / "embedding.bin"
-    content = bytearray(path.read_bytes())
-    content[5] ^= 0x10
-    path.write_bytes(content)
-    segment_files.open_segment.cache_clear()
+    table = sharded_table(tmp_path / "t", n=200, shards=3)
+    damage_a_shard(table)
     query = Query((Vector(vectors(1)[0]),))
     hits = search(EmbeddingTable.open(table.path), query, 9, crew=on_device("cpu"))
     assert "a shard of the index is not used" in hits.notes[0]

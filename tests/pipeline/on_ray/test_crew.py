@@ -8,32 +8,26 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
-import numpy as np
 import pytest
 
 import skyhex
 from indexer.index.crew import Crew
-from indexer.index.faiss_index import build_index, open_index
+from indexer.index.faiss_index import open_index
 from indexer.search.filter import Filter, Region
-from indexer.search.query import Query, Vector
-from indexer.search.search import Hits, search, search_many
+from indexer.search.search import search, search_many
 from indexer.table.embedding_table import EmbeddingTable
 
-from ...indexer.random_rows import MODEL
-from ...indexer.small_tables import place_table
+from ...indexer.sharded import QUERIES, same, sharded_table
 from ...processes import descendants, needs_proc
 from ...search_app.serve.conftest import serving
 from .test_cluster import ROOT
 
 pytestmark = needs_proc
-QUERIES = [Query((Vector(np.random.default_rng(i).normal(size=MODEL.dimension)),)) for i in range(5)]
 
 
 @pytest.fixture(scope="module")
 def table(tmp_path_factory: pytest.TempPathFactory) -> EmbeddingTable:
-    made = place_table(tmp_path_factory.mktemp("crew") / "table", n=600)
-    build_index(made, shards=4)
-    return made
+    return sharded_table(tmp_path_factory.mktemp("crew") / "table")
 
 
 @pytest.fixture
@@ -49,10 +43,6 @@ def actors() -> list[int]:
     """Processes that hold shards."""
     ours = descendants(os.getpid()).items()
     return sorted(process for process, command in ours if command.startswith("ray::ShardActor"))
-
-
-def same(some: Hits, others: Hits) -> bool:
-    return some.rows == others.rows and some.plan == others.plan and some.notes == others.notes
 
 
 def test_actors_answer_as_this_process_does(table: EmbeddingTable, crew: Crew) -> None:
