@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .config import TextureConfig
+from .pieces import pieces
 from .precision import wide
 
 DARKEST, BRIGHTEST = -2.1, 2.25  # first and last bin of a channel, standardised: about 0 and 255
@@ -31,38 +32,51 @@ class ColourTexture(nn.Module):
         """images (N, C, H, W) standardised, valid (N, H, W) -> (N, D, h, w), means over valid pixels."""
         pixels = wide(images)
         weight = torch.ones_like(pixels[:, 0]) if valid is None else valid.to(pixels.dtype)
-        per_cell = self._cells(weight[:, None])  # (N, 1, h, w, P)
-        count = per_cell.sum(dim=-1).clamp(min=1)  # (N, 1, h, w)
-        plain = torch.cat([self._moments(pixels), self._responses(pixels)], dim=1)
-        means = (self._cells(plain) * per_cell).sum(dim=-1) / count
-        return torch.cat([self._histogram(pixels, per_cell) / count, means], dim=1)
+        px, around = self.config.patch_px, self.config.filter_px // 2
+        n, _, height, width = pixels.shape
+        cells = _cut(F.pad(pixels, (around,) * 4, mode="replicate"), px + 2 * around, px)
+        weights = _cut(weight[:, None], px, px).flatten(1)
+        some = pieces(len(cells), px**2, cells)
+        with torch.autocast(images.device.type, enabled=False):  # sums over a thousand pixels
+            features = torch.cat([self._features(cells[i], weights[i]) for i in some])
+        return features.reshape(n, height // px, width // px, -1).permute(0, 3, 1, 2)
 
-    def _cells(self, maps: Tensor) -> Tensor:
-        """(N, K, H, W) -> (N, K, h, w, P), P pixels of a cell."""
-        px = self.config.patch_px
-        n, k, height, width = maps.shape
-        cut = maps.reshape(n, k, height // px, px, width // px, px)
-        return cut.transpose(3, 4).flatten(4)
+    def _features(self, cells: Tensor, weight: Tensor) -> Tensor:
+        """Cells (M, side, side, C) with the pixels around them, weight (M, P) of their own -> (M, D)."""
+        own = slice(self.config.filter_px // 2, self.config.filter_px // 2 + self.config.patch_px)
+        pixels = cells[:, own, own].flatten(1, 2)  # (M, P, C)
+        weight = weight[:, None]  # (M, 1, P)
+        level = (pixels - DARKEST).clamp(min=0)  # non-negative
+        sums = [
+            self._histogram(pixels, weight.mT),
+            (weight @ torch.cat([level, level.square()], dim=2)).flatten(1),
+            (weight @ self._responses(cells)).flatten(1),
+        ]
+        return torch.cat(sums, dim=1) / weight.sum(dim=2).clamp(min=1)
 
     def _histogram(self, pixels: Tensor, weight: Tensor) -> Tensor:
-        """Joint histogram of the channels, each pixel shared by the bins around it: (N, bins^C, h, w)."""
+        """pixels (M, P, C), weight (M, P, 1) -> their joint histogram (M, bins^C).
+
+        Each pixel is shared by the bins around it.
+        """
         last = self.config.bins - 1
         at = ((pixels - DARKEST) / (BRIGHTEST - DARKEST) * last).clamp(0, last)
         bins = torch.arange(self.config.bins, device=pixels.device, dtype=pixels.dtype)
-        share = F.relu(1 - (at[:, :, None] - bins[:, None, None]).abs())  # (N, C, bins, H, W)
+        share = F.relu(1 - (at[..., None] - bins).abs())  # (M, P, C, bins)
         joint = weight
-        for channel in share.unbind(dim=1)[:-1]:
-            joint = (joint[:, :, None] * self._cells(channel)[:, None]).flatten(1, 2)
-        return torch.einsum("nahwp,nbhwp->nabhw", joint, self._cells(share[:, -1])).flatten(1, 2)
+        for channel in share.unbind(dim=2)[:-1]:
+            joint = (joint[..., None] * channel[:, :, None]).flatten(2)
+        return (joint.mT @ share[:, :, -1]).flatten(1)
 
-    def _moments(self, pixels: Tensor) -> Tensor:
-        """Each channel and its square, made non-negative: (N, 2 C, H, W)."""
-        level = (pixels - DARKEST).clamp(min=0)
-        return torch.cat([level, level.square()], dim=1)
+    def _responses(self, cells: Tensor) -> Tensor:
+        """Both signs of each filter's response at each pixel: (M, P, 2 F)."""
+        filters = torch.cat([self.filters, -self.filters])
+        beyond = torch.cat([-self.offset, self.offset]) - BIAS
+        response = F.conv2d(cells.permute(0, 3, 1, 2), filters, beyond).relu_()
+        return response.flatten(2).mT
 
-    def _responses(self, pixels: Tensor) -> Tensor:
-        """Both signs of each filter's response: (N, 2 F, H, W)."""
-        around = self.config.filter_px // 2
-        padded = F.pad(pixels, (around,) * 4, mode="replicate")
-        response = F.conv2d(padded, self.filters) - self.offset[:, None, None]
-        return F.relu(torch.cat([response, -response], dim=1) - BIAS)
+
+def _cut(maps: Tensor, side: int, step: int) -> Tensor:
+    """(N, C, H, W) -> squares of `side` pixels, `step` pixels apart: (N * h * w, side, side, C)."""
+    squares = maps.unfold(2, side, step).unfold(3, side, step)  # (N, C, h, w, side, side)
+    return squares.permute(0, 2, 3, 4, 5, 1).flatten(0, 2).contiguous()

@@ -130,6 +130,27 @@ def test_a_filter_answers_with_both_signs() -> None:
     assert encoder(torch.full((1, 3, 4, 4), -1.0))[0, -2:, 0, 0].tolist() == [0.0, 2.0]
 
 
+def test_each_cell_holds_the_means_of_the_whole_images_maps() -> None:
+    part = TextureConfig(filters=5, patch_px=4)
+    encoder = ColourTexture(part).double()
+    draw = torch.Generator().manual_seed(3)
+    encoder.get_buffer("filters").copy_(torch.randn(5, 3, 3, 3, generator=draw))
+    encoder.get_buffer("offset").copy_(torch.randn(5, generator=draw))
+    images = torch.randn(2, 3, 8, 12, generator=draw, dtype=torch.float64)
+    valid = torch.rand(2, 8, 12, generator=draw) > 0.3
+    valid[0, :4, 4:8] = False  # a cell without a valid pixel
+    padded = F.pad(images, (1, 1, 1, 1), mode="replicate")
+    response = F.conv2d(padded, encoder.filters) - encoder.offset[:, None, None]
+    level = (images + 2.1).clamp(min=0)
+    maps = torch.cat([level, level**2, F.relu(response - 1), F.relu(-response - 1)], dim=1)
+    count = F.avg_pool2d(valid[:, None].double(), 4)
+    means = F.avg_pool2d(maps * valid[:, None], 4) / count.clamp(min=1 / 16)
+    found = encoder(images, valid)
+    torch.testing.assert_close(found[:, part.bins**3 :], means)
+    seen = (count[:, 0] > 0).double()
+    torch.testing.assert_close(found[:, : part.bins**3].sum(dim=1), seen)
+
+
 def test_weights_with_a_geometry_are_read_back_and_older_ones_keep_their_digest(
     model: SkySense, tmp_path: Path
 ) -> None:
