@@ -126,6 +126,10 @@ class EmbeddingTable:
         storage = open_storage(path)
         return EmbeddingTable(storage, read_manifest(storage, snapshot))
 
+    def at(self, snapshot: int) -> "EmbeddingTable":
+        """Another snapshot of this table. Raises TableError."""
+        return EmbeddingTable(self.storage, read_manifest(self.storage, snapshot))
+
     @staticmethod
     def exists(path: str | Path) -> bool:
         """Whether there is a table, readable or not."""

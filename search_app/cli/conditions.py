@@ -11,7 +11,8 @@ from .options import names
 from .search_options import ROWS, WHERE, option
 from .shared_options import Command, made_of
 
-Condition = tuple[Any, Any, Callable[[Any], Any]]  # its option, its default, how its text is read
+Read = Callable[[Any], Any]  # how the text of a condition is read
+Condition = tuple[Any, Any, Read]  # its option, its default
 
 
 def _same(value: Any) -> Any:
@@ -29,75 +30,44 @@ def _numbers(text: str | None) -> list[int]:
         raise QueryError(f"{text!r}: expected whole numbers and commas, such as 6,7,8") from None
 
 
-CONDITIONS: dict[str, Condition] = {
-    "bbox": (
-        Annotated[
-            tuple[float, float, float, float] | None,
-            option(WHERE, "Box in degrees; W > E crosses 180.", "W S E N", "--bbox"),
-        ],
+def _asked(
+    kind: Any,
+    panel: str,
+    help: str,
+    metavar: str | None,
+    *names: str,
+    default: Any = None,
+    read: Read = _same,
+) -> Condition:
+    return Annotated[kind, option(panel, help, metavar, *names)], default, read
+
+
+Box = tuple[float, float, float, float] | None
+Disc = tuple[float, float, float] | None
+Text = str | None
+CONDITIONS = {
+    "bbox": _asked(Box, WHERE, "Box in degrees; W > E crosses 180.", "W S E N", "--bbox"),
+    "within": _asked(Path | None, WHERE, "Polygons of a GeoJSON, lon/lat.", "FILE"),
+    "near": _asked(Disc, WHERE, "Within kilometres of a point.", "LON LAT KM"),
+    "cells": _asked(Text, WHERE, "Cells and all below them: A,B,C.", "IDS", read=_some),
+    "footprint": _asked(
+        bool,
+        WHERE,
+        "Where a row's footprint reaches, not its cell's centre.",
         None,
-        _same,
+        "--footprint",
+        default=False,
     ),
-    "within": (
-        Annotated[Path | None, option(WHERE, "Polygons of a GeoJSON, lon/lat.", "FILE")],
-        None,
-        _same,
+    "start": _asked(Text, ROWS, "Periods that end after this day; 2024 is its first.", "D"),
+    "end": _asked(Text, ROWS, "Periods that begin before this day; 2024 is its first.", "D"),
+    "months": _asked(Text, ROWS, "Periods that touch months of any year: 6,7,8.", "LIST", read=_numbers),
+    "modalities": _asked(Text, ROWS, "Rows made with all of these: hr,s2,s1.", "LIST", read=names),
+    "where": _asked(Text, ROWS, "SQL on columns: prototype = 3 AND cloud_fraction < 0.2.", "SQL"),
+    "where_timeout_s": _asked(
+        float, ROWS, "Of --where, at most; 0: none.", "SECONDS", "--where-timeout", default=DEFAULT_TIMEOUT_S
     ),
-    "near": (
-        Annotated[
-            tuple[float, float, float] | None,
-            option(WHERE, "Within kilometres of a point.", "LON LAT KM"),
-        ],
-        None,
-        _same,
-    ),
-    "cells": (
-        Annotated[str | None, option(WHERE, "Cells and all below them: A,B,C.", "IDS")],
-        None,
-        _some,
-    ),
-    "footprint": (
-        Annotated[
-            bool,
-            option(WHERE, "Where a row's footprint reaches, not its cell's centre.", None, "--footprint"),
-        ],
-        False,
-        _same,
-    ),
-    "start": (
-        Annotated[str | None, option(ROWS, "Periods that end after this day; 2024 is its first.", "D")],
-        None,
-        _same,
-    ),
-    "end": (
-        Annotated[str | None, option(ROWS, "Periods that begin before this day; 2024 is its first.", "D")],
-        None,
-        _same,
-    ),
-    "months": (
-        Annotated[str | None, option(ROWS, "Periods that touch months of any year: 6,7,8.", "LIST")],
-        None,
-        _numbers,
-    ),
-    "modalities": (
-        Annotated[str | None, option(ROWS, "Rows made with all of these: hr,s2,s1.", "LIST")],
-        None,
-        names,
-    ),
-    "where": (
-        Annotated[str | None, option(ROWS, "SQL on columns: prototype = 3 AND cloud_fraction < 0.2.", "SQL")],
-        None,
-        _same,
-    ),
-    "where_timeout_s": (
-        Annotated[float, option(ROWS, "Of --where, at most; 0: none.", "SECONDS", "--where-timeout")],
-        DEFAULT_TIMEOUT_S,
-        _same,
-    ),
-    "where_memory": (
-        Annotated[str, option(ROWS, "Of --where, at most.", "SIZE", "--where-memory")],
-        DEFAULT_MEMORY,
-        _same,
+    "where_memory": _asked(
+        str, ROWS, "Of --where, at most.", "SIZE", "--where-memory", default=DEFAULT_MEMORY
     ),
 }
 

@@ -4,6 +4,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import shapely
@@ -210,21 +211,10 @@ def make_plan(
     on_contradiction: OnContradiction = "drop",
 ) -> Plan:
     """Cells or chips, with the dates each will be made of."""
-    if area is None:
-        return plan_chips(
-            catalog,
-            encoder.spec,
-            h3_resolution=h3_resolution,
-            start=dates.start,
-            end=dates.end,
-            period=dates.period,
-            allow_l1c=allow_l1c,
-            on_contradiction=on_contradiction,
-        )
-    return plan_area(
+    plan = plan_chips if area is None else partial(plan_area, area=area)
+    return plan(
         catalog,
         encoder.spec,
-        area,
         h3_resolution=h3_resolution,
         start=dates.start,
         end=dates.end,

@@ -5,15 +5,16 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from . import search_options as words
-from .answer import give
+from .answer import Give, on_table, with_answer
 from .conditions import with_filter
 from .label_commands import FolderOption
-from .options import DEFAULT_TABLE, FormatOption, OutOption, TableOption, WeightsOption
+from .options import WeightsOption
 from .progress import say
 from .readable import HITS
 
 if TYPE_CHECKING:
     from indexer.search.filter import Filter
+    from indexer.table.embedding_table import EmbeddingTable
 
 app = typer.Typer()
 
@@ -36,9 +37,13 @@ AskOption = Annotated[
 
 
 @app.command()
+@with_answer()
+@on_table(snapshots=False, before="folder")
 @with_filter()
 def feedback(
     filter: "Filter",
+    table: "EmbeddingTable",
+    give: Give,
     cell: words.CellOption = None,
     lonlat: words.LonLatOption = None,
     chip: words.ChipOption = None,
@@ -51,11 +56,8 @@ def feedback(
     apart_km: ApartOption = 0.0,
     ask: AskOption = False,
     k: words.KOption = 20,
-    table: TableOption = DEFAULT_TABLE,
     folder: FolderOption = None,
     weights: WeightsOption = "nano",
-    form: FormatOption = None,
-    out: OutOption = None,
 ) -> None:
     """A search taught by marks: the answer, or with --ask what to mark next."""
     import skyhex
@@ -63,22 +65,20 @@ def feedback(
     from indexer.labels.feedback import marks_of, rounds_of
     from indexer.labels.store import label_place, read_labels
     from indexer.search.query import Query
-    from indexer.table.embedding_table import EmbeddingTable
 
     from .search_words import Examples
 
-    opened = EmbeddingTable.open(table)
-    query = Query(Examples(cell, lonlat, chip, vector, text).read(opened, "fused", weights))
+    query = Query(Examples(cell, lonlat, chip, vector, text).read(table, "fused", weights))
     marks: dict[int, bool] = {}
     if name is not None:
-        labels = read_labels(label_place(opened, folder), name)
+        labels = read_labels(label_place(table, folder), name)
         marks |= marks_of(labels)
         for number, said in enumerate(rounds_of(labels), 1):
             say(f"round {number}: {said.right} of {said.marked} right")
     for cells, is_right in ((right, True), (wrong, False)):
         marks |= dict.fromkeys(map(parse_cell, cells or []), is_right)
     found = skyhex.feedback(
-        opened,
+        table,
         right=[one for one, is_right in marks.items() if is_right],
         wrong=[one for one, is_right in marks.items() if not is_right],
         query=query,
@@ -88,4 +88,4 @@ def feedback(
         apart_km=apart_km,
         filter=filter,
     )
-    give(found.ask if ask else found.hits.rows, form, out, HITS)
+    give(found.ask if ask else found.hits.rows, HITS)

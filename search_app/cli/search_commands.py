@@ -9,9 +9,9 @@ import typer
 from indexer.errors import QueryError
 
 from . import search_options as words
-from .answer import give
+from .answer import Give, on_table, with_answer
 from .conditions import with_filter
-from .options import DEFAULT_TABLE, FormatOption, OutOption, SnapshotOption, TableOption, WeightsOption
+from .options import DEFAULT_TABLE, SnapshotOption, TableOption, WeightsOption
 from .progress import progress_bar, say
 from .readable import CHANGES, HITS, OUTLIERS
 
@@ -25,9 +25,11 @@ app = typer.Typer()
 
 
 @app.command()
+@with_answer()
 @with_filter()
 def search(
     filter: "Filter",
+    give: Give,
     cell: words.CellOption = None,
     lonlat: words.LonLatOption = None,
     chip: words.ChipOption = None,
@@ -57,8 +59,6 @@ def search(
     table: TableOption = DEFAULT_TABLE,
     snapshot: SnapshotOption = None,
     weights: WeightsOption = "nano",
-    form: FormatOption = None,
-    out: OutOption = None,
 ) -> None:
     """Where else does it look like this? All conditions given must hold."""
     from indexer.search.batch import read_queries, search_batch
@@ -94,57 +94,48 @@ def search(
     _say_notes(opened, hits.notes)
     if explain:
         say(f"plan: {hits.plan}")
-    give(hits.rows, form, out, HITS)
+    give(hits.rows, HITS)
 
 
 @app.command()
+@with_answer()
+@on_table()
 @with_filter(without=("start", "end"))
 def changes(
     filter: "Filter",
+    table: "EmbeddingTable",
+    give: Give,
     before: words.BeforeOption,
     after: words.AfterOption,
     column: words.ColumnOption = "fused",
     k: words.KOption = 20,
-    table: TableOption = DEFAULT_TABLE,
-    snapshot: SnapshotOption = None,
-    form: FormatOption = None,
-    out: OutOption = None,
 ) -> None:
     """What changed most: each place compared with itself in another period."""
     from indexer.search.changes import changes as changes_of_table
     from indexer.search.words import column_of, period_of
-    from indexer.table.embedding_table import EmbeddingTable
 
     from .info import comparable_years
 
-    opened = EmbeddingTable.open(table, snapshot)
     periods = period_of(before), period_of(after)
-    rows = changes_of_table(opened, *periods, k, filter=filter, column=column_of(column))
+    rows = changes_of_table(table, *periods, k, filter=filter, column=column_of(column))
     none = None if len(rows) else "no place has a row in both periods"
-    _say_notes(opened, [note for note in (comparable_years(opened), none) if note])
-    give(rows, form, out, CHANGES)
+    _say_notes(table, [note for note in (comparable_years(table), none) if note])
+    give(rows, CHANGES)
 
 
 @app.command()
+@with_answer()
+@on_table()
 @with_filter()
-def outliers(
-    filter: "Filter",
-    k: words.KOption = 20,
-    table: TableOption = DEFAULT_TABLE,
-    snapshot: SnapshotOption = None,
-    form: FormatOption = None,
-    out: OutOption = None,
-) -> None:
+def outliers(filter: "Filter", table: "EmbeddingTable", give: Give, k: words.KOption = 20) -> None:
     """What is rare in its region: rows least like any of its prototypes."""
     from indexer.prototypes.regional import outdated
     from indexer.search.outliers import outliers as outliers_of_table
-    from indexer.table.embedding_table import EmbeddingTable
 
-    opened = EmbeddingTable.open(table, snapshot)
-    rows = outliers_of_table(opened, k, filter)
+    rows = outliers_of_table(table, k, filter)
     none = None if len(rows) else "no row with a prototype matches the filter"
-    _say_notes(opened, [note for note in (outdated(opened), none) if note])
-    give(rows, form, out, OUTLIERS)
+    _say_notes(table, [note for note in (outdated(table), none) if note])
+    give(rows, OUTLIERS)
 
 
 def _check_one_or_many(queries: Path | None, like: bool, for_one_alone: bool) -> None:

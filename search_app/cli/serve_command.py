@@ -53,33 +53,14 @@ def serve(
     """Serve the table to other programs: search, SQL, features, vector tiles (OpenAPI at /openapi.json)."""
     if importlib.util.find_spec("fastapi") is None or importlib.util.find_spec("uvicorn") is None:
         raise InstallationError('FastAPI is not installed: run pip install -e ".[cpu,serve]"')
-    words = [
-        "--table",
-        table,
-        "--host",
-        host,
-        "--port",
-        str(port),
-        "--waiting",
-        str(waiting),
-        "--weights",
-        weights,
-    ]
-    for name, value in (
-        ("--token-file", token_file),
-        ("--tls-cert", tls_cert),
-        ("--tls-key", tls_key),
-        ("--workers", workers),
-        ("--sql-timeout", sql_timeout),
-        ("--sql-memory", sql_memory),
-        ("--sql-rows", sql_rows),
-        ("--shard-workers", shard_workers),
-        ("--shard-limit", shard_limit),
-        ("--device", device),
-        ("--engine", engine),
-        ("--address", address),
-    ):
-        words += [] if value is None else [name, str(value)]
+    given = {
+        "table": table, "host": host, "port": port, "waiting": waiting, "weights": weights,
+        "token-file": token_file, "tls-cert": tls_cert, "tls-key": tls_key, "workers": workers,
+        "sql-timeout": sql_timeout, "sql-memory": sql_memory, "sql-rows": sql_rows,
+        "shard-workers": shard_workers, "shard-limit": shard_limit, "device": device,
+        "engine": engine, "address": address,
+    }  # fmt: skip
+    words = [word for name, value in given.items() if value is not None for word in (f"--{name}", str(value))]
     words += ["--insecure-http"] if insecure_http else []
     sys.stdout.flush()
     path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])

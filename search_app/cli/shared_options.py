@@ -10,11 +10,11 @@ Command = Callable[..., Any]
 
 
 def made_of(
-    argument: str, options: Shared, make: Callable[..., Any], before: str
+    argument: str, options: Shared, make: Callable[..., Any], before: str = ""
 ) -> Callable[[Command], Command]:
     """Give a command options in place of an argument, which `make` makes of their values.
 
-    They stand before the command's own parameter `before`, in its help and nowhere else.
+    They stand before the command's own parameter `before`, or last, in its help and nowhere else.
     """
 
     def wrap(command: Command) -> Command:

@@ -5,24 +5,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from indexer.errors import QueryError
-from indexer.sql.limits import DEFAULT_MEMORY, DEFAULT_TIMEOUT_S, OWN_LIMITS, Limits
+from indexer.sql.limits import DEFAULT_MEMORY, DEFAULT_TIMEOUT_S, Limits
 
-from .answer import give
-from .options import (
-    DEFAULT_TABLE,
-    AddressOption,
-    EngineOption,
-    FormatOption,
-    OutOption,
-    SnapshotOption,
-    TableOption,
-)
+from .answer import Give, on_table, with_answer
+from .options import DEFAULT_TABLE, AddressOption, EngineOption, SnapshotOption, TableOption
 from .progress import progress_bar, say
 from .working import working
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
+    from indexer.table.embedding_table import EmbeddingTable
     from indexer.workers import Workers
 
 app = typer.Typer()
@@ -58,12 +49,12 @@ def _shards_of(path: str) -> int:
 
 
 @app.command()
-def align(table: TableOption = DEFAULT_TABLE) -> None:
+@on_table(snapshots=False)
+def align(table: "EmbeddingTable") -> None:
     """Learn from rows with several sensors how one finds the other: `search --using s1 --against s2`."""
     from indexer.alignment.alignment import LEAST_PAIRS, align, fitted_of
-    from indexer.table.embedding_table import EmbeddingTable
 
-    aligned, fitted = align(EmbeddingTable.open(table))
+    aligned, fitted = align(table)
     for one in fitted:
         used = "" if one in fitted_of(aligned) else "; not used: it finds no more than before"
         say(f"{one}{used}")
@@ -89,40 +80,42 @@ def bring_up(path: str, label: str = "", shards: int | None = None, workers: "in
 
 
 @app.command()
+@with_answer(before="timeout")
+@on_table(before="timeout")
 def sql(
+    table: "EmbeddingTable",
+    give: Give,
     query: Annotated[str, typer.Argument(help="SELECT or EXPLAIN over embeddings, prototypes, regions.")],
-    table: TableOption = DEFAULT_TABLE,
-    snapshot: SnapshotOption = None,
-    form: FormatOption = None,
-    out: OutOption = None,
     timeout: Annotated[float, typer.Option(help="Seconds, at most; 0: none.")] = DEFAULT_TIMEOUT_S,
     memory: Annotated[
         str, typer.Option(help="Of DuckDB, at most, and of the answer.", metavar="SIZE")
     ] = DEFAULT_MEMORY,
 ) -> None:
     """Ask the table in SQL (DuckDB)."""
-    give(rows_of_sql(table, snapshot, query, Limits.of(timeout, memory)), form, out)
+    from indexer.sql.run import run_sql
+
+    give(run_sql(table, query, Limits.of(timeout, memory)))
 
 
 @app.command()
-def info(table: TableOption = DEFAULT_TABLE, snapshot: SnapshotOption = None) -> None:
+@on_table()
+def info(table: "EmbeddingTable") -> None:
     """What the table holds: model, rows, area, time, index, prototypes."""
-    from indexer.table.embedding_table import EmbeddingTable
-
     from .info import print_info
 
-    print_info(EmbeddingTable.open(table, snapshot))
+    print_info(table)
 
 
 @app.command()
-def log(table: TableOption = DEFAULT_TABLE, form: FormatOption = None, out: OutOption = None) -> None:
+@with_answer()
+def log(give: Give, table: TableOption = DEFAULT_TABLE) -> None:
     """The table's snapshots."""
     from indexer.table.manifest import read_log
     from indexer.table.open_storage import open_storage
 
     from .info import snapshot_rows
 
-    give(snapshot_rows(read_log(open_storage(table))), form, out)
+    give(snapshot_rows(read_log(open_storage(table))))
 
 
 @app.command()
@@ -154,24 +147,21 @@ def validate(
 
 
 @app.command()
-def compact(table: TableOption = DEFAULT_TABLE) -> None:
+@on_table(snapshots=False)
+def compact(table: "EmbeddingTable") -> None:
     """Join small files into files of up to 128 MB."""
-    from indexer.table.embedding_table import EmbeddingTable
-
-    opened = EmbeddingTable.open(table)
-    joined = opened.compact()
-    say(f"{len(opened.files)} files before, {len(joined.files)} now; snapshot {joined.snapshot}")
+    joined = table.compact()
+    say(f"{len(table.files)} files before, {len(joined.files)} now; snapshot {joined.snapshot}")
 
 
 @app.command()
+@on_table(snapshots=False, before="keep")
 def vacuum(
-    table: TableOption = DEFAULT_TABLE,
+    table: "EmbeddingTable",
     keep: Annotated[int, typer.Option(help="How many of the newest snapshots stay readable.")] = 1,
 ) -> None:
     """Delete snapshots older than an hour, and the files that no kept snapshot names."""
-    from indexer.table.embedding_table import EmbeddingTable
-
-    deleted = EmbeddingTable.open(table).vacuum(keep)
+    deleted = table.vacuum(keep)
     say(f"{len(deleted)} files deleted; the newest {keep} snapshots and all of the last hour are kept")
 
 
@@ -191,11 +181,3 @@ def copy(
     )
     if done.left_out:
         say(f"{done.left_out} snapshots were left out: their manifests are damaged", "note")
-
-
-def rows_of_sql(path: str, snapshot: int | None, query: str, limits: Limits = OWN_LIMITS) -> "pa.Table":
-    """Rows of a SELECT over a snapshot."""
-    from indexer.sql.run import run_sql
-    from indexer.table.embedding_table import EmbeddingTable
-
-    return run_sql(EmbeddingTable.open(path, snapshot), query, limits)
