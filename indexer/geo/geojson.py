@@ -41,6 +41,25 @@ def read_polygons(source: str | Path | Mapping[str, Any]) -> list[shapely.Polygo
     return [on_globe(polygon) for polygon in parts.polygons]
 
 
+def globe_polygons(shape: shapely.Geometry) -> list[shapely.Polygon]:
+    """All polygons of a geometry in lon/lat, each `on_globe`; points and lines beside them are left out.
+
+    Raises:
+        QueryError: there is none, one crosses itself, or they have more than `MAX_CORNERS` corners.
+    """
+    parts = np.array([shape])
+    while np.any(shapely.get_type_id(parts) >= shapely.GeometryType.MULTIPOINT):
+        parts = shapely.get_parts(parts)
+    polygons = parts[(shapely.get_type_id(parts) == shapely.GeometryType.POLYGON) & ~shapely.is_empty(parts)]
+    if len(polygons) == 0:
+        raise QueryError(
+            f"the area holds no polygon, but a {shape.geom_type}: expected a Polygon or MultiPolygon"
+        )
+    if shapely.get_num_coordinates(polygons).sum() > MAX_CORNERS:
+        raise QueryError(f"the area has more than {MAX_CORNERS:,} corners: simplify it first")
+    return [on_globe(polygon) for polygon in polygons]
+
+
 def whole_area(source: str | Path | Mapping[str, Any]) -> shapely.Geometry:
     """All polygons of `read_polygons` as one, in parts within -180 to 180 degrees."""
     return cut_at_antimeridian(shapely.union_all(read_polygons(source)))

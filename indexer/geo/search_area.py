@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import shapely
+from numpy.typing import NDArray
 
 from ..errors import QueryError
-from .cells import Cells, parse_cell
+from ..progress import Progress
+from .cells import Cells, centres, parse_cell
 from .footprints import Geometries
-from .geojson import read_polygons
+from .geojson import globe_polygons, read_polygons, turned
 from .row_ranges import Mask, RowRanges
 from .shapes import Area, Disc, Families, Shape
 
+STRETCH = 2**16  # rows whose centres are compared with many shapes at once
 DECIMALS = 12  # of a degree: a box that misses the whole globe by less is one that GEOS cannot join to itself
 
 
@@ -81,3 +84,40 @@ class Region:
         """Which lon/lat boxes (n,) are certainly inside, and which certainly outside."""
         inside, outside = zip(*(shape.box_sides(boxes) for shape in self.shapes), strict=True)
         return np.all(inside, axis=0), np.any(outside, axis=0)
+
+
+def rows_of_each(
+    shapes: Sequence[shapely.Geometry], cells: Cells, progress: Progress | None = None
+) -> NDArray[np.int64]:
+    """Which of a sorted key column's rows (n,) lie in which of many shapes, in lon/lat.
+
+    As `Region.rows` of each, but each row's centre is looked up among all shapes at once.
+
+    Args:
+        progress: told (rows compared, rows).
+
+    Returns:
+        Shape and row of each pair, (2, m), in order of shape.
+
+    Raises:
+        QueryError: a shape that holds no polygon, or one that crosses itself.
+    """
+    areas = [shapely.union_all(globe_polygons(shape)) for shape in shapes]
+    bounds = shapely.bounds(areas).reshape(-1, 4)
+    over = (bounds[:, 0] < -180) | (bounds[:, 2] > 180)  # goes on beyond the antimeridian
+    shape_of = np.repeat(np.arange(len(areas)), np.where(over, 3, 1))
+    copies = np.array(
+        [c for area, far in zip(areas, over, strict=True) for c in (turned(area) if far else [area])]
+    )
+    west, south, east, north = shapely.bounds(copies).reshape(-1, 4).T
+    shapely.prepare(copies)
+    pairs = [np.empty((2, 0), np.int64)]
+    for first in range(0, len(cells), STRETCH):
+        lon, lat = centres(cells[first : first + STRETCH])
+        near = (west <= lon.max()) & (east >= lon.min()) & (south <= lat.max()) & (north >= lat.min())
+        if near.any():
+            shape, row = shapely.STRtree(shapely.points(lon, lat)).query(copies[near], "intersects")
+            pairs.append(np.stack([shape_of[near][shape], row + first]))
+        if progress:
+            progress(min(first + STRETCH, len(cells)), len(cells))
+    return np.unique(np.hstack(pairs), axis=1)

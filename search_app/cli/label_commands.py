@@ -10,7 +10,7 @@ from indexer.errors import QueryError
 from ..form import check_ending
 from .answer import Give, on_table, with_answer
 from .options import day
-from .progress import say
+from .progress import progress_bar, say
 
 if TYPE_CHECKING:
     from indexer.table.embedding_table import EmbeddingTable
@@ -42,7 +42,8 @@ def import_labels(
     from indexer.labels.label_files import read_label_file
     from indexer.labels.store import label_place, mark
 
-    read = read_label_file(file, table, column)
+    with progress_bar("labels", "cells") as progress:
+        read = read_label_file(file, table, column, progress)
     if not read.marks:
         raise QueryError(f"{file} labels no cell of the table: {read.outside:,} labels lie outside of it")
     made = mark(label_place(table, folder), name, read.marks, table.h3_resolution)

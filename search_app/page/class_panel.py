@@ -125,7 +125,8 @@ def _take_file(
 ) -> list[tuple[str, str]]:
     """What came of a file: lines to tell."""
     try:
-        read = read_upload(table, *file, column=column.strip() or None)
+        with st.spinner(f"Reading {plain(file[0])}"):
+            read = read_upload(table, *file, column=column.strip() or None)
     except QueryError as error:
         return [("error", f"{error}.")]
     if not read.marks:

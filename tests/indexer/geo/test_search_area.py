@@ -11,9 +11,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from indexer.errors import QueryError
-from indexer.geo import cells
+from indexer.geo import cells, search_area
 from indexer.geo.great_circle import KM_PER_DEGREE, distance_km
-from indexer.geo.search_area import Region
+from indexer.geo.search_area import Region, rows_of_each
 from indexer.geo.shapes import FAMILY_EDGES, _boxes_around
 
 RESOLUTION = 6
@@ -82,6 +82,39 @@ def test_holes_and_several_polygons_over_the_antimeridian() -> None:
 def test_a_ring_around_a_pole_holds_the_pole(sign: int) -> None:
     ring = [[lon, sign * 60] for lon in (0, 90, 180, -90, 0)]
     check(Region.from_geojson({"type": "Polygon", "coordinates": [ring]}), sign * LAT >= 60)
+
+
+def test_many_shapes_at_once_have_the_rows_of_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(search_area, "STRETCH", 3000)
+    rng = np.random.default_rng(0)
+    around = np.linspace(0, 2 * np.pi, 9, endpoint=False)
+    shapes: list[shapely.Geometry] = [
+        shapely.Polygon(
+            [(lon + r * np.cos(a), lat + r * np.sin(a) / 2) for a, r in zip(around, far, strict=True)]
+        )
+        for lon, lat, far in zip(
+            rng.uniform(-179, 179, 40), rng.uniform(-60, 60, 40), rng.uniform(5, 40, (40, 9)), strict=True
+        )
+    ]
+    over = shapely.Polygon(
+        [(170, -10), (-170, -10), (-170, 10), (170, 10)], [[(175, -5), (179, -5), (179, 5)]]
+    )
+    pole = shapely.Polygon([(-120, 70), (0, 70), (120, 70)])
+    shapes += [
+        over,
+        pole,
+        shapely.GeometryCollection([shapely.MultiPolygon([over, pole]), shapely.Point(0, 0)]),
+    ]
+    told: list[tuple[int, int]] = []
+    shape, row = rows_of_each(shapes, GLOBE, lambda *done: told.append(done))
+    for number, one in enumerate(shapes):
+        expected = Region.from_geojson(shapely.geometry.mapping(one)).rows(GLOBE).rows()
+        np.testing.assert_array_equal(row[shape == number], expected)
+    assert len(row) > 10_000
+    assert told == [(min(3000 * n, 20_000), 20_000) for n in range(1, 8)]
+    assert rows_of_each([], GLOBE).shape == rows_of_each(shapes, GLOBE[:0]).shape == (2, 0)
+    with pytest.raises(QueryError, match="holds no polygon, but a LineString"):
+        rows_of_each([shapely.LineString([(0, 0), (1, 1)])], GLOBE)
 
 
 def test_the_whole_globe() -> None:

@@ -125,6 +125,33 @@ def test_polygons_points_and_cells_of_files(table: EmbeddingTable, tmp_path: Pat
     assert read_label_file(tmp_path / "a.parquet", table).marks == {int(CELLS[9]): "z"}
 
 
+def test_a_table_without_rows_has_no_cell_of_any_label(table: EmbeddingTable, tmp_path: Path) -> None:
+    empty = EmbeddingTable.create(tmp_path / "t", table.model, h3_resolution=9)
+    csv = tmp_path / "a.csv"
+    csv.write_text("lon,lat,label\n10,47,q\n")
+    read = read_label_file(csv, empty)
+    assert (read.marks, read.outside) == ({}, 1)
+
+
+def test_where_polygons_overlap_the_last_is_taken_and_told(table: EmbeddingTable, tmp_path: Path) -> None:
+    lon, lat = centres(CELLS)
+    halves = [
+        shapely.box(lon.min(), lat.min(), east, lat.max()) for east in (lon.max(), lon.mean(), lon.max())
+    ]
+    features = [
+        {"type": "Feature", "properties": {"label": name}, "geometry": shapely.geometry.mapping(half)}
+        for name, half in zip("aba", halves, strict=True)
+    ]
+    file = tmp_path / "a.geojson"
+    for most, west in ((2, "b"), (3, "a")):
+        file.write_text(json.dumps({"type": "FeatureCollection", "features": features[:most]}))
+        read = read_label_file(file, table)
+        assert read.marks == dict(
+            zip(CELLS.tolist(), np.where(lon <= lon.mean(), west, "a").tolist(), strict=True)
+        )
+        assert read.contradicted == (most - 1) * (lon <= lon.mean()).sum()
+
+
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
