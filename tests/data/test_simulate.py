@@ -73,6 +73,12 @@ def catalog_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
+def least(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    area = Area("least", 2.759, 49.749, 640)
+    return simulate(tmp_path_factory.mktemp("least"), areas=(area,))
+
+
+@pytest.fixture(scope="module")
 def plain() -> Landscape:
     return make_landscape(Area("plain", 2.759, 49.749, 2560, PLAIN), seed=1)
 
@@ -188,6 +194,101 @@ class TestCatalog:
         calls: list[tuple[int, int]] = []
         run(tmp_path, areas=TINY[:1], progress=lambda done, total: calls.append((done, total)))
         assert calls == [(n, 5) for n in range(1, 6)]
+
+
+class TestWhatIsMadeByDefault:
+    """One area of the least size, and nothing else asked for."""
+
+    def test_four_dates_of_sentinel_2_two_of_sentinel_1_and_a_picture(self, least: Path):
+        seen = sorted(f"{item.collection_id} {item.datetime:%Y-%m-%d %H:%M}" for item in items_of(least))
+        assert seen == [
+            "aerial 2023-06-15 09:30",
+            "sentinel-1-grd 2023-03-18 05:45",
+            "sentinel-1-grd 2023-09-16 17:15",
+            "sentinel-2-l2a 2023-02-02 10:45",
+            "sentinel-2-l2a 2023-05-04 10:45",
+            "sentinel-2-l2a 2023-08-03 10:45",
+            "sentinel-2-l2a 2023-11-03 10:45",
+        ]
+        asked = json.loads(least.read_text())["simulation:parameters"]
+        assert (asked["seed"], asked["s2_dates"], asked["s1_dates"], asked["version"]) == (0, 4, 2, 1)
+        assert json.loads(least.read_text())["simulated"] is True
+
+    def test_an_item_states_its_grid_and_its_clouds(self, least: Path):
+        item = next(i for i in items_of(least) if i.id == "least_s2l2a_20230202")
+        stated = {name: value for name, value in item.properties.items() if ":" in name or name == "gsd"}
+        assert stated == {
+            "gsd": 10.0,
+            "proj:code": "EPSG:32631",
+            "proj:bbox": [482320.0, 5510440.0, 482960.0, 5511080.0],
+            "proj:shape": [64, 64],
+            "proj:transform": [10.0, 0.0, 482320.0, 0.0, -10.0, 5511080.0, 0.0, 0.0, 1.0],
+            "eo:cloud_cover": stated["eo:cloud_cover"],
+            "sample:cloud_shadow_cover": stated["sample:cloud_shadow_cover"],
+            "sample:boa_offset": "none (simulated reflectance has no offset)",
+            "sample:complete_10_bands": True,
+        }
+        assert item.properties["date_known"] is True
+        with rasterio.open(item.assets["scl"].get_absolute_href()) as raster:
+            shadow = np.mean(raster.read(1) == SCL_SHADOW)
+        assert stated["sample:cloud_shadow_cover"] == pytest.approx(100 * shadow, abs=0.0051)
+        lon, lat = zip(*item.geometry["coordinates"][0], strict=True)
+        assert item.bbox == [min(lon), min(lat), max(lon), max(lat)]
+        assert len(lon) == 5
+        assert (lon[0], lat[0]) == (lon[4], lat[4])
+        assert np.sum(np.diff(lon) * (np.array(lat[1:]) + lat[:-1])) < 0  # counter-clockwise
+
+    def test_assets_state_what_their_rasters_hold(self, least: Path):
+        by_id = {item.collection_id: item for item in items_of(least)}
+        stated = {
+            (kind, name): (
+                asset.extra_fields.get("nodata"),
+                asset.extra_fields["data_type"],
+                asset.extra_fields.get("gsd"),
+                asset.extra_fields.get("proj:shape"),
+            )
+            for kind, item in by_id.items()
+            for name, asset in item.assets.items()
+        }
+        assert stated == {
+            ("sentinel-2-l2a", "data"): (0, "uint16", None, None),
+            ("sentinel-2-l2a", "scl"): (0, "uint8", 20.0, [32, 32]),
+            ("sentinel-2-l2a", "labels_landcover"): (0, "uint8", None, [64, 64]),
+            ("sentinel-1-grd", "data"): ("nan", "float32", None, None),
+            ("sentinel-1-grd", "labels_landcover"): (0, "uint8", None, [64, 64]),
+            ("aerial", "data"): (None, "uint8", None, None),
+            ("aerial", "labels_landcover"): (0, "uint8", None, [64, 64]),
+        }
+        assert {kind: item.properties["gsd"] for kind, item in by_id.items()} == {
+            "sentinel-2-l2a": 10.0,
+            "sentinel-1-grd": 10.0,
+            "aerial": 2.5,
+        }
+
+    def test_rasters_have_their_nodata_and_are_cut_into_blocks_of_256(self, least: Path):
+        nodata = {}
+        for item in items_of(least):
+            for name, asset in item.assets.items():
+                with rasterio.open(asset.get_absolute_href()) as raster:
+                    nodata[f"{item.collection_id} {name}"] = str(raster.nodata)
+                    assert set(raster.block_shapes) == {(256, 256)}
+                    predictor = {"2", "3"} if raster.count > 1 else {None}  # of integers, of floats
+                    assert raster.tags(ns="IMAGE_STRUCTURE").get("PREDICTOR") in predictor
+        assert nodata == {
+            "sentinel-2-l2a data": "0.0",
+            "sentinel-2-l2a scl": "0.0",
+            "sentinel-2-l2a labels_landcover": "0.0",
+            "sentinel-1-grd data": "nan",
+            "sentinel-1-grd labels_landcover": "0.0",
+            "aerial data": "None",
+            "aerial labels_landcover": "0.0",
+        }
+
+    def test_the_default_areas_lie_where_they_lay(self):
+        assert {area.name: (area.crs, area.bounds_m) for area in DEFAULT_AREAS} == {
+            "simulated-plain": ("EPSG:32631", (478720.0, 5506840.0, 486560.0, 5514680.0)),
+            "simulated-hills": ("EPSG:32633", (305160.0, 5314540.0, 313000.0, 5322380.0)),
+        }
 
 
 class TestResume:
@@ -431,7 +532,7 @@ class TestAreas:
     def test_southern_zone(self):
         assert Area("south", 147.3, -42.9, 640).crs == "EPSG:32755"
 
-    @pytest.mark.parametrize("side_m", [0, 630, 1010])
+    @pytest.mark.parametrize("side_m", [0, 620, 630, 1010])
     def test_a_side_off_the_common_grid_is_refused(self, side_m: float):
         with pytest.raises(InputError, match="multiple of 20 m"):
             Area("bad", 0.0, 0.0, side_m)
