@@ -164,7 +164,7 @@ class Window:
     def tiles(self, largest: int) -> Iterator[tuple[int, int, "Window"]]:
         """(row, col, window) of the fewest tiles of at most `largest` squares a side, as equal as can be.
 
-        Equal tiles (33 squares: 7, 7, 7, 6, 6) rather than full ones and a sliver (8, 8, 8, 8, 1).
+        Equal tiles (33 squares: 7, 7, 6, 7, 6) rather than full ones and a sliver (8, 8, 8, 8, 1).
         """
         grid_h, grid_w = self.grid_shape
         for row, (top, bottom) in enumerate(_even_split(grid_h, largest)):

@@ -77,7 +77,7 @@ class Material:
     name: str
     cover: str
     ground: Spectrum
-    ground_db: tuple[float, float] = (-11.5, -20.5)
+    ground_db: tuple[float, float]
     green: Spectrum = SOIL
     green_db: tuple[float, float] = (-11.5, -20.5)
     dry: Spectrum = STRAW

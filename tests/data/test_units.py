@@ -13,7 +13,7 @@ from data.reader import read_chip, read_sample
 from data.sample import InputError, Sample, SampleSpec
 from data.scene import BandSource, Scene
 from data.scene_values import SIDE_PX, scene_values, window_values
-from data.units import FLOOR_POWER, WHITE_REFLECTANCE, Units, decide, units_of
+from data.units import FLOOR_POWER, WHITE_REFLECTANCE, Units, decide, to_db, units_of
 
 SPEC = SampleSpec()
 AT = datetime(2025, 3, 2, tzinfo=UTC)
@@ -307,3 +307,184 @@ def test_a_chip_whose_bands_are_named_as_snap_does(raster):
     path = raster(in_db(power()), names=("Sigma0_VH_db", "Sigma0_VV_db"))
     series = read_chip(path, SPEC).series["s1"]
     np.testing.assert_array_equal(series.pixels[0], in_db(power())[::-1])
+
+
+# Borders
+
+
+def fine_s2(*values, count=1000):
+    """(10, 1, count) reflectance of 3000 whose first numbers are `values`."""
+    raw = np.full((10, 1, count), 3000, np.uint16)
+    raw[:, 0, : len(values)] = values
+    return raw
+
+
+@pytest.mark.parametrize(
+    ("dark", "count", "value", "gone"),
+    [
+        (50, 1000, 799, True),
+        (49, 1000, 799, False),  # 4.9 %
+        (50, 1000, 800, False),
+        (20, 100, 799, True),
+        (19, 100, 799, False),  # too few to prove it
+    ],
+)
+def test_a_twentieth_and_twenty_values_below_800_prove_that_no_offset_is_there(dark, count, value, gone):
+    raw = fine_s2(count=count)
+    raw[4, 0, :dark] = value
+    raw[4, 0, dark:] = 2900  # of its bands the darkest
+    units = decided(raw, offset=-1000)
+    assert bool(units.contradiction) == gone
+    assert (units.as_told is not None) == gone
+    if gone:
+        assert f"{dark / count:.0%} of its darkest band lie below 800" in units.contradiction
+
+
+def test_a_band_without_data_is_no_witness():
+    raw = ground("vegetation", 1000)
+    raw[3] = 0
+    assert decided(raw, offset=-1000) == Units(offset=-1000.0)
+
+
+def test_a_scene_without_any_value_is_what_its_metadata_say():
+    assert decided(np.zeros((10, 8, 8), np.uint16), offset=-1000) == Units(offset=-1000.0)
+    assert decided(np.full((2, 8, 8), np.nan, np.float32), "s1", unit="amplitude").kind == "amplitude"
+    assert decided(np.full((2, 8, 8), np.nan, np.float32), "s1").kind == "dB"
+    assert decided(np.full((3, 8, 8), np.nan, np.float32), "hr") == Units()
+
+
+@pytest.mark.parametrize(
+    ("top", "said"),
+    [(1, "reflectance 0-1"), (2, "percent"), (255, "percent"), (256, "")],
+)
+def test_what_the_highest_values_tell(top, said):
+    raw = np.full((10, 1, 500), top, np.uint16)
+    if said:
+        with pytest.raises(InputError, match=said):
+            decided(raw)
+    else:
+        assert decided(raw).scale == 1
+
+
+@pytest.mark.parametrize(
+    ("visible", "infrared", "water"), [(120, 60, True), (120, 61, False), (100, 40, False), (101, 50, True)]
+)
+def test_water_is_above_a_hundred_and_twice_as_bright_to_the_eye_as_in_the_infrared(visible, infrared, water):
+    raw = np.full((10, 1, 500), 60, np.uint16)
+    raw[1], raw[8:] = visible, infrared
+    if water:
+        assert decided(raw) == Units(notes=decided(raw).notes)
+    else:
+        with pytest.raises(InputError, match="percent"):
+            decided(raw)
+
+
+@pytest.mark.parametrize(
+    ("scale", "made"), [(1e-4, 1.0), (2e-4, 2.0), (1.00000001e-4, 1.0), (1.00001e-4, 1.00001)]
+)
+def test_a_scale_of_a_ten_thousandth_is_the_modalitys_own(scale, made):
+    assert decided(ground("desert"), scale=scale).scale == pytest.approx(made, abs=1e-12)
+
+
+@pytest.mark.parametrize("fill", [-32768.0, -9999.0, 65535.0])
+def test_each_fill_is_told_by_its_value(fill):
+    raw = ground("desert").astype(np.float32)
+    raw[:, 0, :9] = fill
+    units = decided(raw)
+    assert units.fills == (fill,)
+    assert units.notes[0] == f"{fill:g} is taken as no data, though nothing declares it"
+    beside = ground("desert").astype(np.float32)
+    beside[:, 0, 0] = fill + 1
+    assert decided(beside).fills == ()
+
+
+@pytest.mark.parametrize(("share_below", "told"), [(0.5, "dB"), (0.499, ""), (0.001, "power"), (0.002, "")])
+def test_half_of_the_values_below_minus_one_prove_decibels_and_next_to_none_power(share_below, told):
+    raw = np.full((2, 1, 500), 0.5, np.float32)
+    raw.reshape(-1)[: round(1000 * share_below)] = -1.5
+    against = {"dB": "linear", "power": "dB", "": "linear"}[told]
+    units = decided(raw, "s1", unit=against)
+    assert bool(units.contradiction) == bool(told)
+    assert units.kind == (told or "power")
+
+
+def test_minus_one_itself_is_no_proof_of_decibels():
+    raw = np.full((2, 1, 500), -1.0, np.float32)
+    assert decided(raw, "s1", unit="dB").contradiction.startswith("Sentinel-1 numbers of item contradict")
+
+
+@pytest.mark.parametrize(
+    ("word", "kind"),
+    [("db", "dB"), ("decibel", "dB"), (" Decibels ", "dB"), ("linear", "power"), ("Linear Power", "power"),
+     ("power", "power"), ("intensity", "power"), ("1", "power"), ("natural", "power"),
+     ("amplitude", "amplitude"), ("linear amplitude", "amplitude")],
+)  # fmt: skip
+def test_words_for_units(word, kind):
+    raw = {"dB": in_db(power()), "power": power(), "amplitude": np.sqrt(power())}[kind]
+    assert decided(raw, "s1", unit=word) == Units(kind=kind)
+
+
+def test_decibels_of_power_and_of_amplitude():
+    assert to_db(np.array([0.1, 1, 100.0]), "power").tolist() == [-10, 0, 20]
+    assert to_db(np.array([0.1, 1, 100.0]), "amplitude").tolist() == [-20, 0, 40]
+
+
+def test_a_declared_scale_of_radar_is_applied_before_it_is_judged():
+    units = decided(power() / np.float32(0.5), "s1", unit="power", scale=0.5)
+    assert (units.scale, units.kind, units.contradiction) == (0.5, "power", "")
+    assert decided(in_db(power()) * 100, "s1", scale=0.01).scale == 0.01
+    with pytest.raises(InputError, match="expected -45 to 15"):
+        decided(in_db(power()) * 100, "s1")
+
+
+def test_zero_is_a_backscatter_where_it_is_power():
+    raw = power()
+    raw[:, :8] = 0
+    units = decided(raw, "s1", unit="power")
+    assert (units.zero_is_fill, units.notes) == (False, ())
+    assert decided(in_db(power()), "s1").zero_is_fill is False
+
+
+@pytest.mark.parametrize(
+    ("values", "stands"),
+    [
+        ((0, 255), True),
+        ((0, 256), False),
+        ((-1, 255), False),
+        ((0, 0.5), False),
+        ((0, 1), True),
+        ((0, 1.5), True),
+    ],
+)
+def test_numbers_of_a_picture_go_from_0_to_255(values, stands):
+    raw = np.zeros((3, 4, 4), np.float32)
+    raw[0, 0, :2] = values
+    if stands:
+        assert decided(raw, "hr") == Units()
+    else:
+        with pytest.raises(InputError, match="expected digital numbers 0-255"):
+            decided(raw, "hr")
+
+
+def test_reflectance_of_a_picture_is_white_at_its_declared_share():
+    units = decided(np.full((3, 4, 4), 900, np.uint16), "hr", scale=1e-4)
+    assert units.scale == pytest.approx(255 * 1e-4 / 0.3558)
+    assert units.notes == ("reflectance x 10000 shown as 0-255, white at 0.3558",)
+
+
+@pytest.mark.parametrize(("modality", "edge", "beyond"), [("s2", 20000, 20001), ("s1", -45, -45.5)])
+def test_the_median_of_a_scene_lies_in_its_modalitys_range(modality, edge, beyond):
+    shape, dtype = (len(MODALITIES[modality].bands), 4, 4), MODALITIES[modality].dtype
+    assert decided(np.full(shape, edge, dtype), modality) == Units(kind="dB" if modality == "s1" else "")
+    with pytest.raises(InputError, match=f"has the median {beyond}"):
+        decided(np.full(shape, beyond, dtype), modality)
+
+
+def test_the_published_bands_and_statistics():
+    """Weights were trained with these (SkySense's data settings): another number is another input."""
+    sums = {name: (len(m.bands), sum(m.mean), sum(m.std), m.valid_range) for name, m in MODALITIES.items()}
+    assert sums == {
+        "hr": (3, pytest.approx(343.485), pytest.approx(172.89), (0, 255)),
+        "s2": (10, pytest.approx(18840.684), pytest.approx(13562.332), (1, 20000)),
+        "s1": (2, pytest.approx(-32.7409), pytest.approx(11.1685), (-45, 15)),
+    }
