@@ -2,11 +2,12 @@
 
 import json
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import h3
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -276,3 +277,175 @@ def test_whole_numbers_of_eight_bits_that_fill_a_vector_are_codes() -> None:
         other = eight.copy()
         other[3, 3] = value
         assert foreign.are_codes(other) is are
+
+
+def test_a_vector_of_another_length_is_named_by_its_row() -> None:
+    rows = pa.array([[1.0, 2.0], None, [3.0, None], [4.0]], pa.list_(pa.float32()))
+    read = foreign.matrix_of(rows.slice(0, 3), 2, 100)
+    np.testing.assert_array_equal(read, [[1, 2], [np.nan, np.nan], [3, np.nan]])
+    with pytest.raises(TableError, match="row 103 has a vector of 1, those before it 2"):
+        foreign.matrix_of(rows, 2, 100)
+
+
+@pytest.mark.parametrize(
+    ("number", "moment"),
+    [
+        (10**8, datetime(1973, 3, 3, tzinfo=UTC)),
+        (10**11 - 1, datetime(5138, 11, 16, tzinfo=UTC)),
+        (10**11, datetime(1973, 3, 3, tzinfo=UTC)),
+        (10**14, datetime(1973, 3, 3, tzinfo=UTC)),
+        (10**17, datetime(1973, 3, 3, tzinfo=UTC)),
+        (-(10**17), datetime(1966, 10, 31, tzinfo=UTC)),
+        (10**17 - 1, datetime(5138, 11, 16, tzinfo=UTC)),
+    ],
+)
+def test_a_numbers_size_says_in_which_unit_it_counts_since_1970(number: int, moment: datetime) -> None:
+    assert foreign.period_of(number, "t")[0] == moment
+
+
+@pytest.mark.parametrize(("year", "is_one"), [(1899, False), (1900, True), (2199, True), (2200, False)])
+def test_four_digits_are_a_year_of_three_centuries(year: int, is_one: bool) -> None:
+    if is_one:
+        want = datetime(year, 1, 1, tzinfo=UTC), datetime(year + 1, 1, 1, tzinfo=UTC)
+        assert foreign.period_of(year, "t") == foreign.period_of(str(year), "t") == want
+    else:
+        with pytest.raises(TableError, match="expected a year"):
+            foreign.period_of(year, "t")
+
+
+def test_dates_and_moments_of_any_zone_are_days_of_utc() -> None:
+    west = timezone(-timedelta(hours=2))
+    assert foreign.period_of(date(2023, 1, 19), "t") == (
+        datetime(2023, 1, 19, tzinfo=UTC),
+        datetime(2023, 1, 20, tzinfo=UTC),
+    )
+    assert foreign.period_of(datetime(2023, 1, 19, 23, tzinfo=west), "t")[0] == datetime(
+        2023, 1, 20, tzinfo=UTC
+    )
+    assert foreign.period_of(datetime(2023, 1, 19, 23), "t")[0] == datetime(2023, 1, 19, tzinfo=UTC)
+
+
+def test_periods_of_a_column_are_those_of_its_rows() -> None:
+    starts, ends = foreign.periods_of(pa.array(["2023", "2024-02"]), "t")
+    assert [moment.date().isoformat() for moment in starts] == ["2023-01-01", "2024-02-01"]
+    assert [moment.date().isoformat() for moment in ends] == ["2024-01-01", "2024-03-01"]
+
+
+@pytest.mark.parametrize(
+    ("crs", "are"),
+    [
+        (None, True),
+        ("OGC:CRS84", True),
+        ("epsg:4326", True),
+        ("EPSG:4979", True),
+        ("wgs 84 / world", True),
+        ('GEOGCRS["WGS 84", 1]', True),
+        ("EPSG:3857", False),
+        ('PROJCRS["WGS 84"]', False),
+        (4326, False),
+        ({"id": {"authority": "EPSG", "code": 4326}}, True),
+        ({"id": {"authority": "EPSG", "code": 3857}, "type": "GeographicCRS", "name": "WGS 84"}, False),
+        ({"id": {"authority": "EPSG"}, "type": "GeographicCRS", "name": "WGS 84"}, True),
+        ({"type": "GeographicCRS", "name": "ETRS89", "datum": {"name": "Other"}}, False),
+        (
+            {"type": "GeographicCRS", "name": "x", "datum_ensemble": {"name": "World Geodetic System 1984"}},
+            True,
+        ),
+        ({"type": "ProjectedCRS", "name": "WGS 84"}, False),
+        ({"type": "GeographicCRS", "name": "WGS 84", "datum": "none"}, True),
+    ],
+)
+def test_which_coordinates_are_longitude_and_latitude(crs: Any, are: bool) -> None:
+    assert foreign.is_lon_lat(crs) is are
+
+
+def test_an_errors_name_of_a_projection_is_short() -> None:
+    assert foreign.crs_name({"name": "x" * 99}) == "x" * 80
+    assert foreign.crs_name("y" * 99) == "y" * 80
+    assert foreign.crs_name({"id": 1}) == "{'id': 1}"
+
+
+@pytest.mark.parametrize(
+    ("kind", "can"),
+    [
+        (pa.binary(), True),
+        (pa.large_binary(), True),
+        (pa.string(), True),
+        (pa.large_string(), True),
+        (pa.int64(), True),
+        (pa.float64(), False),
+        (pa.struct({"x": pa.float64(), "y": pa.float64()}), True),
+        (pa.struct({"x": pa.float64(), "z": pa.float64()}), False),
+        (pa.list_(pa.float64(), 2), True),
+        (pa.list_(pa.float64(), 4), True),
+        (pa.list_(pa.float64(), 5), False),
+        (pa.list_(pa.float64(), 1), False),
+        (pa.list_(pa.int64(), 2), False),
+        (pa.list_(pa.list_(pa.list_(pa.float64(), 2))), True),
+        (pa.list_(pa.float64()), False),
+    ],
+)
+def test_columns_that_can_hold_a_place(kind: pa.DataType, can: bool) -> None:
+    assert foreign.is_place(kind) is can
+
+
+def test_places_by_two_columns_of_which_one_may_be_unknown() -> None:
+    batch = pa.record_batch(
+        {"lon": pa.array([1.0, None, 3.0, np.nan]), "lat": pa.array([5.0, 6.0, None, 8.0])}
+    )
+    places = foreign.places_of(batch, ["lon", "lat"])
+    assert [None if place is None else (place.x, place.y) for place in places] == [
+        (1.0, 5.0),
+        None,
+        None,
+        None,
+    ]
+
+
+def test_cells_among_numbers_and_texts_that_are_none() -> None:
+    cell = h3.latlng_to_cell(48, 11, 10)
+    numbers = pa.record_batch({"c": pa.array([h3.str_to_int(cell), 7, None], pa.int64())})
+    texts = pa.record_batch({"c": [None, cell, cell.upper(), "", "none"]})
+    for batch, there in ((numbers, [True, False, False]), (texts, [False, True, True, False, False])):
+        shapes = foreign.places_of(batch, ["c"])
+        assert [shape is not None for shape in shapes] == there
+        for shape in shapes[there]:
+            lat, lon = h3.cell_to_latlng(cell)
+            assert shape.contains(shapely.Point(lon, lat))
+
+
+def test_a_column_that_nobody_asked_for_is_kept_in_a_kind_of_ours() -> None:
+    given = {
+        "flag": pa.array([True]),
+        "small": pa.array([1], pa.int16()),
+        "int32": pa.array([1], pa.int32()),
+        "half": pa.array([1.5], pa.float32()),
+        "double": pa.array([1.5], pa.float64()),
+        "text": pa.array(["a"], pa.large_string()),
+        "coded": pa.array(["a"]).dictionary_encode(),
+        "day": pa.array([date(2024, 1, 2)]),
+        "moment": pa.array([datetime(2024, 1, 2)], pa.timestamp("ms")),
+        "nested": pa.array([[1]]),
+        "asked": pa.array([1]),
+        "licence": pa.array([3]),
+    }
+    kept = foreign.extra_of(pa.record_batch(given), {"asked": None})
+    assert {name: str(column.type) for name, column in kept.items()} == {
+        "flag": "bool",
+        "small": "int64",
+        "int32": "int32",
+        "half": "float",
+        "double": "double",
+        "text": "string",
+        "coded": "string",
+        "day": "timestamp[us, tz=UTC]",
+        "moment": "timestamp[us, tz=UTC]",
+    }
+    assert "licence" in foreign.extra_of(pa.record_batch({"licence": pa.array(["MIT"])}), {})
+
+
+@pytest.mark.parametrize(
+    ("text", "said"), [(None, {}), (b"", {}), (b"[1]", {}), (b"no", {}), (b'{"a": 1}', {"a": 1})]
+)
+def test_json_of_a_footer_is_an_object_or_nothing(text: bytes | None, said: dict[str, int]) -> None:
+    assert foreign.json_object(text) == said

@@ -15,12 +15,22 @@ import pytest
 import shapely
 
 from indexer.errors import TableError
+from indexer.geo.great_circle import METRES_PER_DEGREE
 from indexer.search.query import Query, Vector
 from indexer.search.search import search
 from indexer.table import importers, merge
 from indexer.table.columns import to_matrix
 from indexer.table.embedding_table import EmbeddingTable
-from indexer.table.importers import LAYOUTS, _quantisation, _vectors, import_file
+from indexer.table.importers import (
+    LAYOUTS,
+    Columns,
+    _geometry,
+    _licence,
+    _quantisation,
+    _ring,
+    _vectors,
+    import_file,
+)
 
 from ...tolerance import gamma, stored
 
@@ -346,3 +356,99 @@ def test_signed_squares_go_both_ways_from_zero_and_a_masked_row_is_none() -> Non
     want = np.sign(codes) * (codes / 127.5) ** 2
     np.testing.assert_allclose(vectors[:-1], want, rtol=gamma(4))  # a division, a square, a product
     assert np.isnan(vectors[-1]).all()
+
+
+def test_what_is_known_of_each_published_layout() -> None:
+    """Sides in metres and resolutions: as docs/embedding_table.md tells them."""
+    known = {
+        name: (len(layout.vector), layout.patch_m, layout.h3_resolution, layout.model, layout.licence)
+        for name, layout in LAYOUTS.items()
+    }
+    assert known == {
+        "earth-index": (1, 320, 10, None, None),
+        "clay": (1, 5120, 8, "clay-model-v0", "ODC-By-1.0"),
+        "clay-1.5": (1, 2560, 8, "clay-v1.5", None),
+        "major-tom": (1, 2240, 8, None, "CC-BY-SA-4.0"),
+        "alphaearth": (64, 10, 13, "alphaearth-foundations-v1", "CC-BY-4.0"),
+    }
+    assert LAYOUTS["alphaearth"].vector[::63] == ("A00", "A63")
+    assert [name for name, layout in LAYOUTS.items() if layout.signed_squares] == ["alphaearth"]
+
+
+@pytest.mark.parametrize(("lat", "stretch"), [(0.0, 1.0), (60.0, 2.0), (90.0, 100.0), (89.9, 100.0)])
+def test_a_point_stands_for_a_square_of_metres(lat: float, stretch: float) -> None:
+    west, south, east, north = shapely.Polygon(_ring(shapely.Point(10, lat), 111_195.0)).bounds
+    half = 0.5 * 111_195.0 / METRES_PER_DEGREE
+    assert (east + west) / 2 == pytest.approx(10)
+    assert (east - west) / 2 == pytest.approx(half * stretch)
+    assert (south, north) == pytest.approx((lat - half, min(lat + half, 90)))
+
+
+def test_several_parts_are_their_hull_and_a_line_its_middle() -> None:
+    parts = shapely.MultiPolygon([shapely.box(0, 0, 1, 1), shapely.box(3, 0, 4, 1)])
+    assert shapely.Polygon(_ring(parts, 10.0)).equals(shapely.box(0, 0, 4, 1))
+    line = shapely.LineString([(0, 0), (2, 0)])
+    assert shapely.Polygon(_ring(line, 10.0)).centroid.coords[0] == pytest.approx((1, 0), abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("given", "of_file", "kept"),
+    [
+        (None, None, None),
+        (None, "MIT", "MIT"),
+        ("MIT", "", "MIT"),
+        ("MIT", 7, "MIT"),
+        ("CC-BY-4.0", "MIT", "MIT"),  # what a layout knows of old is the file's to say
+        ("Apache-2.0", "MIT", "Apache-2.0 AND MIT"),
+    ],
+)
+def test_of_two_licences_that_people_say_both_hold(
+    given: str | None, of_file: object, kept: str | None
+) -> None:
+    assert _licence(given, of_file) == kept
+
+
+@pytest.mark.parametrize(
+    ("asked", "names", "read"),
+    [
+        (("geometry",), ["id", "geometry", "lon", "lat"], ("geometry",)),
+        (("geometry",), ["id", "lon", "lat"], ("lon", "lat")),
+        (("geometry",), ["id", "lon", ".geo"], (".geo",)),
+        (("geometry",), ["longitude", "latitude"], ("longitude", "latitude")),
+        (("geometry",), ["centre_lat", "centre_lon"], ("centre_lon", "centre_lat")),
+        (("geometry",), ["lat"], ("geometry",)),
+        (("mine",), ["lon", "lat"], ("mine",)),
+    ],
+)
+def test_where_the_places_of_an_export_are(asked: Columns, names: list[str], read: Columns) -> None:
+    assert _geometry(asked, names) == read
+
+
+def test_patches_a_metre_apart_are_one_and_further_ones_are_not(tmp_path: Path) -> None:
+    layout = replace(LAYOUTS["earth-index"], **NAMED)
+    near, far = shapely.Point(10 + 0.4e-5, 46), shapely.Point(10 + 1.2e-5, 46)
+    there = {"id": ["a"], "embedding": list(vectors(1)), "geometry": [shapely.Point(10, 46).wkb]}
+    import_file(written(tmp_path / "a.parquet", there), layout, tmp_path / "t", period=YEAR)
+    more = {"id": ["b", "c"], "embedding": list(vectors(2)), "geometry": [near.wkb, far.wkb]}
+    done = import_file(written(tmp_path / "b.parquet", more), layout, tmp_path / "t", period=YEAR)
+    assert (done.rows, done.repeated) == (1, 1)
+    assert rows_of(done.table)["sample_id"].to_pylist() == ["a", "c"]
+
+
+def test_rows_that_cannot_be_found_are_counted_beside_those_that_are_there(tmp_path: Path) -> None:
+    calls: list[tuple[int, int]] = []
+    nothing = vectors()
+    nothing[2] = 0
+    path = earth_index(tmp_path / "a.parquet", embedding=list(nothing))
+    layout = replace(LAYOUTS["earth-index"], **NAMED)
+    done = import_file(
+        path, layout, tmp_path / "t", period=YEAR, progress=lambda rows, of: calls.append((rows, of))
+    )
+    assert (done.rows, done.skipped, done.resumed, done.repeated) == (5, 1, 0, 0)
+    assert calls[-1] == (6, 6)
+    assert done.table.model.trained
+    assert done.table.values == "float16"
+    made = rows_of(done.table)
+    assert set(made["n_hr"].to_pylist() + made["n_s2"].to_pylist() + made["n_s1"].to_pylist()) == {0}
+    again = import_file(path, layout, tmp_path / "t", period=YEAR)
+    assert (again.rows, again.skipped, again.resumed) == (0, 0, 6)
