@@ -173,7 +173,7 @@ def test_a_pixels_height_is_in_metres_in_any_unit_and_turned():
 def test_the_footprint_of_a_grid_around_a_pole_reaches_to_its_corner_nearest_the_equator():
     for crs, sign in (("EPSG:32661", 1), ("EPSG:32761", -1)):
         grid = PixelGrid(crs, (100, 0, 1_950_000, 0, -100, 2_100_000), (2000, 1500))
-        lon, lat = project("OGC:CRS84", np.array([2_100_000.0]), np.array([2_100_000.0]), source=crs)
+        _, lat = project("OGC:CRS84", np.array([2_100_000.0]), np.array([2_100_000.0]), source=crs)
         reach = sorted([sign * 90.0, float(lat[0])])
         assert grid.footprint().bounds == pytest.approx((-180, reach[0], 180, reach[1]), abs=1e-9)
     beside = PixelGrid("EPSG:32632", (10, 0, 600_000, 0, -10, 5_600_000), (64, 64)).footprint()
