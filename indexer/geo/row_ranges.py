@@ -37,10 +37,11 @@ class RowRanges:
     def merged(starts: Rows, stops: Rows) -> RowRanges:
         """From ranges in any order, overlapping, touching or empty."""
         some = stops > starts
-        order = np.argsort(starts[some], kind="stable")
-        starts, stops = starts[some][order].astype(np.int64), stops[some][order].astype(np.int64)
-        if len(starts) == 0:
+        starts, stops = starts[some].astype(np.int64), stops[some].astype(np.int64)
+        if len(starts) <= 1:
             return RowRanges(starts, stops)
+        order = np.argsort(starts, kind="stable")
+        starts, stops = starts[order], stops[order]
         reach = np.maximum.accumulate(stops)
         opens = np.r_[True, starts[1:] > reach[:-1]]
         return RowRanges(starts[opens], reach[np.r_[opens[1:], True]])
@@ -62,6 +63,8 @@ class RowRanges:
 
     def rows(self) -> Rows:
         """The row numbers, ascending: (count,)."""
+        if len(self.starts) == 1:
+            return np.arange(self.starts[0], self.stops[0])
         return positions(self.starts, self.stops - self.starts)
 
     @cached_property

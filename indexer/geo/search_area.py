@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
+from operator import and_
 from pathlib import Path
 from typing import Any
 
@@ -71,10 +73,7 @@ class Region:
 
     def rows(self, cells: Cells) -> RowRanges:
         """The rows of a sorted key column (n,) that lie in the area."""
-        ranges = RowRanges.all_of(len(cells))
-        for shape in self.shapes:
-            ranges = ranges & shape.rows(cells)
-        return ranges
+        return reduce(and_, [shape.rows(cells) for shape in self.shapes])
 
     def meets(self, footprints: Geometries) -> Mask:
         """Which footprints (n,), lon/lat, meet every shape of the area."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -43,8 +43,7 @@ def answers(
 
 def by_question(each: Found, questions: Sequence[Cosines], k: int) -> Iterator[tuple[Cosines, Rows]]:
     """The k best of each question (m, d), a row by that of its vectors that it is most like."""
-    ends = np.cumsum([0, *map(len, questions)]).tolist()
-    for start, stop in pairwise(ends):
+    for start, stop in pairwise(accumulate(map(len, questions), initial=0)):
         if stop - start == 1:
             yield each[start]
             continue

@@ -154,18 +154,18 @@ class CheckedArray:
         """
         if 0 not in self._known_good:
             return
-        some = stops > starts
-        starts, stops = starts[some], stops[some]
         row_bytes = self.unchecked.nbytes // len(self)
-        blocks = starts * row_bytes // BLOCK_BYTES, (stops * row_bytes - 1) // BLOCK_BYTES
-        if len(starts) == 1 and self._known_good.find(0, int(blocks[0][0]), int(blocks[1][0]) + 1) < 0:
+        first, last = starts * row_bytes // BLOCK_BYTES, (stops * row_bytes - 1) // BLOCK_BYTES
+        if len(first) == 1 and self._known_good.find(0, int(first[0]), int(last[0]) + 1) < 0:
             return
         known = np.frombuffer(self._known_good, np.uint8)
-        if known[blocks[0]].all() and known[blocks[1]].all() and (blocks[1] - blocks[0]).max(initial=0) <= 1:
+        ends = known.take(first, mode="clip"), known.take(last, mode="clip")
+        if ends[0].all() and ends[1].all() and (last - first).max(initial=0) <= 1:
             return
+        some = stops > starts
         steps = np.zeros(len(self._known_good) + 1, np.int64)  # +1 where a range begins, -1 after it ends
-        np.add.at(steps, blocks[0], 1)
-        np.add.at(steps, blocks[1] + 1, -1)
+        np.add.at(steps, first[some], 1)
+        np.add.at(steps, last[some] + 1, -1)
         unknown = known == 0
         for block in np.flatnonzero((np.cumsum(steps[:-1]) > 0) & unknown).tolist():
             self._check_block(block)

@@ -41,8 +41,10 @@ class Plan:
 
     def scaled(self, k: int) -> Plan:
         """The plan for another k than K."""
-        more = max(1.0, (k / K) ** 0.5)
-        candidates = self.candidates * min(max(k, K), LINEAR_K) // K
+        if k <= K:
+            return self
+        more = (k / K) ** 0.5
+        candidates = self.candidates * min(k, LINEAR_K) // K
         if k > LINEAR_K:
             candidates = k + int((candidates - LINEAR_K) * (k / LINEAR_K) ** (2 / 3))
         return replace(self, probes=int(self.probes * more), candidates=candidates)

@@ -56,6 +56,8 @@ class Sample:
             own = positions(first, stop - first)
             named = [(near[kept], rows[kept]) for near, rows in named for kept in [~np.isin(rows, own)]]
             count -= int(np.count_nonzero(self._vectors.inverse_norms.unchecked[own]))
+        if not any(len(rows) for _, rows in named):
+            return np.zeros(len(similarity), np.int64), count
         if len(vectors) == 1:
             peers = self._as_exact_as(similarity, *named[0], vectors[0])
         else:

@@ -9,9 +9,10 @@ So a hit costs a few pages of mapped files, wherever it lies, and no row group i
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate, pairwise
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -22,6 +23,7 @@ from numpy.typing import NDArray
 
 from ..geo.row_ranges import Rows, positions
 from ..table.columns import KEY_NUMBERS, to_array
+from ..table.schema import TIMESTAMP
 from .mapped import ArrayFile, ArrayWriter, CheckedArray, DamagedIndexError
 
 RECORDS, TEXTS, LISTS = "shown.bin", "shown.text.bin", "shown.list.bin"
@@ -35,6 +37,7 @@ NUMBERS = {
     "double": "<f8",
     "timestamp[us, tz=UTC]": "<i8",
 }
+ARROW = {name: TIMESTAMP if name == str(TIMESTAMP) else pa.type_for_alias(name) for name in NUMBERS}
 TEXT, LIST = "string", "list"
 NONE = 2**64 - 1  # in place of a text that is null
 LENGTH_BYTES = 4
@@ -193,31 +196,40 @@ class Shown:
             raise DamagedIndexError(f"{shown.records.path} does not hold records of {', '.join(kinds)}")
         return shown
 
-    def read(self, rows: Rows, fields: Sequence[pa.Field]) -> list[pa.Array]:
-        """Columns of rows (k,), in their order. Raises `DamagedIndexError`."""
+    def read(self, rows: Rows, columns: Iterable[str]) -> dict[str, pa.Array]:
+        """Some columns of rows (k,), by name. Raises `DamagedIndexError`."""
         self.records.check(rows, rows + 1)
-        records = self.records.unchecked[rows].view(self._record).reshape(-1)
-        return [self._column(records, field) for field in fields]
+        records = self.records.unchecked.take(rows, axis=0).view(self._record).reshape(-1)
+        found, places, ends = dict[str, pa.Array](), dict[str, Places](), dict[str, pa.Array]()
+        for name in columns:
+            kind, values = self.kinds[name], records[name]
+            if kind == TEXT:
+                places[name] = values
+            elif kind == LIST:
+                ends[name], places[name] = self._lists(values)
+            else:
+                null = records[_null(name)].astype(bool) if kind.endswith("?") else None
+                found[name] = to_array(*_typed(values, kind), null)
+        found |= zip(places, self._texts([*places.values()]), strict=True)
+        return found | {name: pa.ListArray.from_arrays(its, found[name]) for name, its in ends.items()}
 
     @cached_property
     def _record(self) -> np.dtype[np.void]:
         return record_of(self.kinds)
 
-    def _column(self, records: NDArray[np.void], field: pa.Field) -> pa.Array:
-        kind, values = self.kinds[field.name], records[field.name]
-        if kind == TEXT:
-            return self._texts(values)
-        if kind == LIST:
-            return self._lists(values)
-        null = records[_null(field.name)].astype(bool) if kind.endswith("?") else None
-        values = values.astype(bool) if kind.startswith("bool") else values
-        return to_array(values, field.type, null)
+    def _texts(self, columns: Sequence[Places]) -> list[pa.StringArray]:
+        """The texts that begin at the places of some columns (k,), read together."""
+        places = np.concatenate([np.empty(0, np.uint64), *columns])
+        there = places != NONE
+        if there.all():
+            texts = self._text(places)
+        else:
+            texts = self._text(places[there]).take(to_array(np.cumsum(there) - 1, null=~there))
+        ends = accumulate(map(len, columns), initial=0)
+        return [texts.slice(start, stop - start) for start, stop in pairwise(ends)]
 
-    def _texts(self, places: Places) -> pa.StringArray:
-        """The texts (k,) that begin at places."""
-        null = places == NONE
-        if null.any():
-            return self._texts(places[~null]).take(to_array(np.cumsum(~null) - 1, null=null))
+    def _text(self, places: Places) -> pa.StringArray:
+        """The texts (k,) that begin at places, none of them null."""
         lengths = self.texts.runs(places, LENGTH_BYTES).view("<u4").astype(np.int64)
         content = self.texts.runs(places + np.uint64(LENGTH_BYTES), lengths)
         buffers = pa.py_buffer(_ends(lengths)), pa.py_buffer(content)
@@ -228,11 +240,16 @@ class Shown:
             raise DamagedIndexError(f"{self.texts.path} holds no such texts: {error}") from error
         return texts
 
-    def _lists(self, places: Places) -> pa.ListArray:
-        """The lists of texts (k,) that begin at places."""
+    def _lists(self, places: Places) -> tuple[pa.Array, Places]:
+        """Of the lists (k,) that begin at places where each ends among all texts, and the places of these."""
         lengths = self.lists.runs(places, 1).astype(np.int64)
-        texts = self._texts(self.lists.runs(places + np.uint64(1), lengths))
-        return pa.ListArray.from_arrays(to_array(_ends(lengths)), texts)
+        return to_array(_ends(lengths)), self.lists.runs(places + np.uint64(1), lengths)
+
+
+def _typed(values: Numbers, kind: str) -> tuple[Numbers, pa.DataType]:
+    """Numbers as they are kept, as those of their kind."""
+    name = kind.removesuffix("?")
+    return values.astype(bool) if name == "bool" else values, ARROW[name]
 
 
 def _ends(lengths: Rows) -> NDArray[np.int32]:

@@ -157,8 +157,10 @@ class Vectors:
         k = min(k, count)
         scaled = query.astype(np.float32)
         products, named = scan.largest(blocks(), scaled, min(_with_margin(k), count))
+        all_named = len(named) == count
+        if named.min() < 0:  # there are fewer that can be compared
+            named, all_named = named[named >= 0], True
         similarity, found = self._in_order(named, query)
-        all_named = len(named) == count or named.min() < 0
         if not (all_named or self._surely(similarity, k, self._most_similar(float(products.min())))):
             least = similarity[k - 1] if len(similarity) >= k else -np.inf
             similarity, found = self._in_order(self._reaching(blocks(), scaled, least)[1], query)
@@ -169,8 +171,9 @@ class Vectors:
         count = min(_with_margin(k), rows.count)
         similar, named = self._largest_of_many(scan.blocks(self.matrix.unchecked, rows), queries, count)
         for query, limit, mine in zip(queries, similar.min(axis=1).tolist(), named, strict=True):
-            similarity, found = self._in_order(mine, query)
-            sure = count == rows.count or mine.min() < 0 or self._surely(similarity, k, limit)
+            some = mine[mine >= 0]
+            similarity, found = self._in_order(some, query)
+            sure = count == rows.count or len(some) < count or self._surely(similarity, k, limit)
             yield (similarity[:k], found[:k]) if sure else self.nearest(rows, query, k)
 
     def _largest_of_many(
@@ -193,10 +196,8 @@ class Vectors:
         return best, best_rows
 
     def _in_order(self, named: Rows, query: Cosines) -> tuple[Cosines, Rows]:
-        """Of rows that a scan named (-1 is none) cosines and rows in order; those without a direction go."""
-        if len(named) and named.min() < 0:
-            named = named[named >= 0]
-        similarity = cosines(self.matrix.unchecked[named], query)
+        """Of rows that a scan named cosines and rows in order; those without a direction go."""
+        similarity = cosines(self.matrix.unchecked.take(named, axis=0), query)
         order = np.lexsort((named, -similarity))
         if len(order) and np.isnan(similarity[order[-1]]):  # they are the last
             order = order[: len(order) - np.count_nonzero(np.isnan(similarity))]

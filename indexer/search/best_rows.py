@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 from typing import Any
 
 import numpy as np
@@ -42,6 +43,10 @@ class Best:
         """Some of them, in the order given."""
         return Best(*(column[positions] for column in self._columns()))
 
+    def first(self, k: int) -> Best:
+        """The k best."""
+        return self if len(self) <= k else self.at(slice(k))
+
     @staticmethod
     def joined(some: Sequence[Best]) -> Best:
         """One after the other."""
@@ -54,7 +59,7 @@ class Best:
         """The k best of all; of equal ones the first in the table."""
         both = Best.joined(some)
         if len(some) == 1:
-            return both.at(slice(k))
+            return both.first(k)
         return both.at(np.lexsort((both.rows_in_file, both.file_ids, -both.similarity))[:k])
 
     def _columns(self) -> tuple[Any, ...]:
@@ -204,12 +209,13 @@ def _placed(
     similarity, rows = found[0] if len(found) == 1 else map(np.concatenate, zip(*found, strict=True))
     segment.keys.cells.check(rows, rows + 1)
     part, rows_in_file = segment.places(rows)
-    cells, numbers = segment.keys.cells.unchecked[rows], np.full(len(rows), number)
+    cells, numbers = segment.keys.cells.unchecked.take(rows), np.full(len(rows), number)
     every = Best(similarity, cells, part_ids[part], rows_in_file, numbers, rows)
-    start = 0
-    for mine, _ in found:
-        yield every.at(slice(start, start + len(mine)))
-        start += len(mine)
+    if len(found) == 1:
+        yield every
+        return
+    for start, stop in pairwise(accumulate((len(mine) for mine, _ in found), initial=0)):
+        yield every.at(slice(start, stop))
 
 
 _none = np.empty(0, np.int64)

@@ -40,16 +40,14 @@ def read_rows(table: EmbeddingTable, index: Index | None, best: Best, columns: S
 
 def rows_of_segment(segment: Segment, rows: Rows, schema: pa.Schema) -> pa.Table:
     """Columns of rows of an index's segment. Raises `DamagedIndexError`."""
-    keys, shown = segment.keys, segment.shown
+    keys, shown, names = segment.keys, segment.shown, schema.names
     assert shown is not None, "it shows these columns"
-    columns = dict(zip(KEY_NUMBERS, (keys.cells, keys.start_us, keys.end_us), strict=True))
-    fields, arrays = dict(zip(schema.names, schema, strict=True)), {}
-    for name in fields.keys() & columns.keys():
-        columns[name].check(rows, rows + 1)
-        arrays[name] = to_array(columns[name].unchecked[rows], fields[name].type)
-    others = [name for name in fields if name not in columns]
-    arrays |= zip(others, shown.read(rows, [fields[name] for name in others]), strict=True)
-    return pa.Table.from_arrays([arrays[name] for name in fields], schema=schema)
+    arrays = shown.read(rows, [name for name in names if name not in KEY_NUMBERS])
+    for name, held in zip(KEY_NUMBERS, (keys.cells, keys.start_us, keys.end_us), strict=True):
+        if name in names:
+            held.check(rows, rows + 1)
+            arrays[name] = to_array(held.unchecked.take(rows), schema.field(name).type)
+    return pa.Table.from_arrays([arrays[name] for name in names], schema=schema)
 
 
 def read_vectors(table: EmbeddingTable, index: Index | None, best: Best, column: str) -> Matrix:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from ..index.mapped import DamagedIndexError
 from ..index.sample import top_shares
 from ..prototypes.assignments import assigned
 from ..prototypes.regional import outdated
-from ..table.columns import Matrix, Microseconds, key_numbers, to_array, unit
+from ..table.columns import Matrix, Microseconds, to_array, to_numbers, unit
 from ..table.embedding_table import EmbeddingTable
 from ..table.ranked import check_k, ranked
 from ..table.schema import COUNTS, KEY
@@ -231,7 +231,7 @@ def _without(
 ) -> Best:
     """The k best rows, those with certain keys left out."""
     if not own_rows:
-        return best.at(slice(k))
+        return best.first(k)
     own_cells = np.array([key[0] for key in own_rows], np.uint64)
     suspects = np.flatnonzero(np.isin(best.cells, own_cells))
     keys = keys_of(read_rows(table, index, best.at(suspects), KEY))
@@ -270,11 +270,11 @@ def _hits(
     if not answers:
         return []
     every = Best.joined([answer.best for answer in answers])
-    ends = np.cumsum([0, *(len(answer.best) for answer in answers)]).tolist()
+    ends = accumulate((len(answer.best) for answer in answers), initial=0)
     ranks = np.concatenate([np.arange(1, len(answer.best) + 1) for answer in answers])
     compared = {"similarity": every.similarity, "top_share": _top_shares(index, resolved, answers)}
     rows = assigned(table, ranked(read_rows(table, index, every, columns), ranks, compared))
-    periods = key_numbers(rows)[1:]
+    periods = [to_numbers(rows[name]) for name in KEY[2:]]
     of_table = tuple(_notes_on(table, index))
     hits = []
     for query, answer, (start, stop) in zip(resolved, answers, pairwise(ends), strict=True):

@@ -24,7 +24,7 @@ ROWS_AT_ONCE = 8_192  # taken to float64
 
 def to_matrix(column: pa.Array | pa.ChunkedArray) -> Matrix:
     """A vector column as (n, d) of its own values; rows that are null come as NaN."""
-    array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    array = as_one(column)
     d = array.type.list_size
     values = array.values.slice(array.offset * d, len(array) * d)  # `flatten` would leave out null rows
     matrix = values.to_numpy(zero_copy_only=False).reshape(len(array), d)
@@ -47,9 +47,16 @@ def to_array(values: NDArray[Any], kind: pa.DataType | None = None, null: Mask |
 
 def to_numbers(column: pa.Array | pa.ChunkedArray) -> NDArray[Any]:
     """Numbers or moments (n,), none of them null, as NumPy's; `to_numpy` loads pandas, as `pa.array` does."""
-    array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    array = as_one(column)
     moments = pa.types.is_timestamp(array.type)
     return np.from_dlpack(array.view(pa.int64()) if moments else array)
+
+
+def as_one(column: pa.Array | pa.ChunkedArray) -> pa.Array:
+    """A column as one array, without a copy where it is in one piece."""
+    if not isinstance(column, pa.ChunkedArray):
+        return column
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
 
 def _bits(mask: Mask) -> NDArray[np.uint8]:
@@ -88,7 +95,7 @@ def cosines(matrix: Matrix, query: Cosines) -> Cosines:
         pieces = range(0, len(matrix), ROWS_AT_ONCE)
         return np.concatenate([cosines(matrix[first : first + ROWS_AT_ONCE], query) for first in pieces])
     exact = matrix.astype(np.float64)
-    products, squares = exact @ query, np.einsum("nd,nd->n", exact, exact)
+    products, squares = exact @ query, np.vecdot(exact, exact)
     with np.errstate(invalid="ignore"):
         return np.asarray((products / np.sqrt(squares)).round(DECIMALS))
 

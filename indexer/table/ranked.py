@@ -31,7 +31,7 @@ def ranked(
     ranks = np.arange(1, len(rows) + 1) if rank is None else rank
     before, place = _columns({"rank": ranks, **first}), _columns({"lon": lon_deg, "lat": lat_deg})
     own = list(zip(rows.schema, rows.columns, strict=True))
-    after = 1 + max(i for i, name in enumerate(rows.column_names) if name in KEY)
+    after = 1 + max(i for i, (field, _) in enumerate(own) if field.name in KEY)
     fields, columns = zip(*before, *own[:after], *place, *own[after:], strict=True)
     return pa.Table.from_arrays(columns, schema=pa.schema(fields))
 
