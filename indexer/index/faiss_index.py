@@ -14,7 +14,6 @@ from __future__ import annotations
 import fcntl
 import json
 import operator
-import os
 import re
 import shutil
 import time
@@ -201,9 +200,9 @@ def _fetch(bucket: Bucket, root: Path) -> tuple[str, ...]:
 
 def _open(table: EmbeddingTable, root: Path) -> tuple[Index | None, tuple[str, ...]]:
     notes: list[str] = []
-    for name in _manifests(root):
+    for path in _manifests(root):
         try:
-            index, said = _opened(table, f"{root}/{name}")
+            index, said = _opened(table, path)
             return index, (*notes, *said)
         except DamagedIndexError as error:
             notes.append(error.note)
@@ -213,14 +212,14 @@ def _open(table: EmbeddingTable, root: Path) -> tuple[Index | None, tuple[str, .
 _kept: WeakKeyDictionary[EmbeddingTable, Index] = WeakKeyDictionary()
 
 
-def _opened(table: EmbeddingTable, path: str) -> tuple[Index, tuple[str, ...]]:
+def _opened(table: EmbeddingTable, path: Path) -> tuple[Index, tuple[str, ...]]:
     """The index that a file describes, and notes; what was opened for a table is kept as its segments are.
 
     Raises:
         DamagedIndexError: the file or a segment is not what was written.
     """
     try:
-        about = os.stat(path)
+        about = path.stat()
     except OSError as error:
         raise DamagedIndexError(f"{path} cannot be read: {error.strerror}") from error
     document, folders = _read_once(path, about.st_ino, about.st_mtime_ns, about.st_size)
@@ -264,10 +263,10 @@ def _same(some: Sequence[SegmentFiles], others: Sequence[SegmentFiles]) -> bool:
 
 
 @lru_cache(maxsize=16)
-def _read_once(path: str, *_version: int) -> tuple[_Document, tuple[Path, ...]]:
+def _read_once(path: Path, *_version: int) -> tuple[_Document, tuple[Path, ...]]:
     """`_read` of a file as long as it is the same, and the folders of the segments."""
-    document = _read(Path(path))
-    return document, tuple(Path(path).parent / name for name in document.segments)
+    document = _read(path)
+    return document, tuple(path.parent / name for name in document.segments)
 
 
 def index_info(table: EmbeddingTable) -> IndexInfo | None:
@@ -331,20 +330,20 @@ def _recall_words(recall: Mapping[str, Sequence[Point]]) -> str:
     return f"recall@10 {words} at {', '.join(f'{share:.4g}' for share in shares)} of the rows{below}"
 
 
-def _manifests(root: Path) -> list[str]:
-    """Names of indexes in a folder, the newest first; listed anew when the folder has changed, or just did."""
+def _manifests(root: Path) -> list[Path]:
+    """The indexes in a folder, the newest first; listed anew when the folder has changed, or just did."""
     try:
-        changed_ns = os.stat(root).st_mtime_ns
+        changed_ns = root.stat().st_mtime_ns
         if time.time_ns() - changed_ns < SETTLED_NS:
             _listed.cache_clear()
-        return _listed(str(root), changed_ns)
+        return _listed(root, changed_ns)
     except (FileNotFoundError, NotADirectoryError):
         return []
 
 
 @lru_cache(maxsize=16)
-def _listed(root: str, _changed_ns: int) -> list[str]:
-    return sorted(filter(NAME.fullmatch, os.listdir(root)), reverse=True)
+def _listed(root: Path, _changed_ns: int) -> list[Path]:
+    return sorted((path for path in root.iterdir() if NAME.fullmatch(path.name)), reverse=True)
 
 
 def _read(path: Path) -> _Document:
@@ -392,8 +391,8 @@ def _commit(root: Path, snapshot: int, segments: Sequence[SegmentFiles], shards:
     scratch.write_bytes(content)
     scratch.replace(path)
     for old in _manifests(root):
-        if old != path.name:
-            (root / old).unlink(missing_ok=True)
+        if old != path:
+            old.unlink(missing_ok=True)
     for folder in root.iterdir():
         unused = SEGMENT.fullmatch(folder.name) and folder.name not in names
         if unused or (folder.name == CENTROIDS and not shards):
