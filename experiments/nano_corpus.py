@@ -46,14 +46,27 @@ class Found:
     skipped: list[str]
 
 
-def build_corpus(shared: Path, config: SkySenseConfig, *, aerial: bool = True) -> Corpus:
-    """Everything that nano is trained on, from the folder of samples/, corpus/, eval/ and series/."""
+def build_corpus(
+    shared: Path, config: SkySenseConfig, *, aerial: bool = True, near: float = 0.0, paired: float = 1.0
+) -> Corpus:
+    """Everything that nano is trained on, from the folder of samples/, corpus/, eval/ and series/.
+
+    Args:
+        shared: That folder.
+        config: Of the model.
+        aerial: Whether HR is trained.
+        near: Share of the series' steps whose places lie near one another.
+        paired: How often what has Sentinel-1 and -2 is taken, relative to SERIES.
+    """
     px = config.px_per_cell
     sources = []
     for name, series in training_series(shared).items():
         share, dates = SERIES[name]
         pixels = PixelSamples(series, px)
-        sources.append(Source(name, pixels, share, SERIES_BATCH, (1, 1), dates, h3_cells=pixels.cells))
+        share *= paired if "s1" in dates else 1
+        sources.append(
+            Source(name, pixels, share, SERIES_BATCH, (1, 1), dates, h3_cells=pixels.cells, near=near)
+        )
     places = training_places(shared)
     chips = training_chips(shared, places, config)
     images = aerial_images(shared, places, px["hr"]) if aerial else Found([], [])
@@ -62,7 +75,7 @@ def build_corpus(shared: Path, config: SkySenseConfig, *, aerial: bool = True) -
     radar = [sample for sample in chips.samples if {"s1", "s2"} <= sample.series.keys()]
     optical = [sample for sample in chips.samples if sample.series.keys() == {"s2"}]
     sources += [
-        Source("chips with S1 and S2", radar, 0.10, 16, (1, 3), CHIP_DATES),
+        Source("chips with S1 and S2", radar, 0.10 * paired, 16, (1, 3), CHIP_DATES),
         Source("chips with S2", optical, 0.16, 16, (1, 4), CHIP_DATES),
     ]
     if aerial:

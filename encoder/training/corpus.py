@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import h3
@@ -15,6 +16,7 @@ from ..batch import Batch, collate
 from .augment import AugmentConfig, two_views
 
 H3_RESOLUTION = 12
+CANDIDATES = 4  # drawn for each sample of a step whose places lie near one another
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,23 @@ class Source:
     )
     h3_cells: Sequence[int] = ()  # of the samples; none where positions play no part
     same_window: bool = True  # both views crop alike; else cells do not correspond, and images are compared
+    near: float = 0.0  # share of its steps whose places lie near one another: negatives of one region
+
+    def rows(self, rng: np.random.Generator) -> np.ndarray:
+        """Which samples a step takes: any, or of CANDIDATES times as many those nearest to one of them."""
+        shuffled = rng.permutation(len(self.samples))
+        if not self.near or rng.random() >= self.near:
+            return shuffled[: self.batch_size]
+        drawn = shuffled[: CANDIDATES * self.batch_size]
+        chord = np.linalg.norm(self._on_the_globe[drawn] - self._on_the_globe[drawn[0]], axis=1)
+        return np.asarray(drawn[np.argsort(chord, kind="stable")[: self.batch_size]])
+
+    @cached_property
+    def _on_the_globe(self) -> np.ndarray:
+        """(n, 3) unit vectors of the samples' cells."""
+        places = np.deg2rad([h3.cell_to_latlng(h3.int_to_str(cell)) for cell in self.h3_cells])
+        lat, lon = places.T
+        return np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)], axis=1)
 
 
 @dataclass(frozen=True)
@@ -120,7 +139,7 @@ class Corpus:
         rng = np.random.default_rng((self.seed, number))
         shares = np.array([source.share for source in self.sources])
         source = self.sources[rng.choice(len(shares), p=shares / shares.sum())]
-        rows = rng.permutation(len(source.samples))[: source.batch_size]
+        rows = source.rows(rng)
         low, high = source.window_cells
         window = int(rng.integers(low, high + 1))
         dates = {name: int(rng.integers(a, b + 1)) for name, (a, b) in source.dates.items()}

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import h3
 import numpy as np
 import pytest
 import torch
@@ -88,3 +89,17 @@ def test_a_place_without_a_position_has_no_cell() -> None:
     first, second = PixelSamples(lost, {"s2": 8, "s1": 8})
     assert (first.h3_cell, np.isnan(first.lon_deg)) == (0, True)
     assert second.h3_cell > 0
+
+
+def test_places_of_a_step_lie_near_one_another_where_that_is_asked() -> None:
+    lonlat = np.random.default_rng(0).uniform(-60, 60, size=(400, 2))
+    cells = [h3.str_to_int(h3.latlng_to_cell(lat, lon, 12)) for lon, lat in lonlat]
+    some = [sample(0)] * len(cells)
+    far, near = (
+        Source("all", some, batch_size=16, h3_cells=cells, near=share).rows(np.random.default_rng(3))
+        for share in (0.0, 1.0)
+    )
+    assert far[0] == near[0], "the place that the others lie near is the first that is drawn"
+    assert len(set(near)) == len(near) == 16
+    reach = [np.linalg.norm(lonlat[rows] - lonlat[rows[0]], axis=1).max() for rows in (far, near)]
+    assert reach[1] < 60 < reach[0]
