@@ -1,12 +1,14 @@
 """A labelled series set -> vectors of ours and of every baseline, for `skyhex eval series`."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from data.sample import Sample
 from indexer.alignment.alignment import Pairs as Aligning
 from indexer.alignment.alignment import fit, folds_of
 
@@ -48,13 +50,13 @@ def series_case(labelled: SeriesSet, encoders: Encoders, options: Options) -> Ca
     candidates = (
         encoder_candidate("ours", [ours]),
         *untrained_candidates(untrained),
-        *_baselines(shown, problem, options.seed),
+        *series_baselines(shown, problem, options.seed),
     )
     return Case(
         problem,
         candidates,
         Exhibit(problem, ours.fused, partial(_draw_series, shown)),
-        _pairs(shown, problem, ours, untrained),
+        series_pairs(shown, problem, ours, untrained),
         _findings(shown, problem, ours, encoders, options) if options.wants("leakage") else (),
         ours,
     )
@@ -68,9 +70,22 @@ def embedded_series(
     Raises:
         InputError: nothing to compare in this split.
     """
+    shown, problem, samples = asked_rows(labelled, encoders.spec.px_per_cell, options)
+    ours, *untrained = embed_by_each([encoders.ours, *encoders.untrained], samples)
+    return shown, problem, ours, untrained
+
+
+def asked_rows(
+    labelled: SeriesSet, px_per_cell: Mapping[str, int], options: Options
+) -> tuple[SeriesSet, Problem, list[Sample | None]]:
+    """The rows of the split that an encoder of such cells sees anything of, as a problem, and their samples.
+
+    Raises:
+        InputError: nothing to compare in this split.
+    """
     query, database = _split(labelled, options)
     asked = query | database
-    samples = labelled.samples(encoders.spec.px_per_cell, options.max_dates)
+    samples = labelled.samples(px_per_cell, options.max_dates)
     seen = np.array([sample is not None for sample in samples])
     rows = np.flatnonzero(asked & seen)
     problem = series_problem(labelled.take(rows), query[rows], database[rows])
@@ -78,9 +93,7 @@ def embedded_series(
         problem = hold_out_countries(problem, query[rows], database[rows])
     if blind := int((asked & ~seen).sum()):
         problem = problem.noting(f"{blind} rows left out: the encoder sees nothing of them")
-    picked = [samples[i] for i in rows]
-    ours, *untrained = embed_by_each([encoders.ours, *encoders.untrained], picked)
-    return labelled.take(rows), problem, ours, untrained
+    return labelled.take(rows), problem, [samples[i] for i in rows]
 
 
 def _split(labelled: SeriesSet, options: Options) -> tuple[np.ndarray, np.ndarray]:
@@ -98,7 +111,8 @@ def _split(labelled: SeriesSet, options: Options) -> tuple[np.ndarray, np.ndarra
     )
 
 
-def _baselines(labelled: SeriesSet, problem: Problem, seed: int) -> list[Candidate[np.ndarray]]:
+def series_baselines(labelled: SeriesSet, problem: Problem, seed: int) -> list[Candidate[np.ndarray]]:
+    """What needs no training: statistics, the raw series, random convolutions, a position."""
     raw, fit_on = labelled.raw, problem.folds[0].database
     pixels = labelled.pixels
 
@@ -133,7 +147,9 @@ def _baselines(labelled: SeriesSet, problem: Problem, seed: int) -> list[Candida
     ]
 
 
-def _pairs(labelled: SeriesSet, problem: Problem, ours: Embedded, untrained: list[Embedded]) -> Pairs | None:
+def series_pairs(
+    labelled: SeriesSet, problem: Problem, ours: Embedded, untrained: list[Embedded]
+) -> Pairs | None:
     """S1 against S2, where the set has both and the encoder may see both."""
     s1, s2 = ours.by_modality.get("s1"), ours.by_modality.get("s2")
     if s1 is None or s2 is None:

@@ -1,0 +1,112 @@
+"""Candidates for nano-2, judged after their geometry is fitted: validation blocks, paired with the first.
+
+    python -m experiments.nano_candidates --shared ../shared --folder FOLDER --weights FIRST OTHER...
+
+Weights have no geometry; `ONE+OTHER@0.3` are the weights of ONE moved by 0.3 towards OTHER (WiSE-FT,
+arXiv 2109.01903). Vectors are kept in FOLDER. No test row is read.
+"""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from encoder.skysense import SkySense
+
+from .kept_vectors import read_model, training_vectors, validation_vectors
+from .late_fusion import S1_WEIGHT
+from .nano_corpus import series_paths
+from .nano_geometry import mapped, sentinel_maps
+from .retrieval.blocks import Scores, bootstrap, pooled
+from .retrieval.protocols import cross_modal, finite_rows, probes, zero_shot
+from .retrieval.report import plain
+from .retrieval.validation import ValidationSet, read_validation
+
+BY_SET = ("mAP@20", "recall@10 S1 -> S2", "recall@10 S2 -> S1")  # told by set as well as pooled
+Measures = dict[str, dict[str, Scores]]  # by measure and set
+
+
+def read_candidate(text: str) -> SkySense:
+    """Weights by name or path, or those between two."""
+    one, _, rest = text.partition("+")
+    model = read_model(one)
+    if rest:
+        other, share = rest.rsplit("@", 1)
+        there = read_model(other).state_dict()
+        here = model.state_dict()
+        model.load_state_dict(
+            {
+                n: torch.lerp(x, there[n], float(share)) if x.is_floating_point() else x
+                for n, x in here.items()
+            }
+        )
+    return model
+
+
+def measures(model: SkySense, sets: tuple[ValidationSet, ...], shared: Path, folder: Path) -> Measures:
+    """Scores of the joined vector, of each sensor, and across sensors."""
+    maps = sentinel_maps(training_vectors(model, shared, folder), model.config.dimension)
+    found: Measures = {}
+    for item, one in zip(sets, validation_vectors(model, sets, folder), strict=True):
+        problem = item.problem
+        s1, s2 = (mapped(one.by_modality[name], maps[name]) for name in ("s1", "s2"))
+        whole = S1_WEIGHT * np.nan_to_num(s1) + np.nan_to_num(s2)
+
+        def put(measure: str, scores: Scores, name: str = problem.name) -> None:
+            found.setdefault(measure, {})[name] = scores
+
+        put("mAP@20", problem.scored(zero_shot(problem, whole)["mAP@20"]))
+        put("kNN-20", problem.scored(probes(problem, whole, ["kNN-20"])["kNN-20"]))
+        put("mAP@20, S2", problem.scored(zero_shot(problem, np.nan_to_num(s2))["mAP@20"]))
+        paired = problem.asking(finite_rows(s1, s2))
+        if paired.folds:
+            put("mAP@20, S1", problem.scored(zero_shot(problem, np.nan_to_num(s1))["mAP@20"]))
+            for measure, pair in zip(BY_SET[1:], ((s1, s2), (s2, s1)), strict=True):
+                put(measure, Scores.plain(cross_modal(paired, *pair)["recall@10"], paired.query_block))
+    return found
+
+
+def compared(ours: Measures, first: Measures) -> dict[str, Any]:
+    """Means, and differences from the first with their intervals."""
+    lines: dict[str, Any] = {}
+    for measure, by_set in ours.items():
+        minus = {name: scores.minus(first[measure][name]) for name, scores in by_set.items()}
+        mean = float(np.mean([scores.mean for scores in by_set.values()]))
+        lines[measure] = {"mean": round(mean, 4), "minus the first": str(pooled(list(minus.values())))}
+        if measure in BY_SET:
+            lines[measure]["by set"] = {
+                name: f"{by_set[name].mean:.3f}, {bootstrap(scores)}" for name, scores in minus.items()
+            }
+    return lines
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--shared", type=Path, required=True)
+    parser.add_argument("--folder", type=Path, required=True, help="of kept vectors")
+    parser.add_argument("--weights", nargs="+", required=True)
+    parser.add_argument("--out", type=Path)
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    sets = read_validation(
+        series_paths(arguments.shared), read_model(arguments.weights[0]).config.px_per_cell
+    )
+    found: dict[str, Any] = {}
+    first: Measures = {}
+    for weights in arguments.weights:
+        ours = measures(read_candidate(weights), sets, arguments.shared, arguments.folder)
+        first = first or ours
+        found[weights] = compared(ours, first)
+        print(weights, *(f"{name}: {line}" for name, line in found[weights].items()), sep="\n  ", flush=True)
+    if arguments.out:
+        arguments.out.write_text(json.dumps(plain(found), indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
