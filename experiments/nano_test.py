@@ -3,7 +3,7 @@
     python -m experiments.nano_test --shared ../shared --folder FOLDER --weights nano-2 --beside nano-1
 
 Rows and dates are those of `skyhex eval all --split test`. Vectors are kept in FOLDER set by set, so a run
-that was stopped goes on. `--out FILE` holds each metric's differences, by set and pooled, and the gate's lines.
+that was stopped goes on. `--out FILE` takes differences by set and pooled, and the gate's lines.
 """
 
 import argparse
