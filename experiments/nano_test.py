@@ -21,7 +21,7 @@ from encoder.skysense import SkySense
 
 from .gate import UNTRAINED_SEEDS, series_lines
 from .kept_vectors import kept, read_model
-from .nano_corpus import series_paths
+from .nano_corpus import SERIES, series_paths
 from .retrieval.candidates import encoder_candidate, encoder_pairs, untrained_candidates
 from .retrieval.embedding import Embedded
 from .retrieval.options import Options
@@ -82,9 +82,8 @@ def sheets_of(one: Seen, beside: str, seed: int) -> list[Sheet]:
     return sheets
 
 
-def report(models: Sequence[SkySense], beside: str, options: Options, shared: Path, folder: Path) -> Any:
+def report(models: Sequence[SkySense], beside: str, options: Options, seen: Sequence[Seen]) -> Any:
     """Every contest and the gate's lines of pixel series."""
-    seen = read_sets(series_paths(shared), models, options, folder)
     sheets = [sheet for one in seen for sheet in sheets_of(one, beside, options.seed)]
     sets = [ValidationSet(one.problem, one.samples, one.shown.s1, one.shown.s2) for one in seen]
     twins = [[one.untrained[i] for one in seen] for i in range(len(UNTRAINED_SEEDS))]
@@ -109,17 +108,24 @@ def main() -> None:
     parser.add_argument("--weights", required=True)
     parser.add_argument("--beside", required=True, help="other weights of the same protocol")
     parser.add_argument("--split", choices=["validation", "test"], default="test")
+    parser.add_argument("--hold-out", choices=["blocks", "country"], default="blocks")
+    parser.add_argument("--sets", nargs="+", help="names of the files; all of them by default")
     parser.add_argument("--vectors-alone", action="store_true", help="keep vectors, and judge nothing yet")
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     names = (arguments.weights, arguments.beside, *(f"untrained:{seed}" for seed in UNTRAINED_SEEDS))
     models = [read_model(name) for name in names]
-    options = Options(split=arguments.split, rules=RULES, untrained_seeds=UNTRAINED_SEEDS)
+    options = Options(
+        split=arguments.split, hold_out=arguments.hold_out, rules=RULES, untrained_seeds=UNTRAINED_SEEDS
+    )
+    wanted = arguments.sets or SERIES
+    paths = [path for path in series_paths(arguments.shared) if path.stem in wanted]
+    folder = arguments.folder / arguments.hold_out
+    seen = read_sets(paths, models, options, folder)
     if arguments.vectors_alone:
-        read_sets(series_paths(arguments.shared), models, options, arguments.folder)
         return
-    found = report(models, arguments.beside, options, arguments.shared, arguments.folder)
+    found = report(models, arguments.beside, options, seen)
     text = json.dumps(plain(found), indent=1)
     print(text)
     if arguments.out:

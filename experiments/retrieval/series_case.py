@@ -30,7 +30,7 @@ from .pictures import Exhibit
 from .problem import Problem
 from .protocols import finite_rows, standardised
 from .run import Case, Pairs
-from .series_sets import SeriesSet, series_problem
+from .series_sets import SeriesSet, series_problem, unasked
 from .sheet import Candidate, Pair
 from .validation import held_out
 
@@ -88,12 +88,14 @@ def asked_rows(
     samples = labelled.samples(px_per_cell, options.max_dates)
     seen = np.array([sample is not None for sample in samples])
     rows = np.flatnonzero(asked & seen)
-    problem = series_problem(labelled.take(rows), query[rows], database[rows])
+    taken = labelled.take(rows)
     if options.hold_out == "country":
-        problem = hold_out_countries(problem, query[rows], database[rows])
+        problem = hold_out_countries(unasked(taken), query[rows], database[rows])
+    else:
+        problem = series_problem(taken, query[rows], database[rows])
     if blind := int((asked & ~seen).sum()):
         problem = problem.noting(f"{blind} rows left out: the encoder sees nothing of them")
-    return labelled.take(rows), problem, [samples[i] for i in rows]
+    return taken, problem, [samples[i] for i in rows]
 
 
 def _split(labelled: SeriesSet, options: Options) -> tuple[np.ndarray, np.ndarray]:
@@ -158,7 +160,10 @@ def series_pairs(
     paired = problem.asking(both)
     if not paired.folds:
         return None
-    candidates = (*encoder_pairs(ours, untrained, "s1", "s2"), _cca(labelled, problem, both))
+    candidates = encoder_pairs(ours, untrained, "s1", "s2")
+    if len(problem.folds) > 1:  # every row is asked in some fold, so none is left to fit on
+        return Pairs(paired, "S1", "S2", candidates)
+    candidates = (*candidates, _cca(labelled, problem, both))
     return Pairs(paired, "S1", "S2", candidates, *_aligned(s1, s2, problem, both))
 
 

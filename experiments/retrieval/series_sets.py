@@ -139,9 +139,14 @@ def series_problem(labelled: SeriesSet, query: np.ndarray, database: np.ndarray)
     """
     pixels = labelled.pixels
     fold, note = split_fold(query, database, pixels.lon_deg, pixels.lat_deg, labelled.name)
-    labels, classes = one_hot(labelled.label)
+    return replace(unasked(labelled), folds=(fold,)).noting(note)
+
+
+def unasked(labelled: SeriesSet) -> Problem:
+    """The set as a question without a fold."""
+    pixels, (labels, classes) = labelled.pixels, one_hot(labelled.label)
     position = (pixels.lon_deg, pixels.lat_deg)
-    return Problem(labelled.name, labels, classes, pixels.block, *position, (fold,), (*labelled.notes, note))
+    return Problem(labelled.name, labels, classes, pixels.block, *position, (), labelled.notes)
 
 
 def _schema(path: Path) -> pa.Schema:

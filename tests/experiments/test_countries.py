@@ -1,11 +1,20 @@
 """Countries held out: positions whose country everyone knows, and folds that are refused."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from data.sample import InputError
 from experiments.retrieval.countries import country_of, hold_out_countries
+from experiments.retrieval.options import Options
 from experiments.retrieval.problem import Fold, Problem, one_hot
+from experiments.retrieval.series_case import asked_rows
+from experiments.retrieval.series_sets import SensorRules, read_series
+
+from .make_series import write_series
+
+PX = {"hr": 32, "s2": 8, "s1": 8}
 
 
 def test_places_lie_in_their_countries() -> None:
@@ -48,3 +57,20 @@ def test_folds_that_say_nothing_are_refused(counts: dict[str, int], classes: int
     every = np.ones(len(problem.block), bool)
     with pytest.raises(InputError, match="no country can be held out"):
         hold_out_countries(problem, every, every)
+
+
+@pytest.mark.parametrize(("split", "asked"), [("validation", "train"), ("test", "test")])
+def test_countries_of_a_series_are_held_out_in_either_split(tmp_path: Path, split: str, asked: str) -> None:
+    n = 360
+    here = (np.arange(n) // 2) % 12 < 6
+    lonlat = {"lon": np.where(here, 2.5, 37.8) + np.arange(n) / 1000, "lat": np.where(here, 46.5, 0.5)}
+    found = read_series(write_series(tmp_path / "world.parquet", n=n, **lonlat), SensorRules())
+    shown, problem, samples = asked_rows(found, PX, Options(split=split, hold_out="country", max_dates=2))
+    assert len(problem.folds) == 2
+    assert len(samples) == len(shown)
+    for fold in problem.folds:
+        assert set(shown.pixels.split[fold.query]) == {asked}
+        assert set(shown.pixels.split[fold.database]) == {"train"}
+        france = problem.lat_deg[fold.query] > 20
+        assert france.all() or not france.any()
+        assert ((problem.lat_deg[fold.database] > 20) == ~france[0]).all()
