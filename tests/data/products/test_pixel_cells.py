@@ -5,7 +5,17 @@ import numpy as np
 import pytest
 
 from data.grid import LONLAT, PixelGrid, project, utm_crs
-from data.products.pixel_cells import EARTH_RADIUS_M, LonLatBox, Window, inside, pixel_cells, pixel_size_m
+from data.products.pixel_cells import (
+    EARTH_RADIUS_M,
+    LonLatBox,
+    Window,
+    _halves,
+    _Interpolation,
+    _nearest,
+    inside,
+    pixel_cells,
+    pixel_size_m,
+)
 
 FACE_EDGE = (-17.96, 31.83)  # lon, lat where two faces of the icosahedron meet
 
@@ -97,3 +107,80 @@ def test_the_size_of_a_pixel_is_that_in_the_middle_of_the_window() -> None:
         down, right = pixel_size_m(grid, Window(row, 100, 2_000, 40))
         assert down == pytest.approx(0.01 * degree_m, rel=1e-6)
         assert right == pytest.approx(0.01 * degree_m * np.cos(np.radians(lat)), rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("lon", "lat", "box"),
+    [
+        (11.999, 48.0, LonLatBox(9.0, 3.0)),
+        (5.999, 48.0, LonLatBox(9.0, 3.0)),
+        (9.0, 0.001, LonLatBox(9.0, 3.0, south_deg=0.0)),
+        (9.0, 0.001, LonLatBox(9.0, 3.0, north_deg=0.0)),
+        (179.999, 10.0, LonLatBox(177.0, 3.0)),
+        (179.999, 10.0, LonLatBox(-177.0, 3.0)),
+    ],
+)
+def test_a_box_holds_its_western_and_southern_edge_and_not_the_others(
+    lon: float, lat: float, box: LonLatBox
+) -> None:
+    grid = PixelGrid("EPSG:4326", (1e-4, 0, lon, 0, -1e-4, lat), (30, 40))
+    window = Window(-3, -2, 30, 40)
+    rows, cols = np.mgrid[-3:27, -2:38] + 0.5
+    lons, lats = lon + cols * 1e-4, lat - rows * 1e-4
+    east = (lons - box.middle_lon_deg + 180) % 360 - 180
+    want = (east >= -box.half_width_deg) & (east < box.half_width_deg)
+    want &= (lats >= box.south_deg) & (lats < box.north_deg)
+    assert 0 < want.mean() < 1
+    assert np.array_equal(inside(grid, window, box), want)
+
+
+def test_a_zone_around_a_pole_owns_its_sixtieth() -> None:
+    grid = grid_at(0.0, 90.0, "EPSG:32661", 100.0)
+    owned = inside(grid, Window(-60, -60, 120, 120), LonLatBox(9.0, 3.0))
+    assert owned is not None
+    rows, cols = np.mgrid[-60:60, -60:60] + 0.5
+    a, _, c, _, e, f = grid.transform
+    lon, _ = project(LONLAT, c + a * cols, f + e * rows, source=grid.crs)
+    assert np.array_equal(owned, (lon >= 6) & (lon < 12))
+
+
+def test_a_far_window_is_owned_by_none_and_a_near_one_by_its_zone() -> None:
+    zone = LonLatBox(9.0, 3.0, south_deg=0.0)
+    assert not inside(grid_at(20.0, 48.0), Window(0, 0, 9, 9), zone).any()  # type: ignore[union-attr]
+    assert not inside(grid_at(9.0, -48.0), Window(0, 0, 9, 9), zone).any()  # type: ignore[union-attr]
+    assert inside(grid_at(9.0, 89.0, "EPSG:4326", 1e-5), Window(0, 0, 9, 9), zone) is None
+
+
+@pytest.mark.parametrize("size", [1, 2, 9, 40])
+def test_a_polynomial_of_degree_seven_is_interpolated_exactly(size: int) -> None:
+    window = Window(3, -5, size, size + 1)
+    field = _Interpolation(window)
+
+    def surface(row: np.ndarray, col: np.ndarray) -> np.ndarray:
+        y, x = row / 50, col / 50
+        return 1 + x - 2 * y + x * y**2 + 0.5 * x**7 - y**7
+
+    rows, cols = np.mgrid[window.row : window.end_row, window.col : window.end_col] + 0.5
+    at_nodes = surface(*field.nodes)
+    np.testing.assert_allclose(field.everywhere(at_nodes), surface(rows, cols), atol=1e-11)
+    some = slice(size // 2, size)
+    np.testing.assert_allclose(field.everywhere(at_nodes, some), field.everywhere(at_nodes)[some], atol=1e-14)
+    row, col = np.array([0, size - 1]), np.array([size, 0])
+    np.testing.assert_allclose(
+        field.at(np.stack([at_nodes, -at_nodes]), row, col),
+        [surface(rows, cols)[row, col], -surface(rows, cols)[row, col]],
+        atol=1e-11,
+    )
+
+
+def test_the_nearest_point_of_a_hexagonal_lattice() -> None:
+    i, j = np.random.default_rng(0).uniform(-4, 4, (2, 400))
+    steps = np.array([(di, dj) for di in range(-6, 7) for dj in range(-6, 7)])
+    off_i, off_j = i[:, None] - steps[:, 0], j[:, None] - steps[:, 1]
+    distance = off_i**2 + off_i * off_j + off_j**2  # axes 60 degrees apart
+    assert np.array_equal(np.stack(_nearest(i, j), axis=1), steps[distance.argmin(axis=1)])
+
+
+def test_a_window_is_halved_across_its_longer_side() -> None:
+    assert _halves(Window(1, 2, 7, 7)) == (Window(1, 2, 3, 7), Window(4, 2, 4, 7))
+    assert _halves(Window(1, 2, 6, 9)) == (Window(1, 2, 6, 4), Window(1, 6, 6, 5))
