@@ -131,3 +131,61 @@ def test_text_of_cells() -> None:
         == [cells.cell_to_text(617700169958293503)]
         == ["8928308280fffff"]
     )
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 40), st.integers(0, 9)), max_size=8),
+    st.integers(0, 50),
+    st.integers(0, 9),
+)
+def test_ranges_hold_what_one_of_them_holds(spans: list[tuple[int, int]], low: int, width: int) -> None:
+    """Against a set of numbers: merged, asked of each number, and of a range."""
+    held = {number for start, length in spans for number in range(start, start + length + 1)}
+    merged = cells.merge_ranges([(start, start + length) for start, length in spans])
+    assert {n for first, last in merged.tolist() for n in range(first, last + 1)} == held
+    assert (merged[1:, 0] > merged[:-1, 1]).all()
+    assert cells.in_ranges(np.arange(60), merged).tolist() == [n in held for n in range(60)]
+    assert cells.overlaps(low, low + width, merged) == any(n in held for n in range(low, low + width + 1))
+
+
+def test_of_every_resolution() -> None:
+    names = [h3.latlng_to_cell(48.1, 11.5, resolution) for resolution in range(16)]
+    ids = [h3.str_to_int(name) for name in names]
+    assert cells.resolutions(ids).tolist() == list(range(16))
+    assert [cells.resolution_of(cell) for cell in ids] == list(range(16))
+    assert [cells.cell_to_text(cell) for cell in ids] == cells.cells_to_text(ids) == names
+    assert cells.are_valid([*ids, 7, 0]).tolist() == [True] * 16 + [False] * 2
+    np.testing.assert_allclose(cells.areas_km2(ids), [h3.cell_area(name) for name in names], rtol=1e-9)
+    corners = [
+        h3.great_circle_distance(h3.cell_to_latlng(name), h3.cell_to_boundary(name)[0], "km")
+        for name in names
+    ]
+    np.testing.assert_allclose(cells.radii_km(ids), corners, rtol=1e-6)
+    for few, many in zip(cells.centres_of_few(ids), cells.centres(ids), strict=True):
+        np.testing.assert_allclose(few, many, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("point", [(-180, -90), (180, 90), (0, 0)])
+def test_the_ends_of_the_globe_are_places(point: tuple[float, float]) -> None:
+    assert cells.cell_at(*point, 5) == h3.str_to_int(h3.latlng_to_cell(point[1], point[0], 5))
+    assert cells.cells_at(*point, 5).tolist() == [cells.cell_at(*point, 5)]
+
+
+def test_floats_are_no_cells() -> None:
+    with pytest.raises(AssertionError, match="no longer exact"):
+        cells.as_cells(np.array([6.1e17]))
+    assert cells.as_cells(np.array([5], np.int32)).dtype == np.uint64
+
+
+@pytest.mark.parametrize(("lat", "lon"), [(65.0, 179.99), (10.0, 20.0), (-20.0, -179.99)])
+def test_a_boundary_is_closed_and_runs_on_past_180(lat: float, lon: float) -> None:
+    cell = h3.latlng_to_cell(lat, lon, 4)
+    ring = cells.boundary(h3.str_to_int(cell))
+    corners = h3.cell_to_boundary(cell)
+    assert ring[0] == ring[-1]
+    assert len(ring) == len(corners) + 1
+    assert [lat for _, lat in ring[:-1]] == [lat for lat, _ in corners]
+    east = [lon + 360 if max(c[1] for c in corners) - min(c[1] for c in corners) > 180 and lon < 0 else lon
+            for _, lon in corners]  # fmt: skip
+    assert [lon for lon, _ in ring[:-1]] == east
+    assert max(east) - min(east) < 5
