@@ -3,7 +3,7 @@
 import h3
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from indexer.errors import QueryError
@@ -18,6 +18,7 @@ def cell_of(point: tuple[float, float], res: int) -> int:
     return h3.str_to_int(h3.latlng_to_cell(point[1], point[0], res))
 
 
+@settings(deadline=None)
 @given(lon_lat, resolution, resolution)
 def test_parents_are_those_of_h3(point: tuple[float, float], a: int, b: int) -> None:
     coarse, fine = sorted((a, b))
@@ -26,6 +27,7 @@ def test_parents_are_those_of_h3(point: tuple[float, float], a: int, b: int) -> 
     assert cells.resolution_of(cell) == fine == cells.resolutions([cell])[0]
 
 
+@settings(deadline=None)
 @given(lon_lat, st.integers(0, 11), st.integers(0, 4))
 def test_a_child_range_holds_all_children_and_ends_at_them(
     point: tuple[float, float], res: int, deeper: int
@@ -57,6 +59,7 @@ def test_children_are_those_of_h3_but_for_one_of_a_pentagon(res: int) -> None:
         assert set(mine[cells.are_valid(mine)].tolist()) == expected
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(lon_lat, st.integers(0, 7)), max_size=20), st.lists(lon_lat, max_size=30))
 def test_ranges_of_cells_hold_their_descendants_alone(
     regions: list[tuple[tuple[float, float], int]], points: list[tuple[float, float]]
@@ -90,6 +93,7 @@ def test_what_is_no_cell_is_refused(text: str | int) -> None:
         cells.parse_cell(text)
 
 
+@settings(deadline=None)
 @given(st.lists(lon_lat, min_size=1, max_size=20), resolution)
 def test_cells_and_centres_of_points_are_those_of_h3(points: list[tuple[float, float]], res: int) -> None:
     lon, lat = np.array(points).T
@@ -133,6 +137,7 @@ def test_text_of_cells() -> None:
     )
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.integers(0, 40), st.integers(0, 9)), max_size=8),
     st.integers(0, 50),

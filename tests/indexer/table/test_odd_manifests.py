@@ -52,6 +52,22 @@ ODD: dict[str, tuple[Callable[[Document], Any], str]] = {
     "a model of no dimension": (lambda d: d["model"].update(dimension=0), "dimensions .* cannot be"),
     "a model of a million": (lambda d: d["model"].update(dimension=2**20 + 1), "dimensions .* cannot be"),
     "a resolution of 16": (set_field("h3_resolution", 16), "H3 resolution 16 cannot be"),
+    "partitions finer than the rows": (set_field("partition_resolution", 10), "H3 resolution 9 cannot be"),
+    "partitions below none": (set_field("partition_resolution", -1), "H3 resolution 9 cannot be"),
+    "rows of a snapshot to come": (set_field("rows_snapshot", 3), "rows of snapshot 3 cannot be"),
+    "rows of no snapshot": (set_field("rows_snapshot", 0), "rows of snapshot 0 cannot be"),
+    "an hour of another zone": (
+        set_field("committed", "2024-01-01T00:00:00+01:00"),
+        "are not moments in UTC",
+    ),
+    "no moment": (set_field("committed", "soon"), "are not moments in UTC"),
+    "a hidden path": (set_file("path", "rows/.part.parquet"), "is no path in a table"),
+    "a path without a folder": (set_file("path", "part.parquet"), "is no path in a table"),
+    "a cell of too many digits": (set_file("min_h3", "0" * 17), r"files\[0\].min_h3 is '0+', expected int"),
+    "an optional vector of no dimension": (
+        set_field("optional", {"embedding_s1": 0}),
+        "dimensions .* cannot be",
+    ),
     "an unknown type of column": (set_field("extra", {"x": "object"}), "no column can be of type"),
     "files that are none": (set_field("files", [None]), r"files\[0\] is None"),
 }
