@@ -7,7 +7,7 @@ from indexer.geo.cells import Cells
 from indexer.table.embedding_table import EmbeddingTable
 
 from .plain import plain
-from .session import change, current
+from .session import change, current, look_for
 from .uploads import TYPES, read_places, read_upload
 
 HOW = {"like": "Look for", "add": "Add", "unlike": "Not like"}
@@ -44,7 +44,7 @@ def take_places(how: str, places: list[str]) -> None:
     """Make places examples in one of the ways of HOW."""
     view = current()
     if how == "like":
-        change(like=tuple(places), unlike=(), tab="map", area="")
+        look_for(*places)
     elif how == "add":
         change(like=(*view.like, *places), tab="map")
     else:

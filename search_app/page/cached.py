@@ -23,7 +23,7 @@ from indexer.table.columns import key_numbers, to_matrix
 from indexer.table.embedding_table import EmbeddingTable
 from indexer.table.schema import KEY
 
-from .kinds import group
+from .kinds import group, letters
 from .map_cells import Area, MapCells, find_areas, group_by_cell
 
 MAX_VECTOR_BYTES = 512 << 20  # of vectors kept to colour every cell: 2 million rows of 128
@@ -59,6 +59,11 @@ class Kinds:
 
     prototypes: Prototypes
     kind: np.ndarray  # (p,) int64, numbered by falling count of rows
+
+    @property
+    def labels(self) -> list[str]:
+        """Of each kind: its letter and its share of all rows."""
+        return letters(self.kind, self.prototypes.n_rows)
 
     def of_rows(self, keys: RowKeys) -> np.ndarray:
         """The kind (n,) of each row, -1 = none."""

@@ -10,23 +10,31 @@ import pandas as pd
 import pyarrow as pa
 import streamlit as st
 
-from indexer.geo.cells import Cells, cell_to_text, cells_to_text
+from indexer.geo.cells import cell_to_text, cells_to_text
 from indexer.search.words import period_of
 from indexer.table.embedding_table import EmbeddingTable
 
 from .allowed import draw_permission
 from .as_code import draw_code
-from .cached import read_areas, read_cells, read_kinds
+from .background import Extent
+from .cached import read_kinds
 from .changed import greatest_changes, sides_of, through_time
-from .kinds import letters
-from .map_cells import extent_of
 from .map_component import Marks, Scene, mount_map
-from .map_panel import choose_focus, draw_areas, focus_cells, looks, question_address, take
+from .map_panel import draw_focus, looks, question_address, take
 from .periods import periods_of
 from .plain import plain
 from .question import conditions_of
-from .results import PICTURE_PX, draw_downloads, period, picture, quicklook_folder, subjects, thumbnails
-from .session import can_undo, change, current
+from .results import (
+    PICTURE_PX,
+    draw_foot,
+    draw_list,
+    period,
+    picture,
+    quicklook_folder,
+    subjects,
+    thumbnails,
+)
+from .session import bound, can_undo, change, current, look_for
 from .url_state import SHADES, View
 
 LINK = "change"  # of the two maps
@@ -49,14 +57,10 @@ def draw_change(table: EmbeddingTable) -> None:
     _draw_choices(table, periods, view)
     period_of(view.before), period_of(view.after)  # a link's may be none: said before any map
     rows = greatest_changes(table, view.comparison, view.k)
-    areas = read_areas(table)
-    focus = choose_focus(
-        view.area, areas, read_cells(table), view.seen if h3.is_valid_cell(view.seen) else ""
-    )
-    draw_areas(areas, focus)
+    home = draw_focus(table, view.seen if h3.is_valid_cell(view.seen) else "")
     for column, side in zip(st.columns(2, gap="small"), ("before", "after"), strict=True):
         with column:
-            _draw_map(table, view, side, focus_cells(focus, areas))
+            _draw_map(table, view, side, home)
     left, right = st.columns([11, 9], gap="medium")
     with left:
         _draw_greatest(table, view, rows)
@@ -82,38 +86,32 @@ def map_address(view: View, word: str) -> tuple[str, str]:
 def _draw_choices(table: EmbeddingTable, periods: list[str], view: View) -> None:
     before, after, shade = st.columns([1, 1, 2], vertical_alignment="bottom")
     for column, name, label in ((before, "before", "From"), (after, "after", "To")):
-        st.session_state[name] = getattr(view, name)
-        choices = [*dict.fromkeys((*periods, getattr(view, name)))]
-        column.selectbox(label, choices, key=name, on_change=_take, args=(name,))
-    st.session_state["shade"] = view.shade
+        shown = getattr(view, name)
+        column.selectbox(label, [*dict.fromkeys((*periods, shown))], **bound(name, shown))
     missing = {"prototype": read_kinds(table) is None, "similarity": not (view.like or view.unlike)}
     shade.segmented_control(
-        "Colour by", [name for name in SHADES if not missing.get(name)], key="shade", required=True,
-        format_func=str.capitalize, on_change=_take, args=("shade",),
+        "Colour by", [name for name in SHADES if not missing.get(name)], **bound("shade"), required=True,
+        format_func=str.capitalize,
         help="Change is 1 less the cosine of a place's two vectors. Similarity is to the question of the "
         "map tab, in each period.",
     )  # fmt: skip
 
 
-def _take(name: str) -> None:
-    change(**{name: st.session_state[name]})
-
-
-def _draw_map(table: EmbeddingTable, view: View, side: str, focus: Cells) -> None:
+def _draw_map(table: EmbeddingTable, view: View, side: str, home: Extent) -> None:
     """One period, "before" or "after", moved as the other is."""
     word = getattr(view, side)
     measure, question = map_address(view, word)
-    kinds, cells = read_kinds(table), read_cells(table)
+    kinds = read_kinds(table)
     seen = view.seen if h3.is_valid_cell(view.seen) else ""
     st.markdown(f"##### {plain(word)}")
     scene = Scene(
         snapshot=table.snapshot,
         question=question,
         marks=Marks(chosen=seen, like=[place for place in view.like if h3.is_valid_cell(place)]),
-        home=extent_of(cells.within(focus)),
+        home=home,
         look=looks(),
         colour="prototype" if view.shade == "prototype" else "similarity",
-        kinds=letters(kinds.kind, kinds.prototypes.n_rows) if kinds and view.shade == "prototype" else [],
+        kinds=kinds.labels if kinds and view.shade == "prototype" else [],
         canUndo=can_undo(),
         measure=measure,
         period=word,
@@ -160,27 +158,13 @@ def _draw_greatest(table: EmbeddingTable, view: View, rows: pa.Table) -> None:
     pictured = [subjects(table, side) for side in sides]
     frame = change_frame(rows, *(thumbnails(side, folder) for side in pictured))
     key = f"changes {hash(view.comparison)}"
-    st.dataframe(
+    draw_list(
         frame,
-        key=key,
-        hide_index=True,
-        height=430,
-        row_height=64,
-        on_select=lambda: _look(frame, st.session_state[key].selection.rows),
-        selection_mode="single-row",
-        column_config={
-            "before": st.column_config.ImageColumn("", width=72),
-            "after": st.column_config.ImageColumn("", width=72),
-            "rank": st.column_config.NumberColumn("#", width=36),
-            "change": st.column_config.NumberColumn(format="%.3f", width=70),
-            "cell": st.column_config.TextColumn(width=150),
-            "lon": st.column_config.NumberColumn(format="%.4f"),
-            "lat": st.column_config.NumberColumn(format="%.4f"),
-        },
+        key,
+        lambda: _look(frame, st.session_state[key].selection.rows),
+        change=st.column_config.NumberColumn(format="%.3f", width=70),
     )
-    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-        st.caption("Tick a row, or click a cell of either map, to follow it through time.")
-        draw_downloads(rows, "changes")
+    draw_foot("Tick a row, or click a cell of either map, to follow it through time.", rows, "changes")
     draw_permission(table, [subject for side in pictured for subject in side])
     words = {"before": view.before, "after": view.after, "k": view.k, **conditions_of(view.comparison)}
     draw_code("changes", table, words)
@@ -215,7 +199,4 @@ def _draw_timeline(table: EmbeddingTable, view: View) -> None:
     st.caption(
         "The line is the change since the first period; beside each picture, that from the one before."
     )
-    st.button(
-        "Search from here", icon=":material/search:", on_click=change,
-        kwargs={"like": (view.seen,), "unlike": (), "tab": "map", "area": ""},
-    )  # fmt: skip
+    st.button("Search from here", icon=":material/search:", on_click=look_for, args=(view.seen,))

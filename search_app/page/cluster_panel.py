@@ -8,17 +8,24 @@ from indexer.table.embedding_table import EmbeddingTable
 
 from .allowed import draw_permission
 from .as_code import draw_code
-from .cached import read_areas, read_cells
 from .clustered import MOST_CLUSTERS, Clustered, read_clusters
 from .kinds import kind_name
-from .map_cells import extent_of
 from .map_component import Marks, Scene, mount_map
-from .map_panel import choose_focus, draw_areas, focus_cells, looks
+from .map_panel import draw_focus, looks
 from .plain import plain
 from .plane import read_drawn
-from .prototype_panel import kind_style
-from .results import PICTURE_PX, picture, quicklook_folder, row_keys, rows_by_key, subjects, thumbnails
-from .session import change, current
+from .prototype_panel import kind_style, share_column
+from .results import (
+    PICTURE_PX,
+    draw_list,
+    picture,
+    quicklook_folder,
+    row_keys,
+    rows_by_key,
+    subjects,
+    thumbnails,
+)
+from .session import bound, current, look_for
 
 LEAST_ROWS = 3
 
@@ -33,11 +40,7 @@ def draw_clusters(table: EmbeddingTable) -> None:
     count = min(current().clusters, most)
     left, right = st.columns([9, 11], gap="medium")
     with left:
-        st.session_state["clusters"] = count
-        st.slider(
-            "Clusters", 2, most, key="clusters", disabled=most == 2,
-            on_change=lambda: change(clusters=st.session_state["clusters"]),
-        )  # fmt: skip
+        st.slider("Clusters", 2, most, **bound("clusters", count), disabled=most == 2)
         found = read_clusters(table, count)
         _draw_list(table, found)
         of = "all rows" if len(drawn.keys) == drawn.of_rows else f"{len(drawn.keys):,} rows drawn at random"
@@ -66,24 +69,15 @@ def cluster_frame(found: Clustered, pictures: list[str]) -> pd.DataFrame:
 def _draw_list(table: EmbeddingTable, found: Clustered) -> None:
     pictured = subjects(table, rows_by_key(table, row_keys(found.typical)))
     frame = cluster_frame(found, thumbnails(pictured, quicklook_folder(table)))
-    key = f"cluster list of {len(frame)}"
-    event = st.dataframe(
+    event = draw_list(
         frame.style.map(kind_style, subset=["cluster"]),
-        key=key,
-        hide_index=True,
-        height=38 + 64 * len(frame),
-        row_height=64,
-        on_select="rerun",
-        selection_mode="single-row",
-        column_config={
-            "picture": st.column_config.ImageColumn("", width=72),
-            "cluster": st.column_config.TextColumn("cluster", width=60),
-            "share": st.column_config.ProgressColumn(
-                "share of the table", format="percent", min_value=0, max_value=float(frame["share"].max())
-            ),
-            "rows": st.column_config.NumberColumn("rows", width=60),
-            "example": st.column_config.TextColumn("most typical", width=150),
-        },
+        f"cluster list of {len(frame)}",
+        "rerun",
+        38 + 64 * len(frame),
+        cluster=st.column_config.TextColumn("cluster", width=60),
+        share=share_column("share of the table", frame),
+        rows=st.column_config.NumberColumn("rows", width=60),
+        example=st.column_config.TextColumn("most typical", width=150),
     )
     draw_permission(table, pictured)
     if event.selection.rows:
@@ -91,21 +85,18 @@ def _draw_list(table: EmbeddingTable, found: Clustered) -> None:
         shown = picture(pictured[number], quicklook_folder(table), "", PICTURE_PX)
         st.image(shown.png, caption=plain(shown.caption), width=PICTURE_PX)
         st.button(
-            "Search like its most typical row", type="primary", icon=":material/search:", on_click=change,
-            kwargs={"like": (frame["example"][number],), "unlike": (), "tab": "map", "area": ""},
+            "Search like its most typical row", type="primary", icon=":material/search:", on_click=look_for,
+            args=(frame["example"][number],),
         )  # fmt: skip
 
 
 def _draw_map(table: EmbeddingTable, found: Clustered) -> None:
-    cells, areas = read_cells(table), read_areas(table)
-    focus = choose_focus(current().area, areas, cells, "")
-    draw_areas(areas, focus)
     share = found.sizes / max(found.sizes.sum(), 1)
     scene = Scene(
         snapshot=table.snapshot,
         question="",
         marks=Marks(),
-        home=extent_of(cells.within(focus_cells(focus, areas))),
+        home=draw_focus(table),
         look=looks(),
         colour="prototype",
         layer=f"clusters={len(found.sizes)}",

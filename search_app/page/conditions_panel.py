@@ -13,7 +13,7 @@ from .map_cells import Area
 from .map_panel import area_label
 from .plain import plain
 from .question import place_label
-from .session import change, current
+from .session import bound, change, current
 from .shapes import WITHIN
 from .url_state import SENSORS, View, parse_bbox, parse_near, write_bbox
 
@@ -74,17 +74,17 @@ def _draw_where(areas: Sequence[Area]) -> None:
             f"In {label}", icon=":material/close:", icon_position="right", key="drop within",
             on_click=change, kwargs={"within": ""}, help="Look everywhere again", width="stretch",
         )  # fmt: skip
-    _switch(
-        "footprint", "Where footprints reach, not centres", "A row lies where its footprint meets the area."
-    )
+    st.toggle(
+        "Where footprints reach, not centres", **bound("footprint"),
+        help="A row lies where its footprint meets the area.",
+    )  # fmt: skip
 
 
 def _draw_when() -> None:
     view = current()
-    st.session_state["start"], st.session_state["end"] = view.start, view.end
     first, last = st.columns(2)
-    first.date_input("From", key="start", format="YYYY-MM-DD", on_change=_take_dates, value=None)
-    last.date_input("Until before", key="end", format="YYYY-MM-DD", on_change=_take_dates, value=None)
+    first.date_input("From", **bound("start"), format="YYYY-MM-DD", value=None)
+    last.date_input("Until before", **bound("end"), format="YYYY-MM-DD", value=None)
     st.session_state["months"] = [*view.months]
     st.pills(
         "Months of any year", range(1, 13), key="months", selection_mode="multi",
@@ -144,11 +144,6 @@ def _text(
         st.error(plain(st.session_state[key + _ERROR]), icon=":material/error:")
 
 
-def _switch(name: str, label: str, help: str) -> None:
-    st.session_state[name] = getattr(current(), name)
-    st.toggle(label, key=name, help=help, on_change=lambda: change(**{name: st.session_state[name]}))
-
-
 def _percent(name: str, label: str, anything: int) -> None:
     """A share as a slider; at `anything` it is no condition."""
     value = getattr(current(), name)
@@ -159,10 +154,6 @@ def _percent(name: str, label: str, anything: int) -> None:
         change(**{name: None if percent == anything else percent / 100})
 
     st.slider(label, 0, 100, key=name, format="%d %%", on_change=take)
-
-
-def _take_dates() -> None:
-    change(start=st.session_state["start"], end=st.session_state["end"])
 
 
 def _take_sql() -> None:

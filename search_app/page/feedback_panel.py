@@ -20,7 +20,7 @@ from indexer.table.embedding_table import EmbeddingTable
 from .finding import Found
 from .label_place import draw_problem, keep, newest, place_of
 from .results import picture, quicklook_folder, subjects
-from .session import change, current
+from .session import bound, change, current
 from .url_state import View
 
 ASKED = 10  # rows to mark in a round
@@ -83,7 +83,7 @@ def draw_feedback(table: EmbeddingTable, found: Found) -> None:
                 args=(table,),
             )  # fmt: skip
             st.button("Undo round", disabled=not rounds, on_click=_undo_round, args=(table,))
-        _draw_rule(view)
+        _draw_rule()
         if view.marks:
             st.caption(
                 f"The marks are kept as labels, `{set_of(view)}`, and found again with their question."
@@ -163,19 +163,16 @@ def _draw_answers(cell: int, said: str | None) -> None:
             )
 
 
-def _draw_rule(view: View) -> None:
-    st.session_state[_RULE], st.session_state[_APART] = view.rule, view.apart_km
+def _draw_rule() -> None:
     st.session_state.setdefault(_ORDER, UNCERTAIN)
     with st.container(horizontal=True, gap="small"):
         st.selectbox("Mark next", [UNCERTAIN, NEXT_BEST], key=_ORDER, width=240)
         st.selectbox(
-            "Taught by", ["linear", "rocchio"], key=_RULE, width=180,
+            "Taught by", ["linear", "rocchio"], **bound("rule", key=_RULE), width=180,
             format_func={"linear": "a linear head", "rocchio": "Rocchio's rule"}.__getitem__,
-            on_change=lambda: change(rule=st.session_state[_RULE]),
         )  # fmt: skip
         st.number_input(
-            "Leave out within, km", 0.0, key=_APART, width=180,
-            on_change=lambda: change(apart_km=st.session_state[_APART]),
+            "Leave out within, km", 0.0, **bound("apart_km", key=_APART), width=180,
             help="Neighbours look alike: results this near to what was marked say nothing.",
         )  # fmt: skip
 

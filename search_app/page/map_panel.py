@@ -16,7 +16,7 @@ from indexer.table.embedding_table import EmbeddingTable
 
 from .background import Extent, degrees
 from .brought import is_upload, shape_of_upload
-from .cached import read_cells
+from .cached import read_areas, read_cells
 from .feedback_panel import mark_one
 from .map_cells import Area, MapCells, extent_of
 from .map_component import Ask, Marks, Scene, mount_map
@@ -187,6 +187,14 @@ def draw_areas(areas: Sequence[Area], focus: str, results: Sequence[str] = ()) -
 def _jump() -> None:
     change(area=st.session_state[_AREA])
     look_at(None)
+
+
+def draw_focus(table: EmbeddingTable, query: str = "") -> Extent:
+    """The areas' buttons; what of the table a map is to show: what the link wants, or as `choose_focus`."""
+    areas, cells = read_areas(table), read_cells(table)
+    focus = choose_focus(current().area, areas, cells, query)
+    draw_areas(areas, focus)
+    return extent_of(cells.within(focus_cells(focus, areas)))
 
 
 def area_label(area: Area, found: int = 0) -> str:

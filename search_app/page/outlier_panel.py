@@ -14,7 +14,6 @@ from indexer.table.embedding_table import EmbeddingTable
 from .allowed import draw_permission
 from .as_code import draw_code
 from .cached import BY_SNAPSHOT, Kinds, read_cells, read_keys, read_kinds
-from .kinds import letters
 from .map_cells import extent_of
 from .map_component import Marks, Scene, mount_map
 from .plain import plain
@@ -22,7 +21,8 @@ from .prototype_panel import NO_PROTOTYPES, largest_region, region_label
 from .question import conditions_of, to_filter
 from .results import (
     MAX_THUMBNAILS,
-    draw_downloads,
+    draw_foot,
+    draw_list,
     draw_pictures,
     period,
     quicklook_folder,
@@ -31,7 +31,7 @@ from .results import (
     subjects,
     thumbnails,
 )
-from .session import change, current
+from .session import bound, current, look_for
 from .url_state import View
 
 ALL = "all"
@@ -86,11 +86,10 @@ def outlier_frame(rows: pa.Table, pictures: list[str]) -> pd.DataFrame:
 
 
 def _draw_region(table: EmbeddingTable, names: list[str], region: str) -> None:
-    st.session_state[_REGION], keys = region, read_keys(table)
+    keys = read_keys(table)
     st.selectbox(
-        "Region", [ALL, *names], key=_REGION,
+        "Region", [ALL, *names], **bound("prototype", region, _REGION),
         format_func=lambda name: "All regions" if name == ALL else region_label(keys, int(name, 16)),
-        on_change=lambda: change(prototype=st.session_state[_REGION]),
         help="A region takes the place of the cells that the conditions name; all others hold here, too.",
     )  # fmt: skip
 
@@ -106,28 +105,15 @@ def _draw_list(table: EmbeddingTable, rows: pa.Table) -> int | None:
     pictured = subjects(table, whole)
     frame = outlier_frame(rows, thumbnails(pictured[:MAX_THUMBNAILS], quicklook_folder(table)))
     st.markdown(f"##### {rows.num_rows} least like their region")
-    event = st.dataframe(
+    event = draw_list(
         frame,
-        key=f"outliers {hash((current().question, current().prototype))}",
-        hide_index=True,
-        height=430,
-        row_height=64,
-        on_select="rerun",
-        selection_mode="single-row",
-        column_config={
-            "picture": st.column_config.ImageColumn("", width=72),
-            "rank": st.column_config.NumberColumn("#", width=36),
-            "similarity": st.column_config.NumberColumn(
-                format="%.3f", width=82, help="To the prototype that the row is most like, of its region's."
-            ),
-            "cell": st.column_config.TextColumn(width=150),
-            "lon": st.column_config.NumberColumn(format="%.4f"),
-            "lat": st.column_config.NumberColumn(format="%.4f"),
-        },
+        f"outliers {hash((current().question, current().prototype))}",
+        "rerun",
+        similarity=st.column_config.NumberColumn(
+            format="%.3f", width=82, help="To the prototype that the row is most like, of its region's."
+        ),
     )
-    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-        st.caption("Tick a row to look closer.")
-        draw_downloads(rows, "outliers")
+    draw_foot("Tick a row to look closer.", rows, "outliers")
     draw_permission(table, pictured)
     ticked = [number for number in event.selection.rows if number < rows.num_rows]
     if not ticked:
@@ -135,8 +121,8 @@ def _draw_list(table: EmbeddingTable, rows: pa.Table) -> int | None:
     with st.container(border=True):
         draw_pictures(table, whole.slice(ticked[0], 1))
         st.button(
-            "Search from here", type="primary", icon=":material/search:", on_click=change,
-            kwargs={"like": (frame["cell"][ticked[0]],), "unlike": (), "tab": "map", "area": ""},
+            "Search from here", type="primary", icon=":material/search:", on_click=look_for,
+            args=(frame["cell"][ticked[0]],),
         )  # fmt: skip
     return int(ticked[0])
 
@@ -155,7 +141,7 @@ def _draw_map(table: EmbeddingTable, kinds: Kinds, region: str, rows: pa.Table, 
         look=seen % 2**31,
         colour="prototype",
         prototype="" if region == ALL else region,
-        kinds=letters(kinds.kind, kinds.prototypes.n_rows),
+        kinds=kinds.labels,
         asks=False,
     )
     mount_map(scene, "outlier map", lambda ask: None)

@@ -9,15 +9,13 @@ from indexer.table.embedding_table import EmbeddingTable
 
 from .allowed import draw_permission
 from .as_code import draw_code
-from .cached import read_areas, read_cells, read_kinds
-from .kinds import letters
-from .map_cells import extent_of
+from .cached import read_kinds
 from .map_component import Marks, PlaneScene, Scene, mount_map, mount_plane
-from .map_panel import choose_focus, draw_areas, focus_cells, looks, outlines, question_address, take
+from .map_panel import draw_focus, looks, outlines, question_address, take
 from .plain import plain
 from .plane import picked_rows, places_of, read_drawn, typical_first
 from .results import PICTURE_PX, draw_downloads, picture, quicklook_folder, row_keys, rows_by_key, subjects
-from .session import can_undo, change, current
+from .session import bound, can_undo, change, current
 from .shapes import WITHIN, is_plane
 from .url_state import View
 
@@ -34,11 +32,10 @@ def draw_plane(table: EmbeddingTable) -> None:
         _draw_map(table, view)
     with right:
         drawn = read_drawn(table)
-        st.session_state["plane"] = view.plane
         with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
             st.segmented_control(
-                "Laid out by", METHODS, key="plane", required=True, format_func=TITLES.__getitem__,
-                on_change=lambda: change(plane=st.session_state["plane"]), label_visibility="collapsed",
+                "Laid out by", METHODS, **bound("plane"), required=True, format_func=TITLES.__getitem__,
+                label_visibility="collapsed",
                 help="PCA has the two directions in which rows differ most. PaCMAP keeps neighbours "
                 "together; its axes and the sizes of its gaps mean nothing.",
             )  # fmt: skip
@@ -58,18 +55,16 @@ def draw_plane(table: EmbeddingTable) -> None:
 
 
 def _draw_map(table: EmbeddingTable, view: View) -> None:
-    kinds, cells, areas = read_kinds(table), read_cells(table), read_areas(table)
-    focus = choose_focus(view.area, areas, cells, "")
-    draw_areas(areas, focus)
+    kinds = read_kinds(table)
     limits = outlines(view) + ([] if is_plane(view.picked) else [view.picked.removeprefix(WITHIN)])
     scene = Scene(
         snapshot=table.snapshot,
         question=question_address(view),
         marks=Marks(),
-        home=extent_of(cells.within(focus_cells(focus, areas))),
+        home=draw_focus(table),
         look=looks(),
         colour=view.colour,
-        kinds=letters(kinds.kind, kinds.prototypes.n_rows) if kinds else [],
+        kinds=kinds.labels if kinds else [],
         canUndo=can_undo(),
         outlines=[shape for shape in limits if shape],
         link=LINK,

@@ -1,6 +1,7 @@
 """The prototypes tab: what each region is made of, where each part lies, and what it looks like."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,12 +15,12 @@ from indexer.table.embedding_table import EmbeddingTable
 from .background import degrees
 from .cached import BY_SNAPSHOT, Kinds, RowKeys, read_keys, read_kinds
 from .colours import kind_css
-from .kinds import kind_name, letters
+from .kinds import kind_name
 from .map_cells import extent_of, middle
 from .map_component import Marks, Scene, mount_map
 from .question import PROTOTYPE
 from .results import picture, quicklook_folder, row_keys, rows_by_key, subjects
-from .session import change, current
+from .session import bound, change, current
 
 TYPICAL = 6  # pictures of a prototype
 NO_PROTOTYPES = "This table has no prototypes yet. `skyhex prototypes fit` finds what each region is made of."
@@ -87,13 +88,11 @@ def largest_region(prototypes: Prototypes) -> int:
 def _draw_region(kinds: Kinds, keys: RowKeys, region: int, number: int | None) -> None:
     """Choice of the region, and its prototypes with their shares."""
     regions = cells_to_text(kinds.prototypes.regions)
-    st.session_state[_REGION] = cell_to_text(region)
     st.selectbox(
         f"Region · one of {len(regions)}",
         regions,
-        key=_REGION,
         format_func=lambda name: region_label(keys, int(name, 16)),
-        on_change=lambda: change(prototype=st.session_state[_REGION]),
+        **bound("prototype", cell_to_text(region), _REGION),
     )
     frame = prototype_frame(kinds, region)
     key = f"prototypes of {cell_to_text(region)}"
@@ -109,12 +108,16 @@ def _draw_region(kinds: Kinds, keys: RowKeys, region: int, number: int | None) -
         column_config={
             "prototype": st.column_config.NumberColumn("prototype", width=80, format="%d"),
             "kind": st.column_config.TextColumn("kind", width=50, help="Alike prototypes share a kind."),
-            "share": st.column_config.ProgressColumn(
-                "share of the region", format="percent", min_value=0, max_value=float(frame["share"].max())
-            ),
+            "share": share_column("share of the region", frame),
             "rows": st.column_config.NumberColumn("rows", width=60),
         },
     )
+
+
+def share_column(label: str, frame: pd.DataFrame) -> Any:
+    """A frame's shares as bars, the largest full."""
+    most = float(frame["share"].max())
+    return st.column_config.ProgressColumn(label, format="percent", min_value=0, max_value=most)
 
 
 def _take_row(region: int, frame: pd.DataFrame, rows: Sequence[int]) -> None:
@@ -144,7 +147,7 @@ def _draw_map(table: EmbeddingTable, kinds: Kinds, region: int, number: int | No
         look=region % 2**31,
         colour="prototype",
         prototype=cell_to_text(region) if number is None else f"{cell_to_text(region)}/{number}",
-        kinds=letters(kinds.kind, kinds.prototypes.n_rows),
+        kinds=kinds.labels,
         asks=False,
     )
     mount_map(scene, "prototype map", lambda ask: None)

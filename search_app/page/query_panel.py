@@ -15,7 +15,7 @@ from .background import Extent
 from .gazetteer import CREDIT
 from .plain import plain
 from .question import place_label
-from .session import change, current
+from .session import bound, change, current, look_for
 from .typed_place import read_typed
 from .url_state import COLOURS, MATCHES, MAX_K, View
 
@@ -68,15 +68,10 @@ def draw_query(cells: Cells, on_place: Callable[[Extent | None], None]) -> None:
 
 def draw_options(table: EmbeddingTable, has_prototypes: bool) -> None:
     """How many results, which, and what colours mean."""
-    st.session_state["k"] = current().k
-    st.session_state["colour"] = current().colour
-    st.slider(
-        "Results", 1, 100 if current().k <= 100 else MAX_K, key="k",
-        on_change=lambda: change(k=st.session_state["k"]),
-    )  # fmt: skip
+    st.slider("Results", 1, 100 if current().k <= 100 else MAX_K, **bound("k"))
     st.segmented_control(
-        "Colour by", COLOURS, key="colour", required=True, width="stretch", disabled=not has_prototypes,
-        format_func=str.capitalize, on_change=lambda: change(colour=st.session_state["colour"]),
+        "Colour by", COLOURS, **bound("colour"), required=True, width="stretch",
+        disabled=not has_prototypes, format_func=str.capitalize,
         help=None if has_prototypes else "This table has no prototypes yet: run `skyhex prototypes fit`.",
     )  # fmt: skip
     with st.expander("Which results", key="which", icon=":material/tune:"):
@@ -124,11 +119,9 @@ def _draw_example(name: str, place: str, weighs: bool) -> None:
 def _draw_combined(view: View) -> None:
     """How several examples make one question."""
     if len(set(view.like or view.unlike)) > 1:
-        st.session_state["match"] = view.match
         st.segmented_control(
-            "Rows that are like" if view.like else "Rows that are unlike", MATCHES, key="match",
+            "Rows that are like" if view.like else "Rows that are unlike", MATCHES, **bound("match"),
             required=True, format_func=MATCH_LABELS.__getitem__, width="stretch",
-            on_change=lambda: change(match=st.session_state["match"]),
             help="Each of them: a row counts for the example that it is least like.",
         )  # fmt: skip
     if view.like and view.unlike:
@@ -141,10 +134,7 @@ def _draw_combined(view: View) -> None:
 
 def _draw_differing(view: View) -> None:
     """The opposite of the question, and results that are not all alike or in one place."""
-    st.session_state["invert"] = view.invert
-    st.toggle(
-        "The least like it first", key="invert", on_change=lambda: change(invert=st.session_state["invert"])
-    )
+    st.toggle("The least like it first", **bound("invert"))
     st.session_state["per_parent"] = view.per_parent
     st.session_state["parent_res"] = 5 if view.parent_res is None else view.parent_res
     st.number_input(
@@ -171,10 +161,7 @@ def _draw_compared(table: EmbeddingTable, view: View) -> None:
     if len(words) < 2:
         return
     for name, label in (("using", "Examples seen by"), ("against", "Rows seen by")):
-        st.session_state[name] = getattr(view, name)
-        st.selectbox(
-            label, words, key=name, format_func=VECTORS.__getitem__, on_change=_take_vectors, args=(name,)
-        )
+        st.selectbox(label, words, **bound(name), format_func=VECTORS.__getitem__)
 
 
 def _across(resolution: int) -> str:
@@ -196,7 +183,7 @@ def _take_place(cells: Cells, on_place: Callable[[Extent | None], None]) -> None
         return
     st.session_state[_PLACE_NOTE] = typed.note
     if typed.place:
-        change(like=(typed.place,), unlike=(), tab="map", area="")
+        look_for(typed.place)
     else:
         change(tab="map")
     on_place(typed.extent)
@@ -215,10 +202,6 @@ def _take_variety() -> None:
 
 def _take_weight() -> None:
     change(negative_weight=round(st.session_state["negative_weight"], 1))
-
-
-def _take_vectors(name: str) -> None:
-    change(**{name: st.session_state[name]})
 
 
 def _turn(name: str, place: str) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 import pyarrow as pa
@@ -177,26 +177,50 @@ def draw_results(
     pictures = thumbnails(subjects(table, rows.slice(0, MAX_THUMBNAILS)), quicklook_folder(table))
     key = f"results {signature}"
     picking = key in st.session_state and st.session_state[key].selection.rows
-    event = st.dataframe(
+    event = draw_list(
         result_frame(rows, pictures),
-        key=key,
-        hide_index=True,
-        height=SHORT_TABLE_PX if picking else TABLE_PX,
-        row_height=64,
-        on_select=on_pick,
-        selection_mode="single-row",
-        column_config={
-            "picture": st.column_config.ImageColumn("", width=72),
-            "rank": st.column_config.NumberColumn("#", width=36),
-            "similarity": st.column_config.NumberColumn(format="%.3f", width=82),
-            "top": st.column_config.NumberColumn(format="%.2g %%", width=64, help=TOP),
-            "cell": st.column_config.TextColumn(width=150),
-            "lon": st.column_config.NumberColumn(format="%.4f"),
-            "lat": st.column_config.NumberColumn(format="%.4f"),
-        },
+        key,
+        on_pick,
+        SHORT_TABLE_PX if picking else TABLE_PX,
+        similarity=st.column_config.NumberColumn(format="%.3f", width=82),
+        top=st.column_config.NumberColumn(format="%.2g %%", width=64, help=TOP),
     )
     picked = event.selection.rows
     return picked[0] if picked and picked[0] < rows.num_rows else None
+
+
+def draw_list(
+    frame: Any,
+    key: str,
+    on_select: Callable[[], None] | Literal["rerun"],
+    height: int = TABLE_PX,
+    **columns: Any,
+) -> Any:
+    """Lines with pictures, of which one can be ticked; `columns` are those that only this list has."""
+    image = st.column_config.ImageColumn("", width=72)
+    degrees = st.column_config.NumberColumn(format="%.4f")
+    usual = dict.fromkeys(("picture", "before", "after"), image) | dict.fromkeys(("lon", "lat"), degrees)
+    usual |= {
+        "rank": st.column_config.NumberColumn("#", width=36),
+        "cell": st.column_config.TextColumn(width=150),
+    }
+    return st.dataframe(
+        frame,
+        key=key,
+        hide_index=True,
+        height=height,
+        row_height=64,
+        on_select=on_select,
+        selection_mode="single-row",
+        column_config=usual | columns,
+    )
+
+
+def draw_foot(hint: str, rows: pa.Table, name: str) -> None:
+    """Below a list: what a tick does, and the rows to take along."""
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        st.caption(hint)
+        draw_downloads(rows, name)
 
 
 def draw_pictures(table: EmbeddingTable, row: pa.Table, only_first: bool = False) -> None:

@@ -19,7 +19,6 @@ from .background import degrees
 from .cached import BY_SNAPSHOT, read_areas, read_keys, read_kinds
 from .feedback_panel import draw_feedback, mark_one, marked
 from .finding import Found, find
-from .kinds import letters
 from .map_answers import vectors_to_colour
 from .map_component import Marks
 from .map_panel import draw_map, look_at_chosen
@@ -28,7 +27,7 @@ from .prototype_panel import typical_rows
 from .results import (
     PICTURE_PX,
     PICTURED,
-    draw_downloads,
+    draw_foot,
     draw_pictures,
     draw_results,
     period,
@@ -55,7 +54,7 @@ def draw_search(table: EmbeddingTable) -> None:
         st.error(plain(f"{error}."), icon=":material/error:")
     left, right = st.columns([11, 9], gap="medium")
     kinds = read_kinds(table)
-    labels = letters(kinds.kind, kinds.prototypes.n_rows) if kinds else []
+    labels = kinds.labels if kinds else []
     if found is None:
         with left:  # first: the browser has most to do for it
             draw_map(table, read_areas(table), Marks(), labels)
@@ -126,9 +125,8 @@ def _draw_found(table: EmbeddingTable, found: Found) -> int | None:
         if OTHER_SENSORS in note:
             st.warning(plain(f"{note}."), icon=":material/sensors_off:")
     chosen = draw_results(table, found.rows, str(hash(current().question)), look_at_chosen)
-    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-        st.caption("Tick a row to look closer and to search from it.")
-        draw_downloads(found.rows.drop_columns("geometry"), "results")
+    kept = found.rows.drop_columns("geometry")
+    draw_foot("Tick a row to look closer and to search from it.", kept, "results")
     draw_permission(table, subjects(table, found.rows))
     if chosen is not None:
         _draw_chosen(table, found.rows.slice(chosen, 1))

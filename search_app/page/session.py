@@ -45,6 +45,18 @@ def change(**changes: Any) -> None:
     show(after)
 
 
+def bound(name: str, shown: Any = None, key: str = "") -> dict[str, Any]:
+    """What ties a widget to a word of the view: it shows what the view has, or `shown`, and changes it."""
+    key = key or name
+    st.session_state[key] = getattr(current(), name) if shown is None else shown
+    return {"key": key, "on_change": _take, "args": (name, key)}
+
+
+def look_for(*places: str) -> None:
+    """Ask for what is like some places, and nothing else; for the callbacks of widgets."""
+    change(like=places, unlike=(), tab="map", area="")
+
+
 def show(view: View) -> None:
     """Show another view from the next run on; where it asks something else, that is a step."""
     before = current()
@@ -103,6 +115,10 @@ def link_of_page() -> dict[str, Any]:
         "steps": st.session_state.get(_STEPS, []),
         "query": _query(current()),
     }
+
+
+def _take(name: str, key: str) -> None:
+    change(**{name: st.session_state[key]})
 
 
 def _read(params: Mapping[str, Sequence[str]]) -> None:

@@ -1,6 +1,6 @@
 """An answer in SQL that names cells: on the map, in pictures, and as the next question."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -16,7 +16,7 @@ from .map_cells import extent_of
 from .map_component import Marks, Scene, mount_map
 from .map_panel import question_address
 from .results import PICTURE_PX, PICTURED, period, picture, quicklook_folder, subjects
-from .session import change
+from .session import change, look_for
 from .uploads import MOST_PLACES
 from .url_state import View
 
@@ -88,13 +88,9 @@ def _draw_next(cells: Sequence[str]) -> None:
             help="The cells become a filter of the question.",
         )  # fmt: skip
         st.button(
-            "Places like these", on_click=_look_for, args=(cells,), disabled=len(cells) > MOST_PLACES,
+            "Places like these", on_click=look_for, args=tuple(cells), disabled=len(cells) > MOST_PLACES,
             help=f"The mean of their rows is looked for; of {MOST_PLACES} cells at most.",
         )  # fmt: skip
-
-
-def _look_for(cells: Iterable[str]) -> None:
-    change(like=tuple(cells), unlike=(), tab="map", area="")
 
 
 def _draw_pictures(table: EmbeddingTable, cells: Sequence[int]) -> None:

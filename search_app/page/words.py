@@ -18,7 +18,7 @@ from indexer.table.embedding_table import EmbeddingTable
 from pipeline.examples import text_side
 
 from .cached import BY_SNAPSHOT
-from .session import change
+from .session import look_for
 
 if TYPE_CHECKING:
     from encoder.protocol import TextSide
@@ -47,7 +47,7 @@ def draw_words() -> None:
 def _take() -> None:
     if words := st.session_state[_KEY].strip():
         st.session_state[_KEY] = ""
-        change(like=(WORDS + words,), unlike=(), tab="map", area="")
+        look_for(WORDS + words)
 
 
 @st.cache_data(max_entries=64, show_spinner="Reading the words", hash_funcs=BY_SNAPSHOT)

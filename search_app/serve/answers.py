@@ -1,12 +1,13 @@
 """One answer, four forms: JSON, GeoJSON, GeoParquet, and an Arrow stream that carries what was said of it."""
 
-import io
 import json
 from collections.abc import Mapping
 from typing import Any, Literal
 
 import pyarrow as pa
 from fastapi import Request, Response
+
+from indexer.table.row_stream import packed
 
 from ..form import Format
 from ..output import encode, records
@@ -35,14 +36,7 @@ def answer(rows: pa.Table, form: Form, said: Mapping[str, Any]) -> Response:
     if form == "json":
         content = json.dumps({"rows": records(rows), **said}, default=str).encode()
     elif form == "arrow":
-        content = _stream(rows.replace_schema_metadata({SAID: json.dumps(said).encode()}))
+        content = packed(rows.replace_schema_metadata({SAID: json.dumps(said).encode()})).to_pybytes()
     else:
         content = encode(rows, Format(form))
     return Response(content, media_type=MEDIA[form], headers=headers)
-
-
-def _stream(rows: pa.Table) -> bytes:
-    sink = io.BytesIO()
-    with pa.ipc.new_stream(sink, rows.schema) as writer:
-        writer.write_table(rows)
-    return sink.getvalue()
