@@ -5,7 +5,6 @@
 A variant is trained once: its score lies in FOLDER, and a run that was stopped goes on. No test row is read.
 """
 
-import argparse
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -25,6 +24,7 @@ from encoder.training.pretrain import TrainConfig, pretrain
 
 from .nano import BASE, CHOSEN
 from .nano_corpus import CHIP_DATES, build_corpus, series_paths, simulated_chips
+from .recipe import command_line, write_found
 from .retrieval.blocks import Interval, pooled
 from .retrieval.embedding import embed_small
 from .retrieval.protocols import zero_shot
@@ -190,11 +190,7 @@ def as_markdown(rows: Sequence[dict[str, Any]]) -> str:
 
 def main() -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--shared", type=Path, required=True)
-    parser.add_argument("--folder", type=Path, required=True)
+    parser = command_line(__doc__, folder="of states and scores")
     parser.add_argument("--steps", type=int, default=250)
     parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS))
     parser.add_argument("--out", type=Path, help="JSON of all scores")
@@ -202,8 +198,7 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     rows = run(arguments.shared, arguments.folder, arguments.steps, arguments.variants)
-    if arguments.out:
-        arguments.out.write_text(json.dumps({"steps": arguments.steps, "rows": rows}, indent=1) + "\n")
+    write_found({"steps": arguments.steps, "rows": rows}, arguments.out)
     print(as_markdown(rows))
 
 

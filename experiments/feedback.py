@@ -8,8 +8,6 @@ within 5 km of a mark, which are like it because they are near: neither found no
 rows enough for k to be right after all marks is asked for from places in as many blocks as it has.
 """
 
-import argparse
-import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,6 +20,7 @@ from encoder.skysense import SkySense
 from indexer.labels.feedback import DRAWN, POOL, Rule, taught_by
 
 from .kept_vectors import read_model
+from .recipe import command_line, write_found
 from .retrieval.blocks import EXCLUSION_KM, Scores, bootstrap, on_sphere, pooled, within
 from .retrieval.embedding import embed_small
 from .retrieval.neighbours import unit
@@ -196,10 +195,7 @@ def _line(way: Way, apart_km: float, name: str, rounds: list[Any]) -> dict[str, 
 
 def main() -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--shared", type=Path, required=True)
+    parser = command_line(__doc__)
     parser.add_argument("--weights", default="nano")
     parser.add_argument("--k", type=int, default=250)
     parser.add_argument("--most-share", type=float, default=1.0, help="of a set that a class may have")
@@ -222,8 +218,7 @@ def main() -> None:
         },
         "lines": table(sets, asked),
     }
-    if arguments.out:
-        arguments.out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    write_found(found, arguments.out)
 
 
 if __name__ == "__main__":

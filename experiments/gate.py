@@ -6,8 +6,6 @@ A branch fails where it lies surely below (paired 95 % interval over blocks, poo
 or what needs no training; the whole where it lies surely below its best sensor alone, pooled or on one set.
 """
 
-import argparse
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,12 +21,12 @@ from .aerial_crops import Crops, problems, read_crops
 from .kept_vectors import kept, read_model, validation_vectors
 from .nano import save_half
 from .nano_corpus import series_paths
+from .recipe import command_line, write_found
 from .retrieval import baselines
 from .retrieval.blocks import Interval, Scores, bootstrap, pooled
 from .retrieval.embedding import Embedded
 from .retrieval.problem import Problem
 from .retrieval.protocols import finite_rows, standardised, zero_shot
-from .retrieval.report import plain
 from .retrieval.sensors import Seen, ranks, sensor_lines
 from .retrieval.validation import ValidationSet, read_validation
 
@@ -168,11 +166,7 @@ def _statistics(item: ValidationSet, branch: str) -> np.ndarray:
 
 def main() -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--shared", type=Path, required=True)
-    parser.add_argument("--folder", type=Path, required=True, help="of kept vectors")
+    parser = command_line(__doc__, folder="of kept vectors")
     parser.add_argument("--weights", required=True)
     parser.add_argument("--out", type=Path)
     parser.add_argument("--stamp", action="store_true", help="write the ranks into the weights")
@@ -185,9 +179,7 @@ def main() -> None:
     if arguments.stamp:
         path = Path(arguments.weights)
         print(save_half(model, path, load_weights(path)[1].name, found["effective_rank"]))
-    if arguments.out:
-        arguments.out.parent.mkdir(parents=True, exist_ok=True)
-        arguments.out.write_text(json.dumps(plain(found), indent=1) + "\n")
+    write_found(found, arguments.out)
 
 
 if __name__ == "__main__":

@@ -5,8 +5,6 @@
 Windows of aerial images of held-out places (`aerial_crops.py`), each with a random day, as in training.
 """
 
-import argparse
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +19,7 @@ from indexer.table.vector_spread import effective_rank, random_cosine
 
 from .aerial_crops import read_crops
 from .kept_vectors import read_model
-from .retrieval.report import plain
+from .recipe import command_line, write_found
 
 BATCH = 8
 BETWEEN = ("Swin map, pooled", "fused, day drawn", "fused, one day", "fused, no day")
@@ -75,10 +73,7 @@ def with_days(samples: Sequence[Sample], seed: int = 0) -> list[Sample]:
 
 def main() -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--shared", type=Path, required=True)
+    parser = command_line(__doc__)
     parser.add_argument("--weights", nargs="+", default=["nano", "untrained:1"])
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
@@ -87,10 +82,7 @@ def main() -> None:
     px = next(iter(models.values())).config.px_per_cell["hr"]
     samples = with_days(read_crops(arguments.shared, px).asked().samples)
     found = {name: ranks_along(model, samples) for name, model in models.items()}
-    text = json.dumps(plain({"windows": len(samples), **found}), indent=1)
-    print(text)
-    if arguments.out:
-        arguments.out.write_text(text + "\n")
+    print(write_found({"windows": len(samples), **found}, arguments.out))
 
 
 if __name__ == "__main__":

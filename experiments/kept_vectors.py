@@ -5,7 +5,6 @@
 A set that is there is not embedded again, so a run that was stopped goes on. No test row is read.
 """
 
-import argparse
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +21,7 @@ from encoder.skysense import SkySense
 from encoder.training.corpus import PixelSamples
 
 from .nano_corpus import SERIES, series_paths, training_series
+from .recipe import command_line
 from .retrieval.embedding import Embedded, embed_small
 from .retrieval.options import untrained_model
 from .retrieval.series_sets import spread_dates
@@ -89,11 +89,7 @@ def _path(model: SkySense, name: str, folder: Path) -> Path:
 
 def main() -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--shared", type=Path, required=True)
-    parser.add_argument("--folder", type=Path, required=True)
+    parser = command_line(__doc__, folder="of kept vectors")
     parser.add_argument("--weights", default="nano")
     arguments = parser.parse_args()
     torch.set_num_threads(1)

@@ -5,8 +5,6 @@
 The maps are fitted on training vectors, as `nano_geometry.py` does; a set's alignment on its own database.
 """
 
-import argparse
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,11 +16,11 @@ from indexer.alignment.alignment import Pairs, fit, folds_of
 from .kept_vectors import read_model, training_vectors, validation_vectors
 from .nano_corpus import series_paths
 from .nano_geometry import Map, mapped, sentinel_maps
+from .recipe import command_line, write_found
 from .retrieval import baselines
 from .retrieval.blocks import pooled
 from .retrieval.embedding import Embedded
 from .retrieval.protocols import cross_modal, finite_rows, zero_shot
-from .retrieval.report import plain
 from .retrieval.validation import ValidationSet, read_validation
 
 S1_WEIGHT = 0.5
@@ -114,11 +112,7 @@ def recall_lines(item: ValidationSet, one: Embedded, maps: Mapping[str, Map]) ->
 
 def main() -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--shared", type=Path, required=True)
-    parser.add_argument("--folder", type=Path, required=True, help="of kept vectors")
+    parser = command_line(__doc__, folder="of kept vectors")
     parser.add_argument("--weights", default="nano")
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
@@ -132,10 +126,7 @@ def main() -> None:
         "joined": fusion_lines(sets, ours, maps),
         "recall@10": [line for line in recalls if line],
     }
-    text = json.dumps(plain(found), indent=1)
-    print(text)
-    if arguments.out:
-        arguments.out.write_text(text + "\n")
+    print(write_found(found, arguments.out))
 
 
 if __name__ == "__main__":

@@ -19,21 +19,15 @@ from data.reader import read_chip
 from data.sample import InputError, Sample
 from encoder.batch import collate, window_shape
 from encoder.embed import Encoder
+from indexer.table.vector_spread import effective_rank, random_cosine
 
 Steps = dict[str, NDArray[np.float64]]  # by step: a vector of each chip (n, d)
 
 
 def spread(vectors: NDArray[np.float64]) -> tuple[float, float, float]:
-    """Of vectors (n, d): mean cosine of two, length of the mean unit vector, effective rank about the mean.
-
-    The rank is the exponential of the entropy of the covariance's eigenvalues (Roy and Vetterli, 2007).
-    """
+    """Of vectors (n, d): mean cosine of two, length of the mean unit vector, effective rank."""
     units = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-    pairs = (units @ units.T)[np.triu_indices(len(units), 1)]
-    variance = np.linalg.svd(units - units.mean(axis=0), compute_uv=False) ** 2
-    share = variance / variance.sum()
-    entropy = -(share * np.log(np.maximum(share, 1e-12))).sum()
-    return float(pairs.mean()), float(np.linalg.norm(units.mean(axis=0))), float(np.exp(entropy))
+    return random_cosine(units), float(np.linalg.norm(units.mean(axis=0))), effective_rank(units)
 
 
 def steps(encoder: Encoder, samples: list[Sample]) -> Steps:

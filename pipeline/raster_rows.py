@@ -82,11 +82,7 @@ def rows_of(
         footprint=hexagons(pooled.cells),
         embedding=vectors,
         model=model,
-        n_hr=np.zeros(n),
-        n_s2=np.zeros(n),
-        n_s1=np.zeros(n),
         valid_fraction=pooled.valid / pooled.pixels,
-        cloud_fraction=np.full(n, np.nan),
         source_items=pa.array([[raster.href]], SOURCE_ITEMS).take(pa.array(np.zeros(n, np.int64))),
         extra={
             **_counted(pooled.pixels, pooled.valid, pooled.sums, pooled.lengths),
@@ -182,7 +178,6 @@ def _merged(old: pa.Table, fresh: pa.Table, model: ModelInfo, values: Values) ->
         model=model,
         **{name: column.to_numpy() for name, column in unchanged.items()},
         valid_fraction=valid / pixels,
-        cloud_fraction=np.full(len(fresh), np.nan),
         source_items=[sorted({*a, *b}) for a, b in items],
         extra={
             **_counted(pixels, valid, sums, lengths),

@@ -14,7 +14,7 @@ from affine import Affine
 from numpy.typing import NDArray
 from rasterio.windows import Window as RasterWindow
 
-from ..grid import PixelGrid, parse_crs
+from ..grid import PixelGrid, hull, parse_crs
 from ..sample import InputError
 from .pixel_cells import Window, inside
 from .pooling import STRIP_PX
@@ -114,8 +114,7 @@ def _common_grid(rasters: Sequence[VectorRaster]) -> PixelGrid:
     first = rasters[0].grid
     bounds = [raster.grid.bounds for raster in rasters]
     step_x, step_y = abs(first.transform[0]), abs(first.transform[4])
-    left, bottom = min(b[0] for b in bounds), min(b[1] for b in bounds)
-    right, top = max(b[2] for b in bounds), max(b[3] for b in bounds)
+    left, bottom, right, top = hull(bounds)
     for raster, own in zip(rasters, bounds, strict=True):
         a, b, _, d, e, _ = raster.grid.transform
         off = (own[0] - bounds[0][0]) / step_x, (own[3] - bounds[0][3]) / step_y

@@ -9,13 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import rasterio
-from rasterio.warp import transform
 
 from data.modality import MODALITIES
 from data.sample import InputError
 
 from .about import About, file_of
-from .files import read_raster, s1_imagery, s2_imagery
+from .files import centre_of, read_raster, s1_imagery, s2_imagery
 from .scene import Entry, Scene
 
 S2_FOLDER, S1_FOLDER = "BigEarthNet-v1.0", "BigEarthNet-S1-v1.0"
@@ -147,11 +146,7 @@ def _located(patch: Path) -> tuple[float, float]:
     """Longitude and latitude of the centre, from a band's own georeference."""
     path = file_of(patch / f"{patch.name}_B02.tif", patch.name, "band B02")
     with rasterio.open(path) as raster:
-        if raster.crs is None:
-            return float("nan"), float("nan")
-        x, y = raster.transform * (raster.width / 2, raster.height / 2)
-        (lon,), (lat,) = transform(raster.crs, "OGC:CRS84", [x], [y])
-    return lon, lat
+        return centre_of(raster)
 
 
 def _about(name: str, title: str, task: str, with_s1: bool) -> About:

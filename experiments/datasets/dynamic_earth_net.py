@@ -8,12 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import rasterio
-from rasterio.warp import transform
 
 from data.sample import InputError
 
 from .about import About, Kind, file_of
-from .files import read_raster, s1_imagery, s2_bands, s2_imagery
+from .files import centre_of, read_raster, s1_imagery, s2_bands, s2_imagery
 from .scene import IGNORED, Entry, Imagery, Scene
 
 CLASSES = ("impervious surface", "agriculture", "forest and other vegetation", "wetlands", "soil", "water")
@@ -131,11 +130,7 @@ def label_codes(path: Path) -> np.ndarray:
 
 def _located(path: Path) -> tuple[float, float]:
     with rasterio.open(path) as raster:
-        if raster.crs is None:
-            return float("nan"), float("nan")
-        x, y = raster.transform * (raster.width / 2, raster.height / 2)
-        (lon,), (lat,) = transform(raster.crs, "OGC:CRS84", [x], [y])
-    return lon, lat
+        return centre_of(raster)
 
 
 def _about(name: str, title: str, task: str, sensors: tuple[str, ...], kind: Kind) -> About:

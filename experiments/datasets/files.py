@@ -9,11 +9,12 @@ import numpy as np
 import rasterio
 from PIL import Image
 from rasterio.errors import NotGeoreferencedWarning
+from rasterio.warp import transform
 
 from data.modality import MODALITIES
 from data.sample import InputError
 
-from .scene import Imagery
+from .scene import Imagery, nowhere
 
 COLOUR_SLACK = 8  # per channel: masks that were compressed or resampled stray so far
 LARGEST_IMAGE_PX = 20_000**2  # beyond it an image is not one of these sets'
@@ -54,6 +55,15 @@ def read_raster(path: Path) -> tuple[np.ndarray, tuple[str | None, ...]]:
                 return raster.read(), raster.descriptions
     except rasterio.errors.RasterioError as error:
         raise InputError(f"{path} cannot be read ({error}); expected a GeoTIFF.") from error
+
+
+def centre_of(raster: rasterio.DatasetReader) -> tuple[float, float]:
+    """Longitude and latitude of a raster's centre; NaN where it does not say where it lies."""
+    if raster.crs is None:
+        return nowhere()
+    x, y = raster.transform * (raster.width / 2, raster.height / 2)
+    (lon,), (lat,) = transform(raster.crs, "OGC:CRS84", [x], [y])
+    return lon, lat
 
 
 def s2_bands(path: Path, pixels: np.ndarray, names: Sequence[str | None]) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""What an embedding has to beat: statistics, the raw series, random convolutions, CCA, a position.
+"""What an embedding has to beat: statistics, the raw series, random convolutions, CCA.
 
 Features carry NaN where nothing was seen; `protocols.standardised` sets those to the mean.
 """
@@ -120,12 +120,6 @@ def colour_moments(rgb: np.ndarray) -> np.ndarray:
     """Mean and deviation of each channel of an image (3, H, W): (6,)."""
     flat = rgb.reshape(3, -1).astype(np.float32)
     return np.concatenate([flat.mean(axis=1), flat.std(axis=1)])
-
-
-def position(lon_deg: np.ndarray, lat_deg: np.ndarray) -> np.ndarray:
-    """Points on the unit sphere, (n, 3): what a set gives away by where it lies."""
-    lon, lat = np.radians(lon_deg), np.radians(lat_deg)
-    return np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)], axis=1)
 
 
 def half_whitening(x: np.ndarray, weight: np.ndarray, dimension: int) -> tuple[np.ndarray, np.ndarray]:

@@ -134,7 +134,7 @@ def far_from(
 
 
 def on_sphere(lon_deg: np.ndarray, lat_deg: np.ndarray) -> np.ndarray:
-    """(n,) degrees -> (n, 3) unit vectors."""
+    """(n,) degrees -> (n, 3) unit vectors; as vectors of rows, what a set gives away by where it lies."""
     lon, lat = np.radians(lon_deg), np.radians(lat_deg)
     return np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)], axis=1)
 

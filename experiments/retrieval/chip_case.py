@@ -8,7 +8,7 @@ import numpy as np
 from data.sample import InputError
 from data.training_rules import SplitRules
 
-from . import baselines
+from .blocks import on_sphere
 from .candidates import FLOAT32_BYTES, encoder_candidate, timed, untrained_candidates
 from .chip_sets import PatchSet, read_patches
 from .embedding import embed_by_each
@@ -40,7 +40,7 @@ def chip_case(catalog: Path, encoders: Encoders, options: Options, *, cells: int
         encoder_candidate("ours", [ours]),
         *untrained_candidates(untrained),
         *image_baselines(patches.samples, px_per_cell, np.arange(len(patches)), options.seed),
-        timed("lon/lat alone", FLOAT32_BYTES, lambda: baselines.position(patches.lon_deg, patches.lat_deg)),
+        timed("lon/lat alone", FLOAT32_BYTES, lambda: on_sphere(patches.lon_deg, patches.lat_deg)),
     )
     pairs = image_pairs(patches.samples, problem, ours, untrained, px_per_cell)
     exhibit = Exhibit(problem, ours.fused, partial(draw_sample, patches.samples))

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from . import baselines
-from .blocks import hold_out
+from .blocks import hold_out, on_sphere
 from .candidates import FLOAT32_BYTES, encoder_candidate, timed, untrained_candidates
 from .embedding import embed_by_each
 from .image_features import draw_sample, image_baselines
@@ -44,7 +43,7 @@ def image_case(folder: Path, encoders: Encoders, options: Options) -> Case:
         *image_baselines(images.samples, px_per_cell, fit_on, options.seed),
     ]
     if np.isfinite(images.lon_deg).all():
-        place = partial(baselines.position, images.lon_deg, images.lat_deg)
+        place = partial(on_sphere, images.lon_deg, images.lat_deg)
         candidates.append(timed("lon/lat alone", FLOAT32_BYTES, place))
     pairs = image_pairs(images.samples, problem, ours, untrained, px_per_cell)
     exhibit = Exhibit(problem, ours.fused, partial(draw_sample, images.samples))

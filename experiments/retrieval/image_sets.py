@@ -14,17 +14,17 @@ import h3
 import numpy as np
 import rasterio
 from PIL import Image
-from rasterio.warp import transform
 
 from data.modality import MODALITIES
 from data.sample import ANY_TIME, ImageSeries, InputError, Sample, SampleSpec
 
+from ..datasets.files import centre_of
+from ..datasets.scene import nowhere
 from .image_bands import band_sources, ten_bands
 from .series_sets import SensorRules
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff")
 BLOCK_RESOLUTION = 5  # H3
-NOWHERE = (float("nan"), float("nan"))
 LARGEST_S2_CELLS = 16  # side of an S2 image that goes in whole, grid cells
 
 
@@ -111,19 +111,11 @@ def _read(path: Path) -> tuple[np.ndarray, tuple[str | None, ...], tuple[float, 
             with rasterio.open(path) as raster:
                 pixels = raster.read()
                 shown = pixels[:3] if pixels.dtype == np.uint8 else pixels
-                return shown, raster.descriptions, _centre(raster)
+                return shown, raster.descriptions, centre_of(raster)
         with Image.open(path) as image:
-            return np.asarray(image.convert("RGB")).transpose(2, 0, 1), ("R", "G", "B"), NOWHERE
+            return np.asarray(image.convert("RGB")).transpose(2, 0, 1), ("R", "G", "B"), nowhere()
     except (OSError, rasterio.errors.RasterioError) as error:
         raise InputError(f"{path} cannot be read ({error}); expected an image.") from error
-
-
-def _centre(raster: rasterio.DatasetReader) -> tuple[float, float]:
-    if raster.crs is None:
-        return NOWHERE
-    x, y = raster.transform * (raster.width / 2, raster.height / 2)
-    (lon,), (lat,) = transform(raster.crs, "OGC:CRS84", [x], [y])
-    return lon, lat
 
 
 def _big_earth_net(

@@ -15,8 +15,7 @@ import numpy as np
 from indexer.prototypes import sinkhorn
 from indexer.prototypes.regional import ROWS_PER_PROTOTYPE
 
-from .baselines import position
-from .blocks import Interval, Scores, bootstrap
+from .blocks import Interval, Scores, bootstrap, on_sphere
 from .neighbours import unit
 from .problem import Problem
 from .protocols import finite_rows, probes
@@ -134,7 +133,7 @@ def _judged(rows: Rows, regions: Sequence[Region], seed: int) -> dict[str, list[
     fits = [sinkhorn_prototypes(rows.vectors[r.fit_on], r.count, seed) for r in regions]
     ours = [_judge(rows, r, rows.vectors, fit) for r, fit in zip(regions, fits, strict=True)]
     place = (
-        position(rows.problem.lon_deg, rows.problem.lat_deg) * 1000
+        on_sphere(rows.problem.lon_deg, rows.problem.lat_deg) * 1000
     )  # a region is a small part of the sphere
     features = {"the embedding": rows.vectors, "statistics": rows.statistics, "lon/lat": place}
     beside = {

@@ -13,6 +13,7 @@ from indexer.alignment.alignment import Pairs as Aligning
 from indexer.alignment.alignment import fit, folds_of
 
 from . import baselines, leakage
+from .blocks import on_sphere
 from .candidates import (
     FLOAT16_BYTES,
     FLOAT32_BYTES,
@@ -145,7 +146,7 @@ def series_baselines(labelled: SeriesSet, problem: Problem, seed: int) -> list[C
         ),
         timed("RCF, Gaussian", FLOAT32_BYTES, lambda: convolved(False)),
         timed("RCF, whitened patches", FLOAT32_BYTES, lambda: convolved(True)),
-        timed("lon/lat alone", FLOAT32_BYTES, lambda: baselines.position(pixels.lon_deg, pixels.lat_deg)),
+        timed("lon/lat alone", FLOAT32_BYTES, lambda: on_sphere(pixels.lon_deg, pixels.lat_deg)),
     ]
 
 

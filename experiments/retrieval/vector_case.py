@@ -17,8 +17,7 @@ import pyarrow.parquet as pq
 
 from data.sample import InputError
 
-from . import baselines
-from .blocks import hold_out
+from .blocks import hold_out, on_sphere
 from .candidates import FLOAT32_BYTES, timed
 from .options import Options, capped
 from .pictures import Exhibit
@@ -93,7 +92,7 @@ def case_of(files: Sequence[VectorFile], options: Options) -> Case:
         for file, rows in zip(files, order, strict=True)
     ]
     if np.isfinite(problem.lon_deg).all():
-        place = partial(baselines.position, problem.lon_deg, problem.lat_deg)
+        place = partial(on_sphere, problem.lon_deg, problem.lat_deg)
         candidates.append(timed("lon/lat alone", FLOAT32_BYTES, place))
     return Case(
         problem,

@@ -13,7 +13,7 @@ import numpy as np
 import shapely
 
 from ..datasets.scene import Boxes
-from .set_measure import SetMeasure
+from .set_measure import SetMeasure, mean_of_known
 
 IOU = 0.5
 COCO_BOXES = 100
@@ -53,13 +53,9 @@ def _kit_measure(
     kit: str, detected: Sequence[Detections], truth: Sequence[Boxes], classes: int, block: np.ndarray
 ) -> SetMeasure:
     curves = [_Curve.of(kit, detected, truth, code) for code in range(classes)]
-
-    def mean(times: np.ndarray) -> np.ndarray:
-        each = np.stack([curve.average_precision(times) for curve in curves])  # (K, R)
-        known = np.isfinite(each)
-        return np.asarray(np.where(known, each, 0).sum(axis=0) / np.maximum(known.sum(axis=0), 1))
-
-    return SetMeasure(mean, block)
+    return SetMeasure(
+        lambda times: mean_of_known(np.stack([c.average_precision(times) for c in curves])), block
+    )
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from encoder.protocol import AnyEncoder
 
 from ..retrieval import baselines
 from ..retrieval.candidates import FLOAT16_BYTES, FLOAT32_BYTES
-from ..retrieval.image_features import RCF_SIDE, composites
+from ..retrieval.image_features import RCF_SIDE, composites, shrunk
 from ..retrieval.options import Encoders
 from ..retrieval.protocols import standardised
 
@@ -154,11 +154,7 @@ def raw_cells(cells: np.ndarray, months: np.ndarray, rows: np.ndarray) -> np.nda
     """The pixels averaged to 4 x 4; of series every month's mean."""
     if months.shape[1] > 1:
         return months.reshape(len(months), -1)
-    n, px, _, bands = cells.shape
-    by = -(-px // RAW_SIDE)
-    side = px // by
-    few = cells[:, : side * by, : side * by].reshape(n, side, by, side, by, bands)
-    return np.asarray(few.mean(axis=(2, 4)).reshape(n, -1))
+    return shrunk(cells, RAW_SIDE)
 
 
 def cell_convolutions(

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .set_measure import SetMeasure
+from .set_measure import SetMeasure, mean_of_known
 
 
 def label_measures(scores: np.ndarray, truth: np.ndarray, block: np.ndarray) -> dict[str, SetMeasure]:
@@ -19,9 +19,7 @@ def label_measures(scores: np.ndarray, truth: np.ndarray, block: np.ndarray) -> 
     each = [_Ranked(scores[:, i], truth[:, i], np.arange(n)) for i in range(labels)]
 
     def macro(times: np.ndarray) -> np.ndarray:
-        precision = np.stack([ranked.average_precision(times) for ranked in each])  # (L, R)
-        known = np.isfinite(precision)
-        return np.asarray(np.where(known, precision, 0).sum(axis=0) / np.maximum(known.sum(axis=0), 1))
+        return mean_of_known(np.stack([ranked.average_precision(times) for ranked in each]))
 
     return {
         "mAP micro": SetMeasure(lambda times: np.nan_to_num(together.average_precision(times)), block),

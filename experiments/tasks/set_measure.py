@@ -10,6 +10,12 @@ from ..retrieval.blocks import Measured, block_draws
 AT_A_TIME = 100  # draws: bounds memory
 
 
+def mean_of_known(each: np.ndarray) -> np.ndarray:
+    """Over those of K classes that have a score, 0 where none has: (K, R) with NaN -> (R,)."""
+    known = np.isfinite(each)
+    return np.asarray(np.where(known, each, 0).sum(axis=0) / np.maximum(known.sum(axis=0), 1))
+
+
 @dataclass(frozen=True)
 class SetMeasure:
     """A measure that depends on how often each query counts."""

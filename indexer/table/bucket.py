@@ -19,7 +19,7 @@ from obstore.exceptions import BaseError
 from ..errors import TableError
 from .bucket_access import advice, endpoint, is_final, store_of
 from .local_cache import LocalCache
-from .storage import AlreadyThereError, Storage, StoredFile, turn_at
+from .storage import AlreadyThereError, Storage, turn_at
 
 PIECE_BYTES = 256 << 10
 AHEAD_BYTES = 16 << 20  # of what is planned to be read, in one go
@@ -224,11 +224,6 @@ class Bucket(Storage):
                     raise TableError(f"{what}: {advice(error, self.root)}") from error
             time.sleep(PAUSE_S * number)
         raise AssertionError
-
-    def _listed(self, prefix: str) -> Iterator[StoredFile]:
-        for page in obstore.list(self._store, prefix or None):
-            for entry in page:
-                yield StoredFile(entry["path"], entry["size"], entry["last_modified"])
 
 
 class _CutError(Exception):

@@ -55,7 +55,7 @@ def copy_table(source: str | Path, target: str | Path, progress: Progress | None
     there = open_storage(target, create=True)
     held, _ = _history(there)
     _check_same(held, manifests, there)
-    files = {file.path: file for manifest in manifests for file in _files(manifest)}
+    files = {file.path: file for manifest in manifests for file in manifest.stored_files}
     sizes, present = ({file.path: file.bytes for file in place.files()} for place in (here, there))
     todo = [file for path, file in files.items() if path not in present or present[path] != sizes.get(path)]
     with ThreadPoolExecutor(AT_ONCE) as pool:
@@ -85,11 +85,6 @@ def _history(storage: Storage) -> tuple[list[Manifest], int]:
     history = [read for _, read in read_history(storage)] if snapshot_numbers(storage) else []
     readable = [read for read in history if isinstance(read, Manifest)]
     return readable, len(history) - len(readable)
-
-
-def _files(manifest: Manifest) -> list[PartFile | SidecarFile]:
-    sidecars = (file for sidecar in manifest.sidecars.values() for file in sidecar.files)
-    return [*manifest.files, *sidecars]
 
 
 def _check_same(held: Sequence[Manifest], manifests: Sequence[Manifest], there: Storage) -> None:

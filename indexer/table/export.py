@@ -7,7 +7,7 @@ joins on; licence and attribution go along. What each form holds: docs/embedding
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from itertools import chain
 from pathlib import Path
@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 
 from ..errors import TableError
 from ..geo import cells
+from ..progress import Progress
 from .embedding_table import EmbeddingTable
 from .parts import ROW_GROUP_ROWS, VECTORS, geo_of
 from .schema import LICENCE, VALUE_TYPES, Values, emb_metadata, geo_metadata
@@ -27,7 +28,6 @@ from .stac_item import PARQUET, terms_fields
 from .terms import in_force, licences_of, shared
 
 Form = Literal["geoparquet", "stac-geoparquet", "lance"]
-Progress = Callable[[int, int], None]
 Groups = Iterator[pa.Table]  # rows for a row group each
 About = Mapping[str, str]  # what the file says of itself
 

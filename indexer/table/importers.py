@@ -392,7 +392,6 @@ def _rows(
     batch = batch.take(pa.array(kept))
     starts, ends = _periods(batch, layout, period)
     sources = [] if layout.source is None else batch[layout.source].to_pylist()
-    unknown = np.full(len(kept), np.nan)
     return make_rows(
         h3_cell=cells.cells_at(lon_deg, lat_deg, h3_resolution),
         sample_id=_ids(batch, layout, shapes),
@@ -401,12 +400,7 @@ def _rows(
         footprint=rings,
         embedding=vectors[kept],
         model=model,
-        n_hr=np.zeros(len(kept)),
-        n_s2=np.zeros(len(kept)),
-        n_s1=np.zeros(len(kept)),
-        valid_fraction=unknown,
-        cloud_fraction=unknown,
-        source_items=[[source] for source in sources] if sources else [()] * len(kept),
+        source_items=[[source] for source in sources] or None,
         extra=foreign.extra_of(batch, dict.fromkeys((*layout.columns, *OWN))),
         values=values,
     )

@@ -64,8 +64,6 @@ def write_vectors(
         h3_cell=cells, sample_id=names, start=[start] * n, end=[end] * n,
         footprint=np.array([shapely.Polygon(boundary(cell)) for cell in cells.tolist()], object),
         embedding=matrix, model=info,
-        n_hr=np.zeros(n), n_s2=np.zeros(n), n_s1=np.zeros(n),
-        valid_fraction=np.full(n, np.nan), cloud_fraction=np.full(n, np.nan), source_items=[[]] * n,
     )  # fmt: skip
     if EmbeddingTable.exists(path):
         return EmbeddingTable.open(path).upsert(rows)

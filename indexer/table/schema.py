@@ -166,12 +166,12 @@ def make_rows(
     | footprints.Geometries,  # (n,) rings of (lon_deg, lat_deg), or polygons
     embedding: NDArray[np.floating[Any]],  # (n, d)
     model: ModelInfo,
-    n_hr: ArrayLike,  # (n,) dates used
-    n_s2: ArrayLike,
-    n_s1: ArrayLike,
-    valid_fraction: ArrayLike,  # (n,) NaN = unknown
-    cloud_fraction: ArrayLike,  # (n,) NaN = unknown
-    source_items: Sequence[Sequence[str]] | pa.Array,  # (n,), an array of SOURCE_ITEMS
+    n_hr: ArrayLike = 0,  # (n,) dates used, or one number of all rows
+    n_s2: ArrayLike = 0,
+    n_s1: ArrayLike = 0,
+    valid_fraction: ArrayLike = np.nan,  # (n,) or one number, NaN = unknown
+    cloud_fraction: ArrayLike = np.nan,
+    source_items: Sequence[Sequence[str]] | pa.Array | None = None,  # (n,), an array of SOURCE_ITEMS
     embedding_geo: NDArray[np.floating[Any]] | None = None,  # (n, e), NaN rows = null
     embedding_hr: NDArray[np.floating[Any]] | None = None,  # (n, d), NaN rows = null
     embedding_s2: NDArray[np.floating[Any]] | None = None,
@@ -195,6 +195,9 @@ def make_rows(
         raise TableError(
             f"embedding has shape {np.shape(embedding)}: expected (rows, {model.dimension}) of {model}"
         )
+    numbers = dict(zip(COUNTS, (n_hr, n_s2, n_s1), strict=True))
+    shares = {"valid_fraction": valid_fraction, "cloud_fraction": cloud_fraction}
+    source_items = [()] * len(names) if source_items is None else source_items
     shapes = _footprints(footprint, names)
     columns: dict[str, Any] = {
         "h3_cell": pa.array(_checked_cells(h3_cell, names)),
@@ -204,11 +207,8 @@ def make_rows(
         "geometry": pa.array(shapely.to_wkb(shapes), pa.binary()),
         "bbox": footprints.bbox_array(shapes),
         **{name: _vector_array(name, v, names, values) for name, v in vectors.items() if v is not None},
-        "n_hr": pa.array(np.asarray(n_hr, np.int16)),
-        "n_s2": pa.array(np.asarray(n_s2, np.int16)),
-        "n_s1": pa.array(np.asarray(n_s1, np.int16)),
-        "valid_fraction": pa.array(np.asarray(valid_fraction, np.float32), from_pandas=True),
-        "cloud_fraction": pa.array(np.asarray(cloud_fraction, np.float32), from_pandas=True),
+        **{name: _of_each(value, np.int16, names) for name, value in numbers.items()},
+        **{name: _of_each(value, np.float32, names) for name, value in shares.items()},
         "source_items": source_items
         if isinstance(source_items, pa.Array)
         else pa.array([list(items) for items in source_items], SOURCE_ITEMS),
@@ -286,6 +286,12 @@ def model_of(schema: pa.Schema) -> ModelInfo:
     if text is None:
         raise TableError("these rows do not say which model made them: build them with make_rows")
     return ModelInfo(**json.loads(text)["model"])
+
+
+def _of_each(values: ArrayLike, kind: type[np.number[Any]], names: Sequence[str]) -> pa.Array:
+    """Values (n,), or one number for every row; NaN is null."""
+    array = np.asarray(values, kind)
+    return pa.array(array if array.ndim else np.full(len(names), array), from_pandas=True)
 
 
 def _checked_cells(h3_cell: ArrayLike, names: Sequence[str]) -> cells.Cells:

@@ -120,9 +120,12 @@ class Storage:
     def files(self, prefix: str = "") -> Iterator[StoredFile]:
         """Every file below a prefix."""
         with explained(f"cannot list {self.locate(prefix)}"):
-            for page in obstore.list(self._store, prefix or None):
-                for entry in page:
-                    yield StoredFile(entry["path"], entry["size"], entry["last_modified"])
+            yield from self._listed(prefix)
+
+    def _listed(self, prefix: str) -> Iterator[StoredFile]:
+        for page in obstore.list(self._store, prefix or None):
+            for entry in page:
+                yield StoredFile(entry["path"], entry["size"], entry["last_modified"])
 
     def names(self, folder: str) -> list[str]:
         """Names of the files in a folder; none where it is not there. A local disk is asked nothing else."""

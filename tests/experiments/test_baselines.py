@@ -8,11 +8,11 @@ from experiments.retrieval.baselines import (
     _gaussian,
     chosen_cca,
     mean_reciprocal_rank,
-    position,
     random_convolutions,
     raw_series,
     statistics,
 )
+from experiments.retrieval.blocks import on_sphere
 
 from ..tolerance import gamma
 
@@ -90,7 +90,7 @@ def test_the_raw_series_is_standardised_step_by_step() -> None:
 
 
 def test_positions_lie_on_the_sphere() -> None:
-    assert position(np.array([0.0, 90.0]), np.array([0.0, 0.0])) == pytest.approx(
+    assert on_sphere(np.array([0.0, 90.0]), np.array([0.0, 0.0])) == pytest.approx(
         np.array([[1, 0, 0], [0, 1, 0]]), abs=1e-12
     )
 
