@@ -220,9 +220,11 @@ class Vectors:
         similar, found = [np.empty(0, np.float32)], [np.empty(0, np.int64)]
         with np.errstate(invalid="ignore"):  # an infinite row has no direction, and its inverse norm is 0
             for products, rows in scan.above(blocks, query, np.nextafter(product, -np.inf)):
-                products *= self.inverse_norms.unchecked[rows]
-                similar.append(products[products >= floor])
-                found.append(rows[products >= floor])
+                inverse = self.inverse_norms.unchecked[rows]
+                products *= inverse
+                kept = (products >= floor) & (inverse > 0)
+                similar.append(products[kept])
+                found.append(rows[kept])
         return np.concatenate(similar), np.concatenate(found)
 
     @property
