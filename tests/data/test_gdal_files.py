@@ -4,8 +4,9 @@ import io
 import os
 
 import numpy as np
+import pytest
 
-from data.gdal_files import TextFile, _Handle
+from data.gdal_files import TextFile, _Folder, _Handle
 
 CONTENT = bytes(range(200))
 
@@ -20,3 +21,21 @@ def test_a_handle_reads_and_seeks_as_a_file_does() -> None:
         assert ours.seek(offset, whence) == file.seek(offset, whence)
         assert ours.read(count) == file.read(count)
         assert ours.tell() == file.tell()
+
+
+def test_a_folder_has_the_files_it_was_given_under_any_path() -> None:
+    folder = _Folder({"image": TextFile(CONTENT), "part": TextFile(b"ab")})
+    assert (folder.size("x/image"), folder.size("part")) == (200, 2)
+    assert folder.isfile("a/b/part")
+    assert not folder.isfile("a/part/other")
+    assert (folder.isdir("a"), folder.ls("a"), folder.mtime("image")) == (False, [], 0)
+    assert folder.open("x/part").read() == b"ab"
+    for ask in (folder.open, folder.size, folder.rm):
+        with pytest.raises(FileNotFoundError):
+            ask("none")
+
+
+def test_parts_of_a_file_in_memory() -> None:
+    with _Handle(TextFile(CONTENT)) as handle:
+        assert handle.get_byte_ranges([0, 190, 5], [3, 20, 1]) == [CONTENT[:3], CONTENT[190:], CONTENT[5:6]]
+    assert TextFile(CONTENT).read(7, 4) == CONTENT[7:11]

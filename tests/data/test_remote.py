@@ -14,7 +14,17 @@ from data import raster as raster_module
 from data import web, window_pixels
 from data.access import Access, UnreachableError, using
 from data.grid import Window
-from data.remote import BLOCK, KEPT_BYTES, LONGEST_RANGE, RemoteFile, _content_range, _joined
+from data.remote import (
+    BLOCK,
+    GAP,
+    KEPT_BYTES,
+    LONGEST_RANGE,
+    RemoteFile,
+    _content_range,
+    _cut,
+    _joined,
+    read_document,
+)
 from data.sample import InputError
 from data.web import Answer
 from data.window_pixels import read_window, visiting
@@ -413,3 +423,39 @@ def test_the_range_of_an_answer_is_what_it_says_or_what_it_holds(
     said: str, span: tuple[int, int, int]
 ) -> None:
     assert _content_range(Answer(206, {"Content-Range": said}, b"12345", "http://here")) == span
+
+
+@pytest.mark.parametrize(
+    ("spans", "ranges"),
+    [
+        ([], []),
+        ([(0, 10), (10 + GAP, 5)], [(0, 15 + GAP)]),
+        ([(0, 10), (11 + GAP, 5)], [(0, 10), (11 + GAP, 16 + GAP)]),
+        ([(50, 10), (0, 100), (20, 5)], [(0, 100)]),
+        ([(0, 10), (5, LONGEST_RANGE - 5)], [(0, LONGEST_RANGE)]),
+        ([(0, 10), (5, LONGEST_RANGE - 4)], [(0, 10), (5, LONGEST_RANGE + 1)]),
+    ],
+)
+def test_parts_that_lie_close_are_one_range(
+    spans: list[tuple[int, int]], ranges: list[tuple[int, int]]
+) -> None:
+    assert _joined(spans) == ranges
+
+
+def test_a_part_is_cut_from_the_range_that_holds_it() -> None:
+    held = [((0, 4), b"abcd"), ((4, 9), b"efghi"), ((20, 30), b"xyz")]
+    assert _cut(held, 0, 4) == b"abcd"
+    assert _cut(held, 4, 2) == b"ef"
+    assert _cut(held, 7, 2) == b"hi"
+    with pytest.raises(InputError, match="ends before its pixels do"):
+        _cut(held, 22, 4)
+
+
+def test_a_document_on_the_disk_has_a_size_at_most(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "catalog.json"
+    path.write_bytes(b"x" * 10)
+    monkeypatch.setattr("data.remote.DOCUMENT_BYTES", 10)
+    assert read_document(str(path), Access()) == b"x" * 10
+    path.write_bytes(b"x" * 11)
+    with pytest.raises(InputError, match="a document has 0 at most"):
+        read_document(str(path), Access())

@@ -1,6 +1,6 @@
 """One item: where it lies, which asset holds which band, what its offset and cloud cover are."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pystac
@@ -8,13 +8,26 @@ import pytest
 
 from data import stac_item
 from data.cover import MAX_TILES, plan_chips
+from data.dialects import Dialect
 from data.grid import project
 from data.item_grid import _grid_at
 from data.licence import licence_of
 from data.reader import read_sample
 from data.s2_offset import s2_offset, s2_offset_reason
 from data.sample import SampleSpec
-from data.stac_item import cloud_percent
+from data.stac_item import (
+    HR_GSD_M,
+    _depth,
+    _is_raster,
+    _level,
+    _nodata,
+    _plain,
+    _raster_field,
+    _scale,
+    acquisition_time,
+    asset_href,
+    cloud_percent,
+)
 from tests.data.conftest import LEFT, TOP, TinyCatalog, write_raster
 
 SPEC = SampleSpec()
@@ -266,3 +279,120 @@ def test_a_grid_of_any_pixel_size_and_direction_is_one(step):
 )
 def test_a_grid_without_an_extent_or_beyond_the_globe_is_none(values):
     assert _grid_at("EPSG:32632", values, (64, 64), None) is None
+
+
+def an_item(collection=None, item_id="i", **properties):
+    item = pystac.Item(item_id, None, None, datetime(2024, 1, 1, tzinfo=UTC), properties)
+    item.collection_id = collection
+    return item
+
+
+@pytest.mark.parametrize(
+    ("href", "media", "is_one"),
+    [
+        ("a.tif", None, True), ("a.TIFF?x=1", None, True), ("a.jp2", None, True), ("a.vrt", None, True),
+        ("a", "image/tiff; application=geotiff", True), ("a", "image/jp2", True),
+        ("a", "application/vnd+zarr", True),
+        ("a.png", "image/png", False), ("a.tif.xml", None, False), ("a", None, False),
+    ],
+)  # fmt: skip
+def test_rasters_are_told_by_type_or_name(href, media, is_one):
+    assert _is_raster(pystac.Asset(href, media_type=media)) is is_one
+
+
+@pytest.mark.parametrize(
+    ("key", "band"),
+    [("B02_10m", "B02"), ("B02", "B02"), ("OPERA_L2_v1.0_VV", "VV"), ("x-vh", "vh"), ("savv", "savv"),
+     ("B02_10m_x", "B02_10m_x"), ("VV", "VV")],
+)  # fmt: skip
+def test_the_band_in_the_key_of_an_asset(key, band):
+    assert _plain(key) == band
+
+
+def test_a_local_href_is_a_path():
+    assert asset_href(pystac.Asset("file:///a/b%20c.tif")) == "/a/b c.tif"
+    assert asset_href(pystac.Asset("https://h/b%20c.tif")) == "https://h/b%20c.tif"
+
+
+@pytest.mark.parametrize(
+    ("fields", "value"),
+    [
+        ({"nodata": 1, "raster:nodata": 2}, 1),
+        ({"raster:nodata": 2, "bands": [{"nodata": 3}]}, 2),
+        ({"bands": [{"nodata": 3}, {"nodata": 4}], "raster:bands": [{"nodata": 5}]}, 3),
+        ({"bands": [{"raster:nodata": 6}]}, 6),
+        ({"raster:bands": [{"nodata": 0}]}, 0),
+        ({"bands": [], "raster:bands": None}, None),
+    ],
+)
+def test_a_field_of_the_asset_or_of_its_first_band(fields, value):
+    assert _raster_field(pystac.Asset("a.tif", extra_fields=fields), "nodata") == value
+
+
+@pytest.mark.parametrize(("said", "taken"), [(None, -9.0), (0, 0.0), ("7", 7.0), ("nan", None)])
+def test_no_data_is_the_assets_or_else_its_providers(said, taken):
+    asset = pystac.Asset("a.tif", extra_fields={"nodata": said})
+    assert _nodata(asset, Dialect("p", ("*",), nodata=-9.0)) == taken
+
+
+@pytest.mark.parametrize(
+    ("said", "usual", "modality", "scale"),
+    [(None, None, "hr", None), (None, 1e-4, "hr", 1e-4), (1.0, 1e-4, "hr", 1e-4), (0.0, 2e-4, "hr", 2e-4),
+     (3e-4, 1e-4, "hr", 3e-4), (1e-4, None, "hr", 1e-4), (1e-4, None, "s2", None), (2e-4, None, "s2", 2e-4)],
+)  # fmt: skip
+def test_the_scale_of_an_asset_counts_where_it_says_something(said, usual, modality, scale):
+    asset = pystac.Asset("a.tif", extra_fields={} if said is None else {"raster:scale": said})
+    assert _scale(asset, Dialect("p", ("*",), scale=usual), modality) == scale
+
+
+@pytest.mark.parametrize(
+    ("item", "modality", "level"),
+    [
+        (an_item("sentinel-2-l2a"), "s2", "L2A"),
+        (an_item("s2", "S2A_MSIL1C_2020"), "s2", "L1C"),
+        (an_item("s2", **{"processing:level": "L2A"}), "s2", "L2A"),
+        (an_item("s2", **{"s2:product_type": "S2MSI1C"}), "s2", ""),
+        (an_item("sentinel-1-rtc"), "s1", "RTC"),
+        (an_item("s1", **{"sar:product_type": "GRD"}), "s1", "GRD"),
+        (an_item("sentinel-2-l2a"), "hr", ""),
+        (an_item(None, "x"), "s1", ""),
+    ],
+)
+def test_the_processing_level_is_in_some_word(item, modality, level):
+    assert _level(item, modality) == level
+
+
+@pytest.mark.parametrize(("days", "known"), [(31, True), (32, False), (0, True)])
+def test_a_range_of_a_month_is_its_middle(days, known):
+    start = datetime(2024, 1, 1, tzinfo=UTC)
+    end = start + timedelta(days=days)
+    said = {"start_datetime": start.isoformat(), "end_datetime": end.isoformat()}
+    date = start + timedelta(days=days / 2) if known else None
+    assert acquisition_time(None, said) == (date, start, end)
+    assert acquisition_time(end, said) == (end, end, end)
+
+
+def test_of_pictures_the_chosen_then_the_shallow_then_the_plain_come_first():
+    row = Dialect("p", ("*",), prefer=("best",))
+    deep = {"data_type": "uint16"}
+    depths = {
+        "best": _depth("best", pystac.Asset("a", extra_fields=deep), row),
+        "plain": _depth("plain", pystac.Asset("a"), row),
+        "byte": _depth("byte", pystac.Asset("a", extra_fields={"data_type": "uint8"}), row),
+        "visual": _depth("visual", pystac.Asset("a"), row),
+        "analytic": _depth("x_Analytic", pystac.Asset("a"), row),
+        "deep": _depth("deep", pystac.Asset("a", extra_fields=deep), row),
+    }
+    assert depths["best"] == (False, True, False)
+    assert depths["plain"] == depths["byte"] == (True, False, False)
+    assert depths["visual"] == (True, False, True)
+    assert depths["analytic"] == depths["deep"] == (True, True, False)
+
+
+@pytest.mark.parametrize(("gsd", "is_picture"), [(HR_GSD_M, True), (10.5, False)])
+def test_pixels_of_ten_metres_are_the_coarsest_of_a_picture(tiny, gsd, is_picture):
+    tiny.add("hr", "one", shape=(64, 64), gsd=gsd)
+    (place,) = tiny.read().places
+    assert bool(place.scenes) is is_picture
+    if not is_picture:
+        assert "expected 10 m at most of HR images" in place.problems[0]

@@ -169,3 +169,79 @@ def test_a_period_has_its_start_and_not_its_end():
     first, second = (datetime(2023, month, 1, tzinfo=UTC) for month in (3, 6))
     asked = ("2023-03-01", "2023-06-01", "2023-05-31T23:59:59.999999")
     assert [within(scene(date), (first, second)) for date in asked] == [True, False, True]
+
+
+@pytest.mark.parametrize(("minutes", "passes"), [(10, 1), (11, 2)])
+def test_a_pass_lasts_ten_minutes_from_its_first_scene(minutes, passes):
+    first = scene("2020-01-01T10:00")
+    later = [scene(f"2020-01-01T10:{m:02}", item_id=f"{m}") for m in range(5, minutes + 1, 1)]
+    assert len(acquisitions([*later, first])) == passes
+
+
+def test_of_one_pass_the_newest_processing_then_the_clearest_then_the_first_name_is_preferred():
+    at = "2020-01-01T10:00"
+    every = [
+        scene(at, 5, item_id="old", baseline=2.0),
+        scene(at, 50, item_id="cloudy", baseline=4.0),
+        scene(at, None, item_id="unknown", baseline=4.0),
+        scene(at, 10, item_id="b", baseline=4.0),
+        scene(at, 10, item_id="a", baseline=4.0),
+    ]
+    (acquisition,) = acquisitions(every)
+    assert [s.item_id for s in acquisition.scenes] == ["unknown", "a", "b", "cloudy", "old"]
+    assert acquisition.cloud_percent is None
+    assert acquisition.day_of_year == 1
+
+
+@pytest.mark.parametrize(("cloud", "kept"), [(80.0, 2), (80.1, 1)])
+def test_eighty_percent_of_cloud_is_not_yet_too_much(cloud, kept):
+    scenes = [scene("2020-01-01", cloud), scene("2020-02-01", 10)]
+    assert len(by_preference(acquisitions(scenes), 2)) == kept
+
+
+def test_unknown_cloud_lies_between_clear_and_cloudy():
+    scenes = [scene("2020-01-01", 49), scene("2020-01-01T12:00", None), scene("2020-01-02", 51)]
+    assert [a.cloud_percent for a in by_preference(acquisitions(scenes), 1)] == [49, None, 51]
+
+
+def test_the_last_date_lies_in_the_last_part_and_one_alone_in_the_first():
+    scenes = [scene(f"2020-01-{day:02}", 5) for day in (1, 2, 31)]
+    assert sorted(days(by_preference(acquisitions(scenes), 2))[:2]) == ["01-02", "01-31"]
+    assert days(by_preference(acquisitions([scene("2020-01-01")]), 3)) == ["01-01"]
+
+
+@pytest.mark.parametrize(
+    ("date", "season"),
+    [("2020-11-30", ("2020-09-01", "2020-12-01")), ("2020-12-01", ("2020-12-01", "2021-03-01")),
+     ("2020-02-29", ("2019-12-01", "2020-03-01")), ("2020-03-01", ("2020-03-01", "2020-06-01"))],
+)  # fmt: skip
+def test_seasons_begin_in_december(date, season):
+    ((start, end),) = periods([scene(date)], "season", None, None)
+    assert (f"{start:%Y-%m-%d}", f"{end:%Y-%m-%d}") == season
+
+
+def test_of_all_the_given_ends_hold_and_the_days_covered_otherwise():
+    scenes = [scene("2020-03-05T10:00"), scene("2020-03-09T23:59:59.5")]
+    start, end = datetime(2020, 3, 6, tzinfo=UTC), datetime(2020, 3, 9, tzinfo=UTC)
+    day = timedelta(days=1)
+    assert periods(scenes, "all", None, None) == ((start - day, end + day),)
+    assert periods(scenes, "all", start - 9 * day, None) == ((start - 9 * day, end + day),)
+    assert periods(scenes, "all", start, end) == ()
+    assert periods(scenes, "all", start, end + day) == ((start, end + day),)
+
+
+def test_a_period_that_holds_a_moment_holds_one():
+    at = datetime(2020, 1, 1, tzinfo=UTC)
+    check_span(at, at + timedelta(seconds=1))
+    check_span(None, at)
+    with pytest.raises(InputError, match="holds no day"):
+        check_span(at, at)
+
+
+def test_an_unknown_date_may_lie_in_a_period_that_its_range_touches():
+    unknown = scene(start="2020-02-01", end="2020-03-01", item_id="u")
+    span = datetime(2020, 3, 1, tzinfo=UTC), datetime(2020, 4, 1, tzinfo=UTC)
+    assert within(unknown, span)
+    assert not within(unknown, (span[0] + timedelta(seconds=1), span[1]))
+    assert not within(unknown, (datetime(2020, 1, 1, tzinfo=UTC), datetime(2020, 2, 1, tzinfo=UTC)))
+    assert within(unknown, (datetime(2020, 1, 1, tzinfo=UTC), datetime(2020, 2, 1, 0, 0, 1, tzinfo=UTC)))

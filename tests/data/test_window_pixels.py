@@ -1,12 +1,17 @@
+import dataclasses
+from contextlib import contextmanager
+
 import numpy as np
 import pytest
 import rasterio
 from rasterio.enums import ColorInterp
 
 from data import window_pixels
+from data.gdal_files import TextFile
 from data.grid import Window, project
+from data.raster import reading
 from data.sample import InputError
-from data.window_pixels import Box, _margin, read_window
+from data.window_pixels import Box, _aligned_offset, _block_mean, _margin, read_window, visiting
 
 from ..tolerance import gamma
 from .conftest import LEFT, TOP
@@ -218,3 +223,103 @@ def test_a_box_holds_what_reaches_beyond_none_of_its_sides():
 def test_a_margin_is_two_blocks_a_side_in_whole_blocks_from_the_start(start, read):
     assert _margin(start, 160.7, 3, 1000) == read
     assert _margin(start, 160.7, 3, 165) == (read[0], 165)
+
+
+def test_means_of_blocks_leave_out_what_is_no_data_and_what_lies_beyond():
+    rng = np.random.default_rng(4)
+    pixels, known = rng.integers(0, 200, (2, 7, 11)).astype(np.uint8), rng.random((7, 11)) < 0.6
+    known[:3, :4] = False
+    for step_y, step_x in ((1, 1), (1, 2), (3, 1), (3, 4), (7, 11), (9, 20)):
+        found = _block_mean(pixels, known, step_y, step_x)
+        rows, cols = -(-7 // step_y), -(-11 // step_x)
+        assert (found.shape, found.dtype) == ((2, rows, cols), np.float32)
+        for row, col in np.ndindex(rows, cols):
+            part = np.s_[row * step_y : (row + 1) * step_y, col * step_x : (col + 1) * step_x]
+            want = [band[part][known[part]].mean() if known[part].any() else np.nan for band in pixels]
+            np.testing.assert_allclose(found[:, row, col], want, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("left", "top", "gsd", "offset"),
+    [
+        (LEFT, TOP, 10.0, (0, 0)),
+        (LEFT + 30, TOP - 20, 10.0, (2, 3)),
+        (LEFT - 30, TOP + 20, 10.0, (-2, -3)),
+        (LEFT + 0.9, TOP, 10.0, (0, 0)),
+        (LEFT + 1.1, TOP, 10.0, None),
+        (LEFT, TOP - 1.1, 10.0, None),
+        (LEFT, TOP + 0.9, 10.0, (0, 0)),
+        (LEFT, TOP, 10.06, (0, 0)),  # 0.06 m over 16 pixels is a tenth of one
+        (LEFT, TOP, 10.07, None),
+        (LEFT, TOP, 20.0, None),
+    ],
+)
+def test_a_window_on_the_rasters_lines_is_copied(raster, left, top, gsd, offset):
+    path = str(raster(ramp((30, 30))))
+    with reading(path) as opened:
+        assert _aligned_offset(opened, window(left, top, 16 * gsd, 16 * gsd), gsd) == offset
+        assert _aligned_offset(opened, window(left, top, crs="EPSG:32633"), gsd) is None
+
+
+@pytest.mark.parametrize("most", [1, 2**23])
+@pytest.mark.parametrize("held", [1, 2**28])
+def test_windows_that_are_read_together_are_the_same(raster, monkeypatch, most, held):
+    """Of a file that lies elsewhere, whatever part of it a visit may hold."""
+    monkeypatch.setattr(window_pixels, "VISIT_PX", most)
+    monkeypatch.setattr(window_pixels, "VISIT_BYTES", held)
+    path = str(raster(ramp((100, 120), bands=3)))
+    other = str(raster(ramp((50, 60)), "other.tif", gsd=20.0, left=LEFT + 7))
+    windows = [window(LEFT + 80 * col, TOP - 80 * row) for row in range(3) for col in (-1, 2, 5, 12)]
+    asked = [
+        (path, [2, 1], 10, False),
+        (path, [3], 12, False),
+        (other, [1], 10, False),
+        (path, [1], 25, True),
+    ]
+
+    def read_all():
+        return [read_window(p, b, w, g, smooth=s) for w in windows for p, b, g, s in asked]
+
+    @contextmanager
+    def elsewhere(href):
+        with reading(href) as opened:
+            yield dataclasses.replace(opened, files=(TextFile(b""),))
+
+    alone = read_all()
+    monkeypatch.setattr(window_pixels, "reading", elsewhere)
+    with visiting(windows):
+        together = read_all()
+    for one, other_one in zip(alone, together, strict=True):
+        np.testing.assert_array_equal(one[0], other_one[0])
+        np.testing.assert_array_equal(one[1], other_one[1])
+
+
+@pytest.mark.parametrize(("gsd", "shape"), [(7.0, (13, 17)), (23.0, (7, 9))])
+def test_each_pixel_is_the_one_that_holds_its_centre(raster, gsd, shape):
+    """Against arithmetic, of windows that reach beyond each side."""
+    pixels = ramp(shape)
+    path = str(raster(pixels, gsd=gsd))
+    for left, top in ((LEFT - 33, TOP + 41), (LEFT + 40, TOP - 31), (LEFT + 1, TOP - 2)):
+        found, known = read_window(path, [1], window(left, top), 10)
+        x, y = np.meshgrid(left + 5 + 10 * np.arange(16), top - 5 - 10 * np.arange(16))
+        col = np.floor((x - LEFT) / gsd).astype(int)
+        row = np.floor((TOP - y) / gsd).astype(int)
+        inside = (row >= 0) & (row < shape[0]) & (col >= 0) & (col < shape[1])
+        np.testing.assert_array_equal(known, inside)
+        np.testing.assert_array_equal(found[0][inside], pixels[0][row[inside], col[inside]])
+        assert (found[0][~inside] == 0).all()
+
+
+def test_what_a_file_declares_counts_more_than_what_its_metadata_say(raster):
+    pixels = np.full((1, 16, 16), 5, np.uint16)
+    pixels[0, 0, 0], pixels[0, 0, 1] = 0, 9
+    _, has_data = read_window(str(raster(pixels, nodata=9)), [1], window(), 10, nodata=0)
+    assert np.argwhere(~has_data).tolist() == [[0, 1]]
+
+
+def test_a_smooth_window_beside_a_raster_holds_nothing(raster):
+    path = str(raster(ramp((40, 40), np.uint8), gsd=2.5))
+    for left, top in ((LEFT + 5000, TOP), (LEFT, TOP - 5000), (LEFT - 5000, TOP), (LEFT, TOP + 5000)):
+        pixels, known = read_window(path, [1], window(left, top), 10, smooth=True)
+        assert (pixels.shape, known.any()) == ((1, 16, 16), np.False_)
+        assert np.isnan(pixels).all()
