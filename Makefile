@@ -5,7 +5,7 @@ export OMP_WAIT_POLICY ?= PASSIVE
 TABLE ?= ./skyhex-data
 MAP := search_app/page/map
 
-.PHONY: install demo app test test-buckets test-ray test-kernels check map map-check clean
+.PHONY: install demo app test test-buckets test-ray test-kernels check lines map map-check clean
 
 install: .venv/installed
 
@@ -46,6 +46,9 @@ test-ray: .ray/installed   ## embedding on Ray, in an environment that has it be
 
 test-kernels: .venv/installed-dev  ## what computes, on the kernels of lesser processors
 	bash tests/kernels.sh $(BIN)/python
+
+lines: .venv/installed-dev ## of product code, room by room
+	$(BIN)/python tests/lines.py
 
 map: $(MAP)/node_modules   ## the map's bundle from its TypeScript; needs node, which no user does
 	cd $(MAP) && npm run --silent build

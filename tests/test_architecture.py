@@ -184,6 +184,25 @@ def test_a_stray_data_module_is_named(tmp_path: Path) -> None:
     assert "Rename" in last
 
 
+def test_questions_are_answered_by_files_that_are_there() -> None:
+    told = (ROOT / "docs/architecture.md").read_text(encoding="utf-8").split("## Where things are")[1]
+    first, others, *_ = told.split("| question | files |\n|---|---|\n")[1:]
+    ten = _answers(first)
+    assert len(ten) == 10
+    assert all(len(files) <= 2 for files in ten), "two files to open, at most"
+    for files in ten + _answers(others):
+        for file, names in files:
+            text = (ROOT / file).read_text(encoding="utf-8")
+            assert all(f"def {name}(" in text for name in names), f"{file} has not all of {names}"
+
+
+def _answers(table: str) -> list[list[tuple[str, list[str]]]]:
+    """Of each row the files it names, each with the functions in brackets after it."""
+    rows = [row for row in table.split("\n\n")[0].splitlines() if row.startswith("| ")]
+    told = [re.findall(r"`([\w/]+\.py)`(?: \(([^)]+)\))?", row) for row in rows]
+    return [[(file, re.findall(r"\w+", names)) for file, names in row] for row in told]
+
+
 def test_unknown_names_of_the_facade_are_attribute_errors() -> None:
     import skyhex
 
