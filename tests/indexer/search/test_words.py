@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, date, datetime, timedelta, timezone
+from typing import Any
 
 import numpy as np
 import pytest
@@ -153,3 +154,188 @@ def test_an_example_of_another_type_is_refused_by_its_name() -> None:
             diversity_of(**diversity)  # type: ignore[arg-type]
     with pytest.raises(QueryError, match="negative weight 'a'"):
         query_of((Cell.parse(A),), negative_weight="a")  # type: ignore[arg-type]
+
+
+CELL = 0x8928308280FFFFF
+
+
+def at(year: int, month: int = 1, day: int = 1, hour: int = 0) -> datetime:
+    return datetime(year, month, day, hour, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("word", "means"),
+    [
+        ("2021", at(2021)),
+        (2021, at(2021)),
+        (np.int64(2021), at(2021)),
+        ("2021-03", at(2021, 3)),
+        (" 2021-03-05 ", at(2021, 3, 5)),
+        ("2021-03-05T06:00", at(2021, 3, 5, 6)),
+        ("2021-03-05T06:00+02:00", at(2021, 3, 5, 4)),
+        (date(2021, 3, 5), at(2021, 3, 5)),
+        (datetime(2021, 3, 5, 6), at(2021, 3, 5, 6)),
+        (datetime(2021, 3, 5, 6, tzinfo=timezone(timedelta(hours=1))), at(2021, 3, 5, 5)),
+        (None, None),
+    ],
+)
+def test_a_day_is_a_moment_of_utc(word: Any, means: datetime | None) -> None:
+    assert moment(word) == means
+
+
+@pytest.mark.parametrize("word", ["soon", "20", "2021-13", "2021-02-30", "202", 3])
+def test_what_is_no_day_is_refused(word: Any) -> None:
+    with pytest.raises(QueryError, match="is not a date: expected one such as 2021-03-01"):
+        moment(word)
+    for odd in (True, 1.5, [2021]):
+        with pytest.raises(QueryError, match="the date came as"):
+            moment(odd)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("word", "start", "end"),
+    [
+        ("2023", at(2023), at(2024)),
+        ("2024", at(2024), at(2025)),
+        (2023, at(2023), at(2024)),
+        ("2023-01", at(2023, 1), at(2023, 2)),
+        ("2023-02", at(2023, 2), at(2023, 3)),
+        ("2023-12", at(2023, 12), at(2024, 1)),
+        ("2023-12-31", at(2023, 12, 31), at(2024, 1, 1)),
+        ("2023-03-01/2023-10-01", at(2023, 3), at(2023, 10)),
+        (("2023-03-01", date(2023, 10, 1)), at(2023, 3), at(2023, 10)),
+    ],
+)
+def test_a_period_ends_where_the_next_begins(word: Any, start: datetime, end: datetime) -> None:
+    found = period_of(word)
+    assert (found.start, found.end) == (start, end)
+
+
+@pytest.mark.parametrize(
+    "word",
+    ["", "23", "2023-1", "2023-01-0", "2023/2024", "2023-01-01/2023-02", "2023-01-01/2023-02-01/2023-03-01",
+     ("2023-01-01",), "9999", "abcd", 99999],
+)  # fmt: skip
+def test_what_is_no_period_is_refused(word: Any) -> None:
+    with pytest.raises(QueryError, match="is not a period: expected 2023, 2023-06"):
+        period_of(word)
+
+
+def test_cells_then_places_then_vectors_one_or_several() -> None:
+    text = f"{CELL:x}"
+    found = examples_of(cell=[text, CELL], lonlat=[(1, 2), (3.5, 4)], vector=[[1, 0], [0, 1]])
+    assert found[:4] == (Cell(CELL), Cell(CELL), LonLat(1, 2), LonLat(3.5, 4))
+    assert [v.values.tolist() for v in found[4:] if isinstance(v, Vector)] == [[1, 0], [0, 1]]
+    one = examples_of(cell=text, lonlat=(1, 2), vector=np.array([1.0, 2, 3]))
+    assert one[:2] == (Cell(CELL), LonLat(1, 2))
+    assert len(one) == 3
+    assert examples_of() == ()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ({"lonlat": (1, 2, 3)}, r"lonlat came as .* expected \(lon, lat\) in degrees, or several"),
+        ({"lonlat": "1 2"}, "lonlat came as"),
+        ({"lonlat": [[[1, 2]]]}, "lonlat came as"),
+        ({"vector": "abc"}, r"vector came as 'abc': expected \(d,\) numbers"),
+        ({"vector": b"abc"}, "vector came as"),
+        ({"vector": [[1], [2, 3]]}, "vector came as"),
+        ({"cell": 1.5}, "cell came as '1.5': expected ids of H3 cells, one or several"),
+        ({"cell": True}, "cell came as"),
+        ({"cell": [CELL, None]}, "cell came as"),
+    ],
+)
+def test_an_example_of_another_kind_is_refused(words: dict[str, Any], message: str) -> None:
+    with pytest.raises(QueryError, match=message):
+        examples_of(**words)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ({"months": "June"}, "months came as 'June': expected whole numbers, one or several"),
+        ({"months": [6, True]}, "months came as"),
+        ({"modalities": 2}, "modalities came as '2': expected text, one or several"),
+        ({"where": 7}, "where came as '7': expected SQL as text"),
+        ({"footprint": 1}, "footprint came as '1': expected True or False"),
+        ({"bbox": (1, 2, 3)}, r"bbox came as .* expected \(west, south, east, north\)"),
+        ({"near": (1, 2)}, r"near came as .* expected \(lon, lat, km\)"),
+        ({"near": [(1, 2, 3), (4, 5, 6)]}, "near came as"),
+        ({"within": 5}, "within came as '5': expected a GeoJSON file or mapping"),
+        ({"cells": 1.5}, "cells came as"),
+    ],
+)
+def test_a_condition_of_another_kind_is_refused(words: dict[str, Any], message: str) -> None:
+    with pytest.raises(QueryError, match=message):
+        filter_of(**words)
+
+
+def test_a_condition_that_nobody_knows_is_named() -> None:
+    with pytest.raises(TypeError, match=r"no condition colour: expected some of bbox, within"):
+        filter_of(colour="red")  # type: ignore[call-arg]
+
+
+def test_without_conditions_every_row_passes() -> None:
+    every = filter_of()
+    assert every.region is None
+    assert (every.start, every.end, every.months, every.modalities) == (None, None, (), ())
+    assert (every.where, every.footprint) == (None, False)
+
+
+def test_conditions_come_one_or_several() -> None:
+    one = filter_of(
+        months=6, modalities="s2", start="2021", end=date(2022, 1, 1), where="n > 1", footprint=True
+    )
+    assert (one.months, one.modalities, one.where, one.footprint) == ((6,), ("s2",), "n > 1", True)
+    assert (one.start, one.end) == (at(2021), at(2022))
+    several = filter_of(months=[6, np.int64(7)], modalities=("s2", "s1"))
+    assert (several.months, several.modalities) == ((6, 7), ("s2", "s1"))
+
+
+def test_areas_narrow_each_other_and_near_is_in_kilometres() -> None:
+    square = shapely.box(0, 0, 10, 10)
+    area = filter_of(bbox=(0, 0, 1, 1), within=square, cells=f"{CELL:x}", near=(0.5, 0.5, 20)).region
+    assert area is not None
+    assert len(area.shapes) == 4
+    (disc,) = filter_of(near=(0.5, 0.5, 20)).region.shapes  # type: ignore[union-attr]
+    assert (disc.lon_deg, disc.lat_deg, disc.radius_km) == (0.5, 0.5, 20)  # type: ignore[attr-defined]
+
+
+def test_vectors_go_by_a_short_name_or_by_their_column() -> None:
+    names = {"fused": "embedding", "geo": "embedding_geo", "hr": "embedding_hr", "s2": "embedding_s2",
+             "s1": "embedding_s1"}  # fmt: skip
+    for word, column in names.items():
+        assert column_of(word) == column_of(column) == column
+    with pytest.raises(QueryError, match="vectors 'x': expected one of fused, geo, hr, s2, s1"):
+        column_of("x")
+
+
+def test_a_query_is_by_default_of_the_fused_vectors_and_their_mean() -> None:
+    example = Cell(CELL)
+    assert query_of([example]) == Query((example,), (), "embedding", "embedding", "mean", 0.5, True, False)
+    other = query_of([example], [example], using="s1", against="s2", match="all", negative_weight=2,
+                     align=False, invert=True)  # fmt: skip
+    assert other == Query((example,), (example,), "embedding_s1", "embedding_s2", "all", 2, False, True)
+
+
+@pytest.mark.parametrize("weight", [-0.1, float("nan"), float("inf"), "1"])
+def test_a_negative_weight_is_a_number_of_0_or_more(weight: Any) -> None:
+    assert query_of([Cell(CELL)], negative_weight=0).negative_weight == 0
+    with pytest.raises(QueryError, match="negative weight"):
+        query_of([Cell(CELL)], negative_weight=weight)
+
+
+def test_results_differ_only_where_that_is_asked_for() -> None:
+    assert diversity_of() is None
+    by_parent = diversity_of(per_parent=2)
+    assert by_parent is not None
+    assert (by_parent.per_parent, by_parent.relevance) == (2, None)
+    finer = diversity_of(per_parent=2, parent_res=6)
+    assert finer is not None
+    assert (finer.parent_resolution, by_parent.parent_resolution) == (6, 5)
+    weighed = diversity_of(relevance=0.5)
+    assert weighed is not None
+    assert (weighed.per_parent, weighed.relevance) == (None, 0.5)
+    with pytest.raises(QueryError, match="a parent resolution came without how many rows"):
+        diversity_of(parent_res=6)
