@@ -1,11 +1,24 @@
 """The time axis of a store, in each form that publishers give it."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 
-from data.products.stores import year_index, years_of
+from data.products.stores import (
+    _step,
+    axis_sizes,
+    block_of,
+    grid_of,
+    is_store,
+    scaled_codes,
+    version_of,
+    year_index,
+    years_of,
+)
 from data.sample import InputError
 
 NANOSECONDS = "nanoseconds since 1970-01-01"
@@ -59,3 +72,124 @@ def test_the_year_asked_for_or_the_only_one() -> None:
     ):
         with pytest.raises(InputError, match=said):
             year_index(group, "a", year)
+
+
+@dataclass
+class Array:
+    """An array of a store, as far as its shape is asked."""
+
+    shape: tuple[int, ...]
+    chunks: tuple[int, ...]
+    names: tuple[str, ...] | None = None
+
+    @property
+    def metadata(self) -> SimpleNamespace:
+        return SimpleNamespace(dimension_names=self.names)
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+
+@dataclass
+class Line:
+    """An axis of a store."""
+
+    values: np.ndarray
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.values.shape
+
+    def __getitem__(self, part: Any) -> Any:
+        return self.values[part]
+
+
+@pytest.mark.parametrize(
+    ("names", "sizes"),
+    [
+        (None, {"time": 2, "band": 3, "y": 4, "x": 5}),
+        (("band", "time", "latitude", "longitude"), {"band": 2, "time": 3, "y": 4, "x": 5}),
+        (("time", "easting", "northing", "band"), {"time": 2, "x": 3, "y": 4, "band": 5}),
+    ],
+)
+def test_axes_go_by_several_names(names: tuple[str, ...] | None, sizes: dict[str, int]) -> None:
+    array = Array((2, 3, 4, 5), (1, 3, 2, 4), names)
+    assert axis_sizes(array) == sizes
+    chunks = dict(zip(sizes, (1, 3, 2, 4), strict=True))
+    assert block_of(array) == (chunks["y"], chunks["x"])
+    assert axis_sizes(Array((4, 5), (4, 5))) == {"y": 4, "x": 5}
+
+
+class Group(dict[str, Any]):
+    attrs: dict[str, Any]
+
+
+def group(x: np.ndarray, y: np.ndarray, **attrs: Any) -> Group:
+    made = Group(embeddings=Array((1, 3, len(y), len(x)), (1, 3, 1, 1)), x=Line(x), northing=Line(y))
+    made.attrs = attrs
+    return made
+
+
+def test_a_grid_lies_around_the_centres_of_its_axes() -> None:
+    made = grid_of(group(np.array([5.0, 15, 25]), np.array([95.0, 85])), "EPSG:32632", "a")
+    assert (made.transform, made.shape) == ((10.0, 0.0, 0.0, 0.0, -10.0, 100.0), (2, 3))
+
+
+def test_a_transform_stands_in_where_an_axis_has_no_step() -> None:
+    one = group(np.array([5.0]), np.array([95.0, 85]), **{"spatial:transform": [10, 0, 7, 0, -10, 9, 0]})
+    assert grid_of(one, "EPSG:32632", "a").transform == (10, 0, 7, 0, -10, 9)
+    for odd in (None, [1, 2, 3, 4, 5], "10 0 7 0 -10 9"):
+        with pytest.raises(InputError, match="neither axes x and y nor a spatial:transform"):
+            grid_of(
+                group(np.array([5.0]), np.array([95.0, 85]), **{"spatial:transform": odd}), "EPSG:32632", "a"
+            )
+
+
+@pytest.mark.parametrize(
+    ("values", "step"),
+    [
+        ([0, 10, 20], 10),
+        ([20, 10, 0], -10),
+        ([0, 10, 20.00001], 10.000005),
+        ([0, 10, 20.0001], None),
+        ([5, 5, 5], None),
+    ],
+)
+def test_an_axis_is_evenly_spaced(values: list[float], step: float | None) -> None:
+    line = Line(np.array(values, float))
+    if step is not None:
+        assert _step(line, "x") == pytest.approx(step, rel=1e-12)
+    else:
+        with pytest.raises(InputError, match="not evenly spaced"):
+            _step(line, "x")
+
+
+def test_a_scale_between_0_and_1_says_that_there_is_data() -> None:
+    codes = np.arange(12, dtype=np.int8).reshape(2, 1, 6)
+    scale = np.array([[0.0, 0.5, 1.0, np.nan, np.inf, -0.5]], np.float32)
+    made = scaled_codes(codes, scale)
+    assert made.valid.tolist() == [[False, True, False, False, False, False]]
+    assert made.terms(slice(None), slice(None))[:, 0, 1].tolist() == [0.5, 3.5]
+    each = np.full((2, 1, 6), 0.25, np.float32)
+    each[1, 0, 4] = 0
+    by_value = scaled_codes(codes, each)
+    assert by_value.valid.tolist() == [[True, True, True, True, False, True]]
+    assert by_value.values[:, 0, 4].tolist() == [1.0, 0.0]
+
+
+def test_what_is_a_store_and_when_it_changes(tmp_path: Path) -> None:
+    for href, is_one in (
+        ("s3://b/a.zarr", True),
+        ("a.icechunk/", True),
+        ("a.tif", False),
+        (str(tmp_path), False),
+        ("https://h/a", False),
+    ):
+        assert is_store(href) is is_one
+    (tmp_path / "zarr.json").write_text("{}")
+    assert is_store(str(tmp_path))
+    assert version_of("s3://b/a.zarr") == ""
+    assert version_of(str(tmp_path)) == str(tmp_path.stat().st_mtime_ns)
+    with pytest.raises(InputError, match="no such store"):
+        version_of(str(tmp_path / "none"))

@@ -14,7 +14,17 @@ import pytest
 import shapely
 
 from data.access import Access, using
-from data.products.tile_index import _bounds, fetch, read_index, select_tiles
+from data.products.tile_index import (
+    Entry,
+    _asset,
+    _bounds,
+    _may_meet,
+    _outline_bounds,
+    _tessera,
+    _wkb,
+    _year,
+    select_tiles,
+)
 from data.sample import InputError
 
 from ..servers import serving, silent
@@ -203,3 +213,73 @@ def test_where_a_tile_lies_is_what_its_row_says_first(
     row: dict[str, object], bounds: tuple[float, ...] | None
 ) -> None:
     assert _bounds(row) == (None if bounds is None else pytest.approx(bounds))
+
+
+@pytest.mark.parametrize(("kind", "envelope"), [(0, 0), (1, 32), (2, 48), (3, 48), (4, 64)])
+def test_a_geopackages_geometry_begins_behind_its_envelope(kind: int, envelope: int) -> None:
+    """OGC 12-128, 2.1.3: flags hold the envelope's kind in bits 1 to 3."""
+    for other_flags in (0, 1, 0x20):
+        header = b"GP\x00" + bytes([kind << 1 | other_flags]) + b"\x00" * 4
+        assert _wkb(header + b"e" * envelope + SHAPE.wkb) == SHAPE.wkb
+
+
+@pytest.mark.parametrize(
+    ("row", "href", "year"),
+    [
+        ({"year": 2023}, "a/2020/x.tif", 2023),
+        ({"year": "2023"}, "x.tif", 2023),
+        ({"year": "", "start_datetime": "2021-05-01T00:00:00Z"}, "x.tif", 2021),
+        ({"datetime": datetime(2019, 12, 31)}, "x.tif", 2019),
+        ({"year": None}, "a/2020/x.tif", 2020),
+        ({}, "x.tif", None),
+    ],
+)
+def test_the_year_of_a_tile_is_its_rows_or_its_paths(
+    row: dict[str, object], href: str, year: int | None
+) -> None:
+    assert _year(row, href) == year
+
+
+def test_the_file_of_a_row() -> None:
+    assert _tessera({"lon": 7.05, "lat": -0.05, "year": 2024.0}) == "2024/grid_7.05_-0.05/grid_7.05_-0.05.npy"
+    assert _tessera({"lon": 7.05, "lat": None, "year": 2024}) is None
+    assets = {
+        "a": {"href": "a.json"},
+        "b": {"href": "B.TIFF?x=1"},
+        "c": {"href": "c.tif"},
+        "d": None,
+        "e": {},
+    }
+    assert _asset({"assets": assets}) == "B.TIFF?x=1"
+    assert _asset({"assets": {"a": {"href": "a.json"}}}) is None
+    assert _asset({"assets": "text"}) is None
+
+
+@pytest.mark.parametrize(
+    ("lon", "bounds"),
+    [((-179, -170, 170, 178), (170, -170)), ((-90, 90), (-90, 90)), ((-90, 91), (91, -90))],
+)
+def test_an_outline_wider_than_half_the_globe_goes_the_other_way(
+    lon: tuple[float, ...], bounds: tuple[float, float]
+) -> None:
+    shape = shapely.MultiPoint([(x, y) for x in lon for y in (1, 2)])
+    assert _outline_bounds(shape) == (bounds[0], 1, bounds[1], 2)
+
+
+@pytest.mark.parametrize(
+    ("bounds", "meets"),
+    [
+        (None, True),
+        ((0, 0, 1, 1), True),
+        ((2.1, 0, 3, 1), False),
+        ((0, 2.1, 1, 3), False),
+        ((170, 0, -170, 1), False),
+        ((170, 0, 1, 1), True),
+    ],
+)
+def test_a_tile_may_meet_an_area(bounds: tuple[float, ...] | None, meets: bool) -> None:
+    area = shapely.box(0, 0, 2, 2)
+    assert _may_meet(Entry("a.tif", 2024, bounds), area) is meets  # type: ignore[arg-type]
+    across = shapely.box(-175, 0, -172, 1)
+    assert _may_meet(Entry("a.tif", 2024, (170, 0, -170, 1)), across)
+    assert not _may_meet(Entry("a.tif", 2024, (170, 0, -176, 1)), across)
