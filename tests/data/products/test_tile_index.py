@@ -23,6 +23,8 @@ from data.products.tile_index import (
     _tessera,
     _wkb,
     _year,
+    fetch,
+    read_index,
     select_tiles,
 )
 from data.sample import InputError

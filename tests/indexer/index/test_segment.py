@@ -1,9 +1,14 @@
 """Rows of a segment and rows of the parts that it holds, whole or a piece of each."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 
-from indexer.index.segment import Keys, Part, Segment
+from indexer.geo.row_ranges import RowRanges
+from indexer.index.mapped import DamagedIndexError
+from indexer.index.segment import Keys, Part, Segment, at, missing_parts
+from indexer.table.manifest import PartFile
 
 WHOLE, PIECE, LAST = Part("a", 4), Part("b", 5, first_row=10), Part("c", 3)
 NUMBERS = np.arange(12)
@@ -32,3 +37,59 @@ def test_places_of_rows_are_parts_and_rows_in_them() -> None:
     assert SEGMENT.part_ids({"b": 7, "c": 2}).tolist() == [-1, 7, 2]
     assert SEGMENT.living({"a", "c"}).rows().tolist() == [0, 1, 2, 3, 9, 10, 11]
     assert PIECE.with_rows(1, 3) == Part("b", 2, first_row=11)
+
+
+def parts_of(*said: tuple[str, int, int]) -> Segment:
+    made = tuple(Part(*one) for one in said)
+    rows = sum(part.rows for part in made)
+    return Segment(made, Keys.of(*(np.arange(rows) for _ in range(3))), {})
+
+
+@dataclass(frozen=True)
+class Files:
+    """A table, as far as its parts are asked."""
+
+    files: tuple[PartFile, ...]
+
+
+TABLE = Files(tuple(PartFile(path, rows, 1, 0, 0, "", 0) for path, rows in (("a", 5), ("b", 3))))
+
+
+@pytest.mark.parametrize(
+    ("held", "missing"),
+    [
+        ([], [("a", 5, 0), ("b", 3, 0)]),
+        ([("a", 5, 0)], [("b", 3, 0)]),
+        ([("a", 2, 0), ("b", 3, 0)], [("a", 3, 2)]),
+        ([("a", 2, 3), ("b", 1, 1)], [("a", 3, 0), ("b", 1, 0), ("b", 1, 2)]),
+        ([("a", 2, 3), ("a", 3, 0), ("b", 3, 0), ("gone", 9, 0)], []),
+    ],
+)
+def test_what_no_segment_holds(held: list[tuple[str, int, int]], missing: list[tuple[str, int, int]]) -> None:
+    one_each = [parts_of(one) for one in held]
+    for segments in (one_each, [parts_of(*held)]):
+        assert missing_parts(TABLE, segments) == tuple(Part(*one) for one in missing)  # type: ignore[arg-type]
+
+
+def test_two_segments_hold_no_row_twice() -> None:
+    with pytest.raises(DamagedIndexError, match="two segments hold the same rows of a"):
+        missing_parts(TABLE, [parts_of(("a", 3, 0)), parts_of(("a", 3, 2))])  # type: ignore[arg-type]
+
+
+def test_rows_of_living_parts_and_where_they_are_in_a_table() -> None:
+    segment = parts_of(("a", 5, 0), ("b", 3, 2), ("c", 1, 0))
+    assert segment.living({"a", "c"}).rows().tolist() == [0, 1, 2, 3, 4, 8]
+    assert segment.living({"x"}).count == 0
+    assert segment.part_ids({"b": 7, "c": 0}).tolist() == [-1, 7, 0]
+    assert segment.paths == {"a", "b", "c"}
+    assert (segment.part_starts.tolist(), len(segment)) == ([0, 5, 8, 9], 9)
+    assert Part("a", 9, 2).with_rows(3, 5) == Part("a", 2, 5)
+
+
+def test_values_at_one_range_are_no_copy() -> None:
+    values = np.arange(10)
+    one = at(values, RowRanges(np.array([2]), np.array([5])))
+    assert one.tolist() == [2, 3, 4]
+    assert one.base is values
+    two = at(values, RowRanges(np.array([2, 7]), np.array([4, 9])))
+    assert two.tolist() == [2, 3, 7, 8]
