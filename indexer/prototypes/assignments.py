@@ -25,27 +25,14 @@ from ..table.columns import DECIMALS, Similarities, unit
 from ..table.embedding_table import EmbeddingTable
 from ..table.manifest import Sidecar, SidecarFile
 from ..table.row_stream import packed, unpacked
-from ..table.schema import KEY, TIMESTAMP
+from ..table.schema import KEY
 from ..table.storage import Storage
 from ..workers import Workers, here, whole
+from .layout import ASSIGNMENTS, KIND, SCHEMA
 from .region_rows import SCAN_ROWS, directed, region_pieces, stretches
 
-KIND = "prototypes"  # the sidecar that the file belongs to
-ASSIGNMENTS = "assignments.parquet"
 KEPT_BYTES = 64 << 20  # of row groups read lately
 EVERY_CELL = np.array([[0, 2**64 - 1]], np.uint64)
-
-SCHEMA = pa.schema(
-    [
-        pa.field("h3_cell", pa.uint64(), nullable=False),
-        pa.field("sample_id", pa.string(), nullable=False),
-        pa.field("start_datetime", TIMESTAMP, nullable=False),
-        pa.field("end_datetime", TIMESTAMP, nullable=False),
-        pa.field("region_cell", pa.uint64(), nullable=False),
-        pa.field("prototype", pa.int32(), nullable=False),
-        pa.field("prototype_similarity", pa.float32(), nullable=False),
-    ]
-)
 
 
 def fitted_sidecar(table: EmbeddingTable) -> Sidecar:

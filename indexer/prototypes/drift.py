@@ -8,7 +8,7 @@ import pyarrow as pa
 from ..table.columns import DECIMALS, Cosines, Similarities, unit
 from ..table.embedding_table import EmbeddingTable
 from ..table.manifest import read_manifest, snapshot_numbers
-from .assignments import KIND
+from .layout import KIND
 from .regional import Prototypes, read_prototypes
 
 

@@ -19,7 +19,6 @@ from typing import cast
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
@@ -33,10 +32,10 @@ from ..table.ranked import best_first, check_k, ranked
 from ..table.storage import explained
 from ..workers import Workers, whole, workers_of
 from . import sinkhorn
-from .assignments import ASSIGNMENTS, KIND, fitted_sidecar, read_assignments, write_assignments
+from .assignments import fitted_sidecar, read_assignments, write_assignments
+from .layout import ASSIGNMENTS, KIND, PROTOTYPES
 from .region_rows import region_samples, stretches
 
-PROTOTYPES = "prototypes.parquet"
 ROWS_PER_PROTOTYPE = 10  # at least, of the rows that a region is fitted on; one with fewer has no prototypes
 
 
@@ -222,6 +221,8 @@ def cells_of_prototype(table: EmbeddingTable, region: int, prototype: int, k: in
         QueryError: k below 1, no such prototype.
         TableError: no prototypes were fitted.
     """
+    import pyarrow.compute as pc
+
     if k is not None:
         check_k(k)
     read_prototypes(table).vector(region, prototype)

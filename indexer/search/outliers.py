@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from ..prototypes.assignments import SCHEMA, scan_assignments
+from ..prototypes.assignments import scan_assignments
+from ..prototypes.layout import SCHEMA
 from ..table.embedding_table import EmbeddingTable
 from ..table.ranked import best_first, check_k, ranked
 from .filter import Filter

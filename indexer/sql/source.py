@@ -6,10 +6,6 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from ..prototypes.assignments import KIND
-from ..table.embedding_table import EmbeddingTable
-from ..table.parts import checked_copies
-
 
 @dataclass(frozen=True)
 class Source:
@@ -20,21 +16,6 @@ class Source:
     schema: pa.Schema
     parts: tuple[str, ...]
     sidecars: dict[str, str]  # of the prototypes: paths by name
-
-    @staticmethod
-    def of(table: EmbeddingTable) -> "Source":
-        """A snapshot's, their digests checked, fetched where they were not here. Raises TableError."""
-        parts = tuple(str(path.absolute()) for path in checked_copies(table.storage, table.files))
-        sidecar = table.sidecar(KIND)
-        files = sidecar.files if sidecar else ()
-        copies = checked_copies(table.storage, files)
-        return Source(
-            table.h3_resolution,
-            table.manifest.partition_resolution,
-            table.schema,
-            parts,
-            {file.name: str(path.absolute()) for file, path in zip(files, copies, strict=True)},
-        )
 
     def to_json(self) -> str:
         schema = base64.b64encode(self.schema.serialize()).decode()

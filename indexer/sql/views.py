@@ -11,11 +11,9 @@ from h3ronpy.vector import cells_to_wkb_polygons
 from ..geo import cells
 from ..geo.geojson import cell_on_globe, cut_at_antimeridian
 from ..geo.great_circle import EARTH_RADIUS_KM
-from ..prototypes.assignments import ASSIGNMENTS, SCHEMA
-from ..prototypes.regional import PROTOTYPES
+from ..prototypes.layout import ASSIGNMENTS, PROTOTYPES, SCHEMA
 from ..table.columns import DECIMALS
-from ..table.parts import PARTITION
-from ..table.schema import KEY
+from ..table.schema import KEY, PARTITION
 from .source import Source
 
 TABLE_MACROS = ("embeddings_in", "nearest", "similar_to")

@@ -1,5 +1,7 @@
 """Some rows of a large table, at the cost of some of its parts."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Sequence
 
 import numpy as np

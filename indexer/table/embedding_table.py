@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from ..errors import TableError
@@ -285,6 +284,8 @@ class EmbeddingTable:
 
         A cell is found by statistics; a sample alone needs its column to be read through.
         """
+        import pyarrow.compute as pc
+
         names = self._column_names(columns)
         wanted = list(dict.fromkeys([*names, "sample_id"]))
         within = None if cell is None else [cell]

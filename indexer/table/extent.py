@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import reduce
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from ..geo.footprints import BBOX_FIELDS
 
@@ -30,6 +29,8 @@ class Extent:
     @staticmethod
     def of(rows: pa.Table | pa.RecordBatch) -> Extent:
         """That of at least one row, with COLUMNS."""
+        import pyarrow.compute as pc
+
         west, south, east, north = (pc.struct_field(rows["bbox"], side) for side in BBOX_FIELDS)
         least, most = (
             (pc.min(side).as_py() for side in (west, south)),

@@ -21,12 +21,21 @@ from ..errors import TableError
 from ..geo import cells, footprints
 from ..recent import Recent
 from .manifest import Manifest, PartFile, SidecarFile
-from .schema import KEY, LICENCE, OPTIONAL_VECTORS, emb_metadata, extra_columns, geo_metadata, schema_version
+from .schema import (
+    KEY,
+    LICENCE,
+    OPTIONAL_VECTORS,
+    PARTITION,
+    emb_metadata,
+    extra_columns,
+    geo_metadata,
+    schema_version,
+)
 from .storage import Storage
 from .terms import in_force, licences_of, shared
 
 ROW_GROUP_ROWS = 16_384
-WHOLE, PARTITION = "rows", "h3_r"  # folders of parts: without partitions, and of one partition
+WHOLE = "rows"  # the folder of parts without partitions
 VECTORS = ("embedding", *OPTIONAL_VECTORS)
 WIDE = {*VECTORS, "geometry", "bbox"}
 NARROW_BYTES = 256 << 20

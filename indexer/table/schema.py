@@ -12,7 +12,6 @@ from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import shapely
 from numpy.typing import ArrayLike, NDArray
 
@@ -73,6 +72,7 @@ HALVED = {
     "original_dtype": "float32",
     "quantized_dtype": "float16",
 }
+PARTITION = "h3_r"  # what folders of one partition are called by, before its resolution
 TIMESTAMP = pa.timestamp("us", tz="UTC")
 BBOX = pa.struct([pa.field(name, pa.float64(), nullable=False) for name in footprints.BBOX_FIELDS])
 
@@ -228,12 +228,16 @@ def make_rows(
 
 def sort_by_key(rows: pa.Table) -> pa.Table:
     """Rows in order of their key; copied only where they are not yet."""
+    import pyarrow.compute as pc
+
     order = pc.sort_indices(rows, [(name, "ascending") for name in KEY]).to_numpy()
     return rows if (order[1:] > order[:-1]).all() else rows.take(pa.array(order))
 
 
 def repeated_keys(rows: pa.Table) -> NDArray[np.int64]:
     """Which rows have the key of the row before them; `rows` in order of key."""
+    import pyarrow.compute as pc
+
     same = np.ones(max(rows.num_rows - 1, 0), np.bool_)
     for name in KEY:
         column = rows[name].combine_chunks()
@@ -348,6 +352,8 @@ def _footprints(
 
 def _check_rows(rows: pa.Table, names: Sequence[str]) -> None:
     """Empty names, periods the wrong way round."""
+    import pyarrow.compute as pc
+
     nameless = pc.equal(rows["sample_id"], "")
     backwards = pc.less_equal(rows["end_datetime"], rows["start_datetime"])
     for bad, what in ((nameless, "sample_id is empty"), (backwards, "the period ends before it starts")):

@@ -15,7 +15,8 @@ from .manifest import (
     read_manifest,
 )
 from .merge import MAX_FILE_BYTES, SMALL_TABLE_BYTES, Rewrite, rewrite
-from .parts import PARTITION, WHOLE, folder_of
+from .parts import WHOLE, folder_of
+from .schema import PARTITION
 from .stac_item import write_item
 from .storage import Storage
 

@@ -11,7 +11,7 @@ from data.modality import MODALITIES
 from indexer.alignment.alignment import fitted_of
 from indexer.table.embedding_table import EmbeddingTable
 from indexer.table.manifest import SnapshotInfo
-from indexer.table.vector_spread import collapsed, spread_of
+from indexer.table.vector_spread import Spread, collapsed, spread_of
 
 from ..terminal_text import shown
 
@@ -105,14 +105,27 @@ def _attribution(table: EmbeddingTable) -> list[str]:
 
 
 def _spreads(table: EmbeddingTable) -> dict[str, str]:
-    """How much of its dimensions each column of vectors uses."""
+    """How much of its dimensions each column of vectors uses, by the index's sample where it has one."""
     lines = {}
     for column in ("embedding", *table.optional_columns):
-        found = spread_of(table, column)
+        found = _sampled(table, column) or spread_of(table, column)
         note = None if found is None else collapsed(table, column, found)
         if found is not None:
             lines[column] = f"{found}" + (f"; {note}" if note else "")
     return lines
+
+
+def _sampled(table: EmbeddingTable, column: str) -> Spread | None:
+    """Of the rows that the index keeps at hand; None without one that can be read."""
+    from indexer.index.faiss_index import open_index
+    from indexer.index.mapped import DamagedIndexError
+    from indexer.search.narrow import sampled_spread
+
+    index, _ = open_index(table)
+    try:
+        return None if index is None else sampled_spread(index, column)
+    except DamagedIndexError:
+        return None
 
 
 def snapshot_rows(entries: Sequence[SnapshotInfo]) -> pa.Table:

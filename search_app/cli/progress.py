@@ -7,15 +7,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    Task,
-    TextColumn,
-    TimeRemainingColumn,
-)
 from rich.text import Text
 
 from ..terminal_text import shown, visible
@@ -24,25 +15,12 @@ console = Console(stderr=True)
 SHOWN = 12  # things left out, a line each
 
 
-class _RateColumn(ProgressColumn):
-    """Items per second since the start."""
-
-    def render(self, task: Task) -> Text:
-        speed = task.finished_speed or task.speed
-        return Text("" if speed is None else f"{speed:,.1f} {task.fields['unit']}/s", style="dim")
-
-
 @contextmanager
 def progress_bar(title: str, unit: str) -> Iterator[Callable[[int, int], None]]:
     """Yield a function that is told (done, total) and draws it."""
-    columns = (
-        TextColumn("{task.description:<24}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        _RateColumn(),
-        TimeRemainingColumn(compact=True, elapsed_when_finished=True),
-    )
-    with Progress(*columns, console=console) as bar:
+    from .bar import bar_on  # Rich's bars are loaded when one is drawn
+
+    with bar_on(console) as bar:
         task = bar.add_task(visible(title), total=None, unit=unit)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
