@@ -49,7 +49,8 @@ def units_of(scene: Scene, *, trust_metadata: bool = False) -> Units:
     Raises InputError when nothing tells them, when its rasters cannot be read, and when values and metadata
     contradict each other, unless `trust_metadata`.
     """
-    units = _decided(scene, tuple(file_stamp(band.href) for band in scene.bands))
+    files = dict.fromkeys(band.href for band in scene.bands)
+    units = _decided(scene, tuple(file_stamp(href) for href in files))
     if not units.contradiction:
         return units
     if not trust_metadata:
