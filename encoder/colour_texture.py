@@ -44,29 +44,28 @@ class ColourTexture(nn.Module):
     def _features(self, cells: Tensor, weight: Tensor) -> Tensor:
         """Cells (M, side, side, C) with the pixels around them, weight (M, P) of their own -> (M, D)."""
         own = slice(self.config.filter_px // 2, self.config.filter_px // 2 + self.config.patch_px)
-        pixels = cells[:, own, own].flatten(1, 2)  # (M, P, C)
-        weight = weight[:, None]  # (M, 1, P)
+        pixels = cells[:, own, own].flatten(1, 2).mT.contiguous()  # (M, C, P)
         level = (pixels - DARKEST).clamp(min=0)  # non-negative
         sums = [
-            self._histogram(pixels, weight.mT),
-            (weight @ torch.cat([level, level.square()], dim=2)).flatten(1),
-            (weight @ self._responses(cells)).flatten(1),
+            self._histogram(pixels, weight),
+            (torch.cat([level, level.square()], dim=1) @ weight[..., None]).flatten(1),
+            (weight[:, None] @ self._responses(cells)).flatten(1),
         ]
-        return torch.cat(sums, dim=1) / weight.sum(dim=2).clamp(min=1)
+        return torch.cat(sums, dim=1) / weight.sum(dim=1, keepdim=True).clamp(min=1)
 
     def _histogram(self, pixels: Tensor, weight: Tensor) -> Tensor:
-        """pixels (M, P, C), weight (M, P, 1) -> their joint histogram (M, bins^C).
+        """pixels (M, C, P), weight (M, P) -> their joint histogram (M, bins^C).
 
         Each pixel is shared by the bins around it.
         """
         last = self.config.bins - 1
         at = ((pixels - DARKEST) / (BRIGHTEST - DARKEST) * last).clamp(0, last)
         bins = torch.arange(self.config.bins, device=pixels.device, dtype=pixels.dtype)
-        share = F.relu(1 - (at[..., None] - bins).abs())  # (M, P, C, bins)
-        joint = weight
-        for channel in share.unbind(dim=2)[:-1]:
-            joint = (joint[..., None] * channel[:, :, None]).flatten(2)
-        return (joint.mT @ share[:, :, -1]).flatten(1)
+        share = F.relu(1 - (at[:, :, None] - bins[:, None]).abs())  # (M, C, bins, P)
+        joint = weight[:, None]
+        for channel in share.unbind(dim=1)[:-1]:
+            joint = (joint[:, :, None] * channel[:, None]).flatten(1, 2)
+        return (joint @ share[:, -1].mT).flatten(1)
 
     def _responses(self, cells: Tensor) -> Tensor:
         """Both signs of each filter's response at each pixel: (M, P, 2 F)."""

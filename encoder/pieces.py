@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from torch import Tensor
 
-TOKENS = 8192  # at a time
+TOKENS = 16384  # at a time
 
 
 def pieces(count: int, tokens: int, like: Tensor, most: int = sys.maxsize) -> Iterator[slice]:
