@@ -526,10 +526,10 @@ def feedback(
         )
     said = dict.fromkeys(marks[0], True) | dict.fromkeys(marks[1], False)
     held = _filter_of(filter, conditions)
-    found: Feedback = _import("indexer.labels.feedback").feedback(
+    answer: Feedback = _import("indexer.labels.feedback").feedback(
         opened, asked, said, by=by, k=k, apart_km=apart_km, to_ask=to_ask, filter=held
     )
-    return found
+    return answer
 
 
 def write_table(

@@ -24,7 +24,7 @@ from encoder.training.pretrain import TrainConfig, pretrain
 
 from .nano import BASE, CHOSEN
 from .nano_corpus import CHIP_DATES, build_corpus, series_paths, simulated_chips
-from .recipe import command_line, write_found
+from .recipe import command_line, write_result
 from .retrieval.blocks import Interval, pooled
 from .retrieval.embedding import embed_small
 from .retrieval.protocols import zero_shot
@@ -198,7 +198,7 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     rows = run(arguments.shared, arguments.folder, arguments.steps, arguments.variants)
-    write_found({"steps": arguments.steps, "rows": rows}, arguments.out)
+    write_result({"steps": arguments.steps, "rows": rows}, arguments.out)
     print(as_markdown(rows))
 
 

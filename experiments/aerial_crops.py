@@ -42,8 +42,8 @@ class Crops:
 
 def read_crops(shared: Path, px_per_cell: int) -> Crops:
     """Windows of all aerial images at their own pixel size."""
-    found = aerial_images(shared, training_places(shared), px_per_cell).samples
-    whole = [sample for sample in found if sample.sample_id.endswith(" 1:1")]
+    images = aerial_images(shared, training_places(shared), px_per_cell).samples
+    whole = [sample for sample in images if sample.sample_id.endswith(" 1:1")]
     crops, place = [], []
     for sample in whole:
         name = sample.sample_id.removesuffix(" 1:1")

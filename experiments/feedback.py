@@ -20,7 +20,7 @@ from encoder.skysense import SkySense
 from indexer.labels.feedback import DRAWN, POOL, Rule, taught_by
 
 from .kept_vectors import read_model
-from .recipe import command_line, write_found
+from .recipe import command_line, write_result
 from .retrieval.blocks import EXCLUSION_KM, Scores, bootstrap, on_sphere, pooled, within
 from .retrieval.embedding import embed_small
 from .retrieval.neighbours import unit
@@ -163,17 +163,18 @@ def table(sets: list[Places], asked: Protocol) -> list[dict[str, Any]]:
         }
         measured = {name: of_ways for name, of_ways in measured.items() if of_ways}
         for way in WAYS:
-            found = {name: of_ways[way.name] for name, of_ways in measured.items()}
-            for name, rounds in found.items():
+            of_sets = {name: of_ways[way.name] for name, of_ways in measured.items()}
+            for name, rounds in of_sets.items():
                 lines.append(
                     _line(way, apart_km, name, [bootstrap(scores, seed=asked.seed) for scores in rounds])
                 )
             each = [
-                pooled([rounds[i] for rounds in found.values()], seed=asked.seed) for i in range(ROUNDS + 1)
+                pooled([rounds[i] for rounds in of_sets.values()], seed=asked.seed) for i in range(ROUNDS + 1)
             ]
             lines.append(_line(way, apart_km, "pooled", each))
             if way is not WAYS[0]:
-                gain = [measured[name][WAYS[0].name][-1].minus(rounds[-1]) for name, rounds in found.items()]
+                first = {name: of_ways[WAYS[0].name][-1] for name, of_ways in measured.items()}
+                gain = [first[name].minus(rounds[-1]) for name, rounds in of_sets.items()]
                 lines.append(
                     _line(way, apart_km, f"{WAYS[0].name} minus this", [pooled(gain, seed=asked.seed)])
                 )
@@ -206,7 +207,7 @@ def main() -> None:
     asked = Protocol(arguments.k, arguments.most_share, arguments.seed)
     model = read_model(arguments.weights)
     sets = [read_places(path, model) for path in sorted((arguments.shared / "eval").glob("*.parquet"))]
-    found = {
+    result = {
         "weights": arguments.weights,
         **asdict(asked),
         "marks": MARKS,
@@ -218,7 +219,7 @@ def main() -> None:
         },
         "lines": table(sets, asked),
     }
-    write_found(found, arguments.out)
+    write_result(result, arguments.out)
 
 
 if __name__ == "__main__":

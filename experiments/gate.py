@@ -21,7 +21,7 @@ from .aerial_crops import Crops, problems, read_crops
 from .kept_vectors import kept, read_model, validation_vectors
 from .nano import save_half
 from .nano_corpus import series_paths
-from .recipe import command_line, write_found
+from .recipe import command_line, write_result
 from .retrieval import baselines
 from .retrieval.blocks import Interval, Scores, bootstrap, pooled
 from .retrieval.embedding import Embedded
@@ -81,13 +81,13 @@ def series_lines(
 ) -> list[Line]:
     """S1 and S2 against their untrained twins and their own statistics, the whole against either."""
     names = [item.problem.name for item in sets]
-    found = []
+    lines = []
     for branch in BRANCHES:
         seen = _seeing(branch, sets, ours)
         asked = [item.problem for item in seen]
         own = _of(branch, names, [ours])
-        found.append(line(branch, "untrained", asked, own, _of(branch, names, untrained)))
-        found.append(
+        lines.append(line(branch, "untrained", asked, own, _of(branch, names, untrained)))
+        lines.append(
             line(branch, "statistics", asked, own, {i.problem.name: [_statistics(i, branch)] for i in seen})
         )
     whole = {name: [one.fused] for name, one in zip(names, ours, strict=True)}
@@ -99,8 +99,8 @@ def series_lines(
         )
         for problem in both
     }
-    found.append(line("fused", "best single sensor", both, whole, best))
-    return found
+    lines.append(line("fused", "best single sensor", both, whole, best))
+    return lines
 
 
 def hr_lines(crops: Crops, ours: np.ndarray, untrained: Sequence[np.ndarray]) -> list[Line]:
@@ -173,13 +173,13 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     model = read_model(arguments.weights)
-    found = report(model, arguments.shared, arguments.folder)
-    for one in found["lines"]:
+    result = report(model, arguments.shared, arguments.folder)
+    for one in result["lines"]:
         print(one["branch"], "minus", one["against"], one["pooled"], "passes" if one["passes"] else "FAILS")
     if arguments.stamp:
         path = Path(arguments.weights)
-        print(save_half(model, path, load_weights(path)[1].name, found["effective_rank"]))
-    write_found(found, arguments.out)
+        print(save_half(model, path, load_weights(path)[1].name, result["effective_rank"]))
+    write_result(result, arguments.out)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from indexer.table.vector_spread import effective_rank, random_cosine
 
 from .aerial_crops import read_crops
 from .kept_vectors import read_model
-from .recipe import command_line, write_found
+from .recipe import command_line, write_result
 
 BATCH = 8
 BETWEEN = ("Swin map, pooled", "fused, day drawn", "fused, one day", "fused, no day")
@@ -31,17 +31,17 @@ def ranks_along(model: SkySense, samples: Sequence[Sample]) -> dict[str, dict[st
     for first in range(0, len(samples), BATCH):
         for name, vectors in _stages(model, samples[first : first + BATCH]).items():
             stages[name].append(vectors)
-    found = {}
+    ranks = {}
     for name, parts in stages.items():
         vectors = np.concatenate(parts).astype(np.float64)
         unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-        found[name] = {"effective_rank": effective_rank(unit), "random_cosine": random_cosine(unit)}
+        ranks[name] = {"effective_rank": effective_rank(unit), "random_cosine": random_cosine(unit)}
     maps = np.concatenate(stages[BETWEEN[0]])
-    found["deviation"] = {
+    ranks["deviation"] = {
         "between windows, Swin map": float(maps.std(axis=0).mean()),
         "between days, date table": float(model.date_encoding.table.detach().std(dim=0).mean()),
     }
-    return found
+    return ranks
 
 
 @torch.inference_mode()
@@ -54,12 +54,12 @@ def _stages(model: SkySense, samples: Sequence[Sample]) -> dict[str, np.ndarray]
     maps = maps[..., :h, :w]
     seen = torch.ones(len(samples), h, w, dtype=torch.bool)
     days = series.day_of_year
-    found = {"Swin map, pooled": maps[:, 0].mean(dim=(2, 3))}
+    pooled = {"Swin map, pooled": maps[:, 0].mean(dim=(2, 3))}
     for name, shown in zip(
         BETWEEN[1:], (days, torch.full_like(days, 180), torch.zeros_like(days)), strict=True
     ):
-        found[name] = pool(model.fuse({"hr": maps}, {"hr": shown}), seen)
-    return {name: vectors.numpy() for name, vectors in found.items()}
+        pooled[name] = pool(model.fuse({"hr": maps}, {"hr": shown}), seen)
+    return {name: vectors.numpy() for name, vectors in pooled.items()}
 
 
 def with_days(samples: Sequence[Sample], seed: int = 0) -> list[Sample]:
@@ -81,8 +81,8 @@ def main() -> None:
     models = {name: read_model(name) for name in arguments.weights}
     px = next(iter(models.values())).config.px_per_cell["hr"]
     samples = with_days(read_crops(arguments.shared, px).asked().samples)
-    found = {name: ranks_along(model, samples) for name, model in models.items()}
-    print(write_found({"windows": len(samples), **found}, arguments.out))
+    ranks = {name: ranks_along(model, samples) for name, model in models.items()}
+    print(write_result({"windows": len(samples), **ranks}, arguments.out))
 
 
 if __name__ == "__main__":

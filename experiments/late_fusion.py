@@ -16,7 +16,7 @@ from indexer.alignment.alignment import Pairs, fit, folds_of
 from .kept_vectors import read_model, training_vectors, validation_vectors
 from .nano_corpus import series_paths
 from .nano_geometry import Map, mapped, sentinel_maps
-from .recipe import command_line, write_found
+from .recipe import command_line, write_result
 from .retrieval import baselines
 from .retrieval.blocks import pooled
 from .retrieval.embedding import Embedded
@@ -106,8 +106,8 @@ def recall_lines(item: ValidationSet, one: Embedded, maps: Mapping[str, Map]) ->
     if fold is not None:
         forth, back = fit(Pairs(s1[fit_on], s2[fit_on], fold), "s1", "s2")
         pairs |= {"S1 -> S2, aligned": (forth(s1), s2), "S2 -> S1, aligned": (back(s2), s1)}
-    found = {name: float(cross_modal(asked, a, b)["recall@10"].mean()) for name, (a, b) in pairs.items()}
-    return {"set": item.problem.name, "asked": len(asked.queries), "pairs fitted on": len(fit_on), **found}
+    recall = {name: float(cross_modal(asked, a, b)["recall@10"].mean()) for name, (a, b) in pairs.items()}
+    return {"set": item.problem.name, "asked": len(asked.queries), "pairs fitted on": len(fit_on), **recall}
 
 
 def main() -> None:
@@ -121,12 +121,12 @@ def main() -> None:
     ours = validation_vectors(model, sets, arguments.folder)
     maps = sentinel_maps(training_vectors(model, arguments.shared, arguments.folder), model.config.dimension)
     recalls = [recall_lines(item, one, maps) for item, one in zip(sets, ours, strict=True)]
-    found = {
+    result = {
         "measured on": "validation blocks of the train splits",
         "joined": fusion_lines(sets, ours, maps),
         "recall@10": [line for line in recalls if line],
     }
-    print(write_found(found, arguments.out))
+    print(write_result(result, arguments.out))
 
 
 if __name__ == "__main__":

@@ -17,9 +17,9 @@ def command_line(doc: str | None, *, folder: str = "") -> argparse.ArgumentParse
     return parser
 
 
-def write_found(found: Any, out: Path | None) -> str:
+def write_result(result: Any, out: Path | None) -> str:
     """What was found as JSON, in a file where one is named."""
-    text = json.dumps(plain(found), indent=1)
+    text = json.dumps(plain(result), indent=1)
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(text + "\n", encoding="utf-8")

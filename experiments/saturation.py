@@ -32,7 +32,7 @@ def spread(vectors: NDArray[np.float64]) -> tuple[float, float, float]:
 
 def steps(encoder: Encoder, samples: list[Sample]) -> Steps:
     """A vector of each sample at each step: the mean over its places and dates."""
-    found: dict[str, list[NDArray[np.float64]]] = {}
+    vectors: dict[str, list[NDArray[np.float64]]] = {}
     with torch.inference_mode():
         for sample in samples:
             config = encoder.model.config
@@ -49,8 +49,8 @@ def steps(encoder: Encoder, samples: list[Sample]) -> Steps:
                 ("as tokens of the fusion", tokens.double().reshape(-1, tokens.shape[-1]).mean(0).numpy()),
                 ("the embedding", embedded.embedding[0].double().numpy()),
             ):
-                found.setdefault(step, []).append(values)
-    return {step: np.stack(values) for step, values in found.items()}
+                vectors.setdefault(step, []).append(values)
+    return {step: np.stack(values) for step, values in vectors.items()}
 
 
 def _mean(values: torch.Tensor, channel: int) -> NDArray[np.float64]:

@@ -81,9 +81,9 @@ def read_tile(href: str, *, year: int | None = None) -> GdalRaster:
     raster = open_vectors(href)
     _check(href, raster)
     nameless = not any(raster.band_names)
-    found = _made_to_order(href, raster, year)
-    if found is not None:
-        return replace(found, told_by_length=nameless)
+    ordered = _made_to_order(href, raster, year)
+    if ordered is not None:
+        return replace(ordered, told_by_length=nameless)
     version = VERSION.search(href)
     product = replace(ANNUAL, version=version.group(1)) if version else ANNUAL
     return gdal_raster(

@@ -69,7 +69,7 @@ def cosines(raster: VectorRaster, block: Window, query: NDArray[np.float32]) -> 
     valid = codes.valid
     if raster.box is not None and (owned := inside(raster.grid, block, raster.box)) is not None:
         valid = valid & owned
-    found = np.full((block.height, block.width), np.nan, np.float32)
+    cosine = np.full((block.height, block.width), np.nan, np.float32)
     rows_at_once = max(STRIP_PX // block.width, 1)
     for top in range(0, block.height, rows_at_once):
         rows = slice(top, min(top + rows_at_once, block.height))
@@ -82,8 +82,8 @@ def cosines(raster: VectorRaster, block: Window, query: NDArray[np.float32]) -> 
             dot += weight * terms
             squares += np.square(terms, out=terms)
         good = valid[rows] & (squares > 0)
-        np.divide(dot, np.sqrt(squares, out=squares), out=found[rows], where=good)
-    return np.clip(found, -1, 1, out=found)
+        np.divide(dot, np.sqrt(squares, out=squares), out=cosine[rows], where=good)
+    return np.clip(cosine, -1, 1, out=cosine)
 
 
 def _write_block(

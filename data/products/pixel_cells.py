@@ -181,12 +181,12 @@ def _rounded(
         raw[rows] = (i - first_i) * j_count + (j - first_j)
     member = np.full(i_count * j_count, -1, np.int64)  # some pixel of each lattice point
     member[raw.ravel()] = np.arange(raw.size)
-    found = np.flatnonzero(member >= 0)
-    row, col = np.divmod(member[found], window.width)
+    points_met = np.flatnonzero(member >= 0)
+    row, col = np.divmod(member[points_met], window.width)
     x, y, z = field.at(np.moveaxis(points, -1, 0), row, col)
     lon, lat = np.degrees(np.arctan2(y, x)), np.degrees(np.arctan2(z, np.hypot(x, y)))
     index = np.zeros(len(member), np.int32)
-    index[found] = np.arange(len(found), dtype=np.int32)
+    index[points_met] = np.arange(len(points_met), dtype=np.int32)
     return PixelCells(index[raw], _cells_at(lon, lat, resolution))
 
 

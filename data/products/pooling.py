@@ -86,10 +86,10 @@ def pool_chunk(
     """
     pieces: list[Pooled] = []
     for block in raster.blocks(window):
-        found = pixel_cells(raster.grid, block, resolution)
-        wanted = None if area is None else _in_area(found.cells, area)
+        labelling = pixel_cells(raster.grid, block, resolution)
+        wanted = None if area is None else _in_area(labelling.cells, area)
         if wanted is None or wanted.any():
-            piece = _pool_block(raster, block, found, squares)
+            piece = _pool_block(raster, block, labelling, squares)
             pieces.append(piece if wanted is None else piece.take(wanted))
     return _with_cell_pixels(raster, window, resolution, join(pieces, raster.dimension, squares))
 
@@ -150,21 +150,21 @@ def _in_area(cells: Cells, area: shapely.Geometry) -> Flags:
     )
 
 
-def _pool_block(raster: VectorRaster, block: Window, found: PixelCells, squares: bool) -> Pooled:
-    n = len(found.cells)
+def _pool_block(raster: VectorRaster, block: Window, labelling: PixelCells, squares: bool) -> Pooled:
+    n = len(labelling.cells)
     owned = None if raster.box is None else inside(raster.grid, block, raster.box)
-    labels = found.labels if owned is None else np.where(owned, found.labels, n)
+    labels = labelling.labels if owned is None else np.where(owned, labelling.labels, n)
     pixels = np.bincount(labels.ravel(), minlength=n + 1)[:n]
     elsewhere = np.zeros(n, np.bool_)
     if owned is not None:
-        elsewhere[found.labels[~owned]] = True
+        elsewhere[labelling.labels[~owned]] = True
     if not pixels.any():
-        return _empty(found.cells, pixels, elsewhere, raster.dimension, squares)
+        return _empty(labelling.cells, pixels, elsewhere, raster.dimension, squares)
     codes = raster.read(block)
     sums = _Sums(n, raster.dimension, squares)
     for rows in _strips(block):
         sums.add(codes, rows, np.where(codes.valid[rows], labels[rows], n))
-    return sums.pooled(found.cells, pixels, elsewhere, codes.factor)
+    return sums.pooled(labelling.cells, pixels, elsewhere, codes.factor)
 
 
 def _empty(cells: Cells, pixels: Counts, elsewhere: Flags, dimension: int, squares: bool) -> Pooled:
@@ -258,12 +258,12 @@ class _Runs:
         for band in values[-2::-1]:
             np.left_shift(packed, self._bits, out=packed)
             packed += band
-        left, found = self.sums(packed), np.empty((len(values), len(self.labels)), np.int64)
-        for lane in found[:-1]:  # the lowest bits are a number with a sign, which the others do without
+        left, sums = self.sums(packed), np.empty((len(values), len(self.labels)), np.int64)
+        for lane in sums[:-1]:  # the lowest bits are a number with a sign, which the others do without
             lane[...] = left << 64 - self._bits >> 64 - self._bits
             left = left - lane >> self._bits
-        found[-1] = left
-        return found
+        sums[-1] = left
+        return sums
 
     def sums(self, values: NDArray[np.int64] | NDArray[np.float32]) -> NDArray[Any]:
         """(labels,) of the values (pixels,) of each label."""
@@ -282,15 +282,15 @@ def _with_cell_pixels(raster: VectorRaster, window: Window, resolution: int, poo
         return pooled
     total, elsewhere = pooled.pixels.copy(), pooled.elsewhere.copy()
     for frame in _frames(raster, window, resolution):
-        found = pixel_cells(raster.grid, frame, resolution)
+        labelling = pixel_cells(raster.grid, frame, resolution)
         owned = None if raster.box is None else inside(raster.grid, frame, raster.box)
-        slot = np.minimum(np.searchsorted(pooled.cells, found.cells), len(pooled.cells) - 1)
-        known = pooled.cells[slot] == found.cells
-        seen = found.labels.ravel() if owned is None else found.labels[owned]
-        count = np.bincount(seen, minlength=len(found.cells))
+        slot = np.minimum(np.searchsorted(pooled.cells, labelling.cells), len(pooled.cells) - 1)
+        known = pooled.cells[slot] == labelling.cells
+        seen = labelling.labels.ravel() if owned is None else labelling.labels[owned]
+        count = np.bincount(seen, minlength=len(labelling.cells))
         total[slot[known]] += count[known]
         if owned is not None:
-            beyond = np.bincount(found.labels[~owned], minlength=len(found.cells)) > 0
+            beyond = np.bincount(labelling.labels[~owned], minlength=len(labelling.cells)) > 0
             elsewhere[slot[known & beyond]] = True
     return Pooled(**{**vars(pooled), "cell_pixels": total, "elsewhere": elsewhere})
 

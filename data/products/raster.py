@@ -105,13 +105,12 @@ def settled_year(href: str, asked: int | None, said: int | None = None) -> int:
     Raises:
         InputError: another year, or none at all.
     """
-    found = said or year_in_path(href)
-    if found is not None and asked is not None and found != asked:
-        raise InputError(f"{href} is of {found}, asked for was {asked}")
-    if found is None and asked is None:
+    said = said or year_in_path(href)
+    if said is not None and asked is not None and said != asked:
+        raise InputError(f"{href} is of {said}, asked for was {asked}")
+    year = said or asked
+    if year is None:
         raise InputError(f"{href} does not say its year: give it with --year")
-    year = found or asked
-    assert year is not None
     return year
 
 

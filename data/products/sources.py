@@ -57,14 +57,14 @@ def open_rasters(
         if area is None:
             raise InputError("A list of tiles needs an area: --bbox W S E N or --aoi FILE.")
         hrefs = select_tiles(index, reading.year, area)
-    found: list[VectorRaster] = []
+    rasters: list[VectorRaster] = []
     skipped: list[Skip] = []
     for href in hrefs:
         try:
-            found += _reader(reading)(href)
+            rasters += _reader(reading)(href)
         except (InputError, UnreachableError) as error:
             skipped.append(Skip(href, str(error)))
-    return found, skipped
+    return rasters, skipped
 
 
 def _reader(reading: Reading) -> Callable[[str], Sequence[VectorRaster]]:
@@ -102,7 +102,7 @@ def _expanded(file: str) -> list[str]:
         return [file]
     arrays = [one for one in folder.rglob("grid_*.npy") if not one.stem.endswith("_scales")]
     tiffs = [one for kind in FILES for one in folder.rglob(kind)] if not arrays else []
-    found = sorted(map(str, [*arrays, *tiffs]))
-    if not found:
+    tiles = sorted(map(str, [*arrays, *tiffs]))
+    if not tiles:
         raise InputError(f"{file} holds no tile: expected .tif, .tiff or grid_*.npy in it")
-    return found
+    return tiles

@@ -64,9 +64,9 @@ def read_tessera(
 def product_of(*said: str | None) -> Product:
     """The dataset that the first of some names or paths says: "1.1/cambridge", ".../zarr/v1.1-dclimate"."""
     for text in said:
-        found = _dataset_in(text or "")
-        if found is not None:
-            version, variant = found
+        dataset = _dataset_in(text or "")
+        if dataset is not None:
+            version, variant = dataset
             return replace(ANY, version=version, variant=variant, notes=() if variant else (_UNSAID,))
     return replace(ANY, notes=(_UNSAID,))
 
@@ -84,14 +84,14 @@ def _dataset_in(text: str) -> tuple[str, str] | None:
         return _dataset(whole.group(1), whole.group(2) or "")
     folders = text.replace("\\", "/").split("/")
     for i, folder in enumerate(folders):
-        found = DATASET.fullmatch(folder)
-        if not (found and folder.startswith("v")):
+        named = DATASET.fullmatch(folder)
+        if not (named and folder.startswith("v")):
             continue
         following = folders[i + 1] if i + 1 < len(folders) else ""
-        variant = found.group(2) or _variant_in(following.split(".")[0])
+        variant = named.group(2) or _variant_in(following.split(".")[0])
         if not variant and folder == "v1.1" and i and folders[i - 1] == "zarr":
             variant = "cambridge"
-        return _dataset(found.group(1), variant)
+        return _dataset(named.group(1), variant)
     return None
 
 
@@ -113,8 +113,8 @@ def _zones(href: str, year: int | None, dataset: str | None) -> list[VectorRaste
         raise InputError(
             f"{href} has groups {', '.join(sorted(root)) or 'none'}: expected utm01 to utm60, or 01N"
         )
-    found = [_zone(href, name, root[name], year, product) for name in names]
-    return [zone for zone in found if zone is not None] or _no_zone(href, year)
+    zones = [_zone(href, name, root[name], year, product) for name in names]
+    return [zone for zone in zones if zone is not None] or _no_zone(href, year)
 
 
 def _no_zone(href: str, year: int | None) -> list[VectorRaster]:
@@ -197,12 +197,12 @@ def _find_landmask(codes: Path, stem: str) -> str:
     places = [codes.parent, *(above / folder for above in codes.parents[:5] for folder in MASK_FOLDERS)]
     for place in places:
         for name in names:
-            found = (
+            files = (
                 [place / name, *sorted(place.glob(f"*/{name}"))]
                 if place.name == "landmasks"
                 else [place / name]
             )
-            for file in found:
+            for file in files:
                 if file.is_file():
                     return str(file)
     raise InputError(

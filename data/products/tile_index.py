@@ -56,10 +56,10 @@ def select_tiles(index: str, year: int | None, area: shapely.Geometry | None) ->
     of_year = [entry for entry in entries if year is None or entry.year in (year, None)]
     if not of_year:
         raise InputError(f"{index} lists no tile of {year}: it has {', '.join(map(str, years)) or 'no tile'}")
-    found = [entry.href for entry in of_year if area is None or _may_meet(entry, area)]
-    if not found:
+    hrefs = [entry.href for entry in of_year if area is None or _may_meet(entry, area)]
+    if not hrefs:
         raise InputError(f"{index} lists no tile that meets the area ({len(of_year)} lie elsewhere)")
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(hrefs))
 
 
 def read_index(index: str) -> Iterator[Entry]:

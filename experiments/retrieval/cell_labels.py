@@ -53,15 +53,15 @@ def _cells(rows: pa.Table, path: Path, resolution: int) -> list[int]:
             raise InputError(f"{path}: some lon, lat are no place; expected degrees, none null.")
         return [int(cell) for cell in cells_at(lon, lat, resolution)]
     try:
-        found = [parse_cell(cell) for cell in rows["h3_cell"].to_pylist()]
+        cells = [parse_cell(cell) for cell in rows["h3_cell"].to_pylist()]
     except QueryError as error:
         raise InputError(f"{path}: {error}") from error
-    others = sorted({resolution_of(cell) for cell in found} - {resolution})
+    others = sorted({resolution_of(cell) for cell in cells} - {resolution})
     if others:
         raise InputError(
             f"{path} has cells of resolution {others}; expected {resolution}, that of the tables."
         )
-    return found
+    return cells
 
 
 def _most_frequent(labels: list[Any]) -> Any:

@@ -82,9 +82,9 @@ def read_patches(
             dropped[f"{name}: {sample.reason}"] += 1
             continue
         dropped.update(f"{name} without {modality}: {reason}" for modality, reason in sample.dropped)
-        for patch, found, share in patches_of(sample, labels[name], cells, spec.cell_m):
+        for patch, name_of, share in patches_of(sample, labels[name], cells, spec.cell_m):
             samples.append(patch)
-            label.append(found)
+            label.append(name_of)
             purity.append(share)
             place.append(name)
     if not samples:
@@ -121,9 +121,9 @@ def with_bands(catalog: Catalog, fill_band: Mapping[str, str]) -> tuple[Catalog,
         for scene in place.scenes:
             there = {band.name: band for band in scene.bands}
             lacking = scene.missing_bands if scene.modality == "s2" else ()
-            found = {band: fill_band[band] for band in lacking if fill_band.get(band) in there}
-            there |= {band: replace(there[source], name=band) for band, source in found.items()}
-            filled |= dict.fromkeys(f"{band} filled with {source}" for band, source in found.items())
+            source_of = {band: fill_band[band] for band in lacking if fill_band.get(band) in there}
+            there |= {band: replace(there[source], name=band) for band, source in source_of.items()}
+            filled |= dict.fromkeys(f"{band} filled with {source}" for band, source in source_of.items())
             ordered = (there[band] for band in MODALITIES[scene.modality].bands if band in there)
             scenes.append(replace(scene, bands=tuple(ordered)))
         places.append(replace(place, scenes=tuple(scenes)))

@@ -27,10 +27,10 @@ def country_of(lon_deg: np.ndarray, lat_deg: np.ndarray) -> np.ndarray:
     points = shapely.points(np.nan_to_num(lon_deg), np.nan_to_num(lat_deg))
     known = np.isfinite(lon_deg) & np.isfinite(lat_deg)
     tree = shapely.STRtree(outlines)
-    found = np.full(len(points), "", dtype=object)
+    country = np.full(len(points), "", dtype=object)
     point, outline = tree.query_nearest(points[known], max_distance=NEAR_DEG, all_matches=False)
-    found[np.flatnonzero(known)[point]] = names[outline]
-    return found.astype(str)
+    country[np.flatnonzero(known)[point]] = names[outline]
+    return country.astype(str)
 
 
 @lru_cache(maxsize=1)

@@ -44,7 +44,7 @@ def sensor_lines(name: str, embedded: Embedded, seed: int) -> list[tuple[Cell, .
     """Of the whole, of each sensor alone, of each two sensors, and of all subsets mixed."""
     nan = float("nan")
     alone = {"fused": embedded.fused, **embedded.by_modality}
-    units = {key: found for key, vectors in alone.items() if len(found := directed(vectors)) > 1}
+    units = {key: unit for key, vectors in alone.items() if len(unit := directed(vectors)) > 1}
     lines: list[tuple[Cell, ...]] = [
         (name, key, len(x), effective_rank(x) if len(x) >= LEAST_ROWS else nan, random_cosine(x), nan, nan)
         for key, x in units.items()
@@ -76,8 +76,8 @@ def ranks(embedded: Sequence[Embedded]) -> dict[str, float]:
     """Effective rank by column of a table, over all sets; columns of too few rows are left out."""
     whole = _joined(embedded)
     columns = {"embedding": whole.fused, **{f"embedding_{k}": v for k, v in whole.by_modality.items()}}
-    found = {name: directed(vectors) for name, vectors in columns.items()}
-    return {name: round(effective_rank(x), 2) for name, x in found.items() if len(x) >= LEAST_ROWS}
+    units = {name: directed(vectors) for name, vectors in columns.items()}
+    return {name: round(effective_rank(x), 2) for name, x in units.items() if len(x) >= LEAST_ROWS}
 
 
 def directed(vectors: np.ndarray) -> np.ndarray:

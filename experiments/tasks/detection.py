@@ -22,7 +22,7 @@ from .question import Asked
 
 FINER = 4  # points along a cell
 WIDTH = 64
-FOUND = 100  # boxes of a tile, at most
+MOST_BOXES = 100  # boxes of a tile, at most
 LEAST_SCORE = 0.01
 BATCH = 8
 RATE = 2e-3
@@ -177,7 +177,7 @@ def detection_loss(given: tuple[Tensor, Tensor], wanted: tuple[Tensor, Tensor], 
 def decoded(score: Tensor, shape: Tensor, step_px: float, rotated: bool) -> Detections:
     """Scores (K, h, w) and shapes (6, h, w) -> the best boxes of a tile."""
     peaks = score * (F.max_pool2d(score[None], 3, stride=1, padding=1)[0] == score)
-    best, at = peaks.flatten().topk(min(FOUND, peaks.numel()))
+    best, at = peaks.flatten().topk(min(MOST_BOXES, peaks.numel()))
     kept = at[best > LEAST_SCORE]
     code, row, col = (part.numpy() for part in torch.unravel_index(kept, score.shape))
     dx, dy, length, breadth, sine, cosine = shape[:, row, col].numpy().astype(np.float64)

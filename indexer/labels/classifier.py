@@ -183,13 +183,13 @@ def apply_classifier(
 
 def _vectors_of(table: EmbeddingTable, column: str, filter: Filter, wanted: Cells) -> tuple[Cells, Cosines]:
     """The cells among those wanted that have a vector, and the vectors."""
-    found_cells, found = [np.empty(0, np.uint64)], [np.empty((0, table.dimension))]
+    cells_met, vectors_met = [np.empty(0, np.uint64)], [np.empty((0, table.dimension))]
     for cells, vectors in cell_vectors(table, column, filter):
         some = np.isin(cells, wanted)
-        found_cells.append(cells[some])
-        found.append(vectors[some].reshape(-1, vectors.shape[1]))
-    held = [vectors for vectors in found if len(vectors)]
-    return np.concatenate(found_cells), np.concatenate(held) if held else found[0]
+        cells_met.append(cells[some])
+        vectors_met.append(vectors[some].reshape(-1, vectors.shape[1]))
+    held = [vectors for vectors in vectors_met if len(vectors)]
+    return np.concatenate(cells_met), np.concatenate(held) if held else vectors_met[0]
 
 
 def _folds(block: Cells, folds: int, seed: int) -> NDArray[np.int64]:

@@ -81,7 +81,7 @@ def _assigned(
 ) -> tuple[pa.Buffer, dict[int, NDArray[np.int64]]]:
     """Assignments of the rows in some cells, packed; how many rows each prototype has there, by region."""
     n_rows: dict[int, NDArray[np.int64]] = {}
-    found: list[pa.RecordBatch] = []
+    batches: list[pa.RecordBatch] = []
     for region, piece in region_pieces(table, resolution, ranges):
         if region not in prototypes:
             continue
@@ -92,8 +92,8 @@ def _assigned(
         similarity = cosines[np.arange(len(best)), best].astype(np.float32)
         columns = [rows[name] for name in KEY]
         columns += [np.full(len(best), region, np.uint64), best, similarity]
-        found.append(pa.RecordBatch.from_arrays(list(map(pa.array, columns)), schema=SCHEMA))
-    return packed(pa.Table.from_batches(found, SCHEMA)), n_rows
+        batches.append(pa.RecordBatch.from_arrays(list(map(pa.array, columns)), schema=SCHEMA))
+    return packed(pa.Table.from_batches(batches, SCHEMA)), n_rows
 
 
 def read_assignments(table: EmbeddingTable, ranges: Cells = EVERY_CELL) -> pa.Table:

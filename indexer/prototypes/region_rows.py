@@ -26,15 +26,15 @@ def stretches(table: EmbeddingTable, resolution: int | None = None) -> list[Cell
     Args:
         resolution: of regions, none of which lies in two stretches.
     """
-    found, begin, rows = list[Cells](), 0, 0
+    ranges, begin, rows = list[Cells](), 0, 0
     for last, file in enumerate(table.files):
         rows += file.rows
         after = table.files[last + 1] if last + 1 < len(table.files) else None
         is_end = after is None or (rows >= STRETCH_ROWS and _apart(file.max_h3, after.min_h3, resolution))
         if is_end:
-            found.append(np.array([[table.files[begin].min_h3, file.max_h3]], np.uint64))
+            ranges.append(np.array([[table.files[begin].min_h3, file.max_h3]], np.uint64))
             begin, rows = last + 1, 0
-    return found
+    return ranges
 
 
 def _apart(cell: int, other: int, resolution: int | None) -> bool:

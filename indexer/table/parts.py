@@ -347,10 +347,10 @@ def readable(storage: Storage, file: PartFile | SidecarFile) -> Iterator[None]:
         raise damaged(storage, file, str(error).split("\n")[0]) from error
 
 
-def _check_count(found: int, expected: int) -> None:
+def _check_count(rows: int, expected: int) -> None:
     """A damaged page header, which no checksum covers, can end a column early."""
-    if found != expected:
-        raise pa.ArrowInvalid(f"{found} rows instead of {expected}")
+    if rows != expected:
+        raise pa.ArrowInvalid(f"{rows} rows instead of {expected}")
 
 
 def damaged(storage: Storage, file: PartFile | SidecarFile, reason: str) -> TableError:

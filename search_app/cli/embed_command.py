@@ -97,7 +97,7 @@ class Source:
                     self.href,
                     self.access,
                     max_items=self.max_items,
-                    progress=lambda found: progress(found, found),
+                    progress=lambda scenes: progress(scenes, scenes),
                 )
         search = Search(self.href, self.collections, area, dates.start, dates.end, self.query)
         kept = workspace(table, ITEMS_FOLDER) / f"{search.digest}.json"
@@ -108,7 +108,7 @@ class Source:
                 max_items=self.max_items,
                 kept=kept if keep or kept.exists() else None,
                 again=self.again,
-                progress=lambda found: progress(found, found),
+                progress=lambda scenes: progress(scenes, scenes),
             )
 
 

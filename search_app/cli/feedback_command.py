@@ -77,7 +77,7 @@ def feedback(
             say(f"round {number}: {said.right} of {said.marked} right")
     for cells, is_right in ((right, True), (wrong, False)):
         marks |= dict.fromkeys(map(parse_cell, cells or []), is_right)
-    found = skyhex.feedback(
+    answer = skyhex.feedback(
         table,
         right=[one for one, is_right in marks.items() if is_right],
         wrong=[one for one, is_right in marks.items() if not is_right],
@@ -88,4 +88,4 @@ def feedback(
         apart_km=apart_km,
         filter=filter,
     )
-    give(found.ask if ask else found.hits.rows, HITS)
+    give(answer.ask if ask else answer.hits.rows, HITS)

@@ -108,10 +108,10 @@ def _spreads(table: EmbeddingTable) -> dict[str, str]:
     """How much of its dimensions each column of vectors uses, by the index's sample where it has one."""
     lines = {}
     for column in ("embedding", *table.optional_columns):
-        found = _sampled(table, column) or spread_of(table, column)
-        note = None if found is None else collapsed(table, column, found)
-        if found is not None:
-            lines[column] = f"{found}" + (f"; {note}" if note else "")
+        spread = _sampled(table, column) or spread_of(table, column)
+        note = None if spread is None else collapsed(table, column, spread)
+        if spread is not None:
+            lines[column] = f"{spread}" + (f"; {note}" if note else "")
     return lines
 
 

@@ -179,6 +179,6 @@ def area(
     from indexer.labels.area import estimate_areas
     from indexer.labels.label_files import read_cell_rows
 
-    found = estimate_areas(read_cell_rows(mapped, "label"), read_cell_rows(checked, "reference"))
-    give(found.rows())
-    say(f"overall accuracy {found.overall_accuracy:.1%}, each class of the map weighed by its area")
+    areas = estimate_areas(read_cell_rows(mapped, "label"), read_cell_rows(checked, "reference"))
+    give(areas.rows())
+    say(f"overall accuracy {areas.overall_accuracy:.1%}, each class of the map weighed by its area")

@@ -43,8 +43,8 @@ def quicklooks(
     source = Source(
         catalog, collections=tuple(names(collections or None)), query=tuple(query or ()), max_items=max_items
     )
-    found = source.read(table, shapely.box(*extent.bbox), dates, keep=False)
-    attached, count = attach(opened, found.scenes)
+    scenes = source.read(table, shapely.box(*extent.bbox), dates, keep=False)
+    attached, count = attach(opened, scenes.scenes)
     kept = ", ".join(f"{number:,} of {name.upper()}" for name, number in count.items())
     say(f"scenes attached: {kept}; snapshot {attached.snapshot}")
     say("pictures are read from the table's own folder and from what `skyhex app` is allowed to read")

@@ -180,10 +180,10 @@ def _draw_timeline(table: EmbeddingTable, view: View) -> None:
         st.markdown("##### One cell through time")
         st.caption("None is looked at yet.")
         return
-    found, rows = through_time(table, h3.str_to_int(view.seen))
+    changes, rows = through_time(table, h3.str_to_int(view.seen))
     st.markdown(f"##### {cell_to_text(h3.str_to_int(view.seen))}")
-    lines = found.to_pylist()
-    shown = pd.DataFrame({name: found[name].to_pylist() for name in ("sample_id", "since_first")})
+    lines = changes.to_pylist()
+    shown = pd.DataFrame({name: changes[name].to_pylist() for name in ("sample_id", "since_first")})
     shown["begins"] = [line["start_datetime"].replace(tzinfo=None) for line in lines]
     if len(lines) > 2:
         st.line_chart(

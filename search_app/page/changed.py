@@ -46,5 +46,5 @@ def sides_of(table: EmbeddingTable, rows: pa.Table) -> tuple[pa.Table, pa.Table]
 
 def through_time(table: EmbeddingTable, cell: int) -> tuple[pa.Table, pa.Table]:
     """The timeline of a cell (n,), and its rows (n,) with what their pictures need. Raises `QueryError`."""
-    found = timeline(table, cell)
-    return found, rows_by_key(table, row_keys(found))
+    periods = timeline(table, cell)
+    return periods, rows_by_key(table, row_keys(periods))

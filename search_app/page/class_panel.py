@@ -301,17 +301,17 @@ def _draw_area(mapped: pa.Table, name: str) -> None:
             return
         try:
             checked = _as_file(file.name, file.getvalue(), lambda path: read_cell_rows(path, "reference"))
-            found = estimate_areas(mapped, checked)
+            areas = estimate_areas(mapped, checked)
         except QueryError as error:
             st.error(plain(f"{error}."), icon=":material/error:")
             return
-        unknown = sorted({*found.classes} - {*mapped["label"].to_pylist()})
+        unknown = sorted({*areas.classes} - {*mapped["label"].to_pylist()})
         if unknown:
             st.warning(plain(f"Not classes of the map: {', '.join(unknown)}. A typo divides a class."))
-        rows = found.rows()
+        rows = areas.rows()
         st.dataframe(rows.to_pandas(), hide_index=True)
         st.caption(
             f"Hectares with 95 % intervals (stratified estimator, Olofsson and others 2014); overall "
-            f"accuracy {found.overall_accuracy:.1%}, each class of the map weighed by its area."
+            f"accuracy {areas.overall_accuracy:.1%}, each class of the map weighed by its area."
         )
         draw_downloads(rows, "areas")

@@ -41,8 +41,8 @@ def draw_clusters(table: EmbeddingTable) -> None:
     left, right = st.columns([9, 11], gap="medium")
     with left:
         st.slider("Clusters", 2, most, **bound("clusters", count), disabled=most == 2)
-        found = read_clusters(table, count)
-        _draw_list(table, found)
+        clustered = read_clusters(table, count)
+        _draw_list(table, clustered)
         of = "all rows" if len(drawn.keys) == drawn.of_rows else f"{len(drawn.keys):,} rows drawn at random"
         st.caption(
             f"Spherical k-means of {of}, of this snapshot alone: after the next commit a letter means "
@@ -50,25 +50,25 @@ def draw_clusters(table: EmbeddingTable) -> None:
         )
         draw_code("cluster", table, {"count": count})
     with right:
-        _draw_map(table, found)
+        _draw_map(table, clustered)
 
 
-def cluster_frame(found: Clustered, pictures: list[str]) -> pd.DataFrame:
+def cluster_frame(clustered: Clustered, pictures: list[str]) -> pd.DataFrame:
     """One line per cluster, with a picture of the row nearest its centre."""
     return pd.DataFrame(
         {
             "picture": pictures,
-            "cluster": [kind_name(number) for number in range(len(found.sizes))],
-            "share": found.sizes / max(found.sizes.sum(), 1),
-            "rows": found.sizes,
-            "example": cells_to_text(found.typical["h3_cell"].to_numpy()),
+            "cluster": [kind_name(number) for number in range(len(clustered.sizes))],
+            "share": clustered.sizes / max(clustered.sizes.sum(), 1),
+            "rows": clustered.sizes,
+            "example": cells_to_text(clustered.typical["h3_cell"].to_numpy()),
         }
     )
 
 
-def _draw_list(table: EmbeddingTable, found: Clustered) -> None:
-    pictured = subjects(table, rows_by_key(table, row_keys(found.typical)))
-    frame = cluster_frame(found, thumbnails(pictured, quicklook_folder(table)))
+def _draw_list(table: EmbeddingTable, clustered: Clustered) -> None:
+    pictured = subjects(table, rows_by_key(table, row_keys(clustered.typical)))
+    frame = cluster_frame(clustered, thumbnails(pictured, quicklook_folder(table)))
     event = draw_list(
         frame.style.map(kind_style, subset=["cluster"]),
         f"cluster list of {len(frame)}",
@@ -90,8 +90,8 @@ def _draw_list(table: EmbeddingTable, found: Clustered) -> None:
         )  # fmt: skip
 
 
-def _draw_map(table: EmbeddingTable, found: Clustered) -> None:
-    share = found.sizes / max(found.sizes.sum(), 1)
+def _draw_map(table: EmbeddingTable, clustered: Clustered) -> None:
+    share = clustered.sizes / max(clustered.sizes.sum(), 1)
     scene = Scene(
         snapshot=table.snapshot,
         question="",
@@ -99,7 +99,7 @@ def _draw_map(table: EmbeddingTable, found: Clustered) -> None:
         home=draw_focus(table),
         look=looks(),
         colour="prototype",
-        layer=f"clusters={len(found.sizes)}",
+        layer=f"clusters={len(clustered.sizes)}",
         kinds=[f"{kind_name(number)[-1]} {part:.0%}" for number, part in enumerate(share.tolist())],
         asks=False,
     )

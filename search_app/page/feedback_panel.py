@@ -17,7 +17,7 @@ from indexer.labels.feedback import RIGHT, WRONG, Round, last_round, rounds_of
 from indexer.labels.store import read_labels
 from indexer.table.embedding_table import EmbeddingTable
 
-from .finding import Found
+from .finding import Answer
 from .label_place import draw_problem, keep, newest, place_of
 from .results import picture, quicklook_folder, subjects
 from .session import bound, change, current
@@ -59,13 +59,13 @@ def set_of(view: View) -> str:
     return f"feedback-{blake2b(asked.encode(), digest_size=5).hexdigest()}"
 
 
-def marked(found: Found, label: str) -> list[str]:
+def marked(answer: Answer, label: str) -> list[str]:
     """Hex ids of what was marked right, or wrong, in earlier rounds and since."""
-    earlier = {cell: RIGHT if is_right else WRONG for cell, is_right in found.marks.items()}
+    earlier = {cell: RIGHT if is_right else WRONG for cell, is_right in answer.marks.items()}
     return cells_to_text([cell for cell, said in (earlier | waiting_marks()).items() if said == label])
 
 
-def draw_feedback(table: EmbeddingTable, found: Found) -> None:
+def draw_feedback(table: EmbeddingTable, answer: Answer) -> None:
     """What to mark, the rounds so far, and how they teach."""
     view = current()
     with st.expander("Teach this search", key="teach", icon=":material/school:"):
@@ -74,7 +74,7 @@ def draw_feedback(table: EmbeddingTable, found: Found) -> None:
         if rounds:
             _draw_rounds(rounds)
         st.caption("Say which are right. Marks may come from the map's card and from the results, too.")
-        _draw_asked(table, _to_mark(found))
+        _draw_asked(table, _to_mark(answer))
         marks = waiting_marks()
         draw_problem(table)
         with st.container(horizontal=True, gap="small"):
@@ -124,11 +124,11 @@ def _draw_rounds(rounds: Sequence[Round]) -> None:
     )
 
 
-def _to_mark(found: Found) -> pa.Table:
+def _to_mark(answer: Answer) -> pa.Table:
     """The rows of the next round: the best, or half those nearest to the border, half drawn."""
-    if found.ask is None or st.session_state.get(_ORDER) == NEXT_BEST:
-        return _each_cell(found.rows).slice(0, ASKED)
-    return _each_cell(found.ask).slice(0, ASKED)
+    if answer.ask is None or st.session_state.get(_ORDER) == NEXT_BEST:
+        return _each_cell(answer.rows).slice(0, ASKED)
+    return _each_cell(answer.ask).slice(0, ASKED)
 
 
 def _each_cell(rows: pa.Table) -> pa.Table:

@@ -32,7 +32,7 @@ COLUMNS_SHOWN = (*COLUMNS, "geometry")
 
 
 @dataclass(frozen=True)
-class Found:
+class Answer:
     """The answer to a view's question."""
 
     rows: pa.Table  # of the hits, with footprints
@@ -48,7 +48,7 @@ class Found:
 
 
 @st.cache_data(max_entries=32, ttl=60, show_spinner="Searching", hash_funcs=BY_SNAPSHOT)
-def find(table: EmbeddingTable, question: View) -> Found | None:
+def find(table: EmbeddingTable, question: View) -> Answer | None:
     """Search for what the view looks for; None when it looks for nothing. Raises `QueryError`."""
     kinds, filter = read_kinds(table), to_search_filter(question)
     prototypes = kinds.prototypes if kinds else None
@@ -70,7 +70,7 @@ def find(table: EmbeddingTable, question: View) -> Found | None:
     )
     assert hits.query is not None
     compared = hits.query
-    return Found(
+    return Answer(
         hits.rows,
         hits.plan,
         hits.notes,
@@ -82,7 +82,7 @@ def find(table: EmbeddingTable, question: View) -> Found | None:
     )
 
 
-def _find_taught(table: EmbeddingTable, question: View, query: Query) -> Found:
+def _find_taught(table: EmbeddingTable, question: View, query: Query) -> Answer:
     """What marks make of a question; those of cells that the table no longer has wait for better days."""
     name, _, version = question.marks.partition("/")
     kept = marks_of(read_labels(place_of(table), name, int(version)))
@@ -102,7 +102,7 @@ def _find_taught(table: EmbeddingTable, question: View, query: Query) -> Found:
     gone = len(kept) - len(marks)
     notes = [f"{gone} marked cells are not in this table: their marks are kept"] if gone else []
     asked = taught.taught.question
-    return Found(
+    return Answer(
         taught.hits.rows,
         f"{taught.hits.plan}, taught by {len(marks)} marks",
         (*notes, *taught.hits.notes),

@@ -28,7 +28,7 @@ from .cached import BY_SNAPSHOT, keys_of, read_cells, read_keys, read_kinds, rea
 from .changed import change_codes
 from .class_map import Lesson, class_codes, confidence_codes, label_codes
 from .clustered import cluster_codes
-from .finding import Found, find
+from .finding import Answer, find
 from .footprints import footprint_km2, pack_footprints
 from .kinds import kind_name
 from .map_bytes import code_similarity, kind_codes, pack_cells, similarity_codes
@@ -61,23 +61,23 @@ def codes_of(table: EmbeddingTable, question: View) -> bytes:
     """The code of the best similarity of each cell's rows that the question's filters keep."""
     keys = read_keys(table)
     kept = keys.matching(table, to_filter(question))
-    found = find(table, question)
+    answer = find(table, question)
     value = np.full(len(kept), np.nan, np.float32)
-    if found is None:
+    if answer is None:
         value[kept] = 0
-    elif (vectors := vectors_to_colour(table, found)) is not None:
-        value = np.where(kept, similarities(vectors, found.vectors, found.all_of), np.nan)
+    elif (vectors := vectors_to_colour(table, answer)) is not None:
+        value = np.where(kept, similarities(vectors, answer.vectors, answer.all_of), np.nan)
     else:
-        first = np.searchsorted(keys.cells, found.rows["h3_cell"].to_numpy())
-        np.fmax.at(value, first, found.rows["similarity"].to_numpy())
+        first = np.searchsorted(keys.cells, answer.rows["h3_cell"].to_numpy())
+        np.fmax.at(value, first, answer.rows["similarity"].to_numpy())
     return similarity_codes(read_cells(table).best(value)).tobytes()
 
 
-def vectors_to_colour(table: EmbeddingTable, found: Found) -> Vectors | None:
+def vectors_to_colour(table: EmbeddingTable, answer: Answer) -> Vectors | None:
     """What every cell is compared by; None where that takes too long: the rows found alone have colours."""
-    if len(found.vectors) > 1 and table.row_count * found.vectors.size > MOST_PRODUCTS:
+    if len(answer.vectors) > 1 and table.row_count * answer.vectors.size > MOST_PRODUCTS:
         return None
-    return read_vectors(table, found.column)
+    return read_vectors(table, answer.column)
 
 
 def send_cells(request: Request, table: EmbeddingTable) -> Response:
@@ -211,10 +211,10 @@ def cells_above(table: EmbeddingTable, view: View, least: int, measure: str = "s
 
 def _rows_of(table: EmbeddingTable, cell: int) -> pa.Table:
     """A cell's rows, the latest first. Raises `QueryError`."""
-    found = table.lookup(cell=cell, columns=[*KEY])
-    if not found.num_rows:
+    rows = table.lookup(cell=cell, columns=[*KEY])
+    if not rows.num_rows:
         raise QueryError(f"the table has no cell {cell_to_text(cell)}")
-    keys = sorted(row_keys(found), key=lambda key: (key[3], key[2], key[1]), reverse=True)
+    keys = sorted(row_keys(rows), key=lambda key: (key[3], key[2], key[1]), reverse=True)
     return rows_by_key(table, keys, [*PICTURED, "valid_fraction", "cloud_fraction"])
 
 
@@ -231,12 +231,10 @@ def _prototypes_of(table: EmbeddingTable, rows: pa.Table) -> list[dict[str, str]
     kinds, keys = read_kinds(table), keys_of(table, rows)
     if kinds is None:
         return [{}] * len(rows)
-    found = zip(
-        cells_to_text(keys.region), keys.prototype.tolist(), kinds.of_rows(keys).tolist(), strict=True
-    )
+    told = zip(cells_to_text(keys.region), keys.prototype.tolist(), kinds.of_rows(keys).tolist(), strict=True)
     return [
         {"prototype": f"{region}/{number}", "kind": kind_name(kind)} if number >= 0 else {}
-        for region, number, kind in found
+        for region, number, kind in told
     ]
 
 

@@ -167,8 +167,8 @@ def _without(places: tuple[str, ...], place: str) -> tuple[str, ...]:
 
 def draw_areas(areas: Sequence[Area], focus: str, results: Sequence[str] = ()) -> None:
     """Buttons, or a list where there are many, to jump to a part of the table."""
-    found = Counter(area.key for cell in results if (area := area_of(cell, areas)))
-    labels = {ALL: "All areas"} | {area.key: area_label(area, found[area.key]) for area in areas}
+    hits = Counter(area.key for cell in results if (area := area_of(cell, areas)))
+    labels = {ALL: "All areas"} | {area.key: area_label(area, hits[area.key]) for area in areas}
     labels.setdefault(focus, f"Zoomed to {focus.rstrip('f')}")
     if len(labels) < 3:
         return
@@ -197,10 +197,10 @@ def draw_focus(table: EmbeddingTable, query: str = "") -> Extent:
     return extent_of(cells.within(focus_cells(focus, areas)))
 
 
-def area_label(area: Area, found: int = 0) -> str:
+def area_label(area: Area, hits: int = 0) -> str:
     """Where an area lies, and what it holds."""
     place = f"{degrees(round(area.lat_deg, 1), 'NS')} {degrees(round(area.lon_deg, 1), 'EW')}"
-    return f"{place} · {found} found" if found else f"{place} · {area.rows:,} rows"
+    return f"{place} · {hits} found" if hits else f"{place} · {area.rows:,} rows"
 
 
 def _scale_note(cells: MapCells) -> str:

@@ -16,7 +16,7 @@ def plain(text: object) -> str:
     return BEGINS_LINE.sub(r"\1\\\2", escaped)
 
 
-def _escaped(found: re.Match[str]) -> str:
-    if found["markup"]:
-        return f"\\{found[0]}"
-    return f":color[{found[0].replace('>', '&gt;')}]"  # Streamlit's directive, here of no colour
+def _escaped(match: re.Match[str]) -> str:
+    if match["markup"]:
+        return f"\\{match[0]}"
+    return f":color[{match[0].replace('>', '&gt;')}]"  # Streamlit's directive, here of no colour

@@ -139,29 +139,29 @@ def conditions_of(view: View, elsewhere: bool = False) -> Conditions:
     `elsewhere`: not in shapes that are examples, for what looks like them is wanted elsewhere. Raises
     `QueryError`.
     """
-    found: Conditions = {}
+    conditions: Conditions = {}
     if view.bbox:
-        found["bbox"] = view.bbox
+        conditions["bbox"] = view.bbox
     area = _area(view, elsewhere)
     if area is not None:
-        found["within"] = as_geojson(area)
+        conditions["within"] = as_geojson(area)
     if view.near:
-        found["near"] = view.near
+        conditions["near"] = view.near
     if view.cells:
-        found["cells"] = list(view.cells)
+        conditions["cells"] = list(view.cells)
     if view.footprint:
-        found["footprint"] = True
+        conditions["footprint"] = True
     if view.start:
-        found["start"] = view.start.isoformat()
+        conditions["start"] = view.start.isoformat()
     if view.end:
-        found["end"] = view.end.isoformat()
+        conditions["end"] = view.end.isoformat()
     if view.months:
-        found["months"] = list(view.months)
+        conditions["months"] = list(view.months)
     if view.modalities:
-        found["modalities"] = list(view.modalities)
+        conditions["modalities"] = list(view.modalities)
     if predicate := _predicate(view):
-        found["where"] = predicate
-    return found
+        conditions["where"] = predicate
+    return conditions
 
 
 def to_filter(view: View) -> Filter:

@@ -63,11 +63,11 @@ class Subject:
 
 @dataclass(frozen=True)
 class Quicklook:
-    """A PNG, and what it shows; `found` is False for a placeholder."""
+    """A PNG, and what it shows; `is_drawn` is False for a placeholder."""
 
     png: bytes
     caption: str
-    found: bool = True
+    is_drawn: bool = True
 
 
 @dataclass(frozen=True)
@@ -94,10 +94,10 @@ def quicklook(subject: Subject, folder: Path | None, modality: str = "", size_px
         size_px: length of the picture's longer side.
     """
     kept = folder / f"{subject.key(modality, size_px)}.png" if folder else None
-    if kept and (found := _read_kept(kept, size_px)):
-        return found
+    if kept and (picture := _read_kept(kept, size_px)):
+        return picture
     drawn = draw(subject, modality, size_px)
-    if kept and drawn.found:
+    if kept and drawn.is_drawn:
         _keep(kept, drawn.png)
     return drawn
 
@@ -109,15 +109,15 @@ def draw(subject: Subject, modality: str = "", size_px: int = 128) -> Quicklook:
             return placeholder("no source named", size_px)
         caption = "Its neighbourhood in false colours of the vectors"
         return Quicklook(_png(draw_hexagons(subject.hexagons, size_px), caption), caption)
-    found = _sources(subject)
-    if isinstance(found, str):
-        return placeholder(found, size_px)
+    sources = _sources(subject)
+    if isinstance(sources, str):
+        return placeholder(sources, size_px)
     beside = "" if subject.source_items else "not what the vector is of"
     for name in [modality] if modality else TITLES:
-        sources = [source for source in found if source.modality == name]
-        if sources:
+        dates = [source for source in sources if source.modality == name]
+        if dates:
             try:
-                rgb, source, kind = _DRAW[name](sources, subject, size_px)
+                rgb, source, kind = _DRAW[name](dates, subject, size_px)
             except (InputError, UnreachableError, shapely.errors.GEOSException):
                 return placeholder("cannot be read", size_px)
             title = TITLES[name] if subject.source_items or subject.attached else "The map's background"
@@ -130,8 +130,8 @@ def modalities(subject: Subject) -> list[str]:
     """Which of "hr", "s2", "s1" its rasters can show; "" alone where false colours stand in."""
     if not subject.hrefs and subject.hexagons:
         return [""]
-    found = _sources(subject)
-    held = set() if isinstance(found, str) else {source.modality for source in found}
+    sources = _sources(subject)
+    held = set() if isinstance(sources, str) else {source.modality for source in sources}
     return [name for name in TITLES if name in held]
 
 
@@ -159,7 +159,7 @@ def placeholder(reason: str, size_px: int) -> Quicklook:
         align="center",
         font_size=max(10, size_px // 9),
     )
-    return Quicklook(_png(np.asarray(image), reason), reason, found=False)
+    return Quicklook(_png(np.asarray(image), reason), reason, is_drawn=False)
 
 
 def stretch_reflectance(pixels: np.ndarray) -> np.ndarray:
@@ -240,9 +240,9 @@ def _sources(subject: Subject) -> list[_Source] | str:
     allowed = [href for href in subject.hrefs if is_allowed(href, subject.access)]
     if not allowed:
         return "not allowed yet"
-    found = [_describe(href, subject.access) for href in allowed]
-    opened = [source for source in found if isinstance(source, _Source)]
-    return opened or str(found[0])
+    described = [_describe(href, subject.access) for href in allowed]
+    opened = [source for source in described if isinstance(source, _Source)]
+    return opened or str(described[0])
 
 
 def _describe(href: str, access: Access) -> _Source | str:

@@ -121,7 +121,7 @@ def thumbnails(wanted: Sequence[Subject], folder: Path | None) -> list[str]:
     """Pictures (n,) as data URIs, several drawn at once."""
     with ThreadPoolExecutor(WORKERS) as pool:
         drawn = pool.map(lambda subject: quicklook(subject, folder, "", THUMBNAIL_PX), wanted)
-        return ["data:image/png;base64," + base64.b64encode(found.png).decode() for found in drawn]
+        return ["data:image/png;base64," + base64.b64encode(picture.png).decode() for picture in drawn]
 
 
 def result_frame(rows: pa.Table, pictures: Sequence[str]) -> pd.DataFrame:

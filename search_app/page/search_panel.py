@@ -18,7 +18,7 @@ from .as_code import draw_code, feedback_words, search_words
 from .background import degrees
 from .cached import BY_SNAPSHOT, read_areas, read_keys, read_kinds
 from .feedback_panel import draw_feedback, mark_one, marked
-from .finding import Found, find
+from .finding import Answer, find
 from .map_answers import vectors_to_colour
 from .map_component import Marks
 from .map_panel import draw_map, look_at_chosen
@@ -45,9 +45,9 @@ STARTING_POINTS = 6
 def draw_search(table: EmbeddingTable) -> None:
     """The whole tab."""
     view = current()
-    found = None
+    answer = None
     try:
-        found = find(table, view.question)
+        answer = find(table, view.question)
     except HeldError:
         raise  # the page shows what it waits for
     except QueryError as error:
@@ -55,25 +55,25 @@ def draw_search(table: EmbeddingTable) -> None:
     left, right = st.columns([11, 9], gap="medium")
     kinds = read_kinds(table)
     labels = kinds.labels if kinds else []
-    if found is None:
+    if answer is None:
         with left:  # first: the browser has most to do for it
             draw_map(table, read_areas(table), Marks(), labels)
         with right:
             _draw_welcome(table)
         return
     with right:
-        chosen = _draw_found(table, found)
+        chosen = _draw_answer(table, answer)
     with left:
-        draw_map(table, read_areas(table), _marks(view, found, chosen), labels)
+        draw_map(table, read_areas(table), _marks(view, answer, chosen), labels)
 
 
-def _marks(view: View, found: Found, chosen: int | None) -> Marks:
+def _marks(view: View, answer: Answer, chosen: int | None) -> Marks:
     unlike = [place for place in view.unlike if place.isalnum()]
-    results = cells_to_text(found.rows["h3_cell"].to_numpy())
-    examples = dict.fromkeys(cells_to_text(found.examples["h3_cell"].to_numpy()))
+    results = cells_to_text(answer.rows["h3_cell"].to_numpy())
+    examples = dict.fromkeys(cells_to_text(answer.examples["h3_cell"].to_numpy()))
     return Marks(
-        like=[*dict.fromkeys([*(cell for cell in examples if cell not in unlike), *marked(found, RIGHT)])],
-        unlike=[*dict.fromkeys([*unlike, *marked(found, WRONG)])],
+        like=[*dict.fromkeys([*(cell for cell in examples if cell not in unlike), *marked(answer, RIGHT)])],
+        unlike=[*dict.fromkeys([*unlike, *marked(answer, WRONG)])],
         results=results,
         chosen=results[chosen] if chosen is not None else "",
     )
@@ -114,30 +114,30 @@ def _draw_welcome(table: EmbeddingTable) -> None:
     draw_permission(table, pictured)
 
 
-def _draw_found(table: EmbeddingTable, found: Found) -> int | None:
+def _draw_answer(table: EmbeddingTable, answer: Answer) -> int | None:
     """Examples, results and the result that is looked at; returns which."""
-    _draw_examples(table, found.examples, current().unlike)
-    if not found.rows.num_rows:
+    _draw_examples(table, answer.examples, current().unlike)
+    if not answer.rows.num_rows:
         st.info("Nothing matches the filters. Widen the box or the dates.", icon=":material/filter_alt_off:")
         return None
-    st.markdown(f"##### {found.rows.num_rows} most similar")
-    for note in found.notes:
+    st.markdown(f"##### {answer.rows.num_rows} most similar")
+    for note in answer.notes:
         if OTHER_SENSORS in note:
             st.warning(plain(f"{note}."), icon=":material/sensors_off:")
-    chosen = draw_results(table, found.rows, str(hash(current().question)), look_at_chosen)
-    kept = found.rows.drop_columns("geometry")
+    chosen = draw_results(table, answer.rows, str(hash(current().question)), look_at_chosen)
+    kept = answer.rows.drop_columns("geometry")
     draw_foot("Tick a row to look closer and to search from it.", kept, "results")
-    draw_permission(table, subjects(table, found.rows))
+    draw_permission(table, subjects(table, answer.rows))
     if chosen is not None:
-        _draw_chosen(table, found.rows.slice(chosen, 1))
-    draw_feedback(table, found)
-    if vectors_to_colour(table, found) is None:
+        _draw_chosen(table, answer.rows.slice(chosen, 1))
+    draw_feedback(table, answer)
+    if vectors_to_colour(table, answer) is None:
         st.caption("Too many rows and examples to compare them all here: the map colours the results alone.")
-    st.caption(plain(" · ".join((found.plan, *found.notes))))
-    if found.ask is None:
-        draw_code("search", table, search_words(found.query, current()))
+    st.caption(plain(" · ".join((answer.plan, *answer.notes))))
+    if answer.ask is None:
+        draw_code("search", table, search_words(answer.query, current()))
     else:
-        draw_code("feedback", table, *feedback_words(found.query, found.marks, current()))
+        draw_code("feedback", table, *feedback_words(answer.query, answer.marks, current()))
     return chosen
 
 

@@ -31,14 +31,14 @@ def cells_in(rows: pa.Table, resolution: int) -> list[int]:
 
     What is no cell is left out.
     """
-    found: dict[int, None] = {}
+    cells: dict[int, None] = {}
     for value in rows[CELL].to_pylist() if CELL in rows.column_names else ():
         try:
             cell = parse_cell(value)
         except (QueryError, TypeError):
             continue
-        found[parent(cell, resolution) if resolution_of(cell) > resolution else cell] = None
-    return list(found)
+        cells[parent(cell, resolution) if resolution_of(cell) > resolution else cell] = None
+    return list(cells)
 
 
 def latest_rows(table: EmbeddingTable, cells: Sequence[int]) -> pa.Table:

@@ -79,12 +79,12 @@ def make_app(place: str, settings: Settings = Settings()) -> Guard:
         def work(asker: Asker) -> Response:
             asker.check()
             table = served.table(snapshot)
-            found = find(table, asker)
+            result = find(table, asker)
             said: dict[str, Any] = {"snapshot": table.snapshot}
-            if isinstance(found, Hits):
-                said |= {"plan": found.plan, "notes": [served.hidden(note) for note in found.notes]}
-                found = found.rows
-            return answer(found, form, said)
+            if isinstance(result, Hits):
+                said |= {"plan": result.plan, "notes": [served.hidden(note) for note in result.notes]}
+                result = result.rows
+            return answer(result, form, said)
 
         return work
 
@@ -241,8 +241,8 @@ def make_app(place: str, settings: Settings = Settings()) -> Guard:
         base = _base(request)
 
         def work(asker: Asker) -> Response:
-            found = features.page(served, base, snapshot, asked, limit, offset)
-            return JSONResponse(found, media_type=features.GEOJSON)
+            page = features.page(served, base, snapshot, asked, limit, offset)
+            return JSONResponse(page, media_type=features.GEOJSON)
 
         return await in_turn(request, work)
 
@@ -252,10 +252,10 @@ def make_app(place: str, settings: Settings = Settings()) -> Guard:
         _check_name(name, served)
 
         def work(asker: Asker) -> Response:
-            found = features.feature(served.table(), feature_id)
-            if found is None:
+            feature = features.feature(served.table(), feature_id)
+            if feature is None:
                 return _error(404, "there is no such row in the newest snapshot")
-            return JSONResponse(found, media_type=features.GEOJSON)
+            return JSONResponse(feature, media_type=features.GEOJSON)
 
         return await in_turn(request, work)
 

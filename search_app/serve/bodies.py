@@ -166,13 +166,13 @@ def _several(word: str, value: list[str] | str | None) -> list[str]:
 
 def _check_size(geojson: dict[str, Any]) -> None:
     """Raises QueryError for a polygon of more corners than a search should look at."""
-    corners, found = 0, list[Any]([geojson])
-    while found:
-        one = found.pop()
+    corners, values = 0, list[Any]([geojson])
+    while values:
+        one = values.pop()
         if isinstance(one, dict):
-            found.extend(one.values())
+            values.extend(one.values())
         elif isinstance(one, list):
             corners += bool(one) and isinstance(one[0], int | float)
-            found.extend(child for child in one if isinstance(child, dict | list))
+            values.extend(child for child in one if isinstance(child, dict | list))
         if corners > MAX_VERTICES:
             raise QueryError(f"within has more than {MAX_VERTICES:,} corners: simplify it first")

@@ -67,12 +67,12 @@ def _level(root: str, snapshot: int, resolution: int, held: "_Held") -> Level:
     table = held.table
     if resolution == table.h3_resolution:
         batches = (batch["h3_cell"].to_numpy() for batch in table.scan(["h3_cell"]))
-        found, rows = np.unique(np.concatenate([np.empty(0, np.uint64), *batches]), return_counts=True)
+        cells, rows = np.unique(np.concatenate([np.empty(0, np.uint64), *batches]), return_counts=True)
     else:
         finest = level_of(table, table.h3_resolution)
-        found, first = np.unique(h3_cells.parents(finest.cells, resolution), return_index=True)
+        cells, first = np.unique(h3_cells.parents(finest.cells, resolution), return_index=True)
         rows = np.add.reduceat(finest.rows, first) if len(first) else finest.rows
-    return Level(found, rows, *h3_cells.centres(found))
+    return Level(cells, rows, *h3_cells.centres(cells))
 
 
 class _Held:

@@ -31,6 +31,6 @@ def test_rows_without_imagery_are_shown_by_a_catalogs(
     inside, outside = sorted(subjects(table, table.lookup()), key=lambda subject: not subject.attached)
     assert modalities(inside) == ["hr", "s2", "s1"]
     shown = draw(inside, "s2", 32)
-    assert shown.found
+    assert shown.is_drawn
     assert shown.caption.startswith("Sentinel-2 · 2023-")
     assert draw(outside).caption == "Its neighbourhood in false colours of the vectors"

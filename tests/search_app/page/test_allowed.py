@@ -87,7 +87,7 @@ def test_a_virtual_raster_in_the_tables_folder_refers_to_what_is_allowed(
     inside, outside = aerial(table.path), aerial(tmp_path)
     assert virtual(table, inside).caption == "Aerial"
     for source in (outside, f"{served.url}/aerial.tif", f"/vsicurl/{served.url}/aerial.tif"):
-        assert not virtual(table, source).found
+        assert not virtual(table, source).is_drawn
     assert served.requests == []
 
 
@@ -138,7 +138,7 @@ def test_a_redirect_leads_nowhere_that_was_not_allowed(
             monkeypatch,
             PageSettings((str(table.path),), hosts=(served.url.removeprefix("http://"),), wait_s=0.5),
         )
-        assert not shown(table, f"{served.url}/aerial.tif").found
+        assert not shown(table, f"{served.url}/aerial.tif").is_drawn
         assert served.requests
         assert other.requests == []
 
@@ -166,7 +166,7 @@ def test_public_hosts_and_buckets_take_a_button(table: EmbeddingTable) -> None:
 )  # fmt: skip
 def test_nothing_else_is_read_and_no_button_allows_an_inner_address(table: EmbeddingTable, href: str) -> None:
     asked = subject(table, href)
-    assert not draw(asked).found
+    assert not draw(asked).is_drawn
     inner = [place for place in places_asked([asked]) if not place.startswith((os.sep, "s3://", "gs://"))]
     assert inner == []
 

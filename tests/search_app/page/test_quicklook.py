@@ -60,7 +60,7 @@ def test_sentinel_2_is_drawn_in_true_colour_from_its_clearest_date(tmp_path: Pat
     cloudy = sentinel2(tmp_path / "a_20210601.tif", 6000, 6000, 6000)
     clear = sentinel2(tmp_path / "b_20210701.tif", 300, 750, 1500)
     shown = draw(Subject(footprint(), (cloudy, clear)), size_px=32)
-    assert shown.found
+    assert shown.is_drawn
     assert shown.caption == "Sentinel-2 · 2021-07-01"
     middle = pixels_of(shown.png)[16, 16] / 255
     assert np.allclose(middle, (np.array([1500, 750, 300]) / 3000) ** (1 / 1.4), atol=0.01)
@@ -135,7 +135,7 @@ def test_a_row_without_rasters_gets_a_placeholder_that_says_why(
     sources: tuple[str, ...], reason: str
 ) -> None:
     shown = quicklook(Subject(footprint(), sources), None)
-    assert not shown.found
+    assert not shown.is_drawn
     assert shown.caption == reason
     assert pixels_of(shown.png).shape == (128, 128, 3)
 
@@ -171,7 +171,7 @@ def test_a_picture_is_kept_and_found_again_without_its_raster(tmp_path: Path) ->
     first = quicklook(subject, folder)
     image.unlink()
     assert quicklook(subject, folder) == first
-    assert not quicklook(subject, folder, size_px=64).found
+    assert not quicklook(subject, folder, size_px=64).is_drawn
 
 
 def test_a_placeholder_is_not_kept(tmp_path: Path) -> None:
@@ -183,7 +183,7 @@ def test_a_folder_that_cannot_be_made_keeps_nothing(tmp_path: Path) -> None:
     image = sentinel2(tmp_path / "s2.tif", 300, 300, 300)
     file = tmp_path / "not-a-folder"
     file.write_text("")
-    assert quicklook(Subject(footprint(), (image,)), file / "inside").found
+    assert quicklook(Subject(footprint(), (image,)), file / "inside").is_drawn
 
 
 def test_stretches_keep_their_ends() -> None:
