@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from data.grid import PixelGrid
 from data.products.pooling import Pooled, pool_chunk
-from data.products.tessera import product_of, read_tessera
+from data.products.tessera import _dataset_in, on_its_grid, product_of, read_tessera
 from data.products.vector_raster import VectorRaster
 from data.sample import InputError
 
@@ -188,3 +189,57 @@ def test_versions_and_variants_by_what_is_said(said: str, model: str) -> None:
     product = product_of(said)
     assert product.model == model
     assert bool(product.notes) == ("/" not in model)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("1", ("1.0", "vultr")),
+        ("1.0", ("1.0", "vultr")),
+        ("v1/cam", ("1.0", "cambridge")),
+        ("1.1-x", ("1.1", "x")),
+        ("a/v1.1/cam.zarr/b", ("1.1", "cambridge")),
+        ("a/v1.1/other/b", ("1.1", "")),
+        ("a/v1.1", ("1.1", "")),
+        ("zarr/v1.1", ("1.1", "cambridge")),
+        ("a/v1.1/zarr", ("1.1", "")),
+        ("zarr/v1.2", ("1.2", "")),
+        ("a/1.1/b", None),  # a folder's number needs its v
+        ("a/vv1/b", None),
+        ("", None),
+        ("a\\v1\\cambridge", ("1.0", "cambridge")),
+    ],
+)
+def test_what_a_name_or_a_path_says(text: str, said: tuple[str, str] | None) -> None:
+    assert _dataset_in(text) == said
+
+
+def test_the_first_that_says_something_is_believed() -> None:
+    assert product_of(None, "folder", "1.1/dclimate", "2").model == "tessera-1.1/dclimate"
+    assert product_of("1.1", "1.1/dclimate").model == "tessera-1.1"
+    assert product_of().notes[0].startswith("the version or variant of TESSERA is not said")
+
+
+@pytest.mark.parametrize(
+    ("left", "top", "corner"),
+    [
+        (500_000.0, 4_994_070.0, (500_000, 4_994_070)),
+        (500_003.7, 4_994_064.1, (500_000, 4_994_070)),
+        (500_009.9, 4_994_060.1, (500_000, 4_994_070)),
+        (500_000.000001, 4_994_069.999999, (500_000, 4_994_070)),
+        (499_999.999999, 4_994_070.000001, (500_000, 4_994_070)),
+        (-0.5, -0.5, (-10, 0)),
+    ],
+)
+def test_pixels_go_back_north_and_west_to_their_grid(
+    left: float, top: float, corner: tuple[float, float]
+) -> None:
+    moved = on_its_grid(PixelGrid("EPSG:32632", (10, 0, left, 0, -10, top), (7, 9)))
+    assert moved == PixelGrid("EPSG:32632", (10, 0, corner[0], 0, -10, corner[1]), (7, 9))
+
+
+@pytest.mark.parametrize("shape", [(20, 0, 0, -20), (10, 1, 0, -10), (10, 0, 1, -10), (10, 0, 0, 10)])
+def test_pixels_of_another_grid_stay(shape: tuple[float, float, float, float]) -> None:
+    a, b, d, e = shape
+    grid = PixelGrid("EPSG:32632", (a, b, 3.0, d, e, 4.0), (7, 9))
+    assert on_its_grid(grid) is grid

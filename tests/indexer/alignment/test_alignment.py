@@ -2,11 +2,24 @@
 
 from pathlib import Path
 
+import h3
 import numpy as np
 import pytest
 
-from indexer.alignment.alignment import align, fit, fitted_of, folds_of, is_aligned, read_map, read_pairs
+from indexer.alignment.alignment import (
+    Fitted,
+    _folds,
+    align,
+    fit,
+    fitted_of,
+    folds_of,
+    is_aligned,
+    read_map,
+    read_pairs,
+    recall,
+)
 from indexer.alignment.cca import CCA
+from indexer.geo import cells
 from indexer.index.faiss_index import build_index
 from indexer.search.query import Cell, Query, Vector
 from indexer.search.search import search
@@ -156,3 +169,36 @@ def test_sensors_may_have_different_dimensions(tmp_path: Path) -> None:
     asked = table.lookup(cell=int(cells[5]))
     hits = search(table, Query((Vector(to_matrix(asked[S1])[0]),), using=S1, against=S2), 10)
     assert int(cells[5]) in hits.rows["h3_cell"].to_pylist()
+
+
+def test_recall_counts_the_rows_that_are_at_least_as_like() -> None:
+    """Of twelve rows each query is like all before its own more: the first ten find it among ten."""
+    angles = np.radians(np.arange(12) * 5)
+    rows = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    assert recall(np.tile(rows[:1], (12, 1)), rows) == 10 / 12
+    assert recall(rows, rows) == 1
+    assert recall(np.tile(rows[:1], (12, 1)), np.tile(rows[:1], (12, 1))) == 0  # all alike: none is told
+
+
+def test_few_blocks_have_no_folds_and_six_have() -> None:
+    assert folds_of(np.array(list("abcde"))) is None
+    fold = folds_of(np.array(list("abcdef")))
+    assert fold is not None
+    assert np.bincount(fold).tolist() == [2, 2, 2]
+    assert not (np.sort(fold) == fold).all(), "neighbours may part"
+
+
+def test_a_small_area_has_folds_of_finer_cells() -> None:
+    centre = h3.latlng_to_cell(47, 10, 9)
+    near = np.array([h3.str_to_int(cell) for cell in h3.grid_disk(centre, 12)], np.uint64)
+    fold = _folds(near)
+    assert fold is not None
+    coarsest = next(r for r in range(5, 10) if len(set(cells.parents(near, r).tolist())) >= 6)
+    blocks = cells.parents(near, coarsest)
+    assert all(len(set(fold[blocks == block])) == 1 for block in set(blocks.tolist()))
+    assert _folds(near[:5]) is None
+
+
+def test_what_a_fit_says_of_itself() -> None:
+    fitted = Fitted("embedding_s1", "embedding_s2", 1234, 0.5, 0.25, 1000, 0.1, 8)
+    assert str(fitted) == "S1 -> S2: 1,234 pairs, recall@10 of 1,000 0.500, 0.250 without"

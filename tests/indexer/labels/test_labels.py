@@ -16,7 +16,15 @@ import skyhex
 from indexer.errors import QueryError, TableError
 from indexer.geo.cells import boundary, centres
 from indexer.labels.area import _estimated, check_sample, estimate_areas
-from indexer.labels.classifier import Classifier, Fit, apply_classifier, confusion_rows, fit_classifier
+from indexer.labels.classifier import (
+    Classifier,
+    Fit,
+    _folds,
+    _taught,
+    apply_classifier,
+    confusion_rows,
+    fit_classifier,
+)
 from indexer.labels.label_files import read_label_file
 from indexer.labels.store import label_place, label_sets, mark, read_labels
 from indexer.search.filter import Filter
@@ -306,3 +314,80 @@ def test_a_sample_is_even_blind_and_of_the_map() -> None:
         estimate_areas(mapped, filled)
     with pytest.raises(QueryError, match="expected 2 or more"):
         check_sample(mapped, 1)
+
+
+RNG = np.random.default_rng(12)
+
+
+def test_probabilities_are_the_softmax_of_the_scores() -> None:
+    weights = np.array([[1.0, 0], [0, 2], [-1, 1]])
+    made = Classifier(("a", "b", "c"), weights, np.array([0.5, 0, -0.5]), "m", "d", "embedding")
+    vectors = np.array([[1.0, 0], [0, 1], [600, -600]])
+    scores = np.array([[1.5, 0, -1.5], [0.5, 2, 0.5], [600.5, -1200, -1200.5]])
+    raised = np.exp(scores - scores.max(axis=1)[:, None])
+    np.testing.assert_allclose(made.probabilities(vectors), raised / raised.sum(axis=1)[:, None], rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"weights": [1.0, 2.0]}, "2 classes, weights"),
+        ({"weights": [[1.0]]}, "2 classes, weights"),
+        ({"bias": [1.0]}, "2 classes, weights"),
+        ({"classes": ["a"], "weights": [[1.0]], "bias": [1.0]}, "1 classes"),
+        ({"bias": [1.0, float("nan")]}, "weights that are not numbers"),
+        ({"weights": [[1.0], [float("inf")]]}, "weights that are not numbers"),
+        ({"weights": "text"}, "holds no classifier"),
+        ({"model": 7}, "holds no classifier"),
+        ({"classes": 7}, "holds no classifier"),
+    ],
+)
+def test_a_file_of_a_classifier_is_whole_or_none(
+    tmp_path: Path, change: dict[str, object], said: str
+) -> None:
+    path = tmp_path / "c.json"
+    made = Classifier(("a", "b"), np.array([[1.0], [2.0]]), np.array([0.0, 1.0]), "m", "d", "embedding")
+    path.write_text(made.to_json())
+    back = Classifier.read(path)
+    assert (back.classes, back.weights.tolist(), back.bias.tolist()) == (("a", "b"), [[1], [2]], [0, 1])
+    assert (back.model, back.digest, back.column) == ("m", "d", "embedding")
+    path.write_text(json.dumps({**json.loads(made.to_json()), **change}))
+    with pytest.raises(QueryError, match=said):
+        Classifier.read(path)
+
+
+def test_blocks_are_spread_over_folds_of_like_size() -> None:
+    block = np.repeat(np.arange(20, dtype=np.uint64), RNG.integers(1, 30, 20))
+    fold = _folds(block, 4, seed=0)
+    assert all(len(set(fold[block == one])) == 1 for one in range(20))
+    sizes = np.bincount(fold)
+    assert len(sizes) == 4
+    assert sizes.max() - sizes.min() <= 30
+    assert not np.array_equal(_folds(block, 4, seed=1), fold)
+    assert np.array_equal(_folds(block, 4, seed=0), fold)
+    assert set(_folds(block[:5], 1, seed=0)) == {0}
+
+
+def test_blocks_have_a_resolution_of_the_table_at_most(table: EmbeddingTable) -> None:
+    for resolution in (-1, 10):
+        with pytest.raises(
+            QueryError, match=f"blocks of resolution {resolution}: expected 0 to the table's 9"
+        ):
+            fit_classifier(table, labelled(), block_resolution=resolution)
+    assert fit_classifier(table, labelled(), block_resolution=9).blocks == len(labelled())
+
+
+@pytest.mark.parametrize("classes", [(0, 1), (0, 1, 2), (1, 3), (0, 2, 3)])
+def test_what_is_taught_is_what_scikit_learn_says(classes: tuple[int, ...]) -> None:
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.preprocessing import StandardScaler
+
+    vectors = RNG.normal(size=(60, 3)) * (1, 5, 0.2) + (0, 3, 1)
+    target = np.array(classes)[RNG.integers(0, len(classes), 60)]
+    vectors[:, 0] += 2 * target
+    weights, bias = _taught(vectors, target, 4)
+    scaler = StandardScaler().fit(vectors)
+    model = LogisticRegression(max_iter=2000).fit(scaler.transform(vectors), target)
+    said = Classifier(tuple("abcd"), weights, bias, "m", "d", "embedding").probabilities(vectors)
+    np.testing.assert_allclose(said[:, classes], model.predict_proba(scaler.transform(vectors)), atol=1e-9)
+    assert (np.delete(said, classes, axis=1) == 0).all()
