@@ -5,6 +5,7 @@ import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from data import area as area_module
 from data.area import cells_in, check_area
 from data.sample import InputError
 
@@ -69,3 +70,42 @@ def test_what_is_no_area_in_lon_lat_is_an_input_error(area, message):
 def test_an_absurd_number_of_cells_is_refused():
     with pytest.raises(InputError, match="20,000,000 at most"):
         cells_in(shapely.box(-180, -90, 180, 90), 9)
+
+
+@pytest.mark.parametrize("area", [shapely.box(5, 45, 9, 49), shapely.box(-100, -60, -40, 0)])
+def test_cells_are_counted_before_they_are_made(area):
+    assert area_module._estimated_count(area, 4) == pytest.approx(len(cells_in(area, 4)), rel=0.05)
+
+
+@pytest.mark.parametrize(("most", "taken"), [(1.2, True), (0.8, False)])
+def test_an_area_has_so_many_cells_at_most(monkeypatch, most, taken):
+    area = shapely.box(5, 45, 6, 46)
+    count = area_module._estimated_count(area, 6)
+    monkeypatch.setattr(area_module, "MAX_CELLS", most * count)
+    if taken:
+        assert 0.8 * count < len(cells_in(area, 6)) < 1.2 * count
+    else:
+        with pytest.raises(InputError, match=f"about {count:,.0f} cells"):
+            cells_in(area, 6)
+
+
+@pytest.mark.parametrize(
+    ("box", "taken"),
+    [((-180, -90, 180, 90), True), ((-180.1, 0, 0, 1), False), ((0, 0, 180.1, 1), False),
+     ((0, -90.1, 1, 0), False), ((0, 0, 1, 90.1), False)],
+)  # fmt: skip
+def test_an_area_lies_on_the_globe(box, taken):
+    if taken:
+        assert check_area(shapely.box(*box)).bounds == box
+    else:
+        with pytest.raises(InputError, match="the area spans x"):
+            check_area(shapely.box(*box))
+
+
+def test_cells_of_parts_and_across_strips_come_once_in_order():
+    wide = shapely.box(-10, 10, 130, 12)  # over three strips of 60 degrees
+    west, east = shapely.box(-10, 10, 50, 12), shapely.box(50, 10, 130, 12)
+    both = cells_in(wide, 4)
+    assert (both[1:] > both[:-1]).all()
+    assert both.tolist() == sorted({*cells_in(west, 4).tolist(), *cells_in(east, 4).tolist()})
+    assert len(cells_in(shapely.Polygon(), 4)) == 0

@@ -233,3 +233,55 @@ def test_a_ring_is_closed_where_it_is_open() -> None:
     )
     assert len(open_)
     np.testing.assert_array_equal(open_, closed)
+
+
+@pytest.mark.parametrize(
+    ("box", "taken"),
+    [
+        ((-360, -90, 360, 90), True),
+        ((-360.1, 0, 0, 1), False),
+        ((0, 0, 360.1, 1), False),
+        ((0, -90.1, 1, 0), False),
+        ((0, 0, 1, 90.1), False),
+        ((0, 1, 1, 1), False),
+        ((1, 0, 1, 1), False),
+        ((float("nan"), 0, 1, 1), False),
+    ],
+)
+def test_a_box_lies_within_a_turn_of_the_globe(box: tuple[float, float, float, float], taken: bool) -> None:
+    if taken:
+        assert Region.from_bbox(*box).rows(GLOBE).count == len(GLOBE)
+    else:
+        with pytest.raises(QueryError, match="is empty or not in degrees"):
+            Region.from_bbox(*box)
+
+
+@pytest.mark.parametrize(
+    ("lon", "lat", "radius_m", "taken"),
+    [
+        (360, 90, 1, True),
+        (-360, -90, 1, True),
+        (360.1, 0, 1, False),
+        (0, 90.1, 1, False),
+        (0, -90.1, 1, False),
+        (0, 0, 0, False),
+        (0, 0, -1, False),
+    ],
+)
+def test_a_disc_lies_around_a_place(lon: float, lat: float, radius_m: float, taken: bool) -> None:
+    if taken:
+        (disc,) = Region.from_point(lon, lat, radius_m).shapes
+        assert disc.radius_km == 0.001  # type: ignore[attr-defined]
+    else:
+        with pytest.raises(QueryError, match="expected degrees and a distance above zero"):
+            Region.from_point(lon, lat, radius_m)
+
+
+def test_areas_narrow_each_other_for_footprints_and_boxes_too() -> None:
+    both = Region.from_bbox(0, 0, 10, 10) & Region.from_bbox(5, 5, 20, 20)
+    west, middle, east, far = (shapely.box(x, x, x + 1, x + 1) for x in (2, 7, 12, 40))
+    boxes = np.array([west, middle, east, far])
+    assert both.meets(boxes).tolist() == [False, True, False, False]
+    inside, outside = both.box_sides(boxes)
+    assert inside.tolist() == [False, True, False, False]
+    assert outside.tolist() == [True, False, True, True]

@@ -1,10 +1,12 @@
 """Change between periods and outliers, against plain loops."""
 
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,7 +15,7 @@ from indexer.errors import QueryError, TableError
 from indexer.prototypes import assignments, region_rows
 from indexer.prototypes.assignments import read_assignments
 from indexer.prototypes.regional import fit_prototypes
-from indexer.search.changes import changes, timeline
+from indexer.search.changes import _latest, _place_numbers, _whole_places, changes, timeline
 from indexer.search.filter import Filter, Region
 from indexer.search.outliers import outliers
 from indexer.search.words import filter_of, period_of
@@ -212,3 +214,29 @@ def test_outliers_hold_their_conditions(
     assert found["prototype_similarity"].to_pylist() == sorted(allowed.values())[:k]
     assert set(keys(found)) <= set(allowed)
     assert found["rank"].to_pylist() == list(range(1, len(found) + 1))
+
+
+@pytest.mark.parametrize("cuts", [[], [1], [2], [3], [1, 2, 3, 4, 5], [2, 4], [0, 6]])
+def test_rows_of_a_place_stay_together_however_batches_are_cut(cuts: list[int]) -> None:
+    rows = pa.record_batch({
+        "h3_cell": pa.array([1, 1, 1, 2, 2, 3], pa.uint64()),
+        "sample_id": ["a", "a", "b", "b", "b", "b"],
+    })  # fmt: skip
+    ends = [0, *cuts, 6]
+    pieces = [*_whole_places(rows.slice(a, b - a) for a, b in pairwise(ends))]
+    assert pa.concat_tables(pieces).equals(pa.Table.from_batches([rows]))
+    places = [{*zip(*piece.to_pydict().values(), strict=True)} for piece in pieces]
+    assert sum(map(len, places)) == 4, "no place is in two"
+    assert [*_whole_places(iter([]))] == []
+
+
+def test_places_are_counted_and_their_last_usable_rows_found() -> None:
+    rows = pa.table({
+        "h3_cell": pa.array([1, 1, 1, 2, 2, 3], pa.uint64()),
+        "sample_id": ["a", "a", "b", "b", "b", "b"],
+    })  # fmt: skip
+    place = _place_numbers(rows)
+    assert place.tolist() == [0, 0, 1, 2, 2, 3]
+    usable = np.array([True, True, False, True, False, True])
+    assert _latest(place, usable).tolist() == [1, -1, 3, 5]
+    assert _latest(place[:0], usable[:0]).tolist() == []

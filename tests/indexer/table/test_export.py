@@ -2,10 +2,12 @@
 
 import json
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import duckdb
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pystac
 import pytest
@@ -142,3 +144,32 @@ def test_an_empty_table_is_nothing_to_export(tmp_path: Path) -> None:
     empty = EmbeddingTable.create(tmp_path / "t", MODEL, h3_resolution=9)
     with pytest.raises(TableError, match="no rows"):
         export(empty, tmp_path / "a.parquet", "geoparquet")
+
+
+@pytest.mark.parametrize("sizes", [[], [3], [4], [5], [1, 2, 3, 4, 5], [20], [4, 4], [0, 9]])
+def test_rows_come_in_groups_of_one_size_but_the_last(
+    monkeypatch: pytest.MonkeyPatch, sizes: list[int]
+) -> None:
+    monkeypatch.setattr(export_module, "ROW_GROUP_ROWS", 4)
+    ends = np.cumsum([0, *sizes])
+    batches = [pa.record_batch({"n": pa.array(range(a, b), pa.int64())}) for a, b in pairwise(ends.tolist())]
+    groups = [*export_module._grouped(batches)]
+    total = int(ends[-1])
+    assert [n for group in groups for n in group["n"].to_pylist()] == list(range(total))
+    assert [len(group) for group in groups if len(group)] == [4] * (total // 4) + [total % 4] * (
+        total % 4 > 0
+    )
+
+
+def test_an_items_id_is_its_key() -> None:
+    moment = pa.timestamp("us", tz="UTC")
+    rows = pa.table({
+        "h3_cell": ["8a", "8b"],
+        "sample_id": ["8a", "b"],
+        "start_datetime": pa.array([0, 1_700_000_000_500_000], moment),
+        "end_datetime": pa.array([86_400_000_000, 1_700_000_001_000_000], moment),
+    })  # fmt: skip
+    assert export_module._ids(rows).to_pylist() == [
+        "8a_19700101T000000Z_19700102T000000Z",
+        "8b_b_20231114T221320.500000Z_20231114T221321Z",
+    ]
