@@ -1,6 +1,7 @@
 import json
 import math
 import pickle
+import types
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
@@ -388,3 +389,63 @@ def test_a_raster_of_a_million_pixels_a_side_is_read_where_it_is_asked(tiny):
         out.write(np.full((3, 256, 256), 99, np.uint8), window=Window(400_000, 400_000, 256, 256))
     sample = only_sample(tiny.read())
     assert (sample.series["hr"].pixels == 99).all()
+
+
+def layer(href, values, has_data, cloud=None, masked=None):
+    known = np.array(has_data, bool)
+    return reader._Layer(
+        href,
+        np.array([values]),
+        known,
+        np.zeros_like(known) if masked is None else np.array(masked, bool),
+        None if cloud is None else np.array(cloud, bool),
+        (f"note {href}",),
+        (f"imagery {href}",),
+    )
+
+
+def test_what_lies_below_shows_through_where_there_is_no_data():
+    top = layer("a", [[1, 2, 3]], [[1, 0, 0]], cloud=[[1, 0, 0]], masked=[[1, 0, 0]])
+    below = layer("b", [[7, 8, 9]], [[1, 1, 0]], cloud=[[0, 1, 1]], masked=[[0, 1, 1]])
+    both = reader._over(top, below)
+    assert both.pixels.tolist() == [[[1, 8, 9]]]
+    assert both.has_data.tolist() == [[True, True, False]]
+    assert both.masked.tolist() == both.cloud.tolist() == [[True, True, True]]
+    assert (both.href, both.notes, both.imagery) == ("a", ("note a", "note b"), ("imagery a", "imagery b"))
+    empty = layer("e", [[0, 0, 0]], [[0, 0, 0]], cloud=[[0, 0, 0]])
+    assert reader._over(empty, below).href == "b"
+    assert reader._over(top, layer("c", [[5, 5, 5]], [[1, 0, 0]])) is top, "it fills no gap"
+    assert reader._over(top, layer("d", [[5, 5, 5]], [[1, 1, 1]])).cloud is None
+    assert reader._over(layer("d", [[5, 5, 5]], [[0, 1, 1]]), below).cloud is None
+
+
+def test_cloud_is_the_masks_share_of_data_or_else_what_the_item_says():
+    seen = layer("a", [[1, 2, 3, 4]], [[1, 1, 1, 1]], cloud=[[1, 0, 0, 0]])
+    unseen = layer("a", [[1, 2, 3, 4]], [[1, 1, 1, 1]])
+    told = types.SimpleNamespace(cloud_percent=40.0)
+    assert reader._cloud_fraction(seen, told) == 0.25
+    assert reader._cloud_fraction(unseen, told) == 0.4
+    assert math.isnan(reader._cloud_fraction(unseen, types.SimpleNamespace(cloud_percent=None)))
+
+
+def test_one_failure_is_told_as_it_is_and_several_by_their_number():
+    assert reader._failure(["a"], 1) == "a"
+    assert reader._failure(["a"], 2) == "1 of 2 dates, the first: a"
+    assert reader._failure(["a", "b"], 2) == "2 of 2 dates, the first: a"
+
+
+def test_a_series_is_padded_on_the_right_and_below_to_whole_squares():
+    acquisition = types.SimpleNamespace(day_of_year=7)
+    pixels = np.arange(2 * 3 * 5, dtype=np.float32).reshape(2, 3, 5)
+    image = reader._Image(acquisition, "a", pixels, np.ones((3, 5), bool), 0.0, (), ())
+    series = reader._series([image, image], (1, 2), 4)
+    assert series.pixels.shape == (2, 2, 4, 8)
+    np.testing.assert_array_equal(series.pixels[1, :, :3, :5], pixels)
+    assert np.isnan(series.pixels[:, :, 3:]).all()
+    assert np.isnan(series.pixels[:, :, :, 5:]).all()
+    assert series.valid.sum() == 2 * 15
+    assert (series.day_of_year.tolist(), series.day_of_year.dtype, series.source_items) == (
+        [7, 7], np.int16, ("a", "a"),
+    )  # fmt: skip
+    whole = reader._Image(acquisition, "a", pixels.astype(np.uint16), np.ones((3, 5), bool), 0.0, (), ())
+    assert (reader._series([whole], (1, 2), 4).pixels[:, :, 3:] == 0).all()
