@@ -1,4 +1,4 @@
-"""The weights that lie in the repository, by the size they are of or their own name, with their digests."""
+"""The weights that lie in the repository, by their own name or the size they are of, with their digests."""
 
 import hashlib
 from pathlib import Path
@@ -6,30 +6,33 @@ from pathlib import Path
 from .checkpoint import CheckpointError
 
 FOLDER = Path(__file__).parent / "weights"
-SHA256 = {  # of the files
-    "nano": ("nano-1.safetensors", "626ba086245c33179c7d30eeadf92e946896fded30e9614e780c9f8fb06141a0"),
-    "nano-2": ("nano-2.safetensors", "5a6f2991545fd6248a98443d7712e2f245b64ff5e156324caec100b5931180df"),
+SHA256 = {  # of FOLDER/NAME.safetensors
+    "nano-1": "626ba086245c33179c7d30eeadf92e946896fded30e9614e780c9f8fb06141a0",
+    "nano-2": "5a6f2991545fd6248a98443d7712e2f245b64ff5e156324caec100b5931180df",
 }
+OF_SIZE = {"nano": "nano-2"}  # those that a size stands for
+PREFIX = "skyhex/"  # of a model's name in a table
 
 
-def shipped_size(model: str) -> str | None:
-    """The size whose shipped weights bear a model's name, such as "skyhex/nano-1"; None where none do."""
-    return next((size for size, (name, _) in SHA256.items() if f"skyhex/{Path(name).stem}" == model), None)
+def shipped_name(model: str) -> str | None:
+    """The word after `--weights` for a model such as "skyhex/nano-1"; None where its weights do not ship."""
+    name = model.removeprefix(PREFIX)
+    return name if name in SHA256 and name != model else None
 
 
-def shipped_weights(size: str) -> Path | None:
-    """The file of a size's weights; None where none are shipped.
+def shipped_weights(word: str) -> Path | None:
+    """The file of weights by name or size; None where none are shipped.
 
     Raises CheckpointError when the file is absent or is not the one that was shipped.
     """
-    if size not in SHA256:
+    name = OF_SIZE.get(word, word)
+    if name not in SHA256:
         return None
-    name, expected = SHA256[size]
-    path = FOLDER / name
+    path = FOLDER / f"{name}.safetensors"
     digest = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "no file"
-    if digest != expected:
+    if digest != SHA256[name]:
         raise CheckpointError(
-            f"{path} has the SHA-256 {digest}, expected {expected}: "
+            f"{path} has the SHA-256 {digest}, expected {SHA256[name]}: "
             "fetch the file again, or give another path"
         )
     return path

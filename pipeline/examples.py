@@ -122,9 +122,12 @@ def text_side(
 
 def _require_model(table: EmbeddingTable, name: str, digest: str, what: str) -> None:
     if digest != table.model.digest:
+        from encoder.shipped import shipped_name
+
+        weights = shipped_name(table.model.name) or "FILE"
         raise QueryError(
             f"The table was made with {table.model}, {what} would be embedded with {name} "
-            f"({digest[:12]}): name the table's weights with --weights FILE"
+            f"({digest[:12]}): name the table's weights with --weights {weights}"
         )
 
 

@@ -139,7 +139,7 @@ class EmbeddingTable:
         if (model.digest, model.dimension) != (self.model.digest, self.dimension):
             raise TableError(
                 f"these rows were made by {model}, the table {self.storage.root} holds {self.model}: vectors "
-                "of two models cannot be compared, so make another table"
+                "of two models cannot be compared: name the table's own with --weights, or make another table"
             )
         if h3_resolution != self.h3_resolution:
             raise TableError(

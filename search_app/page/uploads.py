@@ -89,9 +89,9 @@ def read_places(text: str, cells: Cells) -> list[str]:
 
 def weights_of(table: EmbeddingTable) -> str:
     """The weights that images of this table's kind are embedded with. Raises `QueryError`."""
-    from encoder.shipped import shipped_size  # which loads torch: an image is not brought to every page
+    from encoder.shipped import shipped_name  # which loads torch: an image is not brought to every page
 
-    weights = os.environ.get(WEIGHTS) or shipped_size(table.model.name)
+    weights = os.environ.get(WEIGHTS) or shipped_name(table.model.name)
     if not weights:
         raise QueryError(
             f"the table was made by {table.model.name}, whose weights are not here: start the app with "
