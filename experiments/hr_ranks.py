@@ -1,6 +1,6 @@
 """Where the HR branch loses its dimensions: effective ranks along its road, beside the untrained branch.
 
-    python -m experiments.hr_ranks --shared ../shared [--weights nano untrained:1] [--out FILE.json]
+    python -m experiments.hr_ranks --shared ../shared [--weights nano-1 untrained:1] [--out FILE.json]
 
 Windows of aerial images of held-out places (`aerial_crops.py`), each with a random day, as in training.
 """
@@ -74,7 +74,7 @@ def with_days(samples: Sequence[Sample], seed: int = 0) -> list[Sample]:
 def main() -> None:
     """The command line."""
     parser = command_line(__doc__)
-    parser.add_argument("--weights", nargs="+", default=["nano", "untrained:1"])
+    parser.add_argument("--weights", nargs="+", default=["nano-1", "untrained:1"])
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     torch.set_num_threads(1)

@@ -1,6 +1,6 @@
 """Vectors of validation rows and of training rows by one encoder, computed once and kept in a folder.
 
-    python -m experiments.kept_vectors --shared ../shared --folder FOLDER [--weights nano | untrained:1]
+    python -m experiments.kept_vectors --shared ../shared --folder FOLDER [--weights nano-1 | untrained:1]
 
 A set that is there is not embedded again, so a run that was stopped goes on. No test row is read.
 """
@@ -90,7 +90,7 @@ def _path(model: SkySense, name: str, folder: Path) -> Path:
 def main() -> None:
     """The command line."""
     parser = command_line(__doc__, folder="of kept vectors")
-    parser.add_argument("--weights", default="nano")
+    parser.add_argument("--weights", default="nano-1")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     model = read_model(arguments.weights)

@@ -1,6 +1,6 @@
 """Ways to join sensors and to find one by another, on validation: kept vectors of weights without a geometry.
 
-    python -m experiments.late_fusion --shared ../shared --folder FOLDER [--weights nano] [--out FILE.json]
+    python -m experiments.late_fusion --shared ../shared --folder FOLDER [--weights nano-1] [--out FILE.json]
 
 The maps are fitted on training vectors, as `nano_geometry.py` does; a set's alignment on its own database.
 """
@@ -113,7 +113,7 @@ def recall_lines(item: ValidationSet, one: Embedded, maps: Mapping[str, Map]) ->
 def main() -> None:
     """The command line."""
     parser = command_line(__doc__, folder="of kept vectors")
-    parser.add_argument("--weights", default="nano")
+    parser.add_argument("--weights", default="nano-1")
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     model = read_model(arguments.weights)

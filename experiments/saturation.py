@@ -1,6 +1,6 @@
 """Where the vectors of one sensor draw together: pairwise cosines from the pixels to the embedding.
 
-    python -m experiments.saturation FOLDER_OF_CHIPS [--weights nano] [--most 60]
+    python -m experiments.saturation FOLDER_OF_CHIPS [--weights nano-1] [--most 60]
 
 For GeoTIFF chips of one sensor it prints, at each step of the encoder, the mean cosine of two chips, the
 length of the mean of the unit vectors, and the effective rank of what is left once the mean is taken away. A
@@ -76,7 +76,7 @@ def main() -> None:
     """See the head of this file."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--weights", default="nano")
+    parser.add_argument("--weights", default="nano-1")
     parser.add_argument("--most", type=int, default=60)
     words = parser.parse_args()
     encoder = Encoder(words.weights, "cpu")

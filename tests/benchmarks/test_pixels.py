@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from benchmarks.pixels import cosines, flops, summary
+from encoder.config import preset
 
 
 class Vectors(dict):  # type: ignore[type-arg]
@@ -37,4 +38,4 @@ def test_ratios_are_of_processor_time_round_by_round() -> None:
 
 
 def test_flops_hold_the_vectors_of_each_sensor() -> None:
-    assert flops("nano") / 1e9 == pytest.approx(3.0, abs=0.5)
+    assert flops(preset("nano")) / 1e9 == pytest.approx(3.0, abs=0.5)

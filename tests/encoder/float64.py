@@ -4,9 +4,11 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import torch
 
 from encoder.batch import Batch
 from encoder.embed import Encoder
+from encoder.shipped import shipped_weights
 from encoder.skysense import Embeddings
 from encoder.training.corpus import Corpus, Step
 
@@ -23,7 +25,11 @@ class Encoder64(Encoder):
     """Computes in float64 and gives float32: its outputs are rounded once."""
 
     def __init__(self, weights: str) -> None:
+        before = torch.get_default_dtype()
+        if shipped_weights(weights):
+            torch.set_default_dtype(torch.float32)  # that their digest is of
         super().__init__(weights, device="cpu")
+        torch.set_default_dtype(before)
         self.model.double()
 
     def _run(self, batch: Batch) -> Embeddings:

@@ -47,6 +47,7 @@ def test_cells_of_all_modalities_meet_on_one_ground_size() -> None:
         assert config.cell_m / config.px_per_cell["s1"] == 10
 
 
+@pytest.mark.float32
 def test_nano_is_the_sample_spec_default() -> None:
     from data.sample import SampleSpec
     from encoder.embed import Encoder

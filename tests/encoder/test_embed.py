@@ -134,6 +134,7 @@ def test_prototypes_travel_with_the_weights(model: SkySense, make_sample: Make, 
     assert norm(made.embedding_geo) == pytest.approx(1, rel=rounding(np.float32))
 
 
+@pytest.mark.float32
 def test_nano() -> None:
     first, again = Encoder("nano", device="cpu"), Encoder("nano", device="cpu")
     assert first.info == again.info
@@ -171,6 +172,7 @@ def test_a_device_that_is_not_there(device: str) -> None:
         Encoder("nano", device=device)
 
 
+@pytest.mark.float32
 def test_the_spec_is_the_configurations() -> None:
     spec, config = Encoder("nano", device="cpu").spec, preset("nano")
     assert (spec.cell_m, spec.window_cells, spec.s2_levels) == (80.0, 8, ("L2A",))

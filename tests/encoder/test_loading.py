@@ -44,6 +44,7 @@ def my_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "my_encoders", raising=False)
 
 
+@pytest.mark.float32
 def test_words_that_need_no_code() -> None:
     assert isinstance(load_encoder("nano", "cpu"), Encoder)
     assert load_encoder("statistics").info.dimension == 60

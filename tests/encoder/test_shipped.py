@@ -14,6 +14,7 @@ MAX_PARAMETERS = 5_000_000
 MAX_BYTES = 10_000_000
 
 
+@pytest.mark.float32
 @pytest.mark.parametrize("name", SHA256)
 def test_shipped_weights_are_small_trained_and_of_128_dimensions(name: str) -> None:
     path = shipped_weights(name)
@@ -27,6 +28,7 @@ def test_shipped_weights_are_small_trained_and_of_128_dimensions(name: str) -> N
     assert shipped_name(info.name) == name
 
 
+@pytest.mark.float32
 def test_the_size_stands_for_the_newest_of_its_weights() -> None:
     assert Encoder("nano").info == Encoder("nano-2").info
 
