@@ -39,6 +39,7 @@ CHOSEN = ObjectiveConfig(alpha=0.1, beta=2.0, completion=4.0, place=1.0)
 BASE = TrainConfig(MODEL, PAPER, learning_rate=7e-4, warm_up=100, save_every=100)
 SPREAD = ObjectiveConfig(alpha=0.0, beta=2.0, completion=4.0, spread=1.0)
 TUNED = ObjectiveConfig(alpha=0.0, beta=2.0, completion=4.0, place=1.0, spread=0.1)
+PLAIN = replace(TUNED, place=0.0)
 VARIANTS = {
     "paper": BASE,
     "nano-1": replace(BASE, objective=CHOSEN, name="skyhex/nano-1"),
@@ -47,10 +48,12 @@ VARIANTS = {
     "nano-2 near": replace(
         BASE, objective=TUNED, name="skyhex/nano-2", learning_rate=2e-4, warm_up=50, modality_dropout=0.8
     ),
+    "nano-2 plain": replace(BASE, objective=PLAIN, name="skyhex/nano-2", modality_dropout=0.8),
 }
 DIETS: dict[str, dict[str, Any]] = {  # what of the corpus a variant sees, and how often
     "nano-2": {"aerial": False},
     "nano-2 near": {"aerial": False, "near": 0.5, "paired": 1.5},
+    "nano-2 plain": {"aerial": False, "near": 0.5, "paired": 1.5},
 }
 
 

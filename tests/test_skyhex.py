@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 import skyhex
-from indexer.errors import QueryError
+from indexer.errors import QueryError, TableError
 from indexer.table.embedding_table import EmbeddingTable
+from pipeline.rows import model_info
 
 from .search_app.cli.test_main import geotiff
 from .search_app.make_table import CELLS, small_table
@@ -89,6 +90,18 @@ def test_many_queries_are_their_singles(table: EmbeddingTable) -> None:
 def test_a_chip_needs_the_tables_own_weights(table: EmbeddingTable, tmp_path: Path) -> None:
     with pytest.raises(QueryError, match="name the table's weights"):
         skyhex.search(table, chip=geotiff(tmp_path / "chip.tif", crs="EPSG:32632"))
+
+
+def test_a_table_of_shipped_weights_says_their_word(tmp_path: Path) -> None:
+    old = model_info(skyhex.load_encoder("nano-1"))
+    made = EmbeddingTable.create(tmp_path / "old", old, h3_resolution=9)
+    chip = geotiff(tmp_path / "chip.tif", crs="EPSG:32632")
+    with pytest.raises(
+        QueryError, match=r"made with skyhex/nano-1 .* with skyhex/nano-2 .*--weights nano-1$"
+    ):
+        skyhex.search(made, chip=chip)
+    with pytest.raises(TableError, match=r"made by skyhex/nano-2 .* holds skyhex/nano-1 .*--weights"):
+        made.require(model_info(skyhex.load_encoder("nano")), 9)
 
 
 def test_sql_counts_the_rows(table: EmbeddingTable) -> None:
