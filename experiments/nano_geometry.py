@@ -79,14 +79,14 @@ def mapped(vectors: np.ndarray, by: Map) -> np.ndarray:
 
 
 @torch.no_grad()
-def fit_hr(model: SkySense, crops: Crops) -> SkySense:
+def fit_hr(model: SkySense, crops: Crops, seed: int = 0) -> SkySense:
     """Filters are whitened windows of places that may be fitted on; groups of features count alike."""
     part = model.config.hr
     assert isinstance(part, TextureConfig)
     shown = [sample for sample, held in zip(crops.samples, crops.held, strict=True) if not held]
     images = np.stack([sample.series["hr"].pixels[0] for sample in shown]).astype(np.float32)
     mean, std = (np.array(v, np.float32)[:, None, None] for v in (HR.mean, HR.std))
-    filters, offset = whitened_filters((images - mean) / std, part)
+    filters, offset = whitened_filters((images - mean) / std, part, seed)
     encoder = model.encoders["hr"]
     encoder.get_buffer("filters").copy_(filters)
     encoder.get_buffer("offset").copy_(offset)

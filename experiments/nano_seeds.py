@@ -1,0 +1,100 @@
+"""How much of nano-2's fit is chance: its maps on resampled training blocks, its HR filters of other seeds.
+
+    python -m experiments.nano_seeds --shared ../shared --folder FOLDER [--seeds 3] [--out FILE]
+
+Validation, from nano-1's kept vectors (`kept_vectors.py`). Seed 0 is what shipped. No test row is read.
+"""
+
+import argparse
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from encoder.config import GeometryConfig, TextureConfig
+from encoder.skysense import SkySense
+
+from .aerial_crops import problems, read_crops
+from .kept_vectors import read_model, thinned, training_vectors, validation_vectors
+from .late_fusion import S1_WEIGHT
+from .nano_corpus import series_paths, training_series
+from .nano_geometry import Map, fit_hr, hr_features, mapped, sentinel_maps
+from .retrieval.embedding import Embedded
+from .retrieval.protocols import cross_modal, finite_rows, zero_shot
+from .retrieval.report import plain
+from .retrieval.validation import ValidationSet, read_validation
+
+
+def resampled(one: Embedded, block: np.ndarray, rng: np.random.Generator) -> Embedded:
+    """Rows of as many whole blocks (n,), drawn with replacement."""
+    names = np.unique(block)
+    rows = np.concatenate([np.flatnonzero(block == name) for name in rng.choice(names, len(names))])
+    return Embedded(one.fused[rows], {name: v[rows] for name, v in one.by_modality.items()}, one.ms_per_item)
+
+
+def sentinel_scores(
+    sets: tuple[ValidationSet, ...], ours: list[Embedded], maps: Mapping[str, Map]
+) -> dict[str, float]:
+    """Means over sets of mAP@20 of the joined vectors, and of recall@10 across sensors."""
+    found: dict[str, list[float]] = {"mAP@20": [], "recall@10": []}
+    for item, one in zip(sets, ours, strict=True):
+        s1, s2 = (mapped(one.by_modality[name], maps[name]) for name in ("s1", "s2"))
+        whole = S1_WEIGHT * np.nan_to_num(s1) + np.nan_to_num(s2)
+        found["mAP@20"].append(item.problem.scored(zero_shot(item.problem, whole)["mAP@20"]).mean)
+        paired = item.problem.asking(finite_rows(s1, s2))
+        if paired.folds:
+            ways = [cross_modal(paired, *pair)["recall@10"].mean() for pair in ((s1, s2), (s2, s1))]
+            found["recall@10"].append(float(np.mean(ways)))
+    return {name: float(np.mean(values)) for name, values in found.items()}
+
+
+def hr_score(model: SkySense, shared: Path, seed: int) -> float:
+    """mAP@20 over the two proxies of windows of places held out, with filters of a seed."""
+    crops = read_crops(shared, model.config.px_per_cell["hr"])
+    asked = crops.asked()
+    rooted = np.sqrt(np.maximum(hr_features(fit_hr(model, crops, seed), asked), 0))
+    assert model.geometry is not None
+    mean, axes = (model.geometry.get_buffer(f"{part}_hr").double().numpy() for part in ("mean", "axes"))
+    vectors = mapped(rooted, (mean, axes))
+    return float(np.mean([one.scored(zero_shot(one, vectors)["mAP@20"]).mean for one in problems(asked)]))
+
+
+def report(shared: Path, folder: Path, seeds: int) -> list[dict[str, Any]]:
+    """One line a seed."""
+    base = read_model("nano-1")
+    sets = read_validation(series_paths(shared), base.config.px_per_cell)
+    ours, training = validation_vectors(base, sets, folder), training_vectors(base, shared, folder)
+    blocks = {name: thinned(series).block for name, series in training_series(shared).items()}
+    config = replace(base.config, hr=TextureConfig(), geometry=GeometryConfig(rooted=("hr",)))
+    lines = []
+    for seed in range(seeds + 1):
+        rng = np.random.default_rng(seed)
+        drawn = {name: resampled(one, blocks[name], rng) if seed else one for name, one in training.items()}
+        scores = sentinel_scores(sets, ours, sentinel_maps(drawn, base.config.dimension))
+        lines.append({"seed": seed, **scores, "HR mAP@20": hr_score(SkySense(config).eval(), shared, seed)})
+        print(lines[-1], flush=True)
+    return lines
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--shared", type=Path, required=True)
+    parser.add_argument("--folder", type=Path, required=True, help="of kept vectors")
+    parser.add_argument("--seeds", type=int, default=3, help="beside what shipped")
+    parser.add_argument("--out", type=Path)
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    lines = report(arguments.shared, arguments.folder, arguments.seeds)
+    if arguments.out:
+        arguments.out.write_text(json.dumps(plain(lines), indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
