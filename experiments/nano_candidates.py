@@ -6,8 +6,6 @@ Weights have no geometry; `ONE+OTHER@0.3` are the weights of ONE moved by 0.3 to
 arXiv 2109.01903). Vectors are kept in FOLDER. No test row is read.
 """
 
-import argparse
-import json
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +18,9 @@ from .kept_vectors import read_model, training_vectors, validation_vectors
 from .late_fusion import S1_WEIGHT
 from .nano_corpus import series_paths
 from .nano_geometry import mapped, sentinel_maps
+from .recipe import command_line, write_found
 from .retrieval.blocks import Scores, bootstrap, pooled
 from .retrieval.protocols import cross_modal, finite_rows, probes, zero_shot
-from .retrieval.report import plain
 from .retrieval.validation import ValidationSet, read_validation
 
 BY_SET = ("mAP@20", "recall@10 S1 -> S2", "recall@10 S2 -> S1")  # told by set as well as pooled
@@ -85,11 +83,7 @@ def compared(ours: Measures, first: Measures) -> dict[str, Any]:
 
 def main() -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--shared", type=Path, required=True)
-    parser.add_argument("--folder", type=Path, required=True, help="of kept vectors")
+    parser = command_line(__doc__, folder="of kept vectors")
     parser.add_argument("--weights", nargs="+", required=True)
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
@@ -104,8 +98,7 @@ def main() -> None:
         first = first or ours
         found[weights] = compared(ours, first)
         print(weights, *(f"{name}: {line}" for name, line in found[weights].items()), sep="\n  ", flush=True)
-    if arguments.out:
-        arguments.out.write_text(json.dumps(plain(found), indent=1) + "\n")
+    write_found(found, arguments.out)
 
 
 if __name__ == "__main__":

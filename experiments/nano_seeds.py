@@ -5,8 +5,6 @@
 Validation, from nano-1's kept vectors (`kept_vectors.py`). Seed 0 is what shipped. No test row is read.
 """
 
-import argparse
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -23,9 +21,9 @@ from .kept_vectors import read_model, thinned, training_vectors, validation_vect
 from .late_fusion import S1_WEIGHT
 from .nano_corpus import series_paths, training_series
 from .nano_geometry import Map, fit_hr, hr_features, mapped, sentinel_maps
+from .recipe import command_line, write_found
 from .retrieval.embedding import Embedded
 from .retrieval.protocols import cross_modal, finite_rows, zero_shot
-from .retrieval.report import plain
 from .retrieval.validation import ValidationSet, read_validation
 
 
@@ -82,18 +80,12 @@ def report(shared: Path, folder: Path, seeds: int) -> list[dict[str, Any]]:
 
 def main() -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--shared", type=Path, required=True)
-    parser.add_argument("--folder", type=Path, required=True, help="of kept vectors")
+    parser = command_line(__doc__, folder="of kept vectors")
     parser.add_argument("--seeds", type=int, default=3, help="beside what shipped")
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    lines = report(arguments.shared, arguments.folder, arguments.seeds)
-    if arguments.out:
-        arguments.out.write_text(json.dumps(plain(lines), indent=1) + "\n")
+    write_found(report(arguments.shared, arguments.folder, arguments.seeds), arguments.out)
 
 
 if __name__ == "__main__":

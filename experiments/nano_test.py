@@ -6,8 +6,6 @@ Rows and dates are those of `skyhex eval all --split test`. Vectors are kept in 
 that was stopped goes on. `--out FILE` takes differences by set and pooled, and the gate's lines.
 """
 
-import argparse
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -22,11 +20,11 @@ from encoder.skysense import SkySense
 from .gate import UNTRAINED_SEEDS, series_lines
 from .kept_vectors import kept, read_model
 from .nano_corpus import SERIES, series_paths
+from .recipe import command_line, write_found
 from .retrieval.candidates import encoder_candidate, encoder_pairs, untrained_candidates
 from .retrieval.embedding import Embedded
 from .retrieval.options import Options
 from .retrieval.problem import Problem
-from .retrieval.report import plain
 from .retrieval.run import both_ways
 from .retrieval.sensors import ranks
 from .retrieval.series_case import asked_rows, series_baselines, series_pairs
@@ -100,11 +98,7 @@ def report(models: Sequence[SkySense], beside: str, options: Options, seen: Sequ
 
 def main() -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--shared", type=Path, required=True)
-    parser.add_argument("--folder", type=Path, required=True, help="of kept vectors")
+    parser = command_line(__doc__, folder="of kept vectors")
     parser.add_argument("--weights", required=True)
     parser.add_argument("--beside", required=True, help="other weights of the same protocol")
     parser.add_argument("--split", choices=["validation", "test"], default="test")
@@ -126,10 +120,7 @@ def main() -> None:
     if arguments.vectors_alone:
         return
     found = report(models, arguments.beside, options, seen)
-    text = json.dumps(plain(found), indent=1)
-    print(text)
-    if arguments.out:
-        arguments.out.write_text(text + "\n")
+    print(write_found(found, arguments.out))
 
 
 if __name__ == "__main__":
