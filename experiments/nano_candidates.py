@@ -18,7 +18,7 @@ from .kept_vectors import read_model, training_vectors, validation_vectors
 from .late_fusion import S1_WEIGHT
 from .nano_corpus import series_paths
 from .nano_geometry import mapped, sentinel_maps
-from .recipe import command_line, write_found
+from .recipe import command_line, write_result
 from .retrieval.blocks import Scores, bootstrap, pooled
 from .retrieval.protocols import cross_modal, finite_rows, probes, zero_shot
 from .retrieval.validation import ValidationSet, read_validation
@@ -98,7 +98,7 @@ def main() -> None:
         first = first or ours
         found[weights] = compared(ours, first)
         print(weights, *(f"{name}: {line}" for name, line in found[weights].items()), sep="\n  ", flush=True)
-    write_found(found, arguments.out)
+    write_result(found, arguments.out)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from .kept_vectors import read_model, thinned, training_vectors, validation_vect
 from .late_fusion import S1_WEIGHT
 from .nano_corpus import series_paths, training_series
 from .nano_geometry import Map, fit_hr, hr_features, mapped, sentinel_maps
-from .recipe import command_line, write_found
+from .recipe import command_line, write_result
 from .retrieval.embedding import Embedded
 from .retrieval.protocols import cross_modal, finite_rows, zero_shot
 from .retrieval.validation import ValidationSet, read_validation
@@ -85,7 +85,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    write_found(report(arguments.shared, arguments.folder, arguments.seeds), arguments.out)
+    write_result(report(arguments.shared, arguments.folder, arguments.seeds), arguments.out)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from encoder.skysense import SkySense
 from .gate import UNTRAINED_SEEDS, series_lines
 from .kept_vectors import kept, read_model
 from .nano_corpus import SERIES, series_paths
-from .recipe import command_line, write_found
+from .recipe import command_line, write_result
 from .retrieval.candidates import encoder_candidate, encoder_pairs, untrained_candidates
 from .retrieval.embedding import Embedded
 from .retrieval.options import Options
@@ -120,7 +120,7 @@ def main() -> None:
     if arguments.vectors_alone:
         return
     found = report(models, arguments.beside, options, seen)
-    print(write_found(found, arguments.out))
+    print(write_result(found, arguments.out))
 
 
 if __name__ == "__main__":
