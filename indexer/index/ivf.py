@@ -29,7 +29,7 @@ TRAINING_BYTES = 1 << 28  # of float32 vectors, at most
 GRAPH_NUMBERS = 2_048 * 128  # of all centroids: for so many a graph finds the nearest faster than a scan
 BUILD_EFFORT = 400  # of the graph; at FAISS's 40 no way led to some centroids
 SEARCH_EFFORT = 2  # a list; FAISS's 16 for any number of lists misses many of the nearest
-ONE_BY_ONE = 10  # FAISS's way for a query at a time, measured to be the fastest for one and for many
+ONE_BY_ONE, LIST_BY_LIST = 10, 12  # FAISS's ways, measured to be the fastest for one query and for many
 SHRUNK = np.float32(0.99)  # centroids: FAISS misjudges rows that all but equal theirs, and so none does
 SHORTEST_LIST = 64  # rows a list holds on average, at least
 
@@ -41,10 +41,6 @@ class Ivf:
     index: Any  # faiss.IndexPreTransform: rotation -> IndexIVFRaBitQFastScan
     rows: int
     lists: int
-
-    def __post_init__(self) -> None:
-        in_lists: Any = faiss.downcast_index(faiss.extract_index_ivf(self.index))
-        in_lists.implem = ONE_BY_ONE
 
     def candidates(
         self, queries: Cosines, rows: RowRanges, count: int, probes: int
@@ -58,14 +54,18 @@ class Ivf:
         probes, count = min(probes, self.lists), min(count, rows.count)
         effort = SEARCH_EFFORT * probes if self._has_graph else 0
         parameters = _parameters(probes, None if rows.count == self.rows else rows, effort)
+        self._in_lists.implem = ONE_BY_ONE if len(queries) == 1 else LIST_BY_LIST  # the answer is the same
         with _one_thread() if len(queries) == 1 else nullcontext():
             estimates, named = self.index.search(queries.astype(np.float32), count, params=parameters)
         return named, estimates
 
     @cached_property
+    def _in_lists(self) -> Any:
+        return faiss.downcast_index(faiss.extract_index_ivf(self.index))
+
+    @cached_property
     def _has_graph(self) -> bool:
-        quantizer = faiss.extract_index_ivf(self.index).quantizer
-        return isinstance(faiss.downcast_index(quantizer), faiss.IndexHNSW)
+        return isinstance(faiss.downcast_index(self._in_lists.quantizer), faiss.IndexHNSW)
 
     def write(self, path: Path) -> str:
         """Write the file and return its SHA-256."""

@@ -161,17 +161,20 @@ def refine(
     few = np.flatnonzero(named[:, -1] < 0)
     if len(few):
         named[few], estimates[few] = inverted.candidates(queries[few], rows, count, WIDER * plan.probes)
-    return [_refined(vectors, rows, *one, k) for one in zip(queries, named, estimates, strict=True)]
+    enough = named[:, -1] >= 0
+    nearest = iter(vectors.nearest_of_each(named[enough], queries[enough], k))
+    return [
+        _refined(*next(nearest), similar, rows.count, k)
+        if is_enough
+        else Refined(*vectors.nearest(rows, query, k), np.inf)
+        for query, similar, is_enough in zip(queries, estimates, enough.tolist(), strict=True)
+    ]
 
 
-def _refined(
-    vectors: Vectors, rows: RowRanges, query: Cosines, named: Rows, estimates: Similarities, k: int
-) -> Refined:
-    if named[-1] < 0:
-        return Refined(*vectors.nearest(rows, query, k), np.inf)
-    similarity, found = vectors.nearest_of(named, query, k)
-    if len(named) == rows.count:
+def _refined(similarity: Cosines, found: Rows, estimates: Similarities, row_count: int, k: int) -> Refined:
+    """The best of as many candidates (c,) as were asked for, of so many rows that match."""
+    if len(estimates) == row_count:
         return Refined(similarity, found, np.inf)
-    if estimates[-1] == estimates[-min(max(k, K), len(named))]:  # cut within rows that share a code
+    if estimates[-1] == estimates[-min(max(k, K), len(estimates))]:  # cut within rows that share a code
         return Refined(similarity, found, -np.inf)
     return Refined(similarity, found, float(similarity[-1] - estimates[-1]))

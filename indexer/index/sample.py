@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,16 @@ FEWEST_ROWS = 256  # of a shard
 
 
 @dataclass(frozen=True)
+class Compared:
+    """A question and the rows that it found."""
+
+    similarity: Cosines  # (k,) of these, rounded to DECIMALS
+    vectors: Cosines  # (m, d) of norm 1
+    without: Cells  # (c,) whose rows are left out
+    all_of: bool = False  # a row counts for the vector that it is least like
+
+
+@dataclass(frozen=True)
 class Sample:
     """Some rows of a segment in order of cell, that have a vector in a column or not."""
 
@@ -34,25 +45,27 @@ class Sample:
     def _vectors(self) -> Vectors:
         return Vectors.of(self.matrix.whole())
 
-    def at_least(
-        self, similarity: Cosines, vectors: Cosines, without: Cells, all_of: bool = False
-    ) -> tuple[Rows, int]:
-        """How many rows are at least as like a question as each that it found (k,), and of how many.
-
-        Args:
-            similarity: of the rows found, (k,) rounded to DECIMALS.
-            vectors: the question, (m, d) of norm 1. With `all_of` a row counts for the one it is least like.
-            without: cells (c,) whose rows are left out.
+    def at_least(self, answered: Sequence[Compared]) -> list[tuple[Rows, int]]:
+        """For each question how many rows are at least as like it as each it found (k,), and of how many.
 
         Raises:
             DamagedIndexError: the files are not what was written.
         """
-        least, likely = similarity.min(initial=1), vectors[:1] if all_of else vectors
-        named = [self._vectors.reaching(vector, least) for vector in likely]
-        count = self._vectors.count
-        if len(without):
+        likely = [one.vectors[:1] if one.all_of else one.vectors for one in answered]
+        least = [one.similarity.min(initial=1) for one in answered]
+        each = np.repeat(least, [len(vectors) for vectors in likely])
+        named = self._vectors.reaching(np.concatenate(likely), each)
+        return [
+            self._at_least(one, list(islice(named, len(vectors))))
+            for one, vectors in zip(answered, likely, strict=True)
+        ]
+
+    def _at_least(self, one: Compared, named: list[tuple[Similarities, Rows]]) -> tuple[Rows, int]:
+        """Of the rows that may be as like each of a question's vectors."""
+        similarity, vectors, count = one.similarity, one.vectors, self._vectors.count
+        if len(one.without):
             cells = self.cells.whole()
-            first, stop = (np.searchsorted(cells, without, side) for side in ("left", "right"))
+            first, stop = (np.searchsorted(cells, one.without, side) for side in ("left", "right"))
             own = positions(first, stop - first)
             named = [(near[kept], rows[kept]) for near, rows in named for kept in [~np.isin(rows, own)]]
             count -= int(np.count_nonzero(self._vectors.inverse_norms.unchecked[own]))
@@ -63,7 +76,7 @@ class Sample:
         else:
             rows = np.unique(np.concatenate([rows for _, rows in named]))
             each = [cosines(self.matrix.unchecked[rows], vector) for vector in vectors]
-            peers = np.min(each, axis=0) if all_of else np.max(each, axis=0)
+            peers = np.min(each, axis=0) if one.all_of else np.max(each, axis=0)
         peers = np.sort(peers)
         return len(peers) - np.searchsorted(peers, similarity), count
 

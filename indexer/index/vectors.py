@@ -24,6 +24,8 @@ FEWEST_TOGETHER = 4  # queries, and rows: for fewer, one after the other is as f
 MOST_QUERIES = 256  # at a time
 MOST_TOGETHER = 1_000  # hits: sorting more out costs more than scanning
 FEW = 128  # rows: for no more, all cosines are taken at once
+REACHED_TOGETHER = 64  # queries, whose products with some thousand rows stay in the processor's cache
+GATHERED_ROWS = 2_048  # of several queries, compared at a time
 MARGIN = 6  # rows named beyond those asked for, besides a quarter of these
 HALF_A_STEP = 0.5 * 10.0**-DECIMALS  # what rounding moves a cosine by, at most
 
@@ -93,6 +95,15 @@ class Vectors:
         ascending = np.sort(rows)
         return self._best(lambda: scan.gathered(self.matrix.unchecked, ascending), len(rows), query, k)
 
+    def nearest_of_each(self, rows: Rows, queries: Cosines, k: int) -> Iterable[tuple[Cosines, Rows]]:
+        """`nearest_of` for each query (q, d) among rows (q, m) of its own."""
+        if len(queries) < FEWEST_TOGETHER or rows.shape[1] > FEW:
+            return (self.nearest_of(some, query, k) for some, query in zip(rows, queries, strict=True))
+        self._check(rows.ravel(), rows.ravel() + 1)
+        step = GATHERED_ROWS // rows.shape[1]
+        pieces = (slice(first, first + step) for first in range(0, len(queries), step))
+        return (answer for some in pieces for answer in self._best_of_each(rows[some], queries[some], k))
+
     def nearest_many(self, rows: RowRanges, queries: Cosines, k: int) -> list[tuple[Cosines, Rows]]:
         """`nearest` for each query (q, d): one pass and a product of matrices, on all threads."""
         if min(len(queries), rows.count) < FEWEST_TOGETHER or k > MOST_TOGETHER:
@@ -135,13 +146,26 @@ class Vectors:
         found[inverse == 0] = np.nan
         return found
 
-    def reaching(self, query: Cosines, least: float) -> tuple[Similarities, Rows]:
-        """All rows whose cosine with a query (d,) of norm 1 may be so much, and few others.
+    def reaching(self, queries: Cosines, least: Cosines) -> Iterator[tuple[Similarities, Rows]]:
+        """For each query (q, d) of norm 1 all rows whose cosine may be its least (q,), and few others.
 
-        Their cosines are those of float32, no further than `error` from the exact ones.
+        Their cosines are those of float32, no further than `error` from the exact ones. All rows are decoded
+        together for several queries: they should be a few thousand.
         """
-        everything = scan.blocks(self.matrix.whole(), self._all)
-        return self._reaching(everything, query.astype(np.float32), least)
+        matrix, wanted = self.matrix.whole(), queries.astype(np.float32)
+        if len(queries) < FEWEST_TOGETHER:
+            for query, so_much in zip(wanted, least.tolist(), strict=True):
+                yield self._reaching(scan.blocks(matrix, self._all), query, so_much)
+            return
+        inverse, floors = self.inverse_norms.whole(), (least - HALF_A_STEP - self.error).tolist()
+        decoded, undirected = matrix.T.astype(np.float32), np.flatnonzero(inverse == 0)
+        for first in range(0, len(queries), REACHED_TOGETHER):
+            with np.errstate(invalid="ignore"):
+                similar = wanted[first : first + REACHED_TOGETHER] @ decoded * inverse
+            similar[:, undirected] = -np.inf
+            for mine, floor in zip(similar, floors[first:], strict=False):
+                rows = np.flatnonzero(mine >= floor)
+                yield mine[rows], rows
 
     def _check(self, starts: Rows, stops: Rows) -> None:
         self.matrix.check(starts, stops)
@@ -150,6 +174,15 @@ class Vectors:
     def _best_of_few(self, rows: Rows, query: Cosines, k: int) -> tuple[Cosines, Rows]:
         similarity, found = self._in_order(rows, query)
         return similarity[:k], found[:k]
+
+    def _best_of_each(self, rows: Rows, queries: Cosines, k: int) -> Iterator[tuple[Cosines, Rows]]:
+        """The best of few rows (q, m) for each query (q, d): all cosines are taken."""
+        similarity = cosines(self.matrix.unchecked.take(rows, axis=0), queries)
+        order = np.lexsort((rows, -similarity))[:, :k]
+        lines = np.arange(len(rows))[:, None]
+        for similar, found in zip(similarity[lines, order], rows[lines, order], strict=True):
+            directed = slice(len(similar) - np.count_nonzero(np.isnan(similar)))  # the others are the last
+            yield similar[directed], found[directed]
 
     def _best(
         self, blocks: Callable[[], Iterable[Block]], count: int, query: Cosines, k: int

@@ -11,10 +11,11 @@ import numpy as np
 import pyarrow as pa
 
 from ..errors import NoRowError
+from ..geo.row_ranges import Rows
 from ..index.crew import Searcher
 from ..index.faiss_index import Index, open_index, without_damage
 from ..index.mapped import DamagedIndexError
-from ..index.sample import top_shares
+from ..index.sample import Compared, top_shares
 from ..prototypes.assignments import assigned
 from ..prototypes.regional import outdated
 from ..table.columns import Matrix, Microseconds, to_array, to_numbers, unit
@@ -311,17 +312,22 @@ def _top_shares(index: Index | None, resolved: Sequence[Resolved], answers: Sequ
 
     Rows of the examples' own places are left out of the sample: they are alike in every period.
     """
-    shares = [np.empty(0)]
-    for query, answer in zip(resolved, answers, strict=True):
-        counted, similarity = [], answer.best.similarity
-        own = np.array([*query.cells], np.uint64)
-        for files, living in () if index is None else zip(index.segments, index.living, strict=True):
-            sample = files.sample(query.column)
-            if sample is not None:
-                with files.blamed():
-                    above, of = sample.at_least(similarity, query.vectors, own, query.all_of)
-                counted.append((above, of, living.count))
-        shares.append(top_shares(counted, len(similarity)))
+    asked = [
+        Compared(answer.best.similarity, query.vectors, np.array([*query.cells], np.uint64), query.all_of)
+        for query, answer in zip(resolved, answers, strict=True)
+    ]
+    counted: list[list[tuple[Rows, int, int]]] = [[] for _ in asked]
+    for files, living in () if index is None else zip(index.segments, index.living, strict=True):
+        for column in dict.fromkeys(query.column for query in resolved):
+            sample = files.sample(column)
+            if sample is None:
+                continue
+            mine = [i for i, query in enumerate(resolved) if query.column == column]
+            with files.blamed():
+                found = sample.at_least([asked[i] for i in mine])
+            for i, (above, of) in zip(mine, found, strict=True):
+                counted[i].append((above, of, living.count))
+    shares = [top_shares(some, len(one.similarity)) for some, one in zip(counted, asked, strict=True)]
     shares_of_all = np.concatenate(shares)
     return to_array(shares_of_all, null=np.isnan(shares_of_all))
 

@@ -87,7 +87,7 @@ def unit(vectors: NDArray[np.floating]) -> Cosines:
 
 
 def cosines(matrix: Matrix, query: Cosines) -> Cosines:
-    """Of vectors (n, d) with a query (d,) of norm 1, rounded to DECIMALS: (n,).
+    """Of vectors (n, d) with a query (d,) of norm 1, rounded to DECIMALS: (n,); or of q such pairs: (q, n).
 
     NaN where a vector has no direction.
     """
@@ -95,7 +95,7 @@ def cosines(matrix: Matrix, query: Cosines) -> Cosines:
         pieces = range(0, len(matrix), ROWS_AT_ONCE)
         return np.concatenate([cosines(matrix[first : first + ROWS_AT_ONCE], query) for first in pieces])
     exact = matrix.astype(np.float64)
-    products, squares = exact @ query, np.vecdot(exact, exact)
+    products, squares = np.matvec(exact, query), np.vecdot(exact, exact)
     with np.errstate(invalid="ignore"):
         return np.asarray((products / np.sqrt(squares)).round(DECIMALS))
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from indexer.index.mapped import CheckedArray
-from indexer.index.sample import FEWEST_ROWS, SAMPLE_ROWS, Sample, evenly, top_shares
+from indexer.index.sample import FEWEST_ROWS, SAMPLE_ROWS, Compared, Sample, evenly, top_shares
 from indexer.table.columns import DECIMALS, cosines, unit
 
 RNG = np.random.default_rng(8)
@@ -35,15 +35,15 @@ def test_rows_at_least_as_like_are_counted(all_of: bool, questions: int, without
     known = np.concatenate([cosines(MATRIX[[49, 60, 70, 80, 299]], vector) for vector in vectors])
     similarity = np.sort(np.r_[known, known + 10.0**-DECIMALS, known - 10.0**-DECIMALS, 1.0, -1.0])[::-1]
     outside = np.array(without, np.uint64)
-    above, of = SAMPLE.at_least(similarity, vectors, outside, all_of)
+    ((above, of),) = SAMPLE.at_least([Compared(similarity, vectors, outside, all_of)])
     assert (above.tolist(), of) == counted(similarity, vectors, outside, all_of)
 
 
 def test_nothing_is_as_like_as_what_no_row_is() -> None:
-    query = unit(np.eye(D)[:1])
-    above, of = SAMPLE.at_least(np.array([1.0, 0.99999]), query, np.empty(0, np.uint64))
+    query, nowhere = unit(np.eye(D)[:1]), np.empty(0, np.uint64)
+    ((above, of),) = SAMPLE.at_least([Compared(np.array([1.0, 0.99999]), query, nowhere)])
     assert (above.tolist(), of) == ([0, 0], N - 2)
-    none, of = SAMPLE.at_least(np.empty(0), query, np.empty(0, np.uint64))
+    ((none, of),) = SAMPLE.at_least([Compared(np.empty(0), query, nowhere)])
     assert (len(none), of) == (0, N - 2)
 
 
