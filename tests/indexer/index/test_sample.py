@@ -39,6 +39,25 @@ def test_rows_at_least_as_like_are_counted(all_of: bool, questions: int, without
     assert (above.tolist(), of) == counted(similarity, vectors, outside, all_of)
 
 
+def test_many_questions_are_counted_as_one_by_one() -> None:
+    """Several are compared by a product of matrices, one by a scan."""
+    asked = [
+        Compared(
+            np.sort(cosines(MATRIX[some], vectors[0]))[::-1], vectors, np.array(without, np.uint64), all_of
+        )
+        for some, count, without, all_of in (
+            ([49, 60, 70], 1, [], False),
+            ([299], 3, [7, 39], False),
+            ([80, 120], 2, [], True),
+            ([1, 2, 4, 5], 1, [1], False),
+        )
+        for vectors in [unit(RNG.normal(size=(count, D)))]
+    ]
+    together = SAMPLE.at_least(asked)
+    for one, (above, of) in zip(asked, together, strict=True):
+        assert (above.tolist(), of) == counted(one.similarity, one.vectors, one.without, one.all_of)
+
+
 def test_nothing_is_as_like_as_what_no_row_is() -> None:
     query, nowhere = unit(np.eye(D)[:1]), np.empty(0, np.uint64)
     ((above, of),) = SAMPLE.at_least([Compared(np.array([1.0, 0.99999]), query, nowhere)])

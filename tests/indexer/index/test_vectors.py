@@ -67,6 +67,23 @@ def test_many_queries_at_once_are_as_one_by_one(n: int, d: int, k: int, q: int, 
         np.testing.assert_allclose(similarity, true_cosines(matrix, query)[found], rtol=0, atol=TOLERANCE)
 
 
+@given(st.integers(1, 200), st.integers(1, 90), st.integers(0, 9))
+@settings(max_examples=40, deadline=None)
+def test_rows_of_their_own_for_each_query_are_as_one_by_one(m: int, q: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    matrix = rng.normal(size=(300, 8)).astype(np.float16)
+    matrix[::7] = 0  # no direction
+    matrix[10:60] = matrix[9]
+    vectors, queries = Vectors.of(matrix), unit(rng.normal(size=(q, 8)))
+    rows = np.stack([rng.permutation(300)[:m] for _ in queries])
+    together = list(vectors.nearest_of_each(rows, queries, 10))
+    assert len(together) == q
+    for mine, query, (similarity, found) in zip(rows, queries, together, strict=True):
+        alone, rows_alone = vectors.nearest_of(mine, query, 10)
+        np.testing.assert_allclose(similarity, alone, rtol=0, atol=2 * TOLERANCE)
+        assert found.tolist() == rows_alone.tolist()
+
+
 def test_duplicates_all_come_back_in_order_of_row() -> None:
     matrix = np.tile(np.eye(4, dtype=np.float16)[0], (500, 1))
     similarity, rows = Vectors.of(matrix).nearest(RowRanges.all_of(500), np.eye(4)[0], 500)
@@ -136,7 +153,9 @@ def test_each_row_has_its_similarity_in_order(monkeypatch: pytest.MonkeyPatch) -
     assert Vectors.of(matrix[:0]).similarity_of_each(query).shape == (0,)
 
 
-@pytest.mark.parametrize("way", ["nearest", "nearest_of", "nearest_many", "nearest_to_all"])
+@pytest.mark.parametrize(
+    "way", ["nearest", "nearest_of", "nearest_of_each", "nearest_many", "nearest_to_all"]
+)
 def test_what_is_compared_is_checked_first(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
     vectors, rows = Vectors.of(np.eye(40, 8, dtype=np.float16)), np.arange(7, 31)
     checked: list[tuple[object, np.ndarray]] = []
@@ -149,9 +168,11 @@ def test_what_is_compared_is_checked_first(way: str, monkeypatch: pytest.MonkeyP
     queries = np.eye(8)[:5]
     if way == "nearest_of":
         vectors.nearest_of(rows, queries[0], 3)
+    elif way == "nearest_of_each":
+        vectors.nearest_of_each(np.tile(rows, (5, 1)), queries, 3)
     else:
         getattr(vectors, way)(RowRanges.of_rows(rows), queries if way != "nearest" else queries[0], 3)
     for array in (vectors.matrix, vectors.inverse_norms):
         held = [held for where, held in checked if where is array]
         assert held
-        assert all(np.array_equal(some, rows) for some in held)
+        assert all(np.array_equal(np.unique(some), rows) for some in held)
