@@ -16,7 +16,7 @@ from .vectors import Vectors
 if TYPE_CHECKING:
     from .ivf import Ivf
 
-Found = list[tuple[Cosines, Rows]]  # of each question, best first
+Nearest = list[tuple[Cosines, Rows]]  # of each question, best first
 
 
 def answers(
@@ -27,7 +27,7 @@ def answers(
     questions: Sequence[Cosines],
     k: int,
     all_of: bool = False,
-) -> Found:
+) -> Nearest:
     """For each question the k rows most like any of its vectors (m, d) of norm 1: cosines and rows.
 
     With `all_of` a row counts for the vector that it is least like, and every row is compared.
@@ -41,14 +41,14 @@ def answers(
     return list(by_question(each, questions, k))
 
 
-def by_question(each: Found, questions: Sequence[Cosines], k: int) -> Iterator[tuple[Cosines, Rows]]:
+def by_question(each: Nearest, questions: Sequence[Cosines], k: int) -> Iterator[tuple[Cosines, Rows]]:
     """The k best of each question (m, d), a row by that of its vectors that it is most like."""
     for start, stop in pairwise(accumulate(map(len, questions), initial=0)):
         if stop - start == 1:
             yield each[start]
             continue
-        similarity, found = (np.concatenate(values) for values in zip(*each[start:stop], strict=True))
-        best = np.lexsort((found, -similarity))
-        _, first = np.unique(found[best], return_index=True)
+        similarity, rows = (np.concatenate(values) for values in zip(*each[start:stop], strict=True))
+        best = np.lexsort((rows, -similarity))
+        _, first = np.unique(rows[best], return_index=True)
         best = best[np.sort(first)][:k]
-        yield similarity[best], found[best]
+        yield similarity[best], rows[best]

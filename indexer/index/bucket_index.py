@@ -137,15 +137,15 @@ def _are_shards(content: bytes) -> bool:
 
 def _tidy(bucket: Bucket, newest: str) -> None:
     """Delete older indexes, and segments that none names and nobody may be about to name."""
-    found = [*bucket.files(FOLDER)]
-    manifests = [file.path for file in found if MANIFEST.fullmatch(file.path.removeprefix(f"{FOLDER}/"))]
+    files = [*bucket.files(FOLDER)]
+    manifests = [file.path for file in files if MANIFEST.fullmatch(file.path.removeprefix(f"{FOLDER}/"))]
     kept = [path for path in manifests if path >= f"{FOLDER}/{newest}"]
     named = {name for path in kept for name in _segments(bucket.read(path))}
     before = datetime.now(UTC) - GRACE
     for path in manifests:
         if path not in kept:
             bucket.delete(path)
-    for file in found:
+    for file in files:
         parts = file.path.split("/")
         if len(parts) == 3 and parts[1] not in named and file.modified < before:
             bucket.delete(file.path)

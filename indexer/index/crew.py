@@ -24,7 +24,7 @@ from typing import Any, BinaryIO, Protocol
 from ..errors import QueryError
 from ..geo.row_ranges import RowRanges
 from ..table.columns import Cosines
-from .answers import Found, answers
+from .answers import Nearest, answers
 from .mapped import DamagedIndexError
 from .planner import Plan
 from .segment_files import open_segment
@@ -44,7 +44,7 @@ class Scan:
     plan: Plan
     all_of: bool = False
 
-    def answer(self, questions: Sequence[Cosines], k: int) -> Found:
+    def answer(self, questions: Sequence[Cosines], k: int) -> Nearest:
         """What questions (m, d) find, see `answers`. Raises `DamagedIndexError` with the segment's folder."""
         files = open_segment(self.folder)
         with files.blamed():
@@ -60,7 +60,9 @@ class Searcher(Protocol):
     def plan(self) -> Plan | None:
         """Of every scan; None: what was measured decides, and shards alone are searched."""
 
-    def answers(self, scans: Sequence[Scan], questions: Sequence[Cosines], k: int) -> Sequence[Found | None]:
+    def answers(
+        self, scans: Sequence[Scan], questions: Sequence[Cosines], k: int
+    ) -> Sequence[Nearest | None]:
         """What each scan finds, see `Scan.answer`; None where there was no answer in time."""
 
 
@@ -104,7 +106,7 @@ class Crew:
         self._numbers: dict[Path, int] = {}  # of the worker that holds a segment
         self._lock = threading.Lock()
 
-    def answers(self, scans: Sequence[Scan], questions: Sequence[Cosines], k: int) -> list[Found | None]:
+    def answers(self, scans: Sequence[Scan], questions: Sequence[Cosines], k: int) -> list[Nearest | None]:
         """What each scan finds, see `Scan.answer`; None where there was no answer in time.
 
         Raises:
@@ -167,13 +169,13 @@ def _in_time(asked: Sequence[Future[Any]], limit_s: float | None) -> Sequence[Fu
     return asked
 
 
-def _result(future: Future[Any]) -> Found | None:
+def _result(future: Future[Any]) -> Nearest | None:
     if future.cancelled() or not future.done():
         return None
-    found: Found | DamagedIndexError | None = future.result()
-    if isinstance(found, DamagedIndexError):
-        raise found
-    return found
+    nearest: Nearest | DamagedIndexError | None = future.result()
+    if isinstance(nearest, DamagedIndexError):
+        raise nearest
+    return nearest
 
 
 class _Worker:
@@ -269,15 +271,15 @@ def main() -> None:
             return
 
 
-def answered(request: Any) -> Found | DamagedIndexError | None:
+def answered(request: Any) -> Nearest | DamagedIndexError | None:
     """What a holder answers: to a segment's folder nothing, once it is open; to questions what they find."""
     try:
         if isinstance(request, Path):
             open_segment(request)
             return None
         scan, questions, k = request
-        found: Found = scan.answer(questions, k)
-        return found
+        nearest: Nearest = scan.answer(questions, k)
+        return nearest
     except DamagedIndexError as error:
         return error
 

@@ -53,13 +53,13 @@ class Description:
             said = document.get("format") if isinstance(document, dict) else None
             if said != FORMAT:
                 raise DamagedIndexError(f"{where} has format {said!r:.40}, this program reads {FORMAT}")
-            found = typed(Description, document, where)
-            for is_right, what in found._rules():
+            description = typed(Description, document, where)
+            for is_right, what in description._rules():
                 if not is_right:
                     raise OddFieldError(what)
         except (ValueError, RecursionError) as error:
             raise DamagedIndexError(f"{where} does not describe a segment: {error}") from error
-        return found
+        return description
 
     def _rules(self) -> Iterator[tuple[bool, str]]:
         """What holds beyond the types, and what is wrong where it does not."""
@@ -72,9 +72,9 @@ class Description:
         yield all(map(shown.is_kind, self.shown.values())), f"columns shown as {list(self.shown.values())}"
         sample = {SAMPLE_CELLS: KEY_FILES["h3_cell.bin"]} | {sample_file(n): VECTORS for n in self.columns}
         vectors = {file for n in self.columns for file in (f"{n}.bin", sample_file(n))}
-        found = {name: array.dtype for name, array in arrays.items()}
-        found |= {file: VECTORS for file in vectors if found.get(file) == WIDE_VECTORS}
-        yield found in (expected, expected | sample), f"arrays {list(arrays)}"
+        dtypes = {name: array.dtype for name, array in arrays.items()}
+        dtypes |= {file: VECTORS for file in vectors if dtypes.get(file) == WIDE_VECTORS}
+        yield dtypes in (expected, expected | sample), f"arrays {list(arrays)}"
         yield all(map(PLAIN.fullmatch, (*arrays, *self.inverted))), "names that are paths"
         yield set(self.inverted) <= set(self.columns), f"inverted files of {list(self.inverted)}"
         matrices = {shown.RECORDS, *vectors}

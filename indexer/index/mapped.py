@@ -101,11 +101,11 @@ class CheckedArray:
         path = folder / file.name
         expected = int(np.prod(file.shape, dtype=object)) * np.dtype(file.dtype).itemsize
         try:
-            found = path.stat().st_size
+            size = path.stat().st_size
         except OSError as error:
             raise DamagedIndexError(f"{path} cannot be read: {error.strerror}") from error
-        if found != expected or len(file.block_crc32) != -(-expected // BLOCK_BYTES):
-            raise DamagedIndexError(f"{path} has {found} bytes, expected {expected}")
+        if size != expected or len(file.block_crc32) != -(-expected // BLOCK_BYTES):
+            raise DamagedIndexError(f"{path} has {size} bytes, expected {expected}")
         if expected == 0:
             return CheckedArray(np.empty(file.shape, file.dtype), path)
         array = np.memmap(path, file.dtype, mode="r", shape=file.shape).view(np.ndarray)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from ..errors import QueryError
 from ..geo.row_ranges import RowRanges, Rows
 from ..table.columns import Cosines, Norms
-from .answers import Found, by_question
+from .answers import Nearest, by_question
 from .crew import Scan
 from .planner import EXACT, Plan
 from .segment_files import open_segment
@@ -76,7 +76,7 @@ class OnDevice:
         self._held: dict[tuple[Path, str], Held] = {}  # by segment and column, the one used last at the end
         self._lock = threading.Lock()
 
-    def answers(self, scans: Sequence[Scan], questions: Sequence[Cosines], k: int) -> list[Found]:
+    def answers(self, scans: Sequence[Scan], questions: Sequence[Cosines], k: int) -> list[Nearest]:
         """What each scan finds, see `Scan.answer`.
 
         Raises:
@@ -127,7 +127,7 @@ class OnDevice:
         self._say(f"{name} takes {_size(needed)} for {rows:,} rows and had room for {_size(free)}")
 
 
-def _compared(scan: Scan, named: Sequence[Rows], questions: Sequence[Cosines], k: int) -> Found:
+def _compared(scan: Scan, named: Sequence[Rows], questions: Sequence[Cosines], k: int) -> Nearest:
     """The best of the rows that were named, by their cosines."""
     files = open_segment(scan.folder)
     with files.blamed():

@@ -53,8 +53,8 @@ def _best_plan(vectors: Vectors, inverted: Ivf, kind: str, share: float, rng: np
 
     def scored(plan: Plan) -> Point:
         plan = replace(plan, least_slack=_least_slack(plan, vectors, inverted, cases[:LEARNT]))
-        found, milliseconds = _timed(partial(_search, plan, vectors, inverted), cases)
-        recall = float(np.mean([_share_found(*pair) for pair in zip(answers, found, strict=True)]))
+        answered, milliseconds = _timed(partial(_search, plan, vectors, inverted), cases)
+        recall = float(np.mean([_recall(*pair) for pair in zip(answers, answered, strict=True)]))
         return Point(kind, share, plan, recall, milliseconds, exact_ms)
 
     fastest, matching = Point(kind, share, EXACT, 1.0, exact_ms, exact_ms), share * inverted.rows
@@ -116,15 +116,15 @@ def _exact_answers(vectors: Vectors, cases: Sequence[_Case]) -> list[Rows]:
     answers: dict[int, Rows] = {}
     for among in {id(case.among): case.among for case in cases}.values():
         mine = [i for i, case in enumerate(cases) if case.among is among]
-        found = run(EXACT, vectors, None, among, np.stack([cases[i].query for i in mine]), K + 1)
-        answers |= {i: _but_itself(rows, cases[i]) for i, (_, rows) in zip(mine, found, strict=True)}
+        nearest = run(EXACT, vectors, None, among, np.stack([cases[i].query for i in mine]), K + 1)
+        answers |= {i: _but_itself(rows, cases[i]) for i, (_, rows) in zip(mine, nearest, strict=True)}
     return [answers[i] for i in range(len(cases))]
 
 
 def _search(plan: Plan, vectors: Vectors, inverted: Ivf | None, case: _Case) -> Rows:
     """The K rows most like a query, itself left out."""
-    ((_, found),) = run(plan, vectors, inverted, case.among, case.query[None], K + 1)
-    return _but_itself(found, case)
+    ((_, rows),) = run(plan, vectors, inverted, case.among, case.query[None], K + 1)
+    return _but_itself(rows, case)
 
 
 def _least_slack(plan: Plan, vectors: Vectors, inverted: Ivf, cases: Sequence[_Case]) -> float:
@@ -138,8 +138,8 @@ def _but_itself(rows: Rows, case: _Case) -> Rows:
     return np.asarray(rows[rows != case.row][:K])
 
 
-def _share_found(exact: Rows, found: Rows) -> float:
-    return float(np.isin(exact, found).mean()) if len(exact) else 1.0
+def _recall(exact: Rows, answer: Rows) -> float:
+    return float(np.isin(exact, answer).mean()) if len(exact) else 1.0
 
 
 def _timed(search: Callable[[_Case], Rows], cases: list[_Case]) -> tuple[list[Rows], float]:

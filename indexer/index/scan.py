@@ -78,10 +78,10 @@ def _range_scanned(scanner: Any, block: Matrix, rows: Rows, least: float) -> tup
 
     held = faiss.RangeSearchResult(1)
     partial = faiss.RangeSearchPartialResult(held)  # type: ignore[attr-defined]
-    found = partial.new_result(0)
-    scanner.scan_codes_range(len(block), _codes(block), faiss.swig_ptr(rows), least, found)
-    products, some = np.empty(found.nres, np.float32), np.empty(found.nres, np.int64)
-    partial.copy_range(0, found.nres, faiss.swig_ptr(some), faiss.swig_ptr(products))
+    result = partial.new_result(0)
+    scanner.scan_codes_range(len(block), _codes(block), faiss.swig_ptr(rows), least, result)
+    products, some = np.empty(result.nres, np.float32), np.empty(result.nres, np.int64)
+    partial.copy_range(0, result.nres, faiss.swig_ptr(some), faiss.swig_ptr(products))
     return products, some
 
 

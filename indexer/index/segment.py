@@ -110,14 +110,14 @@ class Segment:
 
     def rows_at(self, places: Mapping[str, Rows]) -> RowRanges:
         """The rows at places: by path of a part, ascending rows in it."""
-        found = [np.empty(0, np.int64)]
+        rows = [np.empty(0, np.int64)]
         for part, start in zip(self.parts, self.part_starts.tolist(), strict=False):
-            inside = places.get(part.path, found[0])
+            inside = places.get(part.path, rows[0])
             if part.first_row > 0 or (len(inside) and inside[-1] >= part.rows):  # a piece of a part
                 inside = inside - part.first_row
                 inside = inside[(inside >= 0) & (inside < part.rows)]
-            found.append(inside + start)
-        return RowRanges.of_rows(np.concatenate(found))
+            rows.append(inside + start)
+        return RowRanges.of_rows(np.concatenate(rows))
 
 
 def read_segments(table: EmbeddingTable, parts: Sequence[Part], columns: Sequence[str]) -> Iterator[Segment]:

@@ -50,7 +50,7 @@ def write_shards(
     rows = [sum(part.rows for part in shard) for shard in shards]
     centroids = fit_centroids(root, table) if max(rows) >= segment_files.EXACT_ROWS else {}
     wanted = {column: _digest(path) for column, path in centroids.items()}
-    done = {i: folder for i, shard in enumerate(shards) if (folder := _found(root, table, shard, wanted))}
+    done = {i: folder for i, shard in enumerate(shards) if (folder := _folder_of(root, table, shard, wanted))}
     missing = [(i, shard) for i, shard in enumerate(shards) if i not in done]
     write = partial(_write, root, table, centroids, count)
     for (i, _), folder in whole(workers(write, missing), lambda shard: f"shard {shard[0] + 1} of {count}"):
@@ -104,18 +104,18 @@ def fit_centroids(root: Path, table: EmbeddingTable) -> dict[str, Path]:
 
     folder, parts = root / CENTROIDS, name_of(json.dumps([file.path for file in table.files]).encode())
     folder.mkdir(exist_ok=True)
-    found = {column: folder / f"{parts}-{column}.faiss" for column in ("embedding", *table.optional_columns)}
+    files = {column: folder / f"{parts}-{column}.faiss" for column in ("embedding", *table.optional_columns)}
     for path in folder.iterdir():
-        if path not in found.values():
+        if path not in files.values():
             path.unlink()
-    for column, path in found.items():
+    for column, path in files.items():
         if not path.exists():
             dimension = to_matrix(table.schema_of([column]).empty_table()[column]).shape[1]
             sample = _sample(table, column, ivf.sample_rows(table.row_count, dimension))
             scratch = path.with_suffix(".part")
             ivf.write(ivf.fit(sample, ivf.list_count(table.row_count, dimension)), scratch)
             scratch.replace(path)
-    return found
+    return files
 
 
 def _sample(table: EmbeddingTable, column: str, rows: Rows) -> Matrix:
@@ -128,7 +128,7 @@ def _sample(table: EmbeddingTable, column: str, rows: Rows) -> Matrix:
     return np.concatenate(some)  # type: ignore[return-value] # of the table's one kind of numbers
 
 
-def _found(root: Path, table: EmbeddingTable, shard: Shard, centroids: Mapping[str, str]) -> Path | None:
+def _folder_of(root: Path, table: EmbeddingTable, shard: Shard, centroids: Mapping[str, str]) -> Path | None:
     """The folder of a shard's segment that was written before, by a build that was stopped or is mended.
 
     Args:

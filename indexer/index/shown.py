@@ -190,9 +190,9 @@ class Shown:
     def open(arrays: Mapping[str, CheckedArray], kinds: Kinds) -> Shown:
         """Raises `DamagedIndexError` where records are not of these kinds."""
         shown = Shown(kinds, *(arrays[name] for name in FILES))
-        found = [array.unchecked.dtype.str for array in (shown.records, shown.texts, shown.lists)]
+        dtypes = [array.unchecked.dtype.str for array in (shown.records, shown.texts, shown.lists)]
         width = shown.records.unchecked.shape[1:]
-        if (found, width) != ([*FILES.values()], (record_of(kinds).itemsize,)):
+        if (dtypes, width) != ([*FILES.values()], (record_of(kinds).itemsize,)):
             raise DamagedIndexError(f"{shown.records.path} does not hold records of {', '.join(kinds)}")
         return shown
 
@@ -200,7 +200,7 @@ class Shown:
         """Some columns of rows (k,), by name. Raises `DamagedIndexError`."""
         self.records.check(rows, rows + 1)
         records = self.records.unchecked.take(rows, axis=0).view(self._record).reshape(-1)
-        found, places, ends = dict[str, pa.Array](), dict[str, Places](), dict[str, pa.Array]()
+        arrays, places, ends = dict[str, pa.Array](), dict[str, Places](), dict[str, pa.Array]()
         for name in columns:
             kind, values = self.kinds[name], records[name]
             if kind == TEXT:
@@ -209,9 +209,9 @@ class Shown:
                 ends[name], places[name] = self._lists(values)
             else:
                 null = records[_null(name)].astype(bool) if kind.endswith("?") else None
-                found[name] = to_array(*_typed(values, kind), null)
-        found |= zip(places, self._texts([*places.values()]), strict=True)
-        return found | {name: pa.ListArray.from_arrays(its, found[name]) for name, its in ends.items()}
+                arrays[name] = to_array(*_typed(values, kind), null)
+        arrays |= zip(places, self._texts([*places.values()]), strict=True)
+        return arrays | {name: pa.ListArray.from_arrays(its, arrays[name]) for name, its in ends.items()}
 
     @cached_property
     def _record(self) -> np.dtype[np.void]:

@@ -90,13 +90,13 @@ def search_batch(
     left_out = [f"left out {name}: {one}" for name, one in each if isinstance(one, NoRowError)]
     if not answered:
         raise QueryError(f"no query has a row of its own; {left_out[0].removeprefix('left out ')}")
-    found = [
+    named_rows = [
         one.rows.add_column(0, "query", pa.array([name] * len(one.rows), pa.string()))
         for name, one in answered
     ]
     plans = Counter(one.plan for _, one in answered).most_common()
     return Hits(
-        pa.concat_tables(found, promote_options="default"),
+        pa.concat_tables(named_rows, promote_options="default"),
         "; ".join(f"{count} x {plan}" for plan, count in plans),
         tuple(dict.fromkeys((*left_out, *(note for _, one in answered for note in one.notes)))),
     )

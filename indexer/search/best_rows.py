@@ -11,7 +11,7 @@ import numpy as np
 
 from ..geo.cells import Cells
 from ..geo.row_ranges import Rows
-from ..index.answers import Found
+from ..index.answers import Nearest
 from ..index.answers import answers as answers_of
 from ..index.crew import Scan, Searcher
 from ..index.faiss_index import Index, missing_of
@@ -135,7 +135,7 @@ def best_rows(
     """
     matching = Matching.of(table, filter)
     known, looked_at, shards = _known(index, column), _LookedAt(), None
-    found: list[list[Best]] = [[] for _ in queries]
+    best_of: list[list[Best]] = [[] for _ in queries]
     if index is not None:
         exact = EXACT if all_of else None
         plan = crew.plan if crew is not None and crew.plan is not None else exact
@@ -145,7 +145,7 @@ def best_rows(
         for number, scan in scans.items():
             count = 0 if number in late else scan.rows.count
             looked_at.add(scan.plan, count, index.living[number].count)
-            for mine, best in zip(found, _in_table(index, number, answers.get(number)), strict=False):
+            for mine, best in zip(best_of, _in_table(index, number, answers.get(number)), strict=False):
                 mine.append(best)
         if index.shards:
             shards = Shards(len(answers) - len(late), len(index.segments) + index.lost, late)
@@ -154,14 +154,14 @@ def best_rows(
         looked_at.add(None, rows.count, len(segment))
         answer = answers_of(EXACT, segment.vectors[column], None, rows, queries, k, all_of)
         placed = _placed(segment, PARQUET, segment.part_ids(table.file_ids), answer)
-        for mine, best in zip(found, placed, strict=True):
+        for mine, best in zip(best_of, placed, strict=True):
             mine[:] = [Best.merged([*mine, best], k)]  # there are many such pieces
-    return [Answer(Best.merged(mine or [_NOTHING], k), looked_at, shards) for mine in found]
+    return [Answer(Best.merged(mine or [_NOTHING], k), looked_at, shards) for mine in best_of]
 
 
 def _answers(
     index: Index, scans: Mapping[int, Scan], queries: Sequence[Cosines], k: int, crew: Searcher | None
-) -> dict[int, Found | None]:
+) -> dict[int, Nearest | None]:
     """What is found in the segments that have rows which match, by number; None where one is late."""
     asked = {number: scan for number, scan in scans.items() if scan.rows.count}
     if crew is None or (crew.plan is None and not index.shards):
@@ -169,7 +169,7 @@ def _answers(
     return dict(zip(asked, crew.answers([*asked.values()], queries, k), strict=True))
 
 
-def _in_table(index: Index, number: int, answer: Found | None) -> list[Best]:
+def _in_table(index: Index, number: int, answer: Nearest | None) -> list[Best]:
     """What each query finds in a segment of the index, as rows of the table; nothing where none answered."""
     if answer is None:
         return []
@@ -203,18 +203,18 @@ def _scan(
 
 
 def _placed(
-    segment: Segment, number: int, part_ids: Rows, found: Sequence[tuple[Cosines, Rows]]
+    segment: Segment, number: int, part_ids: Rows, nearest: Sequence[tuple[Cosines, Rows]]
 ) -> Iterator[Best]:
     """What each query finds in a segment, as rows of the table; looked up for all queries at once."""
-    similarity, rows = found[0] if len(found) == 1 else map(np.concatenate, zip(*found, strict=True))
+    similarity, rows = nearest[0] if len(nearest) == 1 else map(np.concatenate, zip(*nearest, strict=True))
     segment.keys.cells.check(rows, rows + 1)
     part, rows_in_file = segment.places(rows)
     cells, numbers = segment.keys.cells.unchecked.take(rows), np.full(len(rows), number)
     every = Best(similarity, cells, part_ids[part], rows_in_file, numbers, rows)
-    if len(found) == 1:
+    if len(nearest) == 1:
         yield every
         return
-    for start, stop in pairwise(accumulate((len(mine) for mine, _ in found), initial=0)):
+    for start, stop in pairwise(accumulate((len(mine) for mine, _ in nearest), initial=0)):
         yield every.at(slice(start, stop))
 
 

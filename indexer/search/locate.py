@@ -17,7 +17,7 @@ from ..table.columns import Matrix, to_matrix
 from ..table.embedding_table import EmbeddingTable
 from ..table.schema import COUNTS, KEY
 from .filter import Filter
-from .found_rows import rows_of_segment, shows
+from .hit_rows import rows_of_segment, shows
 from .matching import Matching
 
 KNOWN = (*KEY, *COUNTS)  # of an example's rows
@@ -45,8 +45,8 @@ def rows_of_cell(
                 segment.vectors[column].matrix.check(rows, rows + 1)
                 known = rows_of_segment(segment, rows, table.schema_of(KNOWN))
             return known, segment.vectors[column].matrix.unchecked[rows]
-    found = table.lookup(cell=cell, columns=[*KNOWN, column])
-    return found.select(KNOWN), to_matrix(found[column])
+    rows = table.lookup(cell=cell, columns=[*KNOWN, column])
+    return rows.select(KNOWN), to_matrix(rows[column])
 
 
 def nearest_cell(

@@ -140,12 +140,12 @@ def _touching_rows(table: EmbeddingTable, file: PartFile, area: Region) -> Rows:
     """Rows of a part whose footprint meets an area; only row groups that its border crosses are read."""
     starts, bounds = parts.group_bounds(table.storage, file)
     inside, outside = area.box_sides(shapely.box(*bounds.T))
-    found = [np.empty(0, np.int64)]
+    rows = [np.empty(0, np.int64)]
     for group in np.flatnonzero(~outside).tolist():
         count = starts[group + 1] - starts[group]
         meets = np.ones(count, bool) if inside[group] else _touching(table, file, group, area)
-        found.append(starts[group] + np.flatnonzero(meets))
-    return np.concatenate(found)
+        rows.append(starts[group] + np.flatnonzero(meets))
+    return np.concatenate(rows)
 
 
 def _touching(table: EmbeddingTable, file: PartFile, group: int, area: Region) -> Mask:

@@ -66,8 +66,10 @@ def _unsteady() -> set[str]:
 def _read(table: EmbeddingTable, predicate: str, limits: Limits) -> Places:
     joined = f" LEFT JOIN _assignments USING ({', '.join(KEY)})" if OF_ASSIGNMENTS.search(predicate) else ""
     query = f"SELECT file_index, file_row_number FROM _parts{joined} WHERE {predicate}"
-    found = run_sql(table, query, limits)
-    file_of_row, row = (found[name].to_numpy().astype(np.int64) for name in ("file_index", "file_row_number"))
+    numbers = run_sql(table, query, limits)
+    file_of_row, row = (
+        numbers[name].to_numpy().astype(np.int64) for name in ("file_index", "file_row_number")
+    )
     order = np.lexsort((row, file_of_row))
     ends = np.searchsorted(file_of_row[order], np.arange(1, len(table.files)))
     rows = np.split(row[order], ends)

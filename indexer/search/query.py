@@ -99,7 +99,7 @@ class Resolved:
 
 
 @dataclass(frozen=True)
-class _Found:
+class _ExampleVector:
     """One example as numbers."""
 
     vector: Cosines  # (d,) norm 1
@@ -123,28 +123,28 @@ def resolve(table: EmbeddingTable, query: Query, filter: Filter, index: Index | 
     book = _Book(table, index, query.using, filter)
     positives = [_find(book, example) for example in query.positives]
     negatives = [_find(book, example) for example in query.negatives]
-    wanted = np.array([found.vector for found in positives])
+    wanted = np.array([example.vector for example in positives])
     if query.match == "mean" and len(wanted) > 1:
         wanted = wanted.mean(axis=0, keepdims=True)
     if negatives:
-        wanted = wanted - query.negative_weight * np.mean([found.vector for found in negatives], axis=0)
-    found = (*positives, *negatives)
+        wanted = wanted - query.negative_weight * np.mean([example.vector for example in negatives], axis=0)
+    examples = (*positives, *negatives)
     vectors = np.array([_unit(vector, "the examples cancel out: their mean") for vector in wanted])
     if aligned is not None:
         vectors = np.array([_unit(vector, "the aligned query") for vector in aligned(vectors)])
     all_of = query.match == "all"
     if query.invert:  # the greatest of the opposites is the opposite of the least
         vectors, all_of = -vectors, not all_of
-    own_rows = frozenset[tuple[object, ...]]().union(*(example.own_rows for example in found))
+    own_rows = frozenset[tuple[object, ...]]().union(*(example.own_rows for example in examples))
     return Resolved(
         vectors,
         own_rows,
-        tuple(dict.fromkeys(note for example in found for note in example.notes)),
+        tuple(dict.fromkeys(note for example in examples for note in example.notes)),
         query.against,
         all_of and len(vectors) > 1,
         "" if aligned is None else f"aligned by {aligned.fitted}",
         frozenset(int(str(key[0])) for key in own_rows),
-        frozenset().union(*(example.sensors for example in found)),
+        frozenset().union(*(example.sensors for example in examples)),
     )
 
 
@@ -152,9 +152,9 @@ def _alignment(table: EmbeddingTable, query: Query) -> Map | None:
     """The map between the query's columns; None where they are compared as they are."""
     dimensions = [_dimension(table, column) for column in (query.using, query.against)]
     if query.align and query.using != query.against:
-        found = read_map(table, query.using, query.against)
-        if found is not None:
-            return found
+        alignment = read_map(table, query.using, query.against)
+        if alignment is not None:
+            return alignment
     if dimensions[0] != dimensions[1]:
         raise QueryError(
             f"{query.using} and {query.against} have different dimensions: they cannot be compared"
@@ -188,15 +188,15 @@ def _dimension(table: EmbeddingTable, column: str) -> int:
     return optional[column]
 
 
-def _find(book: _Book, example: Example) -> _Found:
+def _find(book: _Book, example: Example) -> _ExampleVector:
     if isinstance(example, Vector):
-        return _Found(_checked(book, example.values), sensors=frozenset(example.sensors))
+        return _ExampleVector(_checked(book, example.values), sensors=frozenset(example.sensors))
     if isinstance(example, LonLat):
         return _find_place(book, example)
     return _find_cell(book, example.cell)
 
 
-def _find_cell(book: _Book, cell: int) -> _Found:
+def _find_cell(book: _Book, cell: int) -> _ExampleVector:
     name, resolution = cell_to_text(cell), book.table.h3_resolution
     notes = []
     if resolution_of(cell) < resolution:
@@ -207,37 +207,39 @@ def _find_cell(book: _Book, cell: int) -> _Found:
     if resolution_of(cell) > resolution:
         cell = parent(cell, resolution)
         notes.append(f"cell {name} is finer than the table: its parent {cell_to_text(cell)} is compared")
-    found = _latest(book, cell)
-    if found is None:
+    latest = _latest(book, cell)
+    if latest is None:
         raise NoRowError(_unknown(book.table, cell))
-    return replace(found, notes=(*notes, *found.notes))
+    return replace(latest, notes=(*notes, *latest.notes))
 
 
-def _find_place(book: _Book, place: LonLat) -> _Found:
+def _find_place(book: _Book, place: LonLat) -> _ExampleVector:
     cell = cell_at(place.lon_deg, place.lat_deg, book.table.h3_resolution)
     patch = patch_at(book.table, place.lon_deg, place.lat_deg)
     if patch is None:
         return _find_near(book, place, cell)
     holder, sample_id = patch
-    found = _latest(book, cell) if holder == cell else _latest(book, holder, sample_id)
-    assert found is not None, "the table has the row that holds the place"
+    latest = _latest(book, cell) if holder == cell else _latest(book, holder, sample_id)
+    assert latest is not None, "the table has the row that holds the place"
     if holder == cell:
-        return found
-    return replace(found, notes=(f"{sample_id} of cell {cell_to_text(holder)} holds the place", *found.notes))
+        return latest
+    return replace(
+        latest, notes=(f"{sample_id} of cell {cell_to_text(holder)} holds the place", *latest.notes)
+    )
 
 
-def _find_near(book: _Book, place: LonLat, cell: int) -> _Found:
+def _find_near(book: _Book, place: LonLat, cell: int) -> _ExampleVector:
     """What a place that no row holds stands for; `cell` is the place's own."""
     where, around = f"{place.lon_deg} {place.lat_deg}", surroundings(cell, NEARBY_KM)
     nearest, away_km = nearest_cell(book.table, place.lon_deg, place.lat_deg, around)
-    found = _latest(book, nearest) if nearest is not None and away_km <= NEARBY_KM else None
-    if nearest is None or found is None:
+    latest = _latest(book, nearest) if nearest is not None and away_km <= NEARBY_KM else None
+    if nearest is None or latest is None:
         raise NoRowError(f"no row within {NEARBY_KM:g} km of {where}; {_unknown(book.table, cell)}")
     note = f"no row lies at {where}: cell {cell_to_text(nearest)}, {away_km * 1000:.0f} m away, is compared"
-    return replace(found, notes=(note, *found.notes))
+    return replace(latest, notes=(note, *latest.notes))
 
 
-def _latest(book: _Book, cell: int, sample_id: str | None = None) -> _Found | None:
+def _latest(book: _Book, cell: int, sample_id: str | None = None) -> _ExampleVector | None:
     """The mean of a cell's rows of one period, or of those of one sample; None where there are none."""
     rows, matrix = rows_of_cell(book.table, book.index, cell, book.column)
     if sample_id is not None:
@@ -262,7 +264,7 @@ def _latest(book: _Book, cell: int, sample_id: str | None = None) -> _Found | No
     vector = _unit(matrix[of_period].astype(np.float64).mean(axis=0), f"the mean of cell {name}")
     its = rows if of_period.all() else rows.filter(to_array(of_period))
     sensors = frozenset().union(*sensors_of(its, book.column))
-    return _Found(vector, frozenset(keys_of(its)), tuple(notes), sensors)
+    return _ExampleVector(vector, frozenset(keys_of(its)), tuple(notes), sensors)
 
 
 def _unknown(table: EmbeddingTable, cell: int) -> str:

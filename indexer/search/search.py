@@ -25,7 +25,7 @@ from ..table.schema import COUNTS, KEY
 from .best_rows import Answer, Best, best_rows
 from .diversity import Diversity, marginal_relevance, spread
 from .filter import Filter
-from .found_rows import read_rows, read_vectors
+from .hit_rows import read_rows, read_vectors
 from .narrow import narrow
 from .notebook import as_html, as_text, geo_frame, with_hex
 from .query import Query, Resolved, keys_of, resolve, sensors_of

@@ -146,16 +146,16 @@ def _query_words(query: Query) -> dict[str, Any]:
 
 
 def _example_words(prefix: str, examples: Iterable[Any]) -> dict[str, Any]:
-    found: dict[str, list[Any]] = {"cell": [], "lonlat": [], "vector": []}
+    words: dict[str, list[Any]] = {"cell": [], "lonlat": [], "vector": []}
     for example in examples:
         match example:
             case Cell(cell):
-                found["cell"].append(cell_to_text(cell))
+                words["cell"].append(cell_to_text(cell))
             case LonLat(lon_deg, lat_deg):
-                found["lonlat"].append([lon_deg, lat_deg])
+                words["lonlat"].append([lon_deg, lat_deg])
             case Vector(values):
-                found["vector"].append(np.asarray(values, np.float64).tolist())
-    return {f"{prefix}{word}": values for word, values in found.items() if values}
+                words["vector"].append(np.asarray(values, np.float64).tolist())
+    return {f"{prefix}{word}": values for word, values in words.items() if values}
 
 
 def _plain(conditions: Mapping[str, Any]) -> dict[str, Any]:

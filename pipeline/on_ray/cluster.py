@@ -48,9 +48,9 @@ def own(cpus: int) -> Iterator[list[Node]]:
     ):
         from ray.util import get_node_ip_address
 
-        if (found := get_node_ip_address()) != LOOPBACK:
+        if (address := get_node_ip_address()) != LOOPBACK:
             raise InputError(
-                f"Ray listens on {found}, for it was imported before this job: start in a new process"
+                f"Ray listens on {address}, for it was imported before this job: start in a new process"
             )
         _end_watchers()
         yield nodes

@@ -175,7 +175,7 @@ class RayEngine:
     def _loaded(self, encoder: Any, digest: Any) -> Any:
         for _ in range(TRIES):
             try:
-                found = ray.get(digest, timeout=LOAD_S)
+                weights = ray.get(digest, timeout=LOAD_S)
             except RayActorError:
                 encoder, digest = self._begun()
             except GetTimeoutError as error:
@@ -185,10 +185,10 @@ class RayEngine:
             except RayTaskError as error:
                 raise error.cause from None
             else:
-                if found == self.digest:
+                if weights == self.digest:
                     return encoder
                 raise InputError(
-                    f"an encoder found weights {found[:12]}, expected {self.digest[:12]}: "
+                    f"an encoder found weights {weights[:12]}, expected {self.digest[:12]}: "
                     "put the same files on every node"
                 )
         raise InputError(

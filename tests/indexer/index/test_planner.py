@@ -213,8 +213,8 @@ def test_centroids_are_fitted_to_rows_spread_over_all(rows: int, dimension: int,
 
 
 def test_how_many_of_the_exact_rows_were_found() -> None:
-    assert recall._share_found(np.array([1, 2, 3, 4]), np.array([2, 4, 9])) == 0.5
-    assert recall._share_found(np.empty(0, int), np.array([2])) == 1.0
+    assert recall._recall(np.array([1, 2, 3, 4]), np.array([2, 4, 9])) == 0.5
+    assert recall._recall(np.empty(0, int), np.array([2])) == 1.0
 
 
 def test_queries_of_a_measurement_are_rows_and_places_between_two() -> None:
