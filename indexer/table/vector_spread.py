@@ -65,7 +65,12 @@ def spread_of(table: EmbeddingTable, column: str, seed: int = 0) -> Spread | Non
 
 
 def collapsed(table: EmbeddingTable, column: str, spread: Spread) -> str | None:
-    """What a reader should know where a column lies far below what its weights reach elsewhere."""
+    """What a reader should know where a column lies far below what its weights reach elsewhere.
+
+    Nothing of a simulated landscape, whose few materials are no fault of its vectors.
+    """
+    if table.simulated:
+        return None
     usual = table.model.config.get(FIGURES)
     own = usual.get(column) if isinstance(usual, dict) else None
     if not isinstance(own, int | float) or spread.effective_rank >= FAR_BELOW * own:

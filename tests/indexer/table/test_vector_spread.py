@@ -61,12 +61,18 @@ def test_a_column_far_below_its_weights_is_named(tmp_path: Path) -> None:
     narrow[:, 0] = 1
     narrow[:, 1] += np.random.default_rng(2).normal(size=len(h3_cell))
     notes = []
-    for name, columns in (("even", even), ("narrow", even | {"embedding": narrow.astype(np.float32)})):
-        table = EmbeddingTable.create(tmp_path / name, model, h3_resolution=9).upsert(make_rows(**columns))
+    collapse = even | {"embedding": narrow.astype(np.float32)}
+    for name, columns, simulated in (
+        ("even", even, False),
+        ("far", collapse, False),
+        ("sim", collapse, True),
+    ):
+        empty = EmbeddingTable.create(tmp_path / name, model, h3_resolution=9, simulated=simulated)
+        table = empty.upsert(make_rows(**columns))
         found = spread_of(table, "embedding")
         assert found is not None
         notes.append(collapsed(table, "embedding", found))
-    assert notes[0] is None
+    assert notes[0] is notes[2] is None
     assert notes[1] is not None
     assert "uniform area" in notes[1]
     assert "6.0" in notes[1]
