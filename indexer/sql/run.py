@@ -1,6 +1,9 @@
 """SQL over one snapshot, by DuckDB: one SELECT or EXPLAIN, within limits, in a process that can be ended."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from weakref import WeakKeyDictionary
 
 import pyarrow as pa
 
@@ -32,7 +35,40 @@ def run_sql(
         QueryError: not one reading statement, wrong SQL, or beyond a limit.
         TableError: a damaged file, or one that cannot be fetched.
     """
-    return ask_apart({"source": source_of(table).to_json(), "query": query}, limits, waiting)
+    return ask_apart({"source": _source(table), "query": query}, limits, waiting)
+
+
+@dataclass(frozen=True)
+class _Told:
+    """What DuckDB is told of a snapshot on this disk, as long as its files are the same."""
+
+    source: str
+    inodes: Mapping[Path, int]
+
+    @staticmethod
+    def of(source: Source) -> "_Told":
+        paths = [Path(path) for path in (*source.parts, *source.sidecars.values())]
+        return _Told(source.to_json(), {path: path.stat().st_ino for path in paths})
+
+    def is_so(self) -> bool:
+        """Whether no file was replaced or is missing."""
+        try:
+            return all(path.stat().st_ino == inode for path, inode in self.inodes.items())
+        except OSError:
+            return False
+
+
+_told: WeakKeyDictionary[EmbeddingTable, _Told] = WeakKeyDictionary()
+
+
+def _source(table: EmbeddingTable) -> str:
+    """`source_of` as it is told; kept for a snapshot on this disk."""
+    if table.storage.directory is None:
+        return source_of(table).to_json()
+    told = _told.get(table)
+    if told is None or not told.is_so():
+        told = _told[table] = _Told.of(source_of(table))
+    return told.source
 
 
 def source_of(table: EmbeddingTable) -> Source:
