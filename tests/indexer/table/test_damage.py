@@ -102,6 +102,20 @@ def test_sql_refuses_a_damaged_part(table: EmbeddingTable) -> None:
         run_sql(table, "SELECT count(*) FROM embeddings")
 
 
+@pytest.mark.parametrize("content", [b"PAR1 of another table", None])
+def test_sql_asked_again_sees_a_part_that_was_replaced_or_is_gone(
+    table: EmbeddingTable, content: bytes | None
+) -> None:
+    (first,) = run_sql(table, "SELECT count(*) AS n FROM embeddings")["n"].to_pylist()
+    assert first == table.row_count
+    path = table.path / table.files[0].path
+    path.rename(path.with_suffix(".aside"))
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(TableError, match=table.files[0].path):
+        run_sql(table, "SELECT count(*) AS n FROM embeddings")
+
+
 def test_a_damaged_sidecar_is_refused(table: EmbeddingTable) -> None:
     after = table.commit_sidecar("prototypes", {"a.bin": b"abc"}, {})
     (file,) = (table.path / "sidecars" / "prototypes").iterdir()
