@@ -9,19 +9,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice
+from itertools import accumulate, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..geo.cells import Cells
-from ..geo.row_ranges import Rows, positions
-from ..table.columns import Cosines, Similarities, cosines
+from ..geo.row_ranges import Mask, Rows, positions
+from ..table.columns import Cosines, Similarities, cosines, inverse_norms
 from .mapped import CheckedArray
-from .vectors import HALF_A_STEP, Vectors
+from .vectors import HALF_A_STEP, float32_error
 
 SAMPLE_ROWS = 4_096  # of a segment; of a smaller one all
 FEWEST_ROWS = 256  # of a shard
+TOGETHER = 64  # questions, whose products with all rows stay in the processor's cache
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,10 @@ class Compared:
     without: Cells  # (c,) whose rows are left out
     all_of: bool = False  # a row counts for the vector that it is least like
 
+    def of_all(self, each: NDArray[np.floating]) -> NDArray[np.floating]:
+        """A row's similarity (n,) of those with each vector (m, n)."""
+        return np.asarray(each.min(axis=0) if self.all_of else each.max(axis=0))
+
 
 @dataclass(frozen=True)
 class Sample:
@@ -42,8 +47,16 @@ class Sample:
     matrix: CheckedArray  # (s, d) float16
 
     @cached_property
-    def _vectors(self) -> Vectors:
-        return Vectors.of(self.matrix.whole())
+    def _units(self) -> Similarities:
+        """The vectors as (s, d) of norm 1, NaN where one has no direction."""
+        matrix = self.matrix.whole()
+        inverse = inverse_norms(matrix)
+        with np.errstate(invalid="ignore"):
+            return np.asarray(matrix * np.where(inverse > 0, inverse, np.float32(np.nan))[:, None])
+
+    @cached_property
+    def _directed(self) -> Mask:
+        return np.asarray(~np.isnan(self._units[:, 0]))
 
     def at_least(self, answered: Sequence[Compared]) -> list[tuple[Rows, int]]:
         """For each question how many rows are at least as like it as each it found (k,), and of how many.
@@ -51,43 +64,35 @@ class Sample:
         Raises:
             DamagedIndexError: the files are not what was written.
         """
-        likely = [one.vectors[:1] if one.all_of else one.vectors for one in answered]
-        least = [one.similarity.min(initial=1) for one in answered]
-        each = np.repeat(least, [len(vectors) for vectors in likely])
-        named = self._vectors.reaching(np.concatenate(likely), each)
-        return [
-            self._at_least(one, list(islice(named, len(vectors))))
-            for one, vectors in zip(answered, likely, strict=True)
-        ]
+        counts = []
+        for first in range(0, len(answered), TOGETHER):
+            some = answered[first : first + TOGETHER]
+            products = np.concatenate([one.vectors for one in some]).astype(np.float32) @ self._units.T
+            ends = accumulate((len(one.vectors) for one in some), initial=0)
+            for one, (start, stop) in zip(some, pairwise(ends), strict=True):
+                counts.append(self._at_least(one, one.of_all(products[start:stop])))
+        return counts
 
-    def _at_least(self, one: Compared, named: list[tuple[Similarities, Rows]]) -> tuple[Rows, int]:
-        """Of the rows that may be as like each of a question's vectors."""
-        similarity, vectors, count = one.similarity, one.vectors, self._vectors.count
+    def _at_least(self, one: Compared, near: Similarities) -> tuple[Rows, int]:
+        """Of rows whose cosines (s,) are known in float32; in float64 where they may be on either side."""
+        known, error = np.sort(one.similarity), float32_error(self._units.shape[1]) + HALF_A_STEP
+        count = int(np.count_nonzero(self._directed))
         if len(one.without):
             cells = self.cells.whole()
             first, stop = (np.searchsorted(cells, one.without, side) for side in ("left", "right"))
             own = positions(first, stop - first)
-            named = [(near[kept], rows[kept]) for near, rows in named for kept in [~np.isin(rows, own)]]
-            count -= int(np.count_nonzero(self._vectors.inverse_norms.unchecked[own]))
-        if not any(len(rows) for _, rows in named):
-            return np.zeros(len(similarity), np.int64), count
-        if len(vectors) == 1:
-            peers = self._as_exact_as(similarity, *named[0], vectors[0])
-        else:
-            rows = np.unique(np.concatenate([rows for _, rows in named]))
-            each = [cosines(self.matrix.unchecked[rows], vector) for vector in vectors]
-            peers = np.min(each, axis=0) if one.all_of else np.max(each, axis=0)
-        peers = np.sort(peers)
-        return len(peers) - np.searchsorted(peers, similarity), count
-
-    def _as_exact_as(self, similarity: Cosines, near: Similarities, rows: Rows, vector: Cosines) -> Cosines:
-        """Cosines of rows, taken again in float64 where in float32 they may be on either side of some."""
-        known, error = np.sort(similarity), self._vectors.error + HALF_A_STEP
-        exact = near.astype(np.float64)
-        unsure = np.searchsorted(known, exact - error) < np.searchsorted(known, exact + error, side="right")
+            near[own] = np.nan
+            count -= int(np.count_nonzero(self._directed[own]))
+        rows = np.flatnonzero(near >= known.min(initial=1) - error)
+        if len(rows) == 0:
+            return np.zeros(len(known), np.int64), count
+        peers = near[rows].astype(np.float64)
+        unsure = np.searchsorted(known, peers - error) < np.searchsorted(known, peers + error, side="right")
         if unsure.any():
-            exact[unsure] = cosines(self.matrix.unchecked[rows[unsure]], vector)
-        return exact
+            vectors = self.matrix.unchecked[rows[unsure]]
+            peers[unsure] = one.of_all(np.array([cosines(vectors, vector) for vector in one.vectors]))
+        peers.sort()
+        return len(peers) - np.searchsorted(peers, one.similarity), count
 
 
 def evenly(rows: int, shards: int = 1) -> NDArray[np.int64]:

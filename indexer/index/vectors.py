@@ -24,7 +24,6 @@ FEWEST_TOGETHER = 4  # queries, and rows: for fewer, one after the other is as f
 MOST_QUERIES = 256  # at a time
 MOST_TOGETHER = 1_000  # hits: sorting more out costs more than scanning
 FEW = 128  # rows: for no more, all cosines are taken at once
-REACHED_TOGETHER = 64  # queries, whose products with some thousand rows stay in the processor's cache
 GATHERED_ROWS = 2_048  # of several queries, compared at a time
 MARGIN = 6  # rows named beyond those asked for, besides a quarter of these
 HALF_A_STEP = 0.5 * 10.0**-DECIMALS  # what rounding moves a cosine by, at most
@@ -146,27 +145,6 @@ class Vectors:
         found[inverse == 0] = np.nan
         return found
 
-    def reaching(self, queries: Cosines, least: Cosines) -> Iterator[tuple[Similarities, Rows]]:
-        """For each query (q, d) of norm 1 all rows whose cosine may be its least (q,), and few others.
-
-        Their cosines are those of float32, no further than `error` from the exact ones. All rows are decoded
-        together for several queries: they should be a few thousand.
-        """
-        matrix, wanted = self.matrix.whole(), queries.astype(np.float32)
-        if len(queries) < FEWEST_TOGETHER:
-            for query, so_much in zip(wanted, least.tolist(), strict=True):
-                yield self._reaching(scan.blocks(matrix, self._all), query, so_much)
-            return
-        inverse, floors = self.inverse_norms.whole(), (least - HALF_A_STEP - self.error).tolist()
-        decoded, undirected = matrix.T.astype(np.float32), np.flatnonzero(inverse == 0)
-        for first in range(0, len(queries), REACHED_TOGETHER):
-            with np.errstate(invalid="ignore"):
-                similar = wanted[first : first + REACHED_TOGETHER] @ decoded * inverse
-            similar[:, undirected] = -np.inf
-            for mine, floor in zip(similar, floors[first:], strict=False):
-                rows = np.flatnonzero(mine >= floor)
-                yield mine[rows], rows
-
     def _check(self, starts: Rows, stops: Rows) -> None:
         self.matrix.check(starts, stops)
         self.inverse_norms.check(starts, stops)
@@ -262,8 +240,13 @@ class Vectors:
 
     @property
     def error(self) -> float:
-        """Of a cosine in float32: one rounding for each term of the sum, and a few for the norms."""
-        return float(self.matrix.unchecked.shape[1] + 8) * 2.0**-24
+        """Of a cosine in float32."""
+        return float32_error(self.matrix.unchecked.shape[1])
+
+
+def float32_error(dimension: int) -> float:
+    """Of a cosine in float32, at most: one rounding for each term of the sum, and a few for the norms."""
+    return (dimension + 8) * 2.0**-24
 
 
 def _with_margin(k: int) -> int:
