@@ -1,6 +1,6 @@
 """Boxes: a small anchor-free head on the frozen dense map.
 
-Two convolutions on the cells and one on a grid four times finer give at each of its points a score per
+Two convolutions on the squares and one on a grid four times finer give at each of its points a score per
 class, and of the object whose centre lies there the offset of the centre, the logarithm of its sides and,
 where boxes may be rotated, the sine and cosine of twice its angle. Points around a centre count as it by a
 Gaussian, and scores are kept where they are highest among neighbours (after CenterNet, arXiv 1904.07850).
@@ -20,7 +20,7 @@ from .features import Features
 from .judges import Table
 from .question import Asked
 
-FINER = 4  # points along a cell
+FINER = 4  # points along a square
 WIDTH = 64
 MOST_BOXES = 100  # boxes of a tile, at most
 LEAST_SCORE = 0.01
@@ -31,7 +31,7 @@ SHAPE = 6  # dx, dy, log of the sides, sine and cosine of twice the angle
 
 
 class FinerGrid(nn.Module):
-    """(B, F, h, w) -> (B, WIDTH / 2, 4h, 4w): two convolutions on the cells, one on the finer grid."""
+    """(B, F, h, w) -> (B, WIDTH / 2, 4h, 4w): two convolutions on the squares, one on the finer grid."""
 
     width = WIDTH // 2
 

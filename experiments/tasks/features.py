@@ -1,6 +1,6 @@
-"""What frozen encoders and the baselines make of samples: a vector of the whole, and one of each cell.
+"""What frozen encoders and the baselines make of samples: a vector of the whole, and one of each square.
 
-n samples of one grid of h x w cells, F numbers.
+n samples of one grid of h x w squares, F numbers.
 """
 
 import time
@@ -22,7 +22,7 @@ from ..retrieval.protocols import standardised
 
 AT_A_TIME = 64  # samples: bounds memory
 MONTHS = 12
-RAW_SIDE = 4  # px along a cell, at most
+RAW_SIDE = 4  # px along a square, at most
 
 
 @dataclass(frozen=True)
@@ -55,10 +55,10 @@ def sources_of(
     untrained = tuple(partial(encoded, of, samples) for of in encoders.frozen[1:])
     named = f"untrained encoder ({len(untrained)} seeds)" if len(untrained) > 1 else "untrained encoder"
     makers: dict[str, CellMaker] = {
-        "statistics of pixels": cell_statistics,
-        "raw pixels": raw_cells,
-        "RCF, Gaussian": partial(cell_convolutions, whitened=False, seed=seed),
-        "RCF, whitened patches": partial(cell_convolutions, whitened=True, seed=seed),
+        "statistics of pixels": square_statistics,
+        "raw pixels": raw_squares,
+        "RCF, Gaussian": partial(square_convolutions, whitened=False, seed=seed),
+        "RCF, whitened patches": partial(square_convolutions, whitened=True, seed=seed),
     }
     return (
         Source("ours", (partial(encoded, encoders.frozen[0], samples),), FLOAT16_BYTES),
@@ -78,7 +78,7 @@ def timed(maker: Callable[[], Features]) -> tuple[Features, float]:
 
 
 def encoded(encoder: AnyEncoder, samples: Sequence[Sample]) -> Features:
-    """The embedding and the dense map; cells without data are zero."""
+    """The embedding and the dense map; squares without data are zero."""
     pooled, dense = [], []
     for start in range(0, len(samples), AT_A_TIME):
         made = encoder.embed(samples[start : start + AT_A_TIME], dense=True)
@@ -89,22 +89,22 @@ def encoded(encoder: AnyEncoder, samples: Sequence[Sample]) -> Features:
     return Features(np.concatenate(pooled), np.concatenate(dense))
 
 
-# N cells: pixels (N, px, px, C), means by month (N, months, C), rows to fit on -> (N, F)
+# N squares: pixels (N, px, px, C), means by month (N, months, C), rows to fit on -> (N, F)
 CellMaker = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 
 
 def _of_cells(
     make: CellMaker, samples: Sequence[Sample], px_per_cell: Mapping[str, int], fit_on: np.ndarray
 ) -> Features:
-    """A baseline of each cell, standardised; the whole is the mean of those with data."""
+    """A baseline of each square, standardised; the whole is the mean of those with data."""
     h, w = samples[0].grid_shape
     rows = (fit_on[:, None] * (h * w) + np.arange(h * w)).ravel()
     parts = []
     for name, px in px_per_cell.items():
         image = composites(samples, name, px_per_cell)
         if np.isfinite(image).any():
-            cells = image.reshape(len(samples), h, px, w, px, -1).swapaxes(2, 3)
-            pixels = cells.reshape(-1, px, px, image.shape[-1])
+            squares = image.reshape(len(samples), h, px, w, px, -1).swapaxes(2, 3)
+            pixels = squares.reshape(-1, px, px, image.shape[-1])
             parts.append(make(pixels, monthly(samples, name, px), rows))
     flat = np.concatenate(parts, axis=1)
     dense = standardised(flat, rows).astype(np.float32).reshape(len(samples), h, w, -1)
@@ -124,7 +124,7 @@ def with_data(samples: Sequence[Sample], px_per_cell: Mapping[str, int]) -> np.n
 
 
 def monthly(samples: Sequence[Sample], name: str, px: int) -> np.ndarray:
-    """Means of each cell by month: (n * h * w, 12, C), NaN where none; one date alone: (n * h * w, 1, C)."""
+    """Means of squares by month: (n * h * w, 12, C), NaN where none; one date alone: (n * h * w, 1, C)."""
     h, w = samples[0].grid_shape
     bands = len(MODALITIES[name].bands)
     months = MONTHS if any(len(s.series[name].valid) > 1 for s in samples if name in s.series) else 1
@@ -132,9 +132,9 @@ def monthly(samples: Sequence[Sample], name: str, px: int) -> np.ndarray:
     count = np.zeros((len(samples), months, 1, h, w))
     for i, sample in enumerate(samples):
         if series := sample.series.get(name):
-            cells = (len(series.valid), -1, h, px, w, px)
-            seen = np.where(series.valid[:, None], series.pixels, 0).reshape(cells).sum(axis=(3, 5))
-            many = series.valid.reshape(cells).sum(axis=(3, 5))
+            squares = (len(series.valid), -1, h, px, w, px)
+            seen = np.where(series.valid[:, None], series.pixels, 0).reshape(squares).sum(axis=(3, 5))
+            many = series.valid.reshape(squares).sum(axis=(3, 5))
             month = np.clip((series.day_of_year.astype(int) - 1) // 31, 0, months - 1)
             np.add.at(total[i], month, seen)
             np.add.at(count[i], month, many)
@@ -142,27 +142,27 @@ def monthly(samples: Sequence[Sample], name: str, px: int) -> np.ndarray:
     return np.asarray(mean.transpose(0, 3, 4, 1, 2).reshape(-1, months, bands).astype(np.float32))
 
 
-def cell_statistics(cells: np.ndarray, months: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Mean, deviation, maximum and minimum over a cell's pixels and, of series, over its months."""
-    over_pixels = baselines.statistics(cells)
+def square_statistics(squares: np.ndarray, months: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Mean, deviation, maximum and minimum over a square's pixels and, of series, over its months."""
+    over_pixels = baselines.statistics(squares)
     if months.shape[1] == 1:
         return over_pixels
     return np.concatenate([over_pixels, baselines.statistics(months)], axis=1)
 
 
-def raw_cells(cells: np.ndarray, months: np.ndarray, rows: np.ndarray) -> np.ndarray:
+def raw_squares(squares: np.ndarray, months: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """The pixels averaged to 4 x 4; of series every month's mean."""
     if months.shape[1] > 1:
         return months.reshape(len(months), -1)
-    return shrunk(cells, RAW_SIDE)
+    return shrunk(squares, RAW_SIDE)
 
 
-def cell_convolutions(
-    cells: np.ndarray, months: np.ndarray, rows: np.ndarray, *, whitened: bool, seed: int
+def square_convolutions(
+    squares: np.ndarray, months: np.ndarray, rows: np.ndarray, *, whitened: bool, seed: int
 ) -> np.ndarray:
-    """RCF of the pixels of a cell; of series also along its months."""
+    """RCF of the pixels of a square; of series also along its months."""
     convolved = partial(baselines.random_convolutions, fit_on=rows, whitened=whitened, seed=seed)
-    over_pixels = convolved(cells, RCF_SIDE)
+    over_pixels = convolved(squares, RCF_SIDE)
     if months.shape[1] == 1:
         return over_pixels
     series = months[:, :, None]  # (N, T, 1, C)

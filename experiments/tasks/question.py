@@ -108,8 +108,8 @@ def ask(about: About, folder: Path, spec: SampleSpec, split: str, options: TaskO
     fitted = _tiles(about, train, spec, side, options.max_train, seed)
     asked = _tiles(about, test, spec, side, options.max_test, seed)
     if about.kind == "labels":
-        cells = max((tile.samples[0].grid_shape[0] for tile in (*fitted, *asked)), default=1)
-        fitted, asked = on_one_grid(fitted, cells), on_one_grid(asked, cells)
+        squares = max((tile.samples[0].grid_shape[0] for tile in (*fitted, *asked)), default=1)
+        fitted, asked = on_one_grid(fitted, squares), on_one_grid(asked, squares)
     if not fitted or not asked:
         raise InputError(
             f"{about.title} gave {len(fitted)} tiles to fit on and {len(asked)} to ask; "

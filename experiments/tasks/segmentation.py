@@ -29,7 +29,7 @@ class Segmentation:
         self.metrics: tuple[str, ...] = (asked.about.measure,)
 
     def __call__(self, views: tuple[Features, ...]) -> Table:
-        """The head is fitted on the shares of classes in each cell."""
+        """The head is fitted on the shares of classes in each square."""
         dense = views[0].dense
         head = mask_head(dense[: self.n], self.masks[: self.n], self.k, self.train_block)
         return self.scored([predicted(head, dense[i], len(m)) for i, m in self._asked()])
@@ -68,14 +68,14 @@ def class_shares(masks: Sequence[np.ndarray], classes: int) -> np.ndarray:
 
 
 def cell_counts(mask: np.ndarray, grid: tuple[int, int], classes: int) -> np.ndarray:
-    """Pixels of each class in each cell: (H, W) -> (h, w, K) float32."""
+    """Pixels of each class in each square: (H, W) -> (h, w, K) float32."""
     h, w = grid
-    cells = mask.reshape(h, mask.shape[0] // h, w, mask.shape[1] // w)
-    return np.stack([(cells == code).sum(axis=(1, 3)) for code in range(classes)], axis=2).astype(np.float32)
+    square = mask.reshape(h, mask.shape[0] // h, w, mask.shape[1] // w)
+    return np.stack([(square == code).sum(axis=(1, 3)) for code in range(classes)], axis=2).astype(np.float32)
 
 
 def mask_head(dense: np.ndarray, masks: Sequence[np.ndarray], classes: int, block: np.ndarray) -> LinearHead:
-    """Fitted on (n, h, w, F) maps and the masks under them; cells are drawn evenly if too many."""
+    """Fitted on (n, h, w, F) maps and the masks under them; squares are drawn evenly if too many."""
     _, h, w, width = dense.shape
     target = np.stack([cell_counts(mask, (h, w), classes) for mask in masks]).reshape(-1, classes)
     rows = np.flatnonzero(target.sum(axis=1) > 0)

@@ -1,7 +1,8 @@
 """Scenes of any size -> tiles of one size on the model's grid, with their truth.
 
-A tile is a square of grid cells at the set's own pixel size. Where a scene ends inside a tile, the rest is
-padding: not valid to the encoder, and ignored by every score. No pixel of a scene is left out.
+A tile is as many squares of the grid high as wide, at the set's own pixel size. Where a scene ends inside a
+tile, the rest is padding: not valid to the encoder, and ignored by every score. No pixel of a scene is left
+out.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -57,7 +58,7 @@ def tiles_of(item: Placed, spec: SampleSpec, tile_px: int) -> Iterator[Tile]:
     """Cut a scene whose truth is a mask or boxes, row by row.
 
     Args:
-        tile_px: side of a tile in pixels of the reference; rounded up to whole cells.
+        tile_px: side of a tile in pixels of the reference; rounded up to whole squares.
 
     Raises:
         InputError: a scene that cannot be read, or whose mask is not of its imagery's size.
@@ -67,15 +68,15 @@ def tiles_of(item: Placed, spec: SampleSpec, tile_px: int) -> Iterator[Tile]:
     h, w = scene.views[0][name].valid.shape[1:]
     _check_sizes(entry, scene.truth, (h, w))
     px = spec.px_per_cell[name]
-    cells = -(-tile_px // px)
-    rows, cols = (-(-side // (cells * px)) for side in (h, w))
-    whole = [_gridded(view, (h, w), name, (rows * cells, cols * cells), spec) for view in scene.views]
+    squares = -(-tile_px // px)
+    rows, cols = (-(-side // (squares * px)) for side in (h, w))
+    whole = [_gridded(view, (h, w), name, (rows * squares, cols * squares), spec) for view in scene.views]
     for row in range(rows):
         for col in range(cols):
-            at = (row * cells, col * cells)
+            at = (row * squares, col * squares)
             tile = f"{entry.id}@{row}_{col}" if rows * cols > 1 else entry.id
-            samples = tuple(_sample(tile, item, _cut(view, at, cells, spec), cells) for view in whole)
-            truth = _cut_truth(scene.truth, (at[0] * px, at[1] * px), cells * px)
+            samples = tuple(_sample(tile, item, _cut(view, at, squares, spec), squares) for view in whole)
+            truth = _cut_truth(scene.truth, (at[0] * px, at[1] * px), squares * px)
             if any(series.valid.any() for series in samples[0].series.values()):
                 yield Tile(samples, truth, entry.place, item.lon_deg, item.lat_deg)
             else:
@@ -89,36 +90,36 @@ def _check_empty(tile: str, truth: Truth) -> None:
         raise InputError(f"{tile} has labels and no valid pixel of imagery; expected both or neither.")
 
 
-def whole_of(item: Placed, spec: SampleSpec, largest_cells: int) -> Tile:
+def whole_of(item: Placed, spec: SampleSpec, largest_squares: int) -> Tile:
     """A scene whose truth is labels, on one grid: aerial images fill the model's window, Sentinel ones keep
-    their size up to `largest_cells`."""
+    their size up to `largest_squares`."""
     entry, scene = item.entry, item.entry.load()
     view = scene.views[0]
     name = reference(view, spec)
     h, w = view[name].valid.shape[1:]
     px = spec.px_per_cell[name]
     if name == "hr":
-        cells, view = spec.window_cells, {**view, name: _resized(view[name], (spec.window_cells * px,) * 2)}
-        h = w = cells * px
+        squares, view = spec.window_cells, {**view, name: _resized(view[name], (spec.window_cells * px,) * 2)}
+        h = w = squares * px
     else:
-        cells = min(max(-(-max(h, w) // px), 1), largest_cells)
+        squares = min(max(-(-max(h, w) // px), 1), largest_squares)
     grid = _gridded(view, (h, w), name, (-(-h // px), -(-w // px)), spec)
-    sample = _sample(entry.id, item, _cut(grid, (0, 0), cells, spec), cells)
+    sample = _sample(entry.id, item, _cut(grid, (0, 0), squares, spec), squares)
     return Tile((sample,), scene.truth, entry.place, item.lon_deg, item.lat_deg)
 
 
-def on_one_grid(tiles: Sequence[Tile], cells: int) -> tuple[Tile, ...]:
-    """Tiles of scenes with labels, each padded to a square of `cells`; what is added is not valid."""
-    return tuple(replace(tile, samples=tuple(_grown(s, cells) for s in tile.samples)) for tile in tiles)
+def on_one_grid(tiles: Sequence[Tile], squares: int) -> tuple[Tile, ...]:
+    """Tiles of scenes with labels, each padded to `squares` a side; what is added is not valid."""
+    return tuple(replace(tile, samples=tuple(_grown(s, squares) for s in tile.samples)) for tile in tiles)
 
 
-def _grown(sample: Sample, cells: int) -> Sample:
+def _grown(sample: Sample, squares: int) -> Sample:
     series = {}
     for name, s in sample.series.items():
-        side = cells * (s.valid.shape[-1] // sample.grid_shape[1])
+        side = squares * (s.valid.shape[-1] // sample.grid_shape[1])
         padded = _padded(Imagery(s.pixels, s.valid, s.day_of_year), (side, side))
         series[name] = replace(s, pixels=padded.pixels, valid=padded.valid)
-    return replace(sample, series=series, grid_shape=(cells, cells))
+    return replace(sample, series=series, grid_shape=(squares, squares))
 
 
 def _check_sizes(entry: Entry, truth: Truth, size: tuple[int, int]) -> None:
@@ -132,16 +133,16 @@ def _gridded(
     view: Mapping[str, Imagery],
     size: tuple[int, int],
     name: str,
-    cells: tuple[int, int],
+    squares: tuple[int, int],
     spec: SampleSpec,
 ) -> dict[str, Imagery]:
-    """Every modality on the reference's ground, padded to `cells`."""
+    """Every modality on the reference's ground, padded to `squares`."""
     out = {}
     for other in (m for m in MODALITIES if m in view and m in spec.px_per_cell):
         px = spec.px_per_cell[other]
         shape = tuple(max(1, round(side * px / spec.px_per_cell[name])) for side in size)
         imagery = view[other] if other == name else _resized(view[other], (shape[0], shape[1]))
-        out[other] = _padded(imagery, (cells[0] * px, cells[1] * px))
+        out[other] = _padded(imagery, (squares[0] * px, squares[1] * px))
     return out
 
 
@@ -169,16 +170,16 @@ def _padded(imagery: Imagery, shape: tuple[int, int]) -> Imagery:
 
 
 def _cut(
-    view: Mapping[str, Imagery], at: tuple[int, int], cells: int, spec: SampleSpec
+    view: Mapping[str, Imagery], at: tuple[int, int], squares: int, spec: SampleSpec
 ) -> dict[str, ImageSeries]:
-    """Dates with a valid pixel of a square of cells."""
+    """Dates with a valid pixel of some squares."""
     series = {}
     for name, imagery in view.items():
         px = spec.px_per_cell[name]
-        rows, cols = (slice(first * px, (first + cells) * px) for first in at)
+        rows, cols = (slice(first * px, (first + squares) * px) for first in at)
         part = _padded(
             replace(imagery, pixels=imagery.pixels[:, :, rows, cols], valid=imagery.valid[:, rows, cols]),
-            (cells * px, cells * px),
+            (squares * px, squares * px),
         )
         dates = part.valid.any(axis=(1, 2))
         if dates.any():
@@ -199,11 +200,11 @@ def _spread(dates: np.ndarray, at_most: int) -> np.ndarray:
     return np.asarray(dates[np.linspace(0, len(dates) - 1, at_most).round().astype(int)])
 
 
-def _sample(name: str, item: Placed, series: Mapping[str, ImageSeries], cells: int) -> Sample:
+def _sample(name: str, item: Placed, series: Mapping[str, ImageSeries], squares: int) -> Sample:
     lon, lat = item.lon_deg, item.lat_deg
     known = np.isfinite(lon) and np.isfinite(lat)
     cell = h3.str_to_int(h3.latlng_to_cell(lat if known else 0.0, lon if known else 0.0, 12))
-    crs, corner, grid = "OGC:CRS84", (0.0, 0.0), (cells, cells)
+    crs, corner, grid = "OGC:CRS84", (0.0, 0.0), (squares, squares)
     return Sample(name, cell, lon, lat, *ANY_TIME, (), crs, corner, grid, series, 1.0, float("nan"))
 
 

@@ -2,7 +2,7 @@
 
 Those of labels and masks start as the linear head that frozen features get, so steps can but add to it.
 
-B tiles, d numbers a cell, h x w cells; a head is given the maps of all views, standardised, zero where no
+B tiles, d numbers a square, h x w squares; a head is given the maps of all views, standardised, zero where no
 data is, and where data is.
 """
 
@@ -66,7 +66,7 @@ def head_of(judge: Judge) -> Head:
 
 
 class LabelHead:
-    """Labels: a linear layer on the mean over cells."""
+    """Labels: a linear layer on the mean over squares."""
 
     def __init__(self, judge: Classification) -> None:
         self.judge = judge
@@ -105,7 +105,7 @@ class OfMasks:
 
 
 class MaskHead(OfMasks):
-    """Masks: scores on a grid finer than the cells, laid over the pixels bilinearly."""
+    """Masks: scores on a grid finer than the squares, laid over the pixels bilinearly."""
 
     def __init__(self, judge: Segmentation) -> None:
         self.judge = judge
@@ -198,7 +198,7 @@ class BoxHead:
 
 
 class Pooled(nn.Module):
-    """(B, L) of the mean over cells with data."""
+    """(B, L) of the mean over squares with data."""
 
     def __init__(self, width: int, labels: int) -> None:
         super().__init__()
@@ -214,7 +214,7 @@ class Pooled(nn.Module):
 
 
 class Joined(nn.Module):
-    """(B, K, 4h, 4w) of one map, or of two joined: linear on the cells, and more on a finer grid."""
+    """(B, K, 4h, 4w) of one map, or of two joined: linear on the squares, and more on a finer grid."""
 
     def __init__(self, width: int, classes: int, joining: str = "") -> None:
         super().__init__()
@@ -271,7 +271,7 @@ def set_linear(layer: nn.Linear | nn.Conv2d, head: LinearHead) -> None:
 
 
 def start_masks(module: nn.Module, shown: Sequence[Shown], truth: Sequence[Truth], block: np.ndarray) -> None:
-    """The linear part of `Joined`, by the shares of classes in each cell."""
+    """The linear part of `Joined`, by the shares of classes in each square."""
     assert isinstance(module, Joined)
     dense = torch.cat([module.joined(maps) for maps, _ in shown]).permute(0, 2, 3, 1).cpu().numpy()
     masks = [cast(np.ndarray, t) for t in truth]

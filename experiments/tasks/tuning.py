@@ -185,12 +185,12 @@ def _module(encoder: AnyEncoder, head: Head, tiles: Sequence[Tile], learns: bool
     device = encoder.device if isinstance(encoder.device, torch.device) else torch.device("cpu")
     parts = [tiles[i : i + AT_A_TIME] for i in range(0, len(tiles), AT_A_TIME)]
     made = [frozen_maps(encoder, samples, device) for part in parts for samples in by_view(part)]
-    cells = torch.cat([maps.permute(0, 2, 3, 1)[seen] for maps, seen in made])  # (N, d)
-    spread = cells.std(dim=0, correction=0)
-    scale = cells.mean(dim=0), torch.where(spread > LEAST_SPREAD, spread, 1.0)
+    squares = torch.cat([maps.permute(0, 2, 3, 1)[seen] for maps, seen in made])  # (N, d)
+    spread = squares.std(dim=0, correction=0)
+    scale = squares.mean(dim=0), torch.where(spread > LEAST_SPREAD, spread, 1.0)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = Tuned(encoder, head.module(cells.shape[1]), scale, learns=learns).to(device)
+        model = Tuned(encoder, head.module(squares.shape[1]), scale, learns=learns).to(device)
     block = np.array([block_of(tile) for tile in tiles])
     with torch.no_grad():
         head.start(model.head, [model.eval().shown(part) for part in parts], [t.truth for t in tiles], block)
@@ -215,8 +215,8 @@ def _state_path(encoder: AnyEncoder, asked: Asked, tuning: Tuning, seed: int, na
 
 def augmented(tile: Tile, rng: np.random.Generator) -> Tile:
     """The tile as it might also have been: turned, mirrored, in another light, on some of its dates."""
-    cells = tile.samples[0].grid_shape
-    window = Window.drawn(cells, rng, max(cells))
+    squares = tile.samples[0].grid_shape
+    window = Window.drawn(squares, rng, max(squares))
     side_px = max(series.valid.shape[-1] for series in tile.samples[0].series.values())
     samples = tuple(_relit(window.of_sample(sample), rng) for sample in tile.samples)
     return replace(tile, samples=samples, truth=turned(tile.truth, window, side_px))

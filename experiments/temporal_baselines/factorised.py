@@ -1,7 +1,7 @@
-"""Our factorised encoder as a segmentation model: space first, date by date, then time, cell by cell.
+"""Our factorised encoder as a segmentation model: space first, date by date, then time, square by square.
 
 The modules are SkySense's own (encoder/): a ViT over each date, the date encoding, the fusion Transformer
-that collects a cell's dates in an extra token; a linear layer gives the scores of a cell's pixels.
+that collects a square's dates in an extra token; a linear layer gives the scores of a square's pixels.
 """
 
 import torch
@@ -20,7 +20,7 @@ class Factorised(nn.Module):
         in_channels: C.
         classes: K.
         side_px: H and W.
-        patch_px: side of a token, one grid cell.
+        patch_px: side of a token, one square of the grid.
         width, depth, heads: of both Transformers; `depth` layers each.
         seed: of the weights.
     """
@@ -47,7 +47,7 @@ class Factorised(nn.Module):
         self.head = nn.Linear(width, classes * patch_px**2)
 
     def forward(self, pixels: Tensor, valid: Tensor, day_of_year: Tensor) -> Tensor:
-        """Dates that are not valid in a cell are hidden from its fusion."""
+        """Dates that are not valid in a square are hidden from its fusion."""
         maps = {"s2": self.encoder.encode_s2(pixels, valid)}
         seen = {"s2": cell_validity(valid, self.patch_px, 0.5)}
         fused = self.encoder.fuse(maps, {"s2": day_of_year}, seen)  # (B, d, h, w)
