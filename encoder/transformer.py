@@ -72,7 +72,9 @@ def attend_short(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, heads: in
     if mask is not None:
         floor = q.new_zeros(mask.shape).masked_fill(~mask, torch.finfo(q.dtype).min)  # (L, N)
         absent = floor.T[:, None].expand(n, heads, length).reshape(-1, 1, length)
-    logits = wide(torch.baddbmm(absent, q, k.mT, alpha=(width // heads) ** -0.5))  # (N * heads, Q, L)
+    logits = wide(
+        torch.baddbmm(absent, q, k.transpose(1, 2), alpha=(width // heads) ** -0.5)
+    )  # (N * heads, Q, L)
     share = (logits - logits.amax(dim=-1, keepdim=True)).exp()
     out = torch.bmm(share.to(v.dtype), v) / share.sum(dim=-1, keepdim=True)
     return out.to(v.dtype).transpose(0, 1).reshape(-1, n, width)
