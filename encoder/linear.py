@@ -22,13 +22,14 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None, gelu: bool = False) -
 
 
 def _fused(x: Tensor, weight: Tensor) -> bool:
-    """Whether oneDNN computes it: single precision, on a CPU, without gradients."""
+    """Whether oneDNN computes it: single precision, on a CPU, without gradients, nothing being compiled."""
     return (
         _ONEDNN
         and x.device.type == "cpu"
         and x.dtype == weight.dtype == torch.float32
         and not torch.is_grad_enabled()
         and not torch.is_autocast_enabled("cpu")
+        and not torch.compiler.is_compiling()  # inductor takes weights that it packed itself, or fails
     )
 
 

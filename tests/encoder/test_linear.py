@@ -3,9 +3,10 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import fx, nn
 
 from encoder.linear import Linear, PatchConv, linear
+from encoder.transformer import MLP
 
 from ..tolerance import gamma
 
@@ -36,6 +37,20 @@ def test_gradients_reach_input_and_weights() -> None:
 def test_autocast_decides_the_number_format() -> None:
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
         assert Linear(6, 4)(torch.randn(2, 6)).dtype == torch.bfloat16
+
+
+@pytest.mark.float32
+def test_what_is_compiled_asks_no_product_that_the_compiler_cannot_take() -> None:
+    asked: list[str] = []
+
+    def seen(graph: fx.GraphModule, _inputs: list[torch.Tensor]) -> fx.GraphModule:
+        asked.extend(str(node.target) for node in graph.graph.nodes if node.op == "call_function")
+        return graph
+
+    with torch.no_grad():
+        torch.compile(MLP(6, 2), backend=seen)(torch.randn(2, 6))
+    assert any("linear" in name for name in asked)
+    assert not any("mkldnn" in name for name in asked)
 
 
 @pytest.mark.parametrize("side", [1, 2, 4])
