@@ -1,4 +1,4 @@
-"""nano by other engines beside this build, part by part: `python -m benchmarks.encoder_engines`.
+"""nano-1 by other engines beside this build, part by part: `python -m benchmarks.encoder_engines`.
 
     pip install onnxruntime onnx openvino              # those that are not there are left out
 
@@ -85,7 +85,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Measure and write the JSON."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.encoder_engines")
     parser.add_argument("--rounds", type=int, default=12)
-    parser.add_argument("--weights", default="nano")
+    parser.add_argument("--weights", default="nano-1")
     parser.add_argument("--engine", action="append", choices=list(ENGINES), help="all that are installed")
     parser.add_argument(
         "-o", "--out", type=Path, default=ROOT / "benchmarks" / "results" / "encoder-engines.json"
@@ -176,7 +176,8 @@ def openvino(part: Part) -> Run:
     """By OpenVINO in single precision, for these shapes."""
     library = import_module("openvino")
     shapes = [tuple(x.shape) for x in part.inputs]
-    model = library.convert_model(part.module, example_input=part.inputs, input=shapes)
+    traced = torch.jit.trace(part.module, part.inputs, check_trace=False)  # type: ignore[no-untyped-call]
+    model = library.convert_model(traced, example_input=part.inputs, input=shapes)
     settings = {"INFERENCE_NUM_THREADS": 1, "NUM_STREAMS": 1, "INFERENCE_PRECISION_HINT": "f32"}
     request = library.compile_model(model, "CPU", settings).create_infer_request()
     given = [x.numpy() for x in part.inputs]

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from .config import TextureConfig
 from .pieces import pieces
-from .precision import wide
+from .precision import wide, without_autocast
 
 DARKEST, BRIGHTEST = -2.1, 2.25  # first and last bin of a channel, standardised: about 0 and 255
 BIAS = 1.0  # a filter's response must exceed it
@@ -37,7 +37,7 @@ class ColourTexture(nn.Module):
         cells = _cut(F.pad(pixels, (around,) * 4, mode="replicate"), px + 2 * around, px)
         weights = _cut(weight[:, None], px, px).flatten(1)
         some = pieces(len(cells), px**2, cells)
-        with torch.autocast(images.device.type, enabled=False):  # sums over a thousand pixels
+        with without_autocast(images.device.type):  # sums over a thousand pixels
             features = torch.cat([self._features(cells[i], weights[i]) for i in some])
         return features.reshape(n, height // px, width // px, -1).permute(0, 3, 1, 2)
 

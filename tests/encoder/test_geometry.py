@@ -122,6 +122,15 @@ def test_colours_are_counted_once_and_masked_pixels_not() -> None:
     assert torch.allclose(encoder(dark, valid)[0, : part.bins**3], histogram)
 
 
+def test_counts_are_in_single_precision_whatever_autocast_says() -> None:
+    encoder, images = ColourTexture(TextureConfig(filters=2, patch_px=4)), torch.rand(1, 3, 4, 4)
+    encoder.get_buffer("filters").fill_(0.7)
+    with torch.autocast("cpu", torch.bfloat16):
+        made = encoder(images)
+    assert torch.equal(made, encoder(images))
+    assert encoder.to("meta")(images.to("meta")).shape == made.shape
+
+
 def test_a_filter_answers_with_both_signs() -> None:
     encoder = ColourTexture(TextureConfig(filters=1, patch_px=4, filter_px=1))
     encoder.get_buffer("filters").fill_(1.0)
