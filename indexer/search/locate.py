@@ -32,13 +32,13 @@ def rows_of_cell(
     Raises:
         DamagedIndexError: look again without the index, or without the shard that it names.
     """
-    for files in index.segments if index is not None else ():
+    for files, living in () if index is None else zip(index.segments, index.living, strict=True):
         segment = files.segment
         if column not in segment.vectors or not shows(segment, table.schema_of(KNOWN)):
             continue
         cells = segment.keys.cells
         first, stop = (np.searchsorted(cells.unchecked, np.uint64(cell), side) for side in ("left", "right"))
-        its = RowRanges.merged(np.array([first]), np.array([stop])) & segment.living(table.file_ids)
+        its = RowRanges.merged(np.array([first]), np.array([stop])) & living
         if its.count:
             rows = its.rows()
             with files.blamed():

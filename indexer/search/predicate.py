@@ -46,11 +46,12 @@ def matching_rows(table: EmbeddingTable, predicate: str, limits: Limits) -> Plac
         return Places({})
     if not is_steady(predicate):
         return _read(table, predicate, limits)
-    sidecars = (file.path for sidecar in table.manifest.sidecars.values() for file in sidecar.files)
-    files = (*(file.path for file in table.files), *sidecars)  # named by their content
-    return _answers.get((table.storage.root, files, predicate), lambda: _read(table, predicate, limits))
+    return _answers.get(
+        (table.storage.root, table.content, predicate), lambda: _read(table, predicate, limits)
+    )
 
 
+@lru_cache(maxsize=256)
 def is_steady(predicate: str) -> bool:
     """Whether it always has the same answer: no word in it names a clock or a draw."""
     return _unsteady().isdisjoint(re.findall(r"\w+", predicate.lower()))

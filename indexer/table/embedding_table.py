@@ -185,6 +185,11 @@ class EmbeddingTable:
         """Positions in `files`, by path."""
         return {file.path: i for i, file in enumerate(self.files)}
 
+    @cached_property
+    def content(self) -> tuple[str, ...]:
+        """Paths of all its files, which are named by what they hold: equal ones hold equal rows."""
+        return tuple(file.path for file in self.manifest.stored_files)
+
     @property
     def row_count(self) -> int:
         return self.manifest.row_count

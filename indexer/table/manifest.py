@@ -138,7 +138,7 @@ class Manifest:
         """Without the schema that it keeps: pickled, its lists would lose the names of their elements."""
         return Manifest, tuple(getattr(self, one.name) for one in fields(self))
 
-    @property
+    @cached_property
     def row_count(self) -> int:
         return sum(file.rows for file in self.files)
 
