@@ -192,6 +192,7 @@ def test_an_index_gives_the_same_rows_as_parquet(tmp_path: Path) -> None:
             assert keys.equals(keys_read)
             np.testing.assert_array_equal(matrix, matrix_read)
     moved = table.upsert(place_rows(rows["h3_cell"].to_numpy()[:1], years=(2024,), seed=5))
-    old, new = (rows_of_cell(t, index, rows["h3_cell"][0].as_py(), "embedding")[1] for t in (table, moved))
+    replaced = rows["h3_cell"][0].as_py()
+    old, new = (rows_of_cell(t, open_index(t)[0], replaced, "embedding")[1] for t in (table, moved))
     assert not np.array_equal(old, new), "a replaced row is read from its new part"
     assert len(rows_of_cell(table, index, cells.cell_at(0, 0, 9), "embedding")[0]) == 0
