@@ -28,20 +28,17 @@ def ranked(
     """
     middles = centres_of_few if len(rows) <= FEW else centres
     lon_deg, lat_deg = middles(to_numbers(rows["h3_cell"]))
+    after = 1 + max(i for i, name in enumerate(rows.schema.names) if name in KEY)
+    rows = _with_columns(rows, after, {"lon": lon_deg, "lat": lat_deg})
     ranks = np.arange(1, len(rows) + 1) if rank is None else rank
-    before, place = _columns({"rank": ranks, **first}), _columns({"lon": lon_deg, "lat": lat_deg})
-    own = list(zip(rows.schema, rows.columns, strict=True))
-    after = 1 + max(i for i, (field, _) in enumerate(own) if field.name in KEY)
-    fields, columns = zip(*before, *own[:after], *place, *own[after:], strict=True)
-    return pa.Table.from_arrays(columns, schema=pa.schema(fields))
+    return _with_columns(rows, 0, {"rank": ranks, **first})
 
 
-def _columns(values: Mapping[str, ArrayLike | pa.Array]) -> list[tuple[pa.Field, pa.Array]]:
-    arrays = {
-        name: held if isinstance(held, pa.Array) else to_array(np.asarray(held))
-        for name, held in values.items()
-    }
-    return [(pa.field(name, array.type), array) for name, array in arrays.items()]
+def _with_columns(rows: pa.Table, place: int, columns: Mapping[str, ArrayLike | pa.Array]) -> pa.Table:
+    for i, (name, held) in enumerate(columns.items(), place):
+        column = held if isinstance(held, pa.Array) else to_array(np.asarray(held))
+        rows = rows.add_column(i, pa.field(name, column.type), column)
+    return rows
 
 
 def best_first(rows: pa.Table, by: str, order: str, k: int | None) -> pa.Table:
