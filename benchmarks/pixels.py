@@ -44,6 +44,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--samples", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--weights", default="nano-1", help="that both builds read")
+    parser.add_argument("--also", default="nano-2", help="weights that only this build reads")
     parser.add_argument("--before", default=BEFORE, help="the commit that is compared")
     parser.add_argument("--scratch", type=Path, default=Path(tempfile.gettempdir()) / "skyhex-ratio")
     parser.add_argument(
@@ -62,12 +63,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     report: dict[str, Any] = {
         "machine": describe(PACKAGES),
         "before": args.before,
-        "weights": args.weights,
-        "gflop_per_sample": flops(Encoder(args.weights, "cpu").model.config) / 1e9,
+        "weights": {"before": args.weights, "now": args.weights, "also": args.also},
+        "gflop_per_sample": {
+            name: flops(Encoder(name, "cpu").model.config) / 1e9 for name in (args.weights, args.also)
+        },
     }
     for name, catalog in catalogs.items():
         with tempfile.TemporaryDirectory() as folder:
-            report[name] = compared({"before": tree, "now": ROOT}, catalog, args, Path(folder))
+            report[name] = compared({"before": tree, "now": ROOT, "also": ROOT}, catalog, args, Path(folder))
         args.out.write_text(json.dumps(report, indent=1) + "\n")
         print(name, json.dumps(report[name]), flush=True)
 
@@ -83,11 +86,14 @@ def flops(config: SkySenseConfig) -> float:
 
 
 def compared(trees: dict[str, Path], catalog: Path, args: argparse.Namespace, folder: Path) -> dict[str, Any]:
-    """Jobs of both builds in turn, without and with finer rows, on one thread."""
+    """Jobs of all builds in turn, without and with finer rows, on one thread."""
     workers = {name: start(tree) for name, tree in trees.items()}
-    weights = str(shipped_weights(args.weights) or args.weights)  # a path: builds have other words
-    opening = {"do": "open", "catalog": str(catalog), "weights": weights, "samples": args.samples}
-    opened = {name: ask(worker, **opening, threads=1) for name, worker in workers.items()}
+    opening = {"do": "open", "catalog": str(catalog), "samples": args.samples, "threads": 1}
+    opened = {}
+    for name, worker in workers.items():
+        word = args.also if name == "also" else args.weights
+        weights = str(shipped_weights(word) or word)  # a path: builds have other words
+        opened[name] = ask(worker, **opening, weights=weights)
     job: dict[str, Any] = {"do": "job", "workers": 0, "granularity": None}
     for name, worker in workers.items():  # vectors, and all that is done once
         ask(worker, **job, vectors=str(folder / f"{name}.npz"))
@@ -102,18 +108,21 @@ def compared(trees: dict[str, Path], catalog: Path, args: argparse.Namespace, fo
         found[what] = summary(rounds)
     for worker in workers.values():
         worker.communicate()
-    return {**found, "cosine": cosines(*(np.load(folder / f"{name}.npz") for name in trees))}
+    return {**found, "cosine": cosines(*(np.load(folder / f"{name}.npz") for name in ("before", "now")))}
 
 
 def summary(rounds: list[dict[str, Any]]) -> dict[str, Any]:
-    """Medians over rounds of each build, and the ratio of each round."""
-    ratios = sorted(one["before"]["cpu_ms"] / one["now"]["cpu_ms"] for one in rounds)
-    made: dict[str, Any] = {"ratio": statistics.median(ratios), "least": ratios[0], "most": ratios[-1]}
-    for name in ("before", "now"):
+    """Medians over rounds of each build, and how often "before" takes the processor time of each."""
+    made: dict[str, Any] = {}
+    for name in rounds[0]:
+        ratios = sorted(one["before"]["cpu_ms"] / one[name]["cpu_ms"] for one in rounds)
         parts = rounds[0][name]["parts"]
         middle = {p: statistics.median(one[name]["parts"][p] for one in rounds) for p in parts}
         cpu_ms = statistics.median(one[name]["cpu_ms"] for one in rounds)
         made[name] = {
+            "ratio": statistics.median(ratios),
+            "least": ratios[0],
+            "most": ratios[-1],
             "cpu_ms_per_sample": cpu_ms,
             "samples_per_cpu_s": 1000 / cpu_ms,
             "parts_cpu_ms": middle,

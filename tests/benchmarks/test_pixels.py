@@ -32,7 +32,9 @@ def test_ratios_are_of_processor_time_round_by_round() -> None:
         for now in (20.0, 30.0, 60.0)
     ]
     told = summary(rounds)
-    assert (told["least"], told["ratio"], told["most"]) == (1.0, 2.0, 3.0)
+    now = told["now"]
+    assert (now["least"], now["ratio"], now["most"]) == (1.0, 2.0, 3.0)
+    assert told["before"]["ratio"] == 1.0
     assert told["now"]["parts_share"]["decode"] == 0.5
     assert told["before"]["samples_per_cpu_s"] == pytest.approx(1000 / 60)
 
