@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from encoder.transformer import Attention, Layer
+from encoder.transformer import Attention, Layer, weighted_sums
 
 
 def test_attention_is_softmax_of_scaled_products() -> None:
@@ -34,6 +34,13 @@ def test_masked_tokens_equal_absent_ones() -> None:
     x = torch.randn(2, 5, 8)
     mask = torch.tensor([True, True, True, False, False]).expand(2, -1)
     torch.testing.assert_close(layer(x, mask)[:, :3], layer(x[:, :3]))
+
+
+@pytest.mark.parametrize(("queries", "length"), [(1, 1), (1, 12), (3, 4), (4, 4), (8, 8)])
+def test_weighted_sums_are_products(queries: int, length: int) -> None:
+    torch.manual_seed(0)
+    share, v = torch.rand(7, queries, length), torch.randn(length, 7, 32).transpose(0, 1)
+    torch.testing.assert_close(weighted_sums(share, v), share @ v)
 
 
 def test_norm_eps_is_the_configured_one() -> None:
