@@ -242,7 +242,7 @@ def tests_of(
     """Those that reach its line, its own file's first, then the quick ones, within a time as `cover` took it.
 
     A line that none reaches may run in a process that a test starts: then those of its folder. What a shared
-    fixture runs is written down for the first test alone that has it: the others of its file come last.
+    fixture runs is written down for the first test alone that has it: so the others of its file come, too.
     """
     folder, stem = Path(mutant.file).parent.name, Path(mutant.file).stem
     begins = next((n for n in range(mutant.line, 0, -1) if (mutant.file, n) in lines), 0)  # of a statement
@@ -252,7 +252,7 @@ def tests_of(
     known += [t for t in seconds if t.partition("::")[0] in files and t not in reached]
 
     def near(test: str) -> tuple[bool, bool, bool, float]:
-        return test not in reached, f"test_{stem}" not in test, f"/{folder}/" not in test, seconds[test]
+        return f"test_{stem}." not in test, test not in reached, f"/{folder}/" not in test, seconds[test]
 
     chosen, spent = [], 0.0
     for test in sorted(known, key=near):

@@ -8,10 +8,11 @@ import pytest
 import shapely
 
 from data.cover import plan_area, plan_chips
-from data.grid import project
+from data.grid import PixelGrid, project
 from data.reader import read_sample
 from data.sample import InputError, Sample, SampleSpec
-from data.site import cell_window_m
+from data.scene import Scene
+from data.site import cell_window_m, reference_grid
 from data.stac import read_catalog
 
 SPEC = SampleSpec()
@@ -312,3 +313,20 @@ def test_a_sensor_that_the_encoder_does_not_take_is_left_out_and_named(tiny):
     plan = plan_chips(tiny.read(), radar)
     assert not plan.tasks
     assert "s2: the encoder takes s1 alone" in plan.skipped[0].reason
+
+
+def test_the_reference_is_the_commonest_grid_in_a_zone_of_the_first_sensor(tiny):
+    at = datetime(2024, 1, 1, tzinfo=UTC)
+
+    def scenes(*grids):
+        return [Scene(f"{i}", None, "s2", "L2A", (), grid, at, at, at) for i, grid in enumerate(grids)]
+
+    zone, rare, degrees = (
+        PixelGrid(crs, (10, 0, left, 0, -10, 0), (9, 9))
+        for crs, left in (("EPSG:32632", 0), ("EPSG:32632", 10), ("EPSG:4326", 0))
+    )
+    assert reference_grid({"s2": scenes(rare, zone, zone)}) == zone
+    assert reference_grid({"s2": scenes(degrees, degrees, rare)}) == rare
+    assert reference_grid({"s2": scenes(degrees)}) == degrees
+    assert reference_grid({"hr": scenes(degrees, degrees), "s1": scenes(zone), "s2": scenes(rare)}) == rare
+    assert reference_grid({"hr": scenes(degrees), "s1": scenes(zone)}) == zone

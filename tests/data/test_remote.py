@@ -20,6 +20,7 @@ from data.remote import (
     KEPT_BYTES,
     LONGEST_RANGE,
     RemoteFile,
+    WebSource,
     _content_range,
     _cut,
     _joined,
@@ -459,3 +460,17 @@ def test_a_document_on_the_disk_has_a_size_at_most(tmp_path: Path, monkeypatch: 
     path.write_bytes(b"x" * 11)
     with pytest.raises(InputError, match="a document has 0 at most"):
         read_document(str(path), Access())
+
+
+def test_the_size_of_a_file_costs_one_byte(served: Served) -> None:
+    source = WebSource(f"{served.url}/a.tif", allowed(served))
+    before = web.traffic["bytes"]
+    assert source.size() == source.size() == (served.folder / "a.tif").stat().st_size
+    assert web.traffic["bytes"] - before == 1
+    assert len(served.requests) == 1
+
+
+def test_a_document_is_read_where_the_job_may(served: Served) -> None:
+    with pytest.raises(InputError):
+        read_document("/etc/hostname", Access(typed="https://data.example.org/catalog.json"))
+    assert read_document(f"{served.url}/a.tif", allowed(served)) == (served.folder / "a.tif").read_bytes()

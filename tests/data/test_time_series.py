@@ -245,3 +245,9 @@ def test_an_unknown_date_may_lie_in_a_period_that_its_range_touches():
     assert not within(unknown, (span[0] + timedelta(seconds=1), span[1]))
     assert not within(unknown, (datetime(2020, 1, 1, tzinfo=UTC), datetime(2020, 2, 1, tzinfo=UTC)))
     assert within(unknown, (datetime(2020, 1, 1, tzinfo=UTC), datetime(2020, 2, 1, 0, 0, 1, tzinfo=UTC)))
+
+
+def test_of_each_part_the_date_nearest_to_its_middle_comes_first():
+    scenes = [scene(f"2020-01-{day:02}", 5) for day in (1, 5, 6, 10, 11, 13, 16, 21)]  # twice ten days
+    chosen = by_preference(acquisitions(scenes), 2)
+    assert sorted(days(chosen)[:2]) == ["01-06", "01-16"]

@@ -169,3 +169,10 @@ def test_an_empty_table_has_no_prototypes(tmp_path: Path) -> None:
     info = fit_prototypes(EmbeddingTable.create(tmp_path, MODEL, h3_resolution=9))
     assert (info.regions, info.rows) == (0, 0)
     assert len(read_prototypes(EmbeddingTable.open(tmp_path)).vectors) == 0
+
+
+def test_progress_counts_the_rows_of_the_table(tmp_path: Path) -> None:
+    table, told = place_table(tmp_path, n=60), []
+    fit_prototypes(table, region_resolution=1, per_region=2, progress=lambda *state: told.append(state))
+    assert told[-1] == (table.row_count, table.row_count)
+    assert [done for done, _ in told] == sorted(done for done, _ in told)

@@ -14,7 +14,7 @@ from indexer.geo.cells import cell_to_text, centres
 from indexer.search import batch
 from indexer.search.batch import NamedQueries, read_queries, search_batch
 from indexer.search.query import Cell, LonLat, Query, Vector
-from indexer.search.search import search, search_many
+from indexer.search.search import Hits, search, search_each, search_many
 from indexer.table.embedding_table import EmbeddingTable
 
 from ...tolerance import cosine_error, rounding
@@ -134,3 +134,18 @@ def test_a_query_without_a_row_is_told_and_the_others_are_answered(table: Embedd
     wrong = Query((Vector(np.ones(3)),))
     with pytest.raises(QueryError, match="3 dimensions"):
         search_batch(table, NamedQueries(["a", "wrong"], [known[0], wrong]))
+
+
+def test_many_at_once_leave_out_their_own_rows_as_one_does(tmp_path: Path) -> None:
+    table = place_table(tmp_path, n=30)
+    cell = Cell(int(whole(table)["h3_cell"][0].as_py()))
+    query = Query((cell,))
+    for include in ({}, {"include_query": False}, {"include_query": True}):
+        (found,), (each,) = (
+            search_many(table, [query], 5, **include),
+            search_each(table, [query], 5, **include),
+        )
+        assert isinstance(each, Hits)
+        assert found.rows.equals(search(table, query, 5, **include).rows)
+        assert each.rows.equals(found.rows)
+        assert (cell.cell in found.rows["h3_cell"].to_pylist()) is bool(include.get("include_query"))

@@ -197,3 +197,26 @@ def test_a_size_of_the_cache_that_is_none_is_an_error(monkeypatch: pytest.Monkey
     monkeypatch.setenv("SKYHEX_CACHE_GB", said)
     with pytest.raises(TableError, match=f"SKYHEX_CACHE_GB is '{said}': expected gigabytes, such as 20"):
         local_cache.cache_bytes()
+
+
+@pytest.mark.parametrize("lasts", [bucket.TRIES - 1, bucket.TRIES])
+def test_a_name_is_put_again_where_a_fault_may_pass(
+    place: Bucket, monkeypatch: pytest.MonkeyPatch, lasts: int
+) -> None:
+    tries: list[str] = []
+    put = bucket.obstore.put
+
+    def failing(store: object, path: str, content: bytes, **options: object) -> object:
+        tries.append(path)
+        if len(tries) <= lasts:
+            raise OSError("gone")
+        return put(store, path, content, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(bucket.obstore, "put", failing)
+    if lasts < bucket.TRIES:
+        place.put_new("manifests/9.json", b"mine")
+        assert place.read("manifests/9.json") == b"mine"
+    else:
+        with pytest.raises(TableError, match="cannot write"):
+            place.put_new("manifests/9.json", b"mine")
+    assert len(tries) == bucket.TRIES
