@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from data.products import stores
 from data.products.stores import (
     _step,
     axis_sizes,
@@ -193,3 +194,29 @@ def test_what_is_a_store_and_when_it_changes(tmp_path: Path) -> None:
     assert version_of(str(tmp_path)) == str(tmp_path.stat().st_mtime_ns)
     with pytest.raises(InputError, match="no such store"):
         version_of(str(tmp_path / "none"))
+
+
+@pytest.mark.parametrize(
+    ("href", "options"),
+    [
+        ("s3://tessera-embeddings/a.zarr/", {"skip_signature": True, "region": "us-west-2"}),
+        ("s3://another/a.zarr", {"skip_signature": True}),
+        ("gs://tessera-embeddings/a.zarr", {"skip_signature": True}),
+        ("https://tessera-embeddings/a.zarr", {}),
+    ],
+)
+def test_public_buckets_are_read_unsigned_in_their_region(
+    monkeypatch: pytest.MonkeyPatch, href: str, options: dict[str, Any]
+) -> None:
+    asked: list[tuple[str, dict[str, Any]]] = []
+    monkeypatch.setattr("obstore.store.from_url", lambda href, **given: asked.append((href, given)))
+    monkeypatch.setattr(
+        stores,
+        "_package",
+        lambda name: SimpleNamespace(ObjectStore=lambda store, read_only: (name, read_only)),
+    )
+    assert stores._zarr(href) == ("zarr.storage", True)
+    ((opened, given),) = asked
+    assert opened == href.rstrip("/")
+    assert {name: given[name] for name in ("skip_signature", "region") if name in given} == options
+    assert stores._zarr("/a/b.zarr") == "/a/b.zarr"

@@ -1,14 +1,19 @@
 """Rows of a segment and rows of the parts that it holds, whole or a piece of each."""
 
 from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from indexer.geo.row_ranges import RowRanges
+from indexer.index import segment
 from indexer.index.mapped import DamagedIndexError
-from indexer.index.segment import Keys, Part, Segment, at, missing_parts
+from indexer.index.segment import Keys, Part, Segment, at, missing_parts, read_segments, scan_part
 from indexer.table.manifest import PartFile
+
+from ..small_tables import place_table, whole
 
 WHOLE, PIECE, LAST = Part("a", 4), Part("b", 5, first_row=10), Part("c", 3)
 NUMBERS = np.arange(12)
@@ -22,6 +27,8 @@ SEGMENT = Segment((WHOLE, PIECE, LAST), Keys.of(NUMBERS.astype(np.uint64), NUMBE
         ({"a": [0, 3], "c": [2]}, [0, 3, 11]),
         ({"b": [0, 9, 10, 12, 14, 15, 40]}, [4, 6, 8]),  # of these the segment has 10 to 14
         ({"c": [1, 2, 3, 40]}, [10, 11]),  # a longer part of that name
+        ({"c": [2, 3]}, [11]),
+        ({"a": [3, 4]}, [3]),
         ({"gone": [1]}, []),
     ],
 )
@@ -77,12 +84,12 @@ def test_two_segments_hold_no_row_twice() -> None:
 
 
 def test_rows_of_living_parts_and_where_they_are_in_a_table() -> None:
-    segment = parts_of(("a", 5, 0), ("b", 3, 2), ("c", 1, 0))
-    assert segment.living({"a", "c"}).rows().tolist() == [0, 1, 2, 3, 4, 8]
-    assert segment.living({"x"}).count == 0
-    assert segment.part_ids({"b": 7, "c": 0}).tolist() == [-1, 7, 0]
-    assert segment.paths == {"a", "b", "c"}
-    assert (segment.part_starts.tolist(), len(segment)) == ([0, 5, 8, 9], 9)
+    made = parts_of(("a", 5, 0), ("b", 3, 2), ("c", 1, 0))
+    assert made.living({"a", "c"}).rows().tolist() == [0, 1, 2, 3, 4, 8]
+    assert made.living({"x"}).count == 0
+    assert made.part_ids({"b": 7, "c": 0}).tolist() == [-1, 7, 0]
+    assert made.paths == {"a", "b", "c"}
+    assert (made.part_starts.tolist(), len(made)) == ([0, 5, 8, 9], 9)
     assert Part("a", 9, 2).with_rows(3, 5) == Part("a", 2, 5)
 
 
@@ -93,3 +100,21 @@ def test_values_at_one_range_are_no_copy() -> None:
     assert one.base is values
     two = at(values, RowRanges(np.array([2, 7]), np.array([4, 9])))
     assert two.tolist() == [2, 3, 7, 8]
+
+
+@pytest.mark.parametrize("batch_rows", [1, 4, 100])
+def test_a_piece_of_a_part_is_read_from_parquet_whatever_the_batches(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batch_rows: int
+) -> None:
+    monkeypatch.setattr(segment, "SEGMENT_ROWS", batch_rows)
+    table = place_table(tmp_path, n=30)
+    file = table.files[0]
+    cell = whole(table)["h3_cell"].to_numpy()[: file.rows]
+    for first, count in ((0, file.rows), (3, 9), (file.rows - 2, 2)):
+        batches = [*scan_part(table, Part(file.path, count, first), ["embedding"])]
+        found = np.concatenate([batch["h3_cell"].to_numpy() for batch in batches])
+        assert found.tolist() == cell[first : first + count].tolist()
+        pieces = [*read_segments(table, [Part(file.path, count, first)], ["embedding"])]
+        ends = [(piece.parts[0].first_row, piece.parts[0].first_row + len(piece)) for piece in pieces]
+        assert (ends[0][0], ends[-1][1]) == (first, first + count)
+        assert all(stop == start for (_, stop), (start, _) in pairwise(ends))

@@ -240,3 +240,16 @@ def test_places_are_counted_and_their_last_usable_rows_found() -> None:
     usable = np.array([True, True, False, True, False, True])
     assert _latest(place, usable).tolist() == [1, -1, 3, 5]
     assert _latest(place[:0], usable[:0]).tolist() == []
+
+
+def test_conditions_hold_for_the_right_rows_however_batches_are_cut(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = place_table(tmp_path, n=40)
+    scan = EmbeddingTable.scan
+    small = filter_of(where="cloud_fraction < 0.5 OR n_s2 > 2")
+    asked = year(2023), year(2024)
+    want = changes(table, *asked, k=1000, filter=small)
+    assert 0 < len(want) < len(changes(table, *asked, k=1000))
+    monkeypatch.setattr(EmbeddingTable, "scan", lambda *a, **k: scan(*a, **{**k, "batch_rows": 3}))
+    assert changes(table, *asked, k=1000, filter=small).equals(want)
