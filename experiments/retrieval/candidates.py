@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from .blocks import on_sphere
 from .embedding import Embedded
 from .sheet import Candidate, Pair
 
@@ -43,6 +44,13 @@ def timed(name: str, bytes_per_value: int, make: Callable[[], np.ndarray]) -> Ca
     vectors = make()
     ms = 1000 * (time.perf_counter() - started) / len(vectors)
     return Candidate(name, (vectors.astype(np.float32),), bytes_per_value * vectors.shape[1], ms)
+
+
+def position_alone(lon_deg: np.ndarray, lat_deg: np.ndarray) -> list[Candidate[np.ndarray]]:
+    """Where items lie as a candidate of its own; none where the place of one is not known."""
+    if not np.isfinite(lon_deg).all():
+        return []
+    return [timed("lon/lat alone", FLOAT32_BYTES, lambda: on_sphere(lon_deg, lat_deg))]
 
 
 def _named(name: str, seeds: int) -> str:

@@ -1,6 +1,5 @@
 """Labelled patches of a catalog -> vectors of ours and of every baseline, for `skyhex eval chips`."""
 
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -8,15 +7,9 @@ import numpy as np
 from data.sample import InputError
 from data.training_rules import SplitRules
 
-from .blocks import on_sphere
-from .candidates import FLOAT32_BYTES, encoder_candidate, timed, untrained_candidates
 from .chip_sets import PatchSet, read_patches
-from .embedding import embed_by_each
-from .image_features import draw_sample, image_baselines
-from .image_pairs import image_pairs
-from .leakage import sensor_findings
+from .image_case import case_of_images
 from .options import Encoders, Options
-from .pictures import Exhibit
 from .problem import Problem, leave_place_out, one_hot
 from .run import Case
 
@@ -34,18 +27,8 @@ def chip_case(catalog: Path, encoders: Encoders, options: Options, *, cells: int
         InputError: no labelled patch, or no two places to compare.
     """
     patches, problem = split_patches(catalog, encoders, options, cells=cells, per_place=per_place)
-    ours, *untrained = embed_by_each([encoders.ours, *encoders.untrained], patches.samples)
-    px_per_cell = encoders.spec.px_per_cell
-    candidates = (
-        encoder_candidate("ours", [ours]),
-        *untrained_candidates(untrained),
-        *image_baselines(patches.samples, px_per_cell, np.arange(len(patches)), options.seed),
-        timed("lon/lat alone", FLOAT32_BYTES, lambda: on_sphere(patches.lon_deg, patches.lat_deg)),
-    )
-    pairs = image_pairs(patches.samples, problem, ours, untrained, px_per_cell)
-    exhibit = Exhibit(problem, ours.fused, partial(draw_sample, patches.samples))
-    findings = sensor_findings(problem, ours, patches.place, options.seed)
-    return Case(problem, candidates, exhibit, pairs, findings, ours)
+    every = np.arange(len(patches))
+    return case_of_images(patches.samples, problem, encoders, options, patches.place, every, 64)
 
 
 def split_patches(

@@ -13,13 +13,13 @@ from indexer.alignment.alignment import Pairs as Aligning
 from indexer.alignment.alignment import fit, folds_of
 
 from . import baselines, leakage
-from .blocks import on_sphere
 from .candidates import (
     FLOAT16_BYTES,
     FLOAT32_BYTES,
     INT16_BYTES,
     encoder_candidate,
     encoder_pairs,
+    position_alone,
     timed,
     untrained_candidates,
 )
@@ -117,7 +117,6 @@ def _split(labelled: SeriesSet, options: Options) -> tuple[np.ndarray, np.ndarra
 def series_baselines(labelled: SeriesSet, problem: Problem, seed: int) -> list[Candidate[np.ndarray]]:
     """What needs no training: statistics, the raw series, random convolutions, a position."""
     raw, fit_on = labelled.raw, problem.folds[0].database
-    pixels = labelled.pixels
 
     def convolved(whitened: bool) -> np.ndarray:
         series = raw[:, :, None]  # (n, T, 1, C)
@@ -146,7 +145,7 @@ def series_baselines(labelled: SeriesSet, problem: Problem, seed: int) -> list[C
         ),
         timed("RCF, Gaussian", FLOAT32_BYTES, lambda: convolved(False)),
         timed("RCF, whitened patches", FLOAT32_BYTES, lambda: convolved(True)),
-        timed("lon/lat alone", FLOAT32_BYTES, lambda: on_sphere(pixels.lon_deg, pixels.lat_deg)),
+        *position_alone(labelled.pixels.lon_deg, labelled.pixels.lat_deg),
     ]
 
 

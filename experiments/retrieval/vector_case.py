@@ -17,8 +17,8 @@ import pyarrow.parquet as pq
 
 from data.sample import InputError
 
-from .blocks import hold_out, on_sphere
-from .candidates import FLOAT32_BYTES, timed
+from .blocks import hold_out
+from .candidates import position_alone
 from .options import Options, capped
 from .pictures import Exhibit
 from .problem import Problem, many_hot, split_fold
@@ -91,14 +91,9 @@ def case_of(files: Sequence[VectorFile], options: Options) -> Case:
         Candidate(file.name, (file.vectors[rows],), file.bytes_per_item, _ms(file))
         for file, rows in zip(files, order, strict=True)
     ]
-    if np.isfinite(problem.lon_deg).all():
-        place = partial(on_sphere, problem.lon_deg, problem.lat_deg)
-        candidates.append(timed("lon/lat alone", FLOAT32_BYTES, place))
-    return Case(
-        problem,
-        tuple(candidates),
-        Exhibit(problem, files[0].vectors, partial(_draw_vector, files[0].vectors)),
-    )
+    candidates += position_alone(problem.lon_deg, problem.lat_deg)
+    exhibit = Exhibit(problem, files[0].vectors, partial(_draw_vector, files[0].vectors))
+    return Case(problem, tuple(candidates), exhibit)
 
 
 def _rows_as(first: VectorFile, other: VectorFile) -> np.ndarray:

@@ -7,7 +7,6 @@ index is not copied: it is made again where it is used.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from pathlib import Path
 from ..errors import TableError
 from ..progress import Progress
 from .commit import put_new
-from .manifest import Manifest, PartFile, SidecarFile, read_history, snapshot_numbers
+from .manifest import Manifest, PartFile, SidecarFile, is_whole, read_history, snapshot_numbers
 from .open_storage import open_storage
 from .parts import damaged
 from .stac_item import write_item
@@ -99,6 +98,6 @@ def _check_same(held: Sequence[Manifest], manifests: Sequence[Manifest], there: 
 
 def _copy(here: Storage, there: Storage, file: PartFile | SidecarFile) -> None:
     content = here.read(file.path)
-    if hashlib.sha256(content).hexdigest() != file.sha256:
+    if not is_whole(file, content):
         raise damaged(here, file, "its SHA-256 is not the one in the manifest")
     there.put(file.path, content)

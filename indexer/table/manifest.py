@@ -68,6 +68,11 @@ class SidecarFile:
     sha256: str
 
 
+def is_whole(file: PartFile | SidecarFile, content: bytes) -> bool:
+    """Whether content is what was written."""
+    return hashlib.sha256(content).hexdigest() == file.sha256
+
+
 @dataclass(frozen=True)
 class Sidecar:
     """Files made from the rows of a snapshot, such as prototypes."""

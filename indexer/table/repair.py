@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Collection, Iterator
 
 from ..errors import TableError
 from .commit import commit
-from .manifest import DamagedManifestError, Manifest, manifest_path, read_history, read_manifest
+from .manifest import DamagedManifestError, Manifest, is_whole, manifest_path, read_history, read_manifest
 from .storage import Storage
 
 SET_ASIDE = ".damaged"  # what the name of a manifest ends in that is no snapshot any more
@@ -47,7 +46,7 @@ def _lost(storage: Storage, table: Manifest) -> Iterator[str]:
     """Files of a snapshot that are missing or not what was written."""
     there = {file.path for file in storage.files()}
     for file in table.stored_files:
-        if file.path not in there or hashlib.sha256(storage.read(file.path)).hexdigest() != file.sha256:
+        if file.path not in there or not is_whole(file, storage.read(file.path)):
             yield file.path
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ..errors import TableError
-from .manifest import Sidecar, SidecarFile
+from .manifest import Sidecar, SidecarFile, is_whole
 from .storage import Storage
 
 
@@ -25,7 +25,7 @@ def find(storage: Storage, kind: str, sidecar: Sidecar | None, name: str) -> Sid
 def read(storage: Storage, kind: str, file: SidecarFile) -> bytes:
     """A file's content, its digest checked. Raises TableError."""
     content = storage.read(file.path)
-    if hashlib.sha256(content).hexdigest() != file.sha256:
+    if not is_whole(file, content):
         raise TableError(f"{storage.locate(file.path)} is damaged: make the {kind} again")
     return content
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator
 
@@ -17,7 +16,7 @@ from ..geo import cells, footprints
 from ..geo.great_circle import distance_km
 from . import parts, sidecars
 from .columns import to_matrix
-from .manifest import Manifest, PartFile, SidecarFile
+from .manifest import Manifest, PartFile, SidecarFile, is_whole
 from .schema import NORM_TOLERANCE, repeated_keys
 from .storage import Storage
 
@@ -46,7 +45,7 @@ def _part_problems(storage: Storage, table: Manifest, file: PartFile) -> Iterato
     except TableError as error:
         yield str(error)
         return
-    if hashlib.sha256(content).hexdigest() != file.sha256:
+    if not is_whole(file, content):
         yield "damaged: its SHA-256 is not the one in the manifest"
         return
     parquet = pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True)

@@ -8,10 +8,11 @@ from indexer.table.embedding_table import EmbeddingTable
 
 from .plain import plain
 from .session import change, current, look_for
+from .upload_box import UploadBox
 from .uploads import TYPES, read_places, read_upload
 
 HOW = {"like": "Look for", "add": "Add", "unlike": "Not like"}
-_HOW, _PASTED, _ERROR, _NOTES, _ROUND = "bring how", "pasted", "bring error", "bring notes", "bring round"
+_HOW, _PASTED, _BOX = "bring how", "pasted", UploadBox("upload")
 
 
 def draw_bring(table: EmbeddingTable, cells: Cells) -> None:
@@ -28,16 +29,7 @@ def draw_bring(table: EmbeddingTable, cells: Cells) -> None:
                 placeholder="891f1d4801bffff\n9.96, 52.09\nprototype:841f1d4ffffffff/3",
             )  # fmt: skip
             st.form_submit_button("Take these", on_click=_take_pasted, args=(cells,), width="stretch")
-        st.file_uploader(
-            "A GeoTIFF, a vector, or a GeoJSON to look in",
-            type=[*TYPES],
-            accept_multiple_files=True,
-            key=_upload_key(),
-        )
-        if st.session_state.get(_ERROR):
-            st.error(plain(st.session_state[_ERROR]), icon=":material/error:")
-        for note in st.session_state.get(_NOTES, ()):
-            st.caption(plain(note))
+        _BOX.draw("A GeoTIFF, a vector, or a GeoJSON to look in", TYPES, several=True)
 
 
 def take_places(how: str, places: list[str]) -> None:
@@ -55,18 +47,17 @@ def _take_pasted(cells: Cells) -> None:
     try:
         take_places(st.session_state[_HOW], read_places(st.session_state[_PASTED], cells))
     except QueryError as error:
-        _say(f"{error}.")
+        _BOX.say(f"{error}.")
         return
     st.session_state[_PASTED] = ""
-    _say("")
+    _BOX.say()
 
 
 def _take_files(table: EmbeddingTable) -> None:
     """Read what was uploaded since the last run."""
-    files = st.session_state.get(_upload_key())
-    if not files:
+    files = _BOX.take()
+    if files is None:
         return
-    st.session_state[_ROUND] = st.session_state.get(_ROUND, 0) + 1  # an empty box, from now on
     examples, notes = list[str](), list[str]()
     try:
         for file in files:
@@ -77,17 +68,9 @@ def _take_files(table: EmbeddingTable) -> None:
             if taken.within:
                 change(within=taken.within, tab="map")
     except QueryError as error:
-        _say(f"{error}.")
+        _BOX.say(f"{error}.")
         return
     if examples:
         take_places(st.session_state.get(_HOW, "like"), examples)
-    _say("", notes)
+    _BOX.say(notes=notes)
     st.rerun()
-
-
-def _upload_key() -> str:
-    return f"upload {st.session_state.get(_ROUND, 0)}"
-
-
-def _say(error: str, notes: list[str] | None = None) -> None:
-    st.session_state[_ERROR], st.session_state[_NOTES] = error, notes or []

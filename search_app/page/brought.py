@@ -16,6 +16,7 @@ from indexer.search.query import Vector
 
 UPLOAD = "upload:"
 MOST_BYTES = 256 << 20  # of all together
+MOST_OF_A_FILE = 64 << 20  # bytes
 MOST_DRAWN = 1000  # corners of an area on the map
 MOST_LETTERS = 60  # of a name in a link
 
@@ -36,6 +37,13 @@ class Brought:
 
 
 _kept: Recent[Brought] = Recent(MOST_BYTES, lambda brought: len(brought.content))
+
+
+def check_size(name: str, content: bytes) -> None:
+    """Raises `QueryError` for a file that is larger than is taken."""
+    if len(content) > MOST_OF_A_FILE:
+        size, most = len(content) / 1e6, MOST_OF_A_FILE / 1e6
+        raise QueryError(f"{name} has {size:,.0f} MB: expected {most:.0f} at most")
 
 
 def is_upload(place: str) -> bool:

@@ -83,13 +83,12 @@ def vectors_to_colour(table: EmbeddingTable, answer: Answer) -> Vectors | None:
 def send_cells(request: Request, table: EmbeddingTable) -> Response:
     """See `pack_cells`."""
     cells = read_cells(table)
-    return Response(pack_cells(cells, footprint_km2(table, cells)), media_type=BYTES, headers=AS_IT_IS)
+    return _numbers(pack_cells(cells, footprint_km2(table, cells)))
 
 
 def send_plane(request: Request, table: EmbeddingTable) -> Response:
     """See `pack_plane`."""
-    body = pack_plane(table, request.query_params.get("method", ""))
-    return Response(body, media_type=BYTES, headers=AS_IT_IS)
+    return _numbers(pack_plane(table, request.query_params.get("method", "")))
 
 
 def send_footprints(request: Request, table: EmbeddingTable) -> Response:
@@ -98,23 +97,22 @@ def send_footprints(request: Request, table: EmbeddingTable) -> Response:
         extent = Extent(*parse_bbox(request.query_params.get("bbox", "")))
     except ValueError as error:
         raise QueryError(f"bbox: {error}") from None
-    return Response(pack_footprints(table, read_cells(table), extent), media_type=BYTES, headers=AS_IT_IS)
+    return _numbers(pack_footprints(table, read_cells(table), extent))
 
 
 def send_similarity(request: Request, table: EmbeddingTable) -> Response:
     """Two bytes a cell, in the order of the cells."""
-    return Response(codes_of(table, _view(request).question), media_type=BYTES, headers=AS_IT_IS)
+    return _numbers(codes_of(table, _view(request).question))
 
 
 def send_change(request: Request, table: EmbeddingTable) -> Response:
     """Two bytes a cell, in the order of the cells: see `change_codes`."""
-    return Response(change_codes(table, _view(request).comparison), media_type=BYTES, headers=AS_IT_IS)
+    return _numbers(change_codes(table, _view(request).comparison))
 
 
 def send_confidence(request: Request, table: EmbeddingTable) -> Response:
     """Two bytes a cell, in the order of the cells: how sure a classifier is."""
-    codes = confidence_codes(table, Lesson.read(request.query_params, "confidence"))
-    return Response(codes, media_type=BYTES, headers=AS_IT_IS)
+    return _numbers(confidence_codes(table, Lesson.read(request.query_params, "confidence")))
 
 
 def send_kinds(request: Request, table: EmbeddingTable) -> Response:
@@ -124,12 +122,11 @@ def send_kinds(request: Request, table: EmbeddingTable) -> Response:
     """
     params = request.query_params
     if "labels" in params:
-        return Response(label_codes(table, params["labels"]), media_type=BYTES, headers=AS_IT_IS)
+        return _numbers(label_codes(table, params["labels"]))
     if "clusters" in params:
-        return Response(cluster_codes(table, params["clusters"]), media_type=BYTES, headers=AS_IT_IS)
+        return _numbers(cluster_codes(table, params["clusters"]))
     if "classes" in params:
-        codes = class_codes(table, Lesson.read(params, "classes"))
-        return Response(codes, media_type=BYTES, headers=AS_IT_IS)
+        return _numbers(class_codes(table, Lesson.read(params, "classes")))
     keys, kinds = read_keys(table), read_kinds(table)
     kind = np.full(len(keys.cells), -1) if kinds is None else kinds.of_rows(keys)
     region, _, number = params.get("prototype", "").partition("/")
@@ -139,8 +136,7 @@ def send_kinds(request: Request, table: EmbeddingTable) -> Response:
         kind = np.where(keys.prototype == _whole("prototype", number), kind, -1)
     if period := params.get("period"):
         kind = np.where(period_of(period).matches_time(keys.start_us, keys.end_us), kind, -1)
-    codes = kind_codes(read_cells(table).commonest(kind)).tobytes()
-    return Response(codes, media_type=BYTES, headers=AS_IT_IS)
+    return _numbers(kind_codes(read_cells(table).commonest(kind)).tobytes())
 
 
 def send_card(request: Request, table: EmbeddingTable) -> Response:
@@ -207,6 +203,10 @@ def cells_above(table: EmbeddingTable, view: View, least: int, measure: str = "s
             "lat": lat,
         }
     )
+
+
+def _numbers(body: bytes) -> Response:
+    return Response(body, media_type=BYTES, headers=AS_IT_IS)
 
 
 def _rows_of(table: EmbeddingTable, cell: int) -> pa.Table:

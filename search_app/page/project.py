@@ -20,11 +20,10 @@ from indexer.labels.store import newest_version, read_labels
 from indexer.table.embedding_table import EmbeddingTable
 from indexer.typed import OddFieldError, typed
 
-from .brought import Brought, bring, find_brought, is_upload
+from .brought import Brought, bring, check_size, find_brought, is_upload
 from .label_place import keep, place_of
 from .url_state import View, read_view
 
-MOST_BYTES = 64 << 20
 MOST_SAVED = 1000
 Link = Mapping[str, tuple[str, ...]]
 
@@ -98,8 +97,7 @@ def write_project(table: EmbeddingTable, view: View, saved: Mapping[str, View]) 
 
 def read_project(name: str, content: bytes) -> Project:
     """A file's content. Raises `QueryError` for what is no project file."""
-    if len(content) > MOST_BYTES:
-        raise QueryError(f"{name} has {len(content) / 1e6:,.0f} MB: expected {MOST_BYTES / 1e6:.0f} at most")
+    check_size(name, content)
     try:
         project = typed(Project, json.loads(content), "the project")
     except (OddFieldError, ValueError, RecursionError) as error:

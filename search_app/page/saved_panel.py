@@ -10,10 +10,11 @@ from indexer.table.embedding_table import EmbeddingTable
 from .plain import plain
 from .project import open_project, read_project, write_project
 from .session import current, show
+from .upload_box import UploadBox
 from .url_state import View
 
 _saved: dict[str, dict[str, View]] = {}  # by table, until the server ends: a project file keeps them
-_NAME, _ERROR, _NOTES, _ROUND = "save as", "project error", "project notes", "project round"
+_NAME, _BOX = "save as", UploadBox("project")
 MOST_LETTERS = 80
 
 
@@ -50,11 +51,7 @@ def draw_saved(table: EmbeddingTable) -> None:
             on_click="ignore", icon=":material/download:", width="stretch",
             help="The question, what was saved, marks and uploads: a colleague opens it with the same table.",
         )  # fmt: skip
-        st.file_uploader("Open a project file", type=["json"], key=_upload_key())
-        if st.session_state.get(_ERROR):
-            st.error(plain(st.session_state[_ERROR]), icon=":material/error:")
-        for note in st.session_state.get(_NOTES, ()):
-            st.caption(plain(note))
+        _BOX.draw("Open a project file", ["json"])
 
 
 def _project(table: EmbeddingTable) -> bytes:
@@ -73,22 +70,16 @@ def _forget(table: EmbeddingTable, name: str) -> None:
 
 def _take_file(table: EmbeddingTable) -> None:
     """Open what was uploaded since the last run."""
-    file = st.session_state.get(_upload_key())
+    file = _BOX.take()
     if file is None:
         return
-    st.session_state[_ROUND] = st.session_state.get(_ROUND, 0) + 1
-    st.session_state[_ERROR], st.session_state[_NOTES] = "", ()
     try:
         opened = open_project(table, read_project(file.name, file.getvalue()), current().table)
     except (QueryError, TableError) as error:
-        st.session_state[_ERROR] = f"{error}."
+        _BOX.say(f"{error}.")
         return
-    st.session_state[_NOTES] = opened.notes
+    _BOX.say(notes=opened.notes)
     for name, view in opened.saved.items():
         save(table, name, view)
     show(opened.view)
     st.rerun()
-
-
-def _upload_key() -> str:
-    return f"project {st.session_state.get(_ROUND, 0)}"

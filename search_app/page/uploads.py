@@ -16,13 +16,12 @@ from indexer.geo.geojson import cut_at_antimeridian, read_polygons
 from indexer.table.embedding_table import EmbeddingTable
 from pipeline.examples import TIFF, chip_contents, vector_content
 
-from .brought import Brought, bring
+from .brought import Brought, bring, check_size
 from .question import PROTOTYPE
 from .typed_place import read_typed
 from .words import FOLDER, WEIGHTS
 
 MOST_PLACES = 256  # of a question
-MOST_BYTES = 64 << 20  # of a file
 MOST_CORNERS = 100_000  # of an area
 SHOWN_PROBLEMS = 3
 TYPES = ("tif", "tiff", "npy", "json", "geojson")
@@ -44,8 +43,7 @@ def read_upload(table: EmbeddingTable, name: str, content: bytes) -> Taken:
     Raises:
         QueryError: it is none of them, does not fit the table, or is too large.
     """
-    if len(content) > MOST_BYTES:
-        raise QueryError(f"{name} has {len(content) / 1e6:,.0f} MB: expected {MOST_BYTES / 1e6:.0f} at most")
+    check_size(name, content)
     if content.startswith(TIFF):
         return _image(table, name, content)
     if content.startswith(b"\x93NUMPY"):
