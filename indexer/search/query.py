@@ -128,8 +128,9 @@ def resolve(table: EmbeddingTable, query: Query, filter: Filter, index: Index | 
         wanted = wanted.mean(axis=0, keepdims=True)
     if negatives:
         wanted = wanted - query.negative_weight * np.mean([example.vector for example in negatives], axis=0)
-    examples = (*positives, *negatives)
-    vectors = np.array([_unit(vector, "the examples cancel out: their mean") for vector in wanted])
+    examples, vectors = (*positives, *negatives), wanted
+    if len(examples) > 1:
+        vectors = np.array([_unit(vector, "the examples cancel out: their mean") for vector in wanted])
     if aligned is not None:
         vectors = np.array([_unit(vector, "the aligned query") for vector in aligned(vectors)])
     all_of = query.match == "all"
