@@ -171,10 +171,10 @@ def refine(
     ]
 
 
-def _refined(similarity: Cosines, found: Rows, estimates: Similarities, row_count: int, k: int) -> Refined:
+def _refined(similarity: Cosines, rows: Rows, estimates: Similarities, row_count: int, k: int) -> Refined:
     """The best of as many candidates (c,) as were asked for, of so many rows that match."""
     if len(estimates) == row_count:
-        return Refined(similarity, found, np.inf)
+        return Refined(similarity, rows, np.inf)
     if estimates[-1] == estimates[-min(max(k, K), len(estimates))]:  # cut within rows that share a code
-        return Refined(similarity, found, -np.inf)
-    return Refined(similarity, found, float(similarity[-1] - estimates[-1]))
+        return Refined(similarity, rows, -np.inf)
+    return Refined(similarity, rows, float(similarity[-1] - estimates[-1]))

@@ -137,30 +137,30 @@ class Vectors:
 
         One thread, one pass over the memory. Raises `DamagedIndexError`.
         """
-        found = np.full(len(self.matrix), np.nan, np.float32)
+        similarity = np.full(len(self.matrix), np.nan, np.float32)
         inverse = self.inverse_norms.whole()
         pieces = scan.blocks(self.matrix.whole(), self._all)
         for products, rows in scan.above(pieces, query.astype(np.float32), -np.inf):
-            found[rows] = products * inverse[rows]
-        found[inverse == 0] = np.nan
-        return found
+            similarity[rows] = products * inverse[rows]
+        similarity[inverse == 0] = np.nan
+        return similarity
 
     def _check(self, starts: Rows, stops: Rows) -> None:
         self.matrix.check(starts, stops)
         self.inverse_norms.check(starts, stops)
 
     def _best_of_few(self, rows: Rows, query: Cosines, k: int) -> tuple[Cosines, Rows]:
-        similarity, found = self._in_order(rows, query)
-        return similarity[:k], found[:k]
+        similarity, best = self._in_order(rows, query)
+        return similarity[:k], best[:k]
 
     def _best_of_each(self, rows: Rows, queries: Cosines, k: int) -> Iterator[tuple[Cosines, Rows]]:
         """The best of few rows (q, m) for each query (q, d): all cosines are taken."""
         similarity = cosines(self.matrix.unchecked.take(rows, axis=0), queries)
         order = np.lexsort((rows, -similarity))[:, :k]
         lines = np.arange(len(rows))[:, None]
-        for similar, found in zip(similarity[lines, order], rows[lines, order], strict=True):
+        for similar, best in zip(similarity[lines, order], rows[lines, order], strict=True):
             directed = slice(len(similar) - np.count_nonzero(np.isnan(similar)))  # the others are the last
-            yield similar[directed], found[directed]
+            yield similar[directed], best[directed]
 
     def _best(
         self, blocks: Callable[[], Iterable[Block]], count: int, query: Cosines, k: int
@@ -171,11 +171,11 @@ class Vectors:
         all_named = len(named) == count
         if named.min() < 0:  # there are fewer that can be compared
             named, all_named = named[named >= 0], True
-        similarity, found = self._in_order(named, query)
+        similarity, best = self._in_order(named, query)
         if not (all_named or self._surely(similarity, k, self._most_similar(float(products.min())))):
             least = similarity[k - 1] if len(similarity) >= k else -np.inf
-            similarity, found = self._in_order(self._reaching(blocks(), scaled, least)[1], query)
-        return similarity[:k], found[:k]
+            similarity, best = self._in_order(self._reaching(blocks(), scaled, least)[1], query)
+        return similarity[:k], best[:k]
 
     def _best_of_many(self, rows: RowRanges, queries: Cosines, k: int) -> Iterator[tuple[Cosines, Rows]]:
         k = min(k, rows.count)
@@ -183,9 +183,9 @@ class Vectors:
         similar, named = self._largest_of_many(scan.blocks(self.matrix.unchecked, rows), queries, count)
         for query, limit, mine in zip(queries, similar.min(axis=1).tolist(), named, strict=True):
             some = mine[mine >= 0]
-            similarity, found = self._in_order(some, query)
+            similarity, best = self._in_order(some, query)
             sure = count == rows.count or len(some) < count or self._surely(similarity, k, limit)
-            yield (similarity[:k], found[:k]) if sure else self.nearest(rows, query, k)
+            yield (similarity[:k], best[:k]) if sure else self.nearest(rows, query, k)
 
     def _largest_of_many(
         self, blocks: Iterable[Block], queries: Cosines, k: int
@@ -228,15 +228,15 @@ class Vectors:
         """The rows that may have at least such a cosine, and theirs in float32."""
         floor = float(least) - HALF_A_STEP - self.error
         product = floor / (self.norm_range.greatest if floor > 0 else self.norm_range.least)
-        similar, found = [np.empty(0, np.float32)], [np.empty(0, np.int64)]
+        similar, named = [np.empty(0, np.float32)], [np.empty(0, np.int64)]
         with np.errstate(invalid="ignore"):  # an infinite row has no direction, and its inverse norm is 0
             for products, rows in scan.above(blocks, query, np.nextafter(product, -np.inf)):
                 inverse = self.inverse_norms.unchecked[rows]
                 products *= inverse
                 kept = (products >= floor) & (inverse > 0)
                 similar.append(products[kept])
-                found.append(rows[kept])
-        return np.concatenate(similar), np.concatenate(found)
+                named.append(rows[kept])
+        return np.concatenate(similar), np.concatenate(named)
 
     @property
     def error(self) -> float:

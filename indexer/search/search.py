@@ -113,10 +113,10 @@ def search_many(
         QueryError, TableError: as `search`, for the first query that is wrong.
     """
     each = search_each(table, queries, k, filter, include_query, crew)
-    for found in each:
-        if isinstance(found, NoRowError):
-            raise found
-    return [found for found in each if isinstance(found, Hits)]
+    for hits in each:
+        if isinstance(hits, NoRowError):
+            raise hits
+    return [hits for hits in each if isinstance(hits, Hits)]
 
 
 def search_each(
@@ -197,8 +197,8 @@ def _answers(
     ways = [(query.column, query.all_of) for query in resolved]
     for way in dict.fromkeys(ways):
         mine = [i for i, other in enumerate(ways) if other == way]
-        found = _find(table, index, [resolved[i] for i in mine], filter, k, crew)
-        answers |= zip(mine, found, strict=True)
+        nearest = _find(table, index, [resolved[i] for i in mine], filter, k, crew)
+        answers |= zip(mine, nearest, strict=True)
     return resolved, [answers[i] for i in range(len(resolved))]
 
 
@@ -296,10 +296,10 @@ def _other_sensors(query: Resolved, rows: pa.Table) -> str | None:
     apart = [sensors for sensors in theirs if not sensors & query.sensors]
     if not apart:
         return None
-    asked, found = (_names(sensors) for sensors in (query.sensors, frozenset().union(*apart)))
+    asked, shown = (_names(sensors) for sensors in (query.sensors, frozenset().union(*apart)))
     return (
         f"{len(apart)} of {len(rows)} results {OTHER_SENSORS}: it was made from {asked}, "
-        f"they from {found}. Such similarities may be high whatever is shown: compare pictures and ranks"
+        f"they from {shown}. Such similarities may be high whatever is shown: compare pictures and ranks"
     )
 
 
@@ -324,8 +324,8 @@ def _top_shares(index: Index | None, resolved: Sequence[Resolved], answers: Sequ
                 continue
             mine = [i for i, query in enumerate(resolved) if query.column == column]
             with files.blamed():
-                found = sample.at_least([asked[i] for i in mine])
-            for i, (above, of) in zip(mine, found, strict=True):
+                counts = sample.at_least([asked[i] for i in mine])
+            for i, (above, of) in zip(mine, counts, strict=True):
                 counted[i].append((above, of, living.count))
     shares = [top_shares(some, len(one.similarity)) for some, one in zip(counted, asked, strict=True)]
     shares_of_all = np.concatenate(shares)
