@@ -49,11 +49,14 @@ VARIANTS = {
         BASE, objective=TUNED, name="skyhex/nano-2", learning_rate=2e-4, warm_up=50, modality_dropout=0.8
     ),
     "nano-2 plain": replace(BASE, objective=PLAIN, name="skyhex/nano-2", modality_dropout=0.8),
+    "nano-2 placed": replace(BASE, objective=TUNED, name="skyhex/nano-2", modality_dropout=0.8),
 }
+SENTINEL = {"aerial": False, "near": 0.5, "paired": 1.5}
 DIETS: dict[str, dict[str, Any]] = {  # what of the corpus a variant sees, and how often
     "nano-2": {"aerial": False},
-    "nano-2 near": {"aerial": False, "near": 0.5, "paired": 1.5},
-    "nano-2 plain": {"aerial": False, "near": 0.5, "paired": 1.5},
+    "nano-2 near": SENTINEL,
+    "nano-2 plain": SENTINEL,
+    "nano-2 placed": SENTINEL,
 }
 
 
