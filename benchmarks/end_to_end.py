@@ -99,9 +99,9 @@ def run(device: str, weights: str = "nano") -> EndToEnd:
 
 def planned(catalog: Path, spec: SampleSpec) -> Plan:
     """Every cell of a landscape."""
-    found = read_catalog(str(catalog))
-    area = shapely.union_all([scene.footprint for scene in found.scenes])
-    return plan_area(found, spec, area, h3_resolution=H3_RESOLUTION)
+    world = read_catalog(str(catalog))
+    area = shapely.union_all([scene.footprint for scene in world.scenes])
+    return plan_area(world, spec, area, h3_resolution=H3_RESOLUTION)
 
 
 def decoders() -> int:

@@ -119,11 +119,11 @@ def _cosines(vectors: Tensor, wanted: Tensor) -> Tensor:
 
 def best_named(matrix: Tensor, named: list[Rows], queries: np.ndarray) -> list[list[int]]:
     """The K best of the rows that were named, in the same way."""
-    found = []
+    best = []
     for rows, query in zip(named, torch.from_numpy(queries[:, 0]).to(matrix.device), strict=True):
         cosines = _cosines(_at(matrix, rows), query[None])[0].cpu().numpy()
-        found.append(rows[np.lexsort((rows, -cosines))[:K]].tolist())
-    return found
+        best.append(rows[np.lexsort((rows, -cosines))[:K]].tolist())
+    return best
 
 
 def longest(run: Callable[[], object]) -> dict[str, float]:

@@ -285,26 +285,26 @@ def main(argv: list[str] | None = None) -> None:
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         table = args.table or make_table(Path(folder) / "table", args.rows).path
         browser = playwright.chromium.launch(executable_path=chromium, args=list(CHROMIUM))
-        found: dict[str, Any] = {"machine": describe(PACKAGES), "rows": args.rows, "dimension": DIMENSION}
+        report: dict[str, Any] = {"machine": describe(PACKAGES), "rows": args.rows, "dimension": DIMENSION}
         if args.beside:
             script = args.beside / "search_app" / "streamlit_app.py"
             with served(script, args.beside.resolve(), table) as (url, pid):
-                found["beside"] = measure_old(
+                report["beside"] = measure_old(
                     browser.new_page(viewport={"width": 1300, "height": 900}), url, pid
                 )
         with served(ROOT / "search_app" / "page" / "serve.py", ROOT, table) as (url, pid):
             tab = browser.new_page(viewport={"width": 1300, "height": 900})
-            found["page"] = measure_new(tab, url, pid, EmbeddingTable.open(table).snapshot)
+            report["page"] = measure_new(tab, url, pid, EmbeddingTable.open(table).snapshot)
         if args.beside:
-            old, new = found["beside"], found["page"]
-            found["times_faster"] = {
+            old, new = report["beside"], report["page"]
+            report["times_faster"] = {
                 "open": round(old["open_s"] / new["open_s"], 1),
                 "ask_against_typing": round(
                     old["typed_place_to_still_s"]["median"] / new["ask_to_redrawn_s"]["median"], 1
                 ),
             }
-    print(json.dumps(found, indent=1))
-    (args.results / f"page-{args.rows}.json").write_text(json.dumps(found, indent=1) + "\n")
+    print(json.dumps(report, indent=1))
+    (args.results / f"page-{args.rows}.json").write_text(json.dumps(report, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -141,7 +141,7 @@ def _searched(
 ) -> dict[str, Any]:
     """The whole answer, or the index alone, case by case, and the recall of both."""
     truth = _truths(folder, data)
-    found: dict[str, Any] = {}
+    cases: dict[str, Any] = {}
     with _Workers([before, now]) as ask:
         opening = {"do": "open", "data": str(folder / "data"), "peer": peer}
         for build in (before, now):
@@ -150,33 +150,33 @@ def _searched(
             question = {"do": "ask", "kind": kind, "share": share, "k": K, "queries": QUERIES}
             first = {name: ask(name, **question) for name in ("before", "now")}
             name = f"{kind} {share:g}"
-            found[name] = _alternated(ask, rounds, [question]) | {
+            cases[name] = _alternated(ask, rounds, [question]) | {
                 "recall": {b: _recall(data, truth[kind, share], first[b]["rows"]) for b in first},
                 "first_pass_cpu_ms": {b: float(np.mean(first[b]["cpu_ms"])) for b in first},
             }
         if peer == "skyhex-search":
-            found |= _further(ask, rounds)
-        found["memory"] = {name: ask(name, do="memory") for name in ("before", "now")}
-    return {"cases": found}
+            cases |= _further(ask, rounds)
+        cases["memory"] = {name: ask(name, do="memory") for name in ("before", "now")}
+    return {"cases": cases}
 
 
 def _further(ask: Callable[..., Any], rounds: int) -> dict[str, Any]:
     """Questions of other forms than a query by vector among filtered rows."""
-    found = {"by cell": _alternated(ask, rounds, [{"do": "ask_cells", "queries": QUERIES}])}
+    cases = {"by cell": _alternated(ask, rounds, [{"do": "ask_cells", "queries": QUERIES}])}
     fresh = [
         {"do": "ask_predicates", "share": 0.01, "first": 1000 * i, "queries": 10} for i in range(rounds + 1)
     ]
     for name in ("before", "now"):
         ask(name, **fresh[-1])  # digests are compared once
-    found["predicates not asked before"] = _alternated(ask, rounds, fresh[:-1])
+    cases["predicates not asked before"] = _alternated(ask, rounds, fresh[:-1])
     many = {"all 1 k 10000": {"do": "ask", "kind": "all", "share": 1.0, "k": 10_000, "queries": 5}}
     for name, question in many.items():
-        found[name] = _alternated(ask, min(rounds, 3), [question])
+        cases[name] = _alternated(ask, min(rounds, 3), [question])
     batch = [{b: ask(b, do="ask_many", queries=MANY) for b in _in_turn(i)} for i in range(min(rounds, 3))]
-    found["many"] = _compared(
+    cases["many"] = _compared(
         [{b: {"wall_ms": [one[b]["wall_ms"]], "cpu_ms": [one[b]["cpu_ms"]]} for b in one} for one in batch]
     )
-    return found
+    return cases
 
 
 def _in_turn(number: int) -> tuple[str, str]:
@@ -192,20 +192,20 @@ def _alternated(ask: Callable[..., Any], rounds: int, questions: list[dict[str, 
 
 def _compared(rounds: list[dict[str, Any]]) -> dict[str, Any]:
     """Medians over rounds of percentiles over queries, and the ratio with its spread."""
-    found: dict[str, Any] = {}
+    outcomes: dict[str, Any] = {}
     for clock in ("cpu_ms", "wall_ms"):
         for name, percent in (("p50", 50), ("p99", 99)):
             each = {
                 b: [float(np.percentile(one[b][clock], percent)) for one in rounds] for b in ("before", "now")
             }
             ratios = [old / new for old, new in zip(each["before"], each["now"], strict=True)]
-            found[f"{clock} {name}"] = {
+            outcomes[f"{clock} {name}"] = {
                 b: round(float(np.median(values)), 4) for b, values in each.items()
             } | {
                 "ratio": round(float(np.median(ratios)), 2),
                 "spread": [round(min(ratios), 2), round(max(ratios), 2)],
             }
-    return found
+    return outcomes
 
 
 def _truths(folder: Path, data: VectorSet) -> dict[tuple[str, float], NDArray[np.float64]]:
@@ -270,7 +270,7 @@ def _cold(before: Build, now: Build, data: VectorSet, rounds: int) -> dict[str, 
         "error": ["search", "--cell", "nonsense"],
         "help": ["--help"],
     }
-    found = {
+    commands_run = {
         name: _in_processes(
             {b.name: (b, [b.python, "-P", "-c", f"{START[b.name]}; main()", *words]) for b in (before, now)},
             rounds,
@@ -288,8 +288,8 @@ def _cold(before: Build, now: Build, data: VectorSet, rounds: int) -> dict[str, 
     )
     duck = f"import duckdb; duckdb.sql({nearest!r}).fetchall()"
     once = {"before": (now, [now.python, "-P", "-c", duck]), "now": (now, [now.python, "-P", "-c", ours])}
-    found["DuckDB's first query (before) beside skyhex.search (now)"] = _in_processes(once, rounds)
-    return {"commands": found}
+    commands_run["DuckDB's first query (before) beside skyhex.search (now)"] = _in_processes(once, rounds)
+    return {"commands": commands_run}
 
 
 def _in_processes(
@@ -320,16 +320,16 @@ def _run(build: Build, command: list[str]) -> subprocess.Popen[bytes]:
 
 def _small(before: Build, now: Build, folder: Path, rounds: int) -> dict[str, Any]:
     """2,000 rows all over the globe, without an index."""
-    found: list[dict[str, Any]] = []
+    rounds_asked: list[dict[str, Any]] = []
     for number in range(min(rounds, 3)):
-        found.append({})
+        rounds_asked.append({})
         for name, build in zip(("before", "now"), (before, now), strict=True):
             with _Workers([build]) as ask:  # nothing is kept from the round before
                 table = str(folder / f"scattered-{name}-{number}")
-                found[-1][name] = ask(name, do="scattered", table=table, rows=2_000)
+                rounds_asked[-1][name] = ask(name, do="scattered", table=table, rows=2_000)
                 shutil.rmtree(table)
-    return {"files": {b: found[0][b]["files"] for b in found[0]}} | {
-        what: _compared([{b: one[b][what] for b in one} for one in found])
+    return {"files": {b: rounds_asked[0][b]["files"] for b in rounds_asked[0]}} | {
+        what: _compared([{b: one[b][what] for b in one} for one in rounds_asked])
         for what in ("write", "first_search", "search")
     }
 

@@ -67,8 +67,8 @@ class Worker:
         prepared = [self.peer.prepare(_among(len(self.data.vectors), kind, share, i)) for i in range(queries)]
         if kind != "region":
             prepared = prepared[:1] * queries
-        found, clock = _timed(lambda i: self.peer.search(asked[i], prepared[i], k), queries)
-        return {**clock, "rows": [rows.tolist() for rows in found] if k <= 10 else []}
+        answers, clock = _timed(lambda i: self.peer.search(asked[i], prepared[i], k), queries)
+        return {**clock, "rows": [rows.tolist() for rows in answers] if k <= 10 else []}
 
     def ask_cells(self, queries: int) -> dict[str, Any]:
         """Queries by the cells of rows evenly spaced."""

@@ -35,7 +35,7 @@ class Idle:
 
 def times() -> dict[int, tuple[str, float, float]]:
     """By process the name, MB and processor seconds of all that this one has begun."""
-    found = {}
+    processes = {}
     for process, words in descendants(os.getpid()).items():
         try:
             fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
@@ -44,8 +44,8 @@ def times() -> dict[int, tuple[str, float, float]]:
             continue
         memory = next(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:")) / 1e3
         name = next((name for name in NAMES if name in words), words[:40])
-        found[process] = name, memory, (int(fields[11]) + int(fields[12])) / TICKS
-    return found
+        processes[process] = name, memory, (int(fields[11]) + int(fields[12])) / TICKS
+    return processes
 
 
 def idle(seconds: float) -> list[Idle]:
@@ -72,13 +72,13 @@ def main() -> None:
     if given.whole:
         cluster.CONFIG = {}
         cluster._end_watchers = lambda: None
-    found = idle(given.seconds)
+    processes = idle(given.seconds)
     report = {
         **describe(("ray",)),
         "seconds": given.seconds,
-        "processes": [asdict(one) for one in found],
-        "memory_mb": round(sum(one.memory_mb for one in found), 1),
-        "processor_ms_per_s": round(sum(one.processor_ms_per_s for one in found), 2),
+        "processes": [asdict(one) for one in processes],
+        "memory_mb": round(sum(one.memory_mb for one in processes), 1),
+        "processor_ms_per_s": round(sum(one.processor_ms_per_s for one in processes), 2),
     }
     given.out.write_text(json.dumps(report, indent=1) + "\n")
     print(json.dumps(report, indent=1), file=sys.__stdout__)

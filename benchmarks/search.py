@@ -84,14 +84,14 @@ def _measure(args: argparse.Namespace, names: list[str], scratch: Path, results:
             continue
         folder = scratch / (PEERS[name].built_as or name)
         built = _built(run, name, scratch / "data", folder, args.threads)
-        found = run(search_measure.search, name, scratch / "data", folder, args.threads, truths)
+        answers = run(search_measure.search, name, scratch / "data", folder, args.threads, truths)
         report = {
             "peer": name,
             "machine": describe(PACKAGES),
             "memory_bandwidth_gb_s": memory_bandwidth_gb_s(),
             **settings,
             **built,
-            **found,
+            **answers,
         }
         (results / f"{name}.json").write_text(json.dumps(report, indent=1) + "\n")
         print(f"{name}: done", flush=True)

@@ -60,9 +60,11 @@ def truths(folder: Path, data: VectorSet) -> dict[Case, Truth]:
     """The exact answers of all cases, kept beside the data: at 1e7 rows they take minutes."""
     path = folder / "truths.npz"
     if not path.exists():
-        found = [exact(data, case) for case in CASES]
+        of_cases = [exact(data, case) for case in CASES]
         scratch = folder / "truths.part.npz"
-        np.savez(scratch, floor=[truth.floor for truth in found], count=[truth.count for truth in found])
+        np.savez(
+            scratch, floor=[truth.floor for truth in of_cases], count=[truth.count for truth in of_cases]
+        )
         scratch.replace(path)
     kept = np.load(path)
     return dict(zip(CASES, map(Truth, kept["floor"], kept["count"]), strict=True))
@@ -93,10 +95,10 @@ def exact(data: VectorSet, case: Case) -> Truth:
 def recall(data: VectorSet, case: Case, truth: Truth, answers: list[Rows]) -> float | None:
     """Mean share of the k best found; equally similar rows stand for each other. None: nothing matches."""
     shares = []
-    for query, found in enumerate(answers):
+    for query, answer in enumerate(answers):
         if truth.count[query] == 0:
             continue
-        rows = np.unique(found)
+        rows = np.unique(answer)
         rows = rows[(rows >= 0) & (rows < len(data.vectors))]
         similarity = data.vectors[rows].astype(np.float32) @ data.queries[query]
         good = np.count_nonzero(_matches(data, case, query, rows) & (similarity >= truth.floor[query] - TIE))

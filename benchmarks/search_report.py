@@ -26,9 +26,9 @@ def best_point(report: Report, kind: str, selectivity: float) -> Mapping[str, An
 
 def cases(reports: Mapping[str, Report]) -> list[tuple[str, float]]:
     """Kinds of filter and shares, in the order they were measured."""
-    found = ((p["kind"], p["selectivity"]) for report in reports.values() for p in report["points"])
+    measured = ((p["kind"], p["selectivity"]) for report in reports.values() for p in report["points"])
     order = {"all": 0, "region": 1, "random": 2}
-    return sorted(set(found), key=lambda case: (order[case[0]], case[1]))
+    return sorted(set(measured), key=lambda case: (order[case[0]], case[1]))
 
 
 def as_markdown(reports: Mapping[str, Report]) -> str:

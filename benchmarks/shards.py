@@ -147,19 +147,19 @@ def case(
 
     for query, filter in zip(queries, filters, strict=True):
         ask(query, filter)
-    took, found, shares, plan = [], [], [], ""
+    took, answers, shares, plan = [], [], [], ""
     cpu = time.process_time()
     for query, filter in zip(queries, filters, strict=True):
         began = time.perf_counter()
-        found.append(ask(query, filter))
+        answers.append(ask(query, filter))
         took.append(1e3 * (time.perf_counter() - began))
     cpu_ms = 1e3 * (time.process_time() - cpu) / len(queries)
-    for hits, floor in zip(found, floors, strict=True):
+    for hits, floor in zip(answers, floors, strict=True):
         assert len(hits.rows) == K, hits
         shares.append(float((hits.rows["similarity"].to_numpy() >= floor - TIE).mean()))
         plan = hits.plan
     p50, p99 = np.percentile(took, [50, 99]).tolist()
-    matching = float(np.mean([_matching(hits.plan) for hits in found]))
+    matching = float(np.mean([_matching(hits.plan) for hits in answers]))
     return Case(area, by, len(queries), matching, float(np.mean(shares)), p50, p99, cpu_ms, plan)
 
 

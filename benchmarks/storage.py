@@ -52,12 +52,12 @@ def compared(name: str, original: Vectors, kept: dict[str, Vectors]) -> list[Los
     """Neighbours by what was kept (n, d), beside those by the original vectors (n, d)."""
     truth, (rows, dimensions) = _cosines(original), original.shape
     off_diagonal = ~np.eye(rows, dtype=bool)
-    found = []
+    lost = []
     for way, similar in _ways(kept):
         first, recall = _shares(truth, similar)
         error = float(np.abs(truth - similar)[off_diagonal].max())
-        found.append(Lost(name, rows, dimensions, way, first, recall, error))
-    return found
+        lost.append(Lost(name, rows, dimensions, way, first, recall, error))
+    return lost
 
 
 def _ways(kept: dict[str, Vectors]) -> Iterator[tuple[str, Vectors]]:
@@ -73,14 +73,14 @@ def _cosines(vectors: Vectors) -> Vectors:
 
 def _shares(truth: Vectors, similar: Vectors) -> tuple[float, float]:
     """Shares of right first neighbours, and of right ones among ten; equally similar ones are as right."""
-    first, found = [], []
+    first, shares = [], []
     for row, (right, guess) in enumerate(zip(truth, similar, strict=True)):
         others = np.flatnonzero(np.arange(len(right)) != row)
         named = others[np.argsort(-guess[others], kind="stable")]
         least = np.sort(right[others])[::-1]
         first.append(right[named[0]] >= least[0])
-        found.append(np.mean(right[named[:K]] >= least[min(K, len(least)) - 1]))
-    return float(np.mean(first)), float(np.mean(found))
+        shares.append(np.mean(right[named[:K]] >= least[min(K, len(least)) - 1]))
+    return float(np.mean(first)), float(np.mean(shares))
 
 
 def of_file(layout: str, path: Path, folder: Path) -> list[Lost]:

@@ -51,5 +51,5 @@ class DuckDbScan(Peer):
         )
 
     def search(self, query: Similarities, prepared: Any, k: int) -> Rows:
-        found = self.connection.execute(prepared, [query.tolist(), k]).fetchnumpy()
-        return np.asarray(found["row"], np.int64)
+        answer = self.connection.execute(prepared, [query.tolist(), k]).fetchnumpy()
+        return np.asarray(answer["row"], np.int64)

@@ -57,12 +57,12 @@ class FaissIndex(Peer):
         return faiss.IDSelectorBitmap(bits), bits  # type: ignore[call-arg, arg-type]  # bits outlive it
 
     def search(self, query: Similarities, prepared: Any, k: int) -> Rows:
-        _, found = self.index.search(query[None], k, params=self.parameters(prepared[0]))
-        return np.asarray(found[0][found[0] >= 0])
+        _, rows = self.index.search(query[None], k, params=self.parameters(prepared[0]))
+        return np.asarray(rows[0][rows[0] >= 0])
 
     def search_batch(self, queries: Similarities, k: int) -> list[Rows]:
-        _, found = self.index.search(np.ascontiguousarray(queries), k, params=self.parameters(None))
-        return list(found)
+        _, rows = self.index.search(np.ascontiguousarray(queries), k, params=self.parameters(None))
+        return list(rows)
 
     def _training_rows(self, index: Any) -> Similarities:
         n = len(self.data.vectors)

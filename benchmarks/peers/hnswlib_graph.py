@@ -45,11 +45,11 @@ class HnswlibGraph(Peer):
 
     def search(self, query: Similarities, prepared: Any, k: int) -> Rows:
         try:
-            found, _ = self.index.knn_query(query[None], k, num_threads=self.threads, filter=prepared)
+            rows, _ = self.index.knn_query(query[None], k, num_threads=self.threads, filter=prepared)
         except RuntimeError:  # it found fewer than k, and then returns none
             return np.empty(0, np.int64)
-        return np.asarray(found[0], np.int64)
+        return np.asarray(rows[0], np.int64)
 
     def search_batch(self, queries: Similarities, k: int) -> list[Rows]:
-        found, _ = self.index.knn_query(queries, k, num_threads=self.threads)
-        return list(found.astype(np.int64))
+        rows, _ = self.index.knn_query(queries, k, num_threads=self.threads)
+        return list(rows.astype(np.int64))

@@ -69,8 +69,8 @@ class SkyhexIndex(Peer):
 
     def _run(self, queries: Similarities, rows: RowRanges, k: int) -> list[Rows]:
         plan = choose(self.measured, rows, self.row_count, k)
-        found = run(plan, self.vectors, self._inverted(plan), rows, queries.astype(np.float64), k)
-        return [rows_found for _, rows_found in found]
+        nearest = run(plan, self.vectors, self._inverted(plan), rows, queries.astype(np.float64), k)
+        return [its_rows for _, its_rows in nearest]
 
     def _inverted(self, plan: Plan) -> Ivf | None:
         """Opened by the first query that needs it, as `search` does."""
