@@ -7,7 +7,6 @@ Such text is written behind an apostrophe, and so is text that begins with apost
 import re
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 _FORMULA = "'*[=+\\-@\t\r\n＝＋－＠]"
 _GUARDED = re.compile(_FORMULA)
@@ -29,6 +28,8 @@ def _is_text(kind: pa.DataType) -> bool:
 
 
 def _undone(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    import pyarrow.compute as pc
+
     return pc.replace_substring_regex(column, f"^'({_FORMULA})", r"\1")
 
 

@@ -61,7 +61,6 @@ def search(
     weights: WeightsOption = "nano",
 ) -> None:
     """Where else does it look like this? All conditions given must hold."""
-    from indexer.search.batch import read_queries, search_batch
     from indexer.search.search import search as search_table
     from indexer.search.words import diversity_of, query_of
     from indexer.table.embedding_table import EmbeddingTable
@@ -76,6 +75,8 @@ def search(
     opened = EmbeddingTable.open(table, snapshot)
     with searcher_of(device, shard_workers, shard_limit, say) as crew:
         if queries is not None:
+            from indexer.search.batch import read_queries, search_batch
+
             named = read_queries(queries, using=using, against=against, align=not no_align)
             with progress_bar("search", "queries") as progress:
                 hits = search_batch(opened, named, k, filter, include_query, progress, crew)
