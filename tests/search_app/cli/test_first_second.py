@@ -74,7 +74,6 @@ def test_a_search_from_python_loads_no_database_and_no_encoder(table: Path) -> N
 
     cell = EmbeddingTable.open(table).files[0].min_h3
     loaded, said = loaded_by(table, f"import skyhex; skyhex.search({str(table)!r}, cell={cell}, k=3)")
-    assert loaded <= {"faiss", "pandas", "pyarrow.compute"}, (
-        said
-    )  # pyarrow loads pandas where it is installed
+    by_pyarrow = {"pandas", "numpy.random"}  # where pandas is installed
+    assert loaded <= {"faiss", "pyarrow.compute", *by_pyarrow}, said
     assert not said
