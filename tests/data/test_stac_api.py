@@ -17,6 +17,7 @@ from data.access import Access, UnreachableError
 from data.sample import InputError
 from data.stac import read_catalog, search_catalog
 from data.stac_api import Search, _interval, _where, parse_query
+from data.stac_files import own_address
 
 from .conftest import TinyCatalog, names
 from .servers import Handler, Served, api, serving
@@ -282,3 +283,17 @@ def test_a_real_server_is_paged_through(tmp_path: Path, tiny_items: list[dict[st
     finally:
         server.terminate()
         server.wait()
+
+
+@pytest.mark.parametrize(
+    ("member", "href", "own"),
+    [
+        ({"links": [{"rel": "self", "href": "https://h/items/a"}]}, "https://h/search", "https://h/items/a"),
+        ({"links": [{"rel": "self", "href": "./a.json"}]}, "https://h/search", "https://h/search"),
+        ({"links": [{"rel": "self", "href": "https://h/items/a"}]}, "/data/page.json", "/data/page.json"),
+        ({"links": []}, "https://h/search", "https://h/search"),
+        ("text", "https://h/search", "https://h/search"),
+    ],
+)
+def test_what_a_members_relative_hrefs_start_from(member: object, href: str, own: str) -> None:
+    assert own_address(member, href) == own

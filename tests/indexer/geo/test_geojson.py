@@ -219,3 +219,16 @@ def test_polygons_of_a_geometry_of_many_parts() -> None:
     for none in (shapely.Point(0, 0), shapely.Polygon(), shapely.LineString([(0, 0), (1, 1)])):
         with pytest.raises(QueryError, match=f"holds no polygon, but a {none.geom_type}"):
             globe_polygons(none)
+
+
+def test_lists_in_lists_are_read_to_a_depth_too() -> None:
+    def in_lists(depth: int) -> dict[str, Any]:
+        node: Any = polygon(SQUARE)
+        for _ in range(depth):
+            node = [node]
+        return {"type": "FeatureCollection", "features": node}
+
+    assert len(read_polygons(in_lists(MAX_DEPTH - 1))) == 1
+    for depth in (MAX_DEPTH, 10 * MAX_DEPTH):
+        with pytest.raises(QueryError, match="is not GeoJSON"):
+            read_polygons(in_lists(depth))

@@ -167,3 +167,13 @@ def test_a_record_of_another_width_is_refused(tmp_path: Path) -> None:
     arrays = dict(zip(FILES, (shown.records, shown.texts, shown.lists), strict=True))
     with pytest.raises(DamagedIndexError, match="does not hold records"):
         Shown.open(arrays, {"sample_id": "string"})
+
+
+def test_rows_without_texts_or_lists_have_files_all_the_same(tmp_path: Path) -> None:
+    kinds = {"n_s2": "int16", "flag": "bool?"}
+    writer = ShownWriter(tmp_path, kinds)
+    writer.append(pa.record_batch({"n_s2": pa.array([3, 4], pa.int16()), "flag": pa.array([True, None])}))
+    files = {file.name: file for file in writer.close()}
+    assert {name: files[name].shape for name in (TEXTS, LISTS)} == {TEXTS: (0,), LISTS: (0,)}
+    shown = Shown.open({name: CheckedArray.open(tmp_path, file) for name, file in files.items()}, kinds)
+    assert len(shown.texts) == len(shown.lists) == 0

@@ -14,6 +14,7 @@ from indexer.geo.cells import centres
 from indexer.geo.great_circle import distance_km
 from indexer.labels.feedback import (
     Round,
+    _drawn,
     feedback,
     last_round,
     marks_of,
@@ -22,6 +23,7 @@ from indexer.labels.feedback import (
     teach,
 )
 from indexer.labels.store import label_place, mark, read_labels
+from indexer.search.filter import Filter, Region
 from indexer.search.query import Cell, Query
 from indexer.table.columns import to_matrix, unit
 from indexer.table.embedding_table import EmbeddingTable
@@ -194,3 +196,16 @@ def test_the_facade_takes_cells_as_words(table: EmbeddingTable) -> None:
     ):
         with pytest.raises(QueryError, match=said):
             skyhex.feedback(table, cell=CELLS[50], **words)
+
+
+def test_what_is_drawn_matches_however_batches_are_cut(
+    table: EmbeddingTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scan = EmbeddingTable.scan
+    monkeypatch.setattr(EmbeddingTable, "scan", lambda *a, **k: scan(*a, **{**k, "batch_rows": 7}))
+    half = Filter(region=Region.from_cells([f"{cell:x}" for cell in CELLS[::2]]))
+    known = np.array(CELLS[:20], np.uint64)
+    drawn = _drawn(table, half, known, 0.0, 40, seed=1)
+    assert len(drawn) == 40
+    assert set(drawn.tolist()) <= set(CELLS[::2]) - set(CELLS[:20])
+    assert (np.diff(drawn.astype(np.int64)) > 0).all()

@@ -25,8 +25,8 @@ from indexer.labels.classifier import (
     confusion_rows,
     fit_classifier,
 )
-from indexer.labels.label_files import read_label_file
-from indexer.labels.store import label_place, label_sets, mark, read_labels
+from indexer.labels.label_files import _at_points, read_label_file
+from indexer.labels.store import _check, label_place, label_sets, mark, read_labels
 from indexer.search.filter import Filter
 from indexer.table.copy import copy_table
 from indexer.table.embedding_table import EmbeddingTable
@@ -391,3 +391,26 @@ def test_what_is_taught_is_what_scikit_learn_says(classes: tuple[int, ...]) -> N
     said = Classifier(tuple("abcd"), weights, bias, "m", "d", "embedding").probabilities(vectors)
     np.testing.assert_allclose(said[:, classes], model.predict_proba(scaler.transform(vectors)), atol=1e-9)
     assert (np.delete(said, classes, axis=1) == 0).all()
+
+
+def test_one_cell_that_is_none_or_of_another_resolution_is_refused() -> None:
+    sound = {int(cell): "a" for cell in CELLS[:3]}
+    _check("set", sound, 9)
+    _check("set", {}, 9)
+    for wrong in (7, h3.str_to_int(h3.cell_to_parent(f"{CELLS[0]:x}", 8))):
+        with pytest.raises(QueryError, match="cells of the table's resolution 9"):
+            _check("set", {**sound, wrong: "a"}, 9)
+
+
+@pytest.mark.parametrize(
+    ("place", "is_one"),
+    [((180, 90), True), ((-180, -90), True), ((180.5, 0), False), ((0, 90.5), False), ((-180.5, 0), False)],
+)
+def test_points_of_labels_lie_on_the_globe(place: tuple[float, float], is_one: bool) -> None:
+    places = np.array([(10.0, 47.0), place])
+    if is_one:
+        want = [h3.str_to_int(h3.latlng_to_cell(lat, lon, 9)) for lon, lat in places]
+        assert _at_points(places, 9).tolist() == want
+    else:
+        with pytest.raises(QueryError, match="is no place"):
+            _at_points(places, 9)

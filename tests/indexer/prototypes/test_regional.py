@@ -176,3 +176,15 @@ def test_progress_counts_the_rows_of_the_table(tmp_path: Path) -> None:
     fit_prototypes(table, region_resolution=1, per_region=2, progress=lambda *state: told.append(state))
     assert told[-1] == (table.row_count, table.row_count)
     assert [done for done, _ in told] == sorted(done for done, _ in told)
+
+
+def test_a_sample_holds_twice_its_rows_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(region_rows, "SAMPLE_ROWS", 10)
+    sample = region_rows._Sample(7, seed=0)
+    for first in range(0, 300, 3):
+        sample.add(np.arange(first, first + 3, dtype=np.float32)[:, None])
+        assert sum(map(len, sample._vectors)) <= 20
+    kept = sample.vectors[:, 0]
+    assert len(set(kept.tolist())) == 10
+    assert (np.diff(kept) > 0).all()
+    assert kept.min() < 150 < kept.max()

@@ -56,3 +56,19 @@ def test_what_cannot_hold_is_refused() -> None:
         Filter(months=(13,))
     with pytest.raises(QueryError, match="hr, s2, s1"):
         Filter(modalities=("lidar",))
+
+
+@pytest.mark.parametrize("modalities", [(), ("s1",), ("hr", "s2", "s1"), ("s1", "s1", "s2", "hr")])
+def test_rows_may_be_asked_for_with_some_or_all_sensors(modalities: tuple[str, ...]) -> None:
+    assert Filter(modalities=modalities).modalities == modalities
+    with pytest.raises(QueryError, match="expected some of hr, s2, s1"):
+        Filter(modalities=(*modalities, "s3"))
+
+
+@pytest.mark.parametrize(("month", "is_one"), [(0, False), (1, True), (12, True), (13, False)])
+def test_months_go_from_1_to_12(month: int, is_one: bool) -> None:
+    if is_one:
+        assert Filter(months=(6, month)).months == (6, month)
+    else:
+        with pytest.raises(QueryError, match="expected numbers 1 to 12"):
+            Filter(months=(6, month))
