@@ -49,7 +49,7 @@ class ColourTexture(nn.Module):
         sums = [
             self._histogram(pixels, weight),
             (torch.cat([level, level.square()], dim=1) @ weight[..., None]).flatten(1),
-            *((weight[:, None] @ side).flatten(1) for side in self._responses(cells)),
+            (weight[:, None] @ self._responses(cells)).flatten(1),
         ]
         return torch.cat(sums, dim=1) / weight.sum(dim=1, keepdim=True).clamp(min=1)
 
@@ -67,11 +67,12 @@ class ColourTexture(nn.Module):
             joint = (joint[:, :, None] * channel[:, None]).flatten(1, 2)
         return (joint @ share[:, -1].mT).flatten(1)
 
-    def _responses(self, cells: Tensor) -> tuple[Tensor, Tensor]:
-        """Both signs of each filter's response at each pixel, beyond the bias: (M, P, F) each."""
-        response = F.conv2d(cells.permute(0, 3, 1, 2), self.filters, -self.offset)
-        beyond = F.softshrink(response.flatten(2).mT, BIAS)
-        return F.relu(beyond), F.relu(-beyond)
+    def _responses(self, cells: Tensor) -> Tensor:
+        """Both signs of each filter's response at each pixel: (M, P, 2 F)."""
+        filters = torch.cat([self.filters, -self.filters])
+        beyond = torch.cat([-self.offset, self.offset]) - BIAS
+        response = F.conv2d(cells.permute(0, 3, 1, 2), filters, beyond).relu_()
+        return response.flatten(2).mT
 
 
 def _cut(maps: Tensor, side: int, step: int) -> Tensor:
