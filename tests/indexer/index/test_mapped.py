@@ -126,6 +126,8 @@ def test_runs_come_one_after_the_other(tmp_path: Path, monkeypatch: pytest.Monke
             array.runs(np.array([start], np.uint64), length)
     with pytest.raises(DamagedIndexError, match="more than its 40"):
         array.runs(np.array([5], np.uint64), np.array([-1]))
+    with pytest.raises(DamagedIndexError, match="more than its 40"):
+        array.runs(np.array([5, 2**63, 7], np.uint64), 1)
 
 
 def test_a_wrong_bond_is_damage_and_names_its_byte(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
