@@ -244,15 +244,16 @@ def tests_of(
     A line that none reaches may run in a process that a test starts: then those of its folder. What a shared
     fixture runs is written down for the first test alone that has it: so the others of its file come, too.
     """
-    folder, stem = Path(mutant.file).parent.name, Path(mutant.file).stem
+    folder, stem, room = Path(mutant.file).parent.name, Path(mutant.file).stem, Path(mutant.file).parts[0]
     begins = next((n for n in range(mutant.line, 0, -1) if (mutant.file, n) in lines), 0)  # of a statement
     reaching = lines.get((mutant.file, begins), ())
     known = [t for t in reaching if t in seconds] or [t for t in seconds if f"/{folder}/" in t]
     reached, files = set(known), {test.partition("::")[0] for test in known}
     known += [t for t in seconds if t.partition("::")[0] in files and t not in reached]
 
-    def near(test: str) -> tuple[bool, bool, bool, float]:
-        return f"test_{stem}." not in test, test not in reached, f"/{folder}/" not in test, seconds[test]
+    def near(test: str) -> tuple[bool, bool, bool, bool, float]:
+        of_stem, of_folder, of_room = f"test_{stem}." in test, f"/{folder}/" in test, f"tests/{room}/" in test
+        return not of_stem, test not in reached, not of_folder, not of_room, seconds[test]
 
     chosen, spent = [], 0.0
     for test in sorted(known, key=near):
