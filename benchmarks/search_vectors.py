@@ -18,6 +18,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from data.sphere import on_sphere
 from indexer.geo.cells import Cells, cells_at, centres
 from indexer.geo.great_circle import EARTH_RADIUS_KM
 from indexer.table.columns import Matrix, Similarities, has_direction
@@ -140,10 +141,7 @@ class Landscape:
 
     def vectors(self, cells: Cells, rng: np.random.Generator) -> Matrix:
         """(n,) cells -> (n, d) float16, unit."""
-        lon, lat = np.radians(centres(cells))
-        at_km = EARTH_RADIUS_KM * np.stack(
-            [np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)], axis=1
-        )  # (n, 3)
+        at_km = EARTH_RADIUS_KM * on_sphere(*centres(cells))  # (n, 3)
         fields = [
             np.sin(2 * np.pi * at_km @ wave + phase)
             for wave, phase in zip(self.waves, self.phases, strict=True)

@@ -13,8 +13,8 @@ from shapely.geometry import shape
 from shapely.geometry.base import BaseGeometry
 
 from .sample import InputError
+from .sphere import METRES_PER_DEGREE, on_sphere
 
-METRES_PER_DEGREE = 111_195.0  # of latitude, on a sphere of the Earth's mean radius
 BUFFER_M = 5000.0
 LICENCES = frozenset(
     {"MIT", "CC-BY-4.0", "CDLA-Permissive-1.0", "CC0-1.0"}
@@ -126,15 +126,9 @@ def far_from_footprints(
 def far_from_points(lonlat: np.ndarray, others: np.ndarray, metres: float = BUFFER_M) -> np.ndarray:
     """True for each point (n, 2) in degrees that lies farther than `metres` from all others (m, 2)."""
     limit = math.cos(math.radians(metres / METRES_PER_DEGREE))
-    unit, other_unit = _unit_vectors(lonlat), _unit_vectors(others)
+    unit, other_unit = on_sphere(*lonlat.T), on_sphere(*others.T)
     far = np.ones(len(lonlat), dtype=bool)
     for start in range(0, len(lonlat), 4096):
         cosine = unit[start : start + 4096] @ other_unit.T  # (4096, m)
         far[start : start + 4096] = (cosine < limit).all(axis=1)
     return far
-
-
-def _unit_vectors(lonlat: np.ndarray) -> np.ndarray:
-    """(n, 2) degrees -> (n, 3)."""
-    lon, lat = np.radians(lonlat.astype(np.float64)).T
-    return np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)], axis=1)

@@ -16,12 +16,13 @@ from typing import Any
 import numpy as np
 import torch
 
+from data.sphere import on_sphere
 from encoder.skysense import SkySense
 from indexer.labels.feedback import DRAWN, POOL, Rule, taught_by
 
 from .kept_vectors import read_model
 from .recipe import command_line, write_result
-from .retrieval.blocks import EXCLUSION_KM, Scores, bootstrap, on_sphere, pooled, within
+from .retrieval.blocks import EXCLUSION_KM, Scores, bootstrap, pooled, within
 from .retrieval.embedding import embed_small
 from .retrieval.neighbours import unit
 from .retrieval.series_sets import read_series

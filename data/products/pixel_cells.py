@@ -23,13 +23,13 @@ from numpy.polynomial.chebyshev import chebvander
 from numpy.typing import NDArray
 
 from ..grid import LONLAT, PixelGrid, project
+from ..sphere import EARTH_RADIUS_M, on_sphere
 
 NODES = 8  # a side; polynomials of degree 7
 SMALLEST_PX = 32  # a window this small is asked pixel by pixel
 STRIP_PX = 1 << 16  # rounded at a time: temporaries stay in the processor's cache
 LATTICE_TOLERANCE = 1e-3  # of a cell: a fit that is worse is of no lattice
 SMOOTH_TOLERANCE = 1e-7  # of a cell: an interpolation that is worse is of no smooth grid
-EARTH_RADIUS_M = 6_371_007.2  # of the sphere with the area of WGS 84
 
 Floats = NDArray[np.float64]
 Cells = NDArray[np.uint64]
@@ -110,7 +110,7 @@ def inside(grid: PixelGrid, window: Window, box: LonLatBox) -> NDArray[np.bool_]
 def pixel_size_m(grid: PixelGrid, window: Window) -> tuple[float, float]:
     """Height and width of a pixel in the middle of a window, on the ground."""
     row, col = window.row + window.height / 2, window.col + window.width / 2
-    points = _unit(*_lonlat(grid, np.array([row, row + 1, row]), np.array([col, col, col + 1])))  # (3, 3)
+    points = on_sphere(*_lonlat(grid, np.array([row, row + 1, row]), np.array([col, col, col + 1])))  # (3, 3)
     down, right = np.linalg.norm(points[1:] - points[0], axis=1) * EARTH_RADIUS_M
     return float(down), float(right)
 
@@ -147,7 +147,7 @@ def _minus_one_to_one(count: int) -> Floats:
 def _lattice_labels(grid: PixelGrid, window: Window, resolution: int) -> PixelCells | None:
     """None where the window is on several faces, or is not a smooth piece of one lattice."""
     field = _Interpolation(window)
-    points = _unit(*_lonlat(grid, *field.nodes))  # (NODES, NODES, 3)
+    points = on_sphere(*_lonlat(grid, *field.nodes))  # (NODES, NODES, 3)
     faces = _faces()
     nearest = np.argmax(points.reshape(-1, 3) @ faces.T, axis=1)
     if not np.isfinite(points).all() or np.ptp(nearest):
@@ -253,7 +253,7 @@ def _is_smooth(
     row = np.linspace(0, window.height - 1, 5).astype(np.int64)
     col = np.linspace(window.width - 1, 0, 5).astype(np.int64)
     rows, cols = (window.row + row + 0.5).astype(np.float64), (window.col + col + 0.5).astype(np.float64)
-    exact = np.asarray(lattice @ plane.coordinates(_unit(*_lonlat(grid, rows, cols))))
+    exact = np.asarray(lattice @ plane.coordinates(on_sphere(*_lonlat(grid, rows, cols))))
     guess = field.at(np.stack(at_nodes), row, col)
     return bool(np.abs(exact - guess).max() < SMOOTH_TOLERANCE)
 
@@ -296,12 +296,6 @@ def _lonlat(grid: PixelGrid, rows: Floats, cols: Floats) -> tuple[Floats, Floats
     return project(LONLAT, c + a * cols + b * rows, f + d * cols + e * rows, source=grid.crs)
 
 
-def _unit(lon_deg: Floats, lat_deg: Floats) -> Floats:
-    """(...) degrees -> (..., 3) unit vectors."""
-    lon, lat = np.radians(lon_deg), np.radians(lat_deg)
-    return np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)], axis=-1)
-
-
 def _cells_of(points: Floats, resolution: int) -> Cells:
     """The cells (m,) of unit vectors (n, 3), each once."""
     lon = np.degrees(np.arctan2(points[:, 1], points[:, 0]))
@@ -315,13 +309,13 @@ def _cells_at(lon_deg: Floats, lat_deg: Floats, resolution: int) -> Cells:
 def _centres(cells: Cells) -> Floats:
     """Centres as unit vectors (n, 3)."""
     batch = pa.record_batch(cells_to_coordinates(cells))
-    return _unit(np.asarray(batch.column("lng")), np.asarray(batch.column("lat")))
+    return on_sphere(np.asarray(batch.column("lng")), np.asarray(batch.column("lat")))
 
 
 @lru_cache(maxsize=1)
 def _faces() -> Floats:
     """Centres of the icosahedron's faces (20, 3): its corners are the centres of the twelve pentagons."""
-    corners = np.array([_unit(*np.array(h3.cell_to_latlng(cell))[::-1]) for cell in h3.get_pentagons(0)])
+    corners = np.array([on_sphere(*np.array(h3.cell_to_latlng(cell))[::-1]) for cell in h3.get_pentagons(0)])
     neighbours = corners @ corners.T > 0.4  # 63.4 degrees apart: 0.447; the others are further
     triples = [t for t in combinations(range(12), 3) if all(neighbours[a, b] for a, b in combinations(t, 2))]
     middles = np.array([corners[list(t)].sum(axis=0) for t in triples])

@@ -11,6 +11,7 @@ import numpy as np
 
 from data.pixel_series import PixelSeries
 from data.sample import ANY_TIME, ImageSeries, InputError, Sample
+from data.sphere import on_sphere
 
 from ..batch import Batch, collate
 from .augment import AugmentConfig, two_views
@@ -47,9 +48,8 @@ class Source:
     @cached_property
     def _on_the_globe(self) -> np.ndarray:
         """(n, 3) unit vectors of the samples' cells."""
-        places = np.deg2rad([h3.cell_to_latlng(h3.int_to_str(cell)) for cell in self.h3_cells])
-        lat, lon = places.T
-        return np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)], axis=1)
+        lat, lon = np.array([h3.cell_to_latlng(h3.int_to_str(cell)) for cell in self.h3_cells]).T
+        return on_sphere(lon, lat)
 
 
 @dataclass(frozen=True)

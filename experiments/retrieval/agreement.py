@@ -7,9 +7,10 @@ import h3
 import numpy as np
 import pyarrow as pa
 
+from data.sphere import on_sphere
 from indexer.geo.cells import boundary, cells_to_text, parents, resolutions
 
-from .blocks import Interval, Scores, bootstrap, on_sphere, within
+from .blocks import Interval, Scores, bootstrap, within
 from .neighbours import CHUNK, Hidden, Neighbours, by_cosine
 from .options import capped
 from .pictures import draw_cells

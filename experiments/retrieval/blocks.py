@@ -8,6 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
+from data.sphere import on_sphere
 from indexer.geo.great_circle import EARTH_RADIUS_KM
 
 EXCLUSION_KM = 5.0  # database rows nearer than this to a query are left out
@@ -131,12 +132,6 @@ def far_from(
     for start in range(0, len(xyz), 2048):
         near[start : start + 2048] = within(xyz[start : start + 2048], xyz[queries], km).any(axis=1)
     return ~near
-
-
-def on_sphere(lon_deg: np.ndarray, lat_deg: np.ndarray) -> np.ndarray:
-    """(n,) degrees -> (n, 3) unit vectors; as vectors of rows, what a set gives away by where it lies."""
-    lon, lat = np.radians(lon_deg), np.radians(lat_deg)
-    return np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)], axis=1)
 
 
 def within(xyz: np.ndarray, others: np.ndarray, km: float) -> np.ndarray:

@@ -5,7 +5,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from .blocks import on_sphere
+from data.sphere import on_sphere
+
 from .embedding import Embedded
 from .sheet import Candidate, Pair
 

@@ -12,10 +12,11 @@ from itertools import combinations
 import h3
 import numpy as np
 
+from data.sphere import on_sphere
 from indexer.prototypes import sinkhorn
 from indexer.prototypes.regional import ROWS_PER_PROTOTYPE
 
-from .blocks import Interval, Scores, bootstrap, on_sphere
+from .blocks import Interval, Scores, bootstrap
 from .neighbours import unit
 from .problem import Problem
 from .protocols import finite_rows, probes

@@ -12,7 +12,6 @@ from experiments.retrieval.baselines import (
     raw_series,
     statistics,
 )
-from experiments.retrieval.blocks import on_sphere
 
 from ..tolerance import gamma
 
@@ -87,12 +86,6 @@ def test_cca_correlations_are_canonical() -> None:
 def test_the_raw_series_is_standardised_step_by_step() -> None:
     values = np.array([[[1.0], [10.0]], [[3.0], [np.nan]]])
     assert raw_series(values, np.arange(2)).tolist() == [[-1, 0], [1, 0]]
-
-
-def test_positions_lie_on_the_sphere() -> None:
-    assert on_sphere(np.array([0.0, 90.0]), np.array([0.0, 0.0])) == pytest.approx(
-        np.array([[1, 0, 0], [0, 1, 0]]), abs=1e-12
-    )
 
 
 def test_a_sensor_that_always_shows_the_same_has_nothing_to_correlate() -> None:

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from data.sphere import on_sphere
 from experiments.feedback import WAYS, Places, Protocol, asked_for, measure, precisions, starts
-from experiments.retrieval.blocks import on_sphere
 
 ASKED = Protocol(k=20, most_share=1.0, seed=0)
 N = 300
