@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import pytest
 from indexer.errors import TableError
 from indexer.table import merge, upkeep
 from indexer.table.embedding_table import EmbeddingTable
-from indexer.table.manifest import Manifest, snapshot_numbers
+from indexer.table.manifest import snapshot_numbers
 from indexer.table.parts import write_part
 from indexer.table.schema import emb_metadata, table_schema
 from indexer.table.storage import Storage
@@ -188,7 +189,7 @@ def test_validate_compares_the_manifest_with_the_files(tmp_path: Path) -> None:
 def test_validate_looks_at_the_footer(tmp_path: Path) -> None:
     table = EmbeddingTable.create(tmp_path, MODEL, h3_resolution=9, partition_resolution=0)
     rows = random_rows(10, h3_cell=random_cells(10, box=(5.0, 45.0, 5.1, 45.1)))
-    real = Manifest(**vars(table.manifest) | {"simulated": True})
+    real = replace(table.manifest, simulated=True)
     part = write_part(table.storage, rows, real)
     (problem,) = table.commit(lambda base: base.following("upsert", {}, files=(part,))).validate()
     assert problem.endswith("`emb` is not the table's model and the licence of its rows")
