@@ -160,6 +160,14 @@ def test_the_summary_counts_dates_and_bytes(tiny):
     assert str(summary).startswith("1 samples in 1 cells; dates: 8 s2, 1 s1; 0.7 MB")
 
 
+@pytest.mark.parametrize(("count", "named"), [(5, "m1, m2, m3, m4, m5"), (6, "m1, m2, m3, m4, m5, ...")])
+def test_the_summary_names_five_scenes_of_unknown_offset_and_hints_at_more(tiny, count, named):
+    for month in range(1, count + 1):
+        tiny.add("s2", f"m{month}", date=f"2020-{month:02}-01T00:00:00Z", **{"sample:boa_offset": None})
+    (note,) = plan_chips(tiny.read(), SPEC).summary.notes
+    assert note.endswith(f"taken as they are: {named}")
+
+
 # Areas
 
 

@@ -70,6 +70,7 @@ def test_versions_are_kept_and_a_later_mark_wins(table: EmbeddingTable, tmp_path
         ("set", {a: "  "}, "expected text"),
         ("set", {a: "\x1b[2J"}, "expected text"),
         ("set", {h3.str_to_int("871f1d48affffff"): "y"}, "resolution 9"),
+        ("set", {a: "y", a | 1 << 63: "y"}, "resolution 9"),  # its resolution is 9, but it is no cell
     ):
         with pytest.raises(QueryError, match=said):
             mark(place, name, marks, 9)
@@ -207,6 +208,10 @@ def test_a_classifier_is_tested_on_blocks_and_applies_to_another_year(
     assert made.cells == len(labelled()) == made.confusion.sum()
     assert made.folds == 5 < made.blocks == len({h3.cell_to_parent(f"{c:x}", 7) for c in CELLS[::5].tolist()})
     assert made.accuracy > 0.9
+    assert made.without_vector == 0
+    elsewhere = pa.table({"h3_cell": [h3.str_to_int(h3.latlng_to_cell(-40, 20, 9))], "label": ["west"]})
+    with_one_more = pa.concat_tables([labelled(), elsewhere.cast(labelled().schema)])
+    assert fit_classifier(table, with_one_more, filter=of_2023, block_resolution=7).without_vector == 1
     assert made.classifier.classes == ("east", "west")
     path = tmp_path / "c.json"
     path.write_text(made.classifier.to_json())

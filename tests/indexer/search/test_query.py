@@ -71,6 +71,18 @@ def test_several_samples_of_a_cell_are_averaged(tmp_path: Path) -> None:
     assert "2 samples" in found.notes[0]
 
 
+def test_samples_without_the_sensor_are_no_part_of_a_cells_mean(tmp_path: Path) -> None:
+    cell = random_cells(1)
+    with_s1 = columns_for(np.repeat(cell, 3)) | {"n_s1": [2, 0, 2]}
+    s1 = np.where([[True], [False], [True]], with_s1["embedding"] + 1, np.nan)
+    table = EmbeddingTable.create(tmp_path / "t", MODEL, h3_resolution=9)
+    table = table.upsert(make_rows(**with_s1 | {"embedding_s1": s1}))
+    resolved = resolve(table, Query((Cell(int(cell[0])),), using="embedding_s1", against="embedding_s1"), ANY)
+    mean = to_matrix(whole(table)["embedding_s1"])[[0, 2]].astype(np.float64).mean(axis=0)
+    np.testing.assert_allclose(resolved.vectors, [mean / np.linalg.norm(mean)], rtol=0, atol=cosine_error(8))
+    assert {key[1] for key in resolved.own_rows} == {"s0", "s2"}
+
+
 def test_an_unknown_cell_names_the_nearest(table: EmbeddingTable) -> None:
     known = whole(table)["h3_cell"][0].as_py()
     beside = next(c for c in h3.grid_disk(h3.int_to_str(known), 1) if h3.str_to_int(c) != known)
