@@ -9,6 +9,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+import webbrowser
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -38,6 +39,7 @@ FLAGS = {
     "server.enableStaticServing": "false",
     "server.enableXsrfProtection": "true",
     "server.fileWatcherType": "none",
+    "server.headless": "true",  # else Streamlit offers to install files for coding agents
     "server.maxUploadSize": "64",  # MB
     "server.runOnSave": "false",
     "server.showEmailPrompt": "false",
@@ -84,9 +86,11 @@ def run_app(
     """
     with ExitStack() as undo:
         undo.callback(signal.signal, signal.SIGTERM, signal.signal(signal.SIGTERM, _end))
-        server, url = start(settings, port, headless, weights)
+        server, url = start(settings, port, weights)
         undo.callback(stop, server)
         print(f"The map of {visible(', '.join(settings.tables))} is on {url}\nCtrl-C stops it.", flush=True)
+        if not headless:
+            webbrowser.open(url)
         try:
             server.wait()
         except KeyboardInterrupt:
@@ -99,7 +103,7 @@ def _end(number: int, frame: object) -> NoReturn:
 
 
 def start(
-    settings: PageSettings, port: int | None = None, headless: bool = True, weights: str = ""
+    settings: PageSettings, port: int | None = None, weights: str = ""
 ) -> tuple[subprocess.Popen[bytes], str]:
     """A running server and its URL; for who wants to stop it themselves, such as a test."""
     if importlib.util.find_spec("streamlit") is None:
@@ -108,7 +112,7 @@ def start(
         named = ", ".join(settings.tables)
         raise TableError(f"There is no table at {named}: make one with `skyhex embed` or `skyhex demo`")
     port = free_port(port)
-    flags = {**FLAGS, "server.port": str(port), "server.headless": str(headless).lower()}
+    flags = {**FLAGS, "server.port": str(port)}
     words = [f"--{name}={value}" for name, value in flags.items()]
     words += [f"--server.allowedHosts={name}" for name in (HOST, "localhost")]
     server = subprocess.Popen(

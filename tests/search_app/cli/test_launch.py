@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 import urllib.request
+import webbrowser
 from pathlib import Path
 
 import pytest
@@ -44,9 +45,30 @@ def test_ctrl_c_ends_it_quietly(
         def terminate(self) -> None:
             print("terminated")
 
+    opened: list[str] = []
+    monkeypatch.setattr(webbrowser, "open", opened.append)
     monkeypatch.setattr(launch, "start", lambda *args: (Interrupted(), "http://127.0.0.1:8501"))
+    run_app(PageSettings((str(tmp_path),)), headless=True)
+    assert opened == []
     run_app(PageSettings((str(tmp_path),)))
+    assert opened == ["http://127.0.0.1:8501"]
     assert capsys.readouterr().out.splitlines()[-2:] == ["Stopped.", "terminated"]
+
+
+def test_streamlit_offers_nobody_to_install_its_own_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It does where a coding agent's folder is seen, in any app that opens a browser by itself."""
+    commands: list[list[str]] = []
+
+    def refused(command: list[str], **_: object) -> None:
+        commands.append(command)
+        raise LaunchError("far enough")
+
+    monkeypatch.setattr(subprocess, "Popen", refused)
+    with pytest.raises(LaunchError, match="far enough"):
+        start(PageSettings((str(tmp_path),)))
+    assert "--server.headless=true" in commands[0]
 
 
 def test_a_killed_command_leaves_no_server(tmp_path: Path) -> None:
