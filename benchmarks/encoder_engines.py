@@ -112,17 +112,17 @@ def measured(part: Part, engines: Sequence[str], rounds: int) -> dict[str, Any]:
         runs[engine] = ENGINES[engine][1](part)
         runs[engine]()
         began[engine] = time.process_time() - since
-    found: dict[str, dict[str, float]] = {name: {"cpu_ms": float("inf")} for name in runs}
+    figures: dict[str, dict[str, float]] = {name: {"cpu_ms": float("inf")} for name in runs}
     with torch.inference_mode():
         ours = runs["this build"]()
         for _ in range(rounds):
             for name, run in runs.items():
-                found[name]["cpu_ms"] = min(found[name]["cpu_ms"], 1000 * cpu_seconds(run))
+                figures[name]["cpu_ms"] = min(figures[name]["cpu_ms"], 1000 * cpu_seconds(run))
         for engine in engines:
             similar = F.cosine_similarity(ours.double(), runs[engine]().double(), dim=1)
-            ratio = found["this build"]["cpu_ms"] / found[engine]["cpu_ms"]
-            found[engine] |= {"ratio": ratio, "start_cpu_s": began[engine], "cosine": float(similar.min())}
-    return {"gflop": flops(part) / 1e9, **found}
+            ratio = figures["this build"]["cpu_ms"] / figures[engine]["cpu_ms"]
+            figures[engine] |= {"ratio": ratio, "start_cpu_s": began[engine], "cosine": float(similar.min())}
+    return {"gflop": flops(part) / 1e9, **figures}
 
 
 def cpu_seconds(run: Run) -> float:

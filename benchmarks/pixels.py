@@ -97,7 +97,7 @@ def compared(trees: dict[str, Path], catalog: Path, args: argparse.Namespace, fo
     job: dict[str, Any] = {"do": "job", "workers": 0, "granularity": None}
     for name, worker in workers.items():  # vectors, and all that is done once
         ask(worker, **job, vectors=str(folder / f"{name}.npz"))
-    found: dict[str, Any] = {"samples": opened["now"]["samples"], "dates": opened["now"]["dates"]}
+    report: dict[str, Any] = {"samples": opened["now"]["samples"], "dates": opened["now"]["dates"]}
     kinds = [("rows", None), ("rows, and finer ones", GRANULARITY)]
     for what, granularity in kinds if "landscape" in str(catalog) else kinds[:1]:
         asked = {**job, "granularity": granularity, "vectors": None}
@@ -105,10 +105,10 @@ def compared(trees: dict[str, Path], catalog: Path, args: argparse.Namespace, fo
             {name: ask(workers[name], **asked) for name in (trees if i % 2 else list(trees)[::-1])}
             for i in range(args.rounds)
         ]
-        found[what] = summary(rounds)
+        report[what] = summary(rounds)
     for worker in workers.values():
         worker.communicate()
-    return {**found, "cosine": cosines(*(np.load(folder / f"{name}.npz") for name in ("before", "now")))}
+    return {**report, "cosine": cosines(*(np.load(folder / f"{name}.npz") for name in ("before", "now")))}
 
 
 def summary(rounds: list[dict[str, Any]]) -> dict[str, Any]:

@@ -41,12 +41,12 @@ class Worker:
         torch.set_num_threads(threads)
         self.spent: defaultdict[str, float] = defaultdict(float)
         self.encoder = Encoder(weights, device="cpu")
-        found = read_catalog(catalog)
-        if found.simulated:
-            area = shapely.union_all([scene.footprint for scene in found.scenes])
-            plan, self.resolution = plan_area(found, self.encoder.spec, area, h3_resolution=9), 9
+        read = read_catalog(catalog)
+        if read.simulated:
+            area = shapely.union_all([scene.footprint for scene in read.scenes])
+            plan, self.resolution = plan_area(read, self.encoder.spec, area, h3_resolution=9), 9
         else:
-            plan, self.resolution = plan_chips(found, self.encoder.spec), 12
+            plan, self.resolution = plan_chips(read, self.encoder.spec), 12
         self.plan = replace(
             plan, tasks=plan.tasks[:: max(1, len(plan.tasks) // samples)][:samples], skipped=()
         )

@@ -27,15 +27,21 @@ S1_WEIGHT = 0.5
 TOKEN = "fusion token, 128"
 
 
+def in_geometry(one: Embedded, maps: Mapping[str, Map]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """S1, S2 and their weighted sum, (n, d) each; a sensor that saw nothing is NaN, and none of the sum."""
+    s1, s2 = (mapped(one.by_modality[name], maps[name]) for name in ("s1", "s2"))
+    return s1, s2, S1_WEIGHT * np.nan_to_num(s1) + np.nan_to_num(s2)
+
+
 def joined(one: Embedded, maps: Mapping[str, Map]) -> dict[str, np.ndarray]:
     """The candidates' vectors by name and dimension, zero where a sensor saw nothing."""
-    s1, s2 = (np.nan_to_num(mapped(one.by_modality[name], maps[name])) for name in ("s1", "s2"))
+    s1, s2, whole = map(np.nan_to_num, in_geometry(one, maps))
     return {
         TOKEN: one.fused,
         "S2 alone, 128": np.nan_to_num(one.by_modality["s2"]),
         "S2 half whitened, 128": s2,
         "[0.5 S1w ; S2w], 256": np.concatenate([S1_WEIGHT * s1, s2], axis=1),
-        "0.5 S1w turned + S2w, 128": S1_WEIGHT * s1 + s2,
+        "0.5 S1w turned + S2w, 128": whole,
     }
 
 
@@ -89,18 +95,17 @@ def recall_lines(item: ValidationSet, one: Embedded, maps: Mapping[str, Map]) ->
     s1, s2 = (np.nan_to_num(one.by_modality[name]).astype(np.float64) for name in ("s1", "s2"))
     x, y = (baselines.raw_series(values, fit_on) for values in (item.s1, item.s2))
     raw = baselines.chosen_cca(x[fit_on], y[fit_on], item.problem.block[fit_on]).project(x, y)
-    turned = {name: np.nan_to_num(mapped(one.by_modality[name], maps[name])) for name in ("s1", "s2")}
-    whole = S1_WEIGHT * turned["s1"] + turned["s2"]
+    turned_s1, turned_s2, whole = map(np.nan_to_num, in_geometry(one, maps))
     pairs = {
         "S1 -> S2": (s1, s2),
         "S2 -> S1": (s2, s1),
         "S1 -> S2, CCA of raw": raw,
         "S2 -> S1, CCA of raw": raw[::-1],
-        "S1 -> S2, half whitened and turned": (turned["s1"], turned["s2"]),
+        "S1 -> S2, half whitened and turned": (turned_s1, turned_s2),
         "S1 -> fusion token": (s1, one.fused),
         "S2 -> fusion token": (s2, one.fused),
-        "S1 -> joined": (turned["s1"], whole),
-        "S2 -> joined": (turned["s2"], whole),
+        "S1 -> joined": (turned_s1, whole),
+        "S2 -> joined": (turned_s2, whole),
     }
     fold = folds_of(item.problem.block[fit_on])
     if fold is not None:

@@ -15,9 +15,9 @@ import torch
 from encoder.skysense import SkySense
 
 from .kept_vectors import read_model, training_vectors, validation_vectors
-from .late_fusion import S1_WEIGHT
+from .late_fusion import in_geometry
 from .nano_corpus import series_paths
-from .nano_geometry import mapped, sentinel_maps
+from .nano_geometry import sentinel_maps
 from .recipe import command_line, write_result
 from .retrieval.blocks import Scores, bootstrap, pooled
 from .retrieval.protocols import cross_modal, finite_rows, probes, zero_shot
@@ -47,14 +47,13 @@ def read_candidate(text: str) -> SkySense:
 def measures(model: SkySense, sets: tuple[ValidationSet, ...], shared: Path, folder: Path) -> Measures:
     """Scores of the joined vector, of each sensor, and across sensors."""
     maps = sentinel_maps(training_vectors(model, shared, folder), model.config.dimension)
-    found: Measures = {}
+    made: Measures = {}
     for item, one in zip(sets, validation_vectors(model, sets, folder), strict=True):
         problem = item.problem
-        s1, s2 = (mapped(one.by_modality[name], maps[name]) for name in ("s1", "s2"))
-        whole = S1_WEIGHT * np.nan_to_num(s1) + np.nan_to_num(s2)
+        s1, s2, whole = in_geometry(one, maps)
 
         def put(measure: str, scores: Scores, name: str = problem.name) -> None:
-            found.setdefault(measure, {})[name] = scores
+            made.setdefault(measure, {})[name] = scores
 
         put("mAP@20", problem.scored(zero_shot(problem, whole)["mAP@20"]))
         put("kNN-20", problem.scored(probes(problem, whole, ["kNN-20"])["kNN-20"]))
@@ -64,7 +63,7 @@ def measures(model: SkySense, sets: tuple[ValidationSet, ...], shared: Path, fol
             put("mAP@20, S1", problem.scored(zero_shot(problem, np.nan_to_num(s1))["mAP@20"]))
             for measure, pair in zip(BY_SET[1:], ((s1, s2), (s2, s1)), strict=True):
                 put(measure, Scores.plain(cross_modal(paired, *pair)["recall@10"], paired.query_block))
-    return found
+    return made
 
 
 def compared(ours: Measures, first: Measures) -> dict[str, Any]:
@@ -91,14 +90,14 @@ def main() -> None:
     sets = read_validation(
         series_paths(arguments.shared), read_model(arguments.weights[0]).config.px_per_cell
     )
-    found: dict[str, Any] = {}
+    report: dict[str, Any] = {}
     first: Measures = {}
     for weights in arguments.weights:
         ours = measures(read_candidate(weights), sets, arguments.shared, arguments.folder)
         first = first or ours
-        found[weights] = compared(ours, first)
-        print(weights, *(f"{name}: {line}" for name, line in found[weights].items()), sep="\n  ", flush=True)
-    write_result(found, arguments.out)
+        report[weights] = compared(ours, first)
+        print(weights, *(f"{name}: {line}" for name, line in report[weights].items()), sep="\n  ", flush=True)
+    write_result(report, arguments.out)
 
 
 if __name__ == "__main__":

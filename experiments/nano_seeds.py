@@ -18,7 +18,7 @@ from encoder.skysense import SkySense
 
 from .aerial_crops import problems, read_crops
 from .kept_vectors import read_model, thinned, training_vectors, validation_vectors
-from .late_fusion import S1_WEIGHT
+from .late_fusion import in_geometry
 from .nano_corpus import series_paths, training_series
 from .nano_geometry import Map, fit_hr, hr_features, mapped, sentinel_maps
 from .recipe import command_line, write_result
@@ -38,16 +38,15 @@ def sentinel_scores(
     sets: tuple[ValidationSet, ...], ours: list[Embedded], maps: Mapping[str, Map]
 ) -> dict[str, float]:
     """Means over sets of mAP@20 of the joined vectors, and of recall@10 across sensors."""
-    found: dict[str, list[float]] = {"mAP@20": [], "recall@10": []}
+    by_set: dict[str, list[float]] = {"mAP@20": [], "recall@10": []}
     for item, one in zip(sets, ours, strict=True):
-        s1, s2 = (mapped(one.by_modality[name], maps[name]) for name in ("s1", "s2"))
-        whole = S1_WEIGHT * np.nan_to_num(s1) + np.nan_to_num(s2)
-        found["mAP@20"].append(item.problem.scored(zero_shot(item.problem, whole)["mAP@20"]).mean)
+        s1, s2, whole = in_geometry(one, maps)
+        by_set["mAP@20"].append(item.problem.scored(zero_shot(item.problem, whole)["mAP@20"]).mean)
         paired = item.problem.asking(finite_rows(s1, s2))
         if paired.folds:
             ways = [cross_modal(paired, *pair)["recall@10"].mean() for pair in ((s1, s2), (s2, s1))]
-            found["recall@10"].append(float(np.mean(ways)))
-    return {name: float(np.mean(values)) for name, values in found.items()}
+            by_set["recall@10"].append(float(np.mean(ways)))
+    return {name: float(np.mean(values)) for name, values in by_set.items()}
 
 
 def hr_score(model: SkySense, shared: Path, seed: int) -> float:

@@ -119,8 +119,7 @@ def main() -> None:
     seen = read_sets(paths, models, options, folder)
     if arguments.vectors_alone:
         return
-    found = report(models, arguments.beside, options, seen)
-    print(write_result(found, arguments.out))
+    print(write_result(report(models, arguments.beside, options, seen), arguments.out))
 
 
 if __name__ == "__main__":

@@ -491,18 +491,9 @@ def test_the_published_bands_and_statistics():
     }
 
 
-def test_type_and_scale_of_a_scene_are_those_of_its_first_bands_own_band(tmp_path):
-    path = tmp_path / "a.tif"
-    profile = {
-        "driver": "GTiff",
-        "height": 16,
-        "width": 16,
-        "count": 3,
-        "dtype": "int16",
-        "crs": "EPSG:32632",
-    }
-    with rasterio.open(path, "w", transform=rasterio.Affine(*GRID.transform), **profile) as file:
-        file.write(np.arange(3 * 256, dtype=np.int16).reshape(3, 16, 16))
+def test_type_and_scale_of_a_scene_are_those_of_its_first_bands_own_band(raster):
+    path = raster(np.arange(3 * 256, dtype=np.int16).reshape(3, 16, 16))
+    with rasterio.open(path, "r+") as file:
         file.scales = (1.0, 0.5, 0.25)
     bands = tuple(BandSource(name, str(path), index) for name, index in (("B02", 2), ("B03", 3), ("B04", 1)))
     of = dataclasses.replace(scene(), bands=bands, nodata=300)
@@ -513,20 +504,10 @@ def test_type_and_scale_of_a_scene_are_those_of_its_first_bands_own_band(tmp_pat
     assert np.isnan(values.bands[2]).sum() == 0
 
 
-def test_a_large_raster_without_overviews_is_sampled_in_sixteen_parts(tmp_path, monkeypatch):
+def test_a_large_raster_without_overviews_is_sampled_in_sixteen_parts(raster, monkeypatch):
     monkeypatch.setattr("data.scene_values.SIDE_PX", 8)
     pixels = np.arange(100 * 60, dtype=np.int32).reshape(1, 100, 60)
-    path = tmp_path / "a.tif"
-    profile = {
-        "driver": "GTiff",
-        "height": 100,
-        "width": 60,
-        "count": 1,
-        "dtype": "int32",
-        "crs": "EPSG:32632",
-    }
-    with rasterio.open(path, "w", transform=rasterio.Affine(*GRID.transform), **profile) as file:
-        file.write(pixels)
+    path = raster(pixels)
     of = dataclasses.replace(scene(), bands=(BandSource("B02", str(path), 1),))
     (values,) = scene_values(of).bands
     rows, cols = np.linspace(0, 98, 4).astype(int), np.linspace(0, 58, 4).astype(int)
