@@ -1,6 +1,7 @@
 """High-resolution images by what needs no training: colours and fixed filters, counted cell by cell.
 
-Random convolutions after MOSAIKS (Rolf et al. 2021), and a colour histogram. Ours: the paper has a Swin here.
+Random convolutions after MOSAIKS (Rolf et al. 2021), a colour histogram, and uniform local binary patterns
+(Ojala et al. 2002), softened so that rounding cannot turn one into another. Ours: the paper has a Swin here.
 """
 
 import torch
@@ -13,6 +14,8 @@ from .precision import wide, without_autocast
 
 DARKEST, BRIGHTEST = -2.1, 2.25  # first and last bin of a channel, standardised: about 0 and 255
 BIAS = 1.0  # a filter's response must exceed it
+BRIGHTER = (0.02, 0.08)  # of a neighbour, in deviations of a channel: where it begins and where it is full
+AROUND = ((0, 0), (0, 1), (0, 2), (1, 2), (2, 2), (2, 1), (2, 0), (1, 0))  # of (1, 1), in a ring
 
 
 class ColourTexture(nn.Module):
@@ -32,7 +35,7 @@ class ColourTexture(nn.Module):
         """images (N, C, H, W) standardised, valid (N, H, W) -> (N, D, h, w), means over valid pixels."""
         pixels = wide(images)
         weight = torch.ones_like(pixels[:, 0]) if valid is None else valid.to(pixels.dtype)
-        px, around = self.config.patch_px, self.config.filter_px // 2
+        px, around = self.config.patch_px, self._around
         n, _, height, width = pixels.shape
         cells = _cut(F.pad(pixels, (around,) * 4, mode="replicate"), px + 2 * around, px)
         weights = _cut(weight[:, None], px, px).flatten(1)
@@ -41,17 +44,28 @@ class ColourTexture(nn.Module):
             features = torch.cat([self._features(cells[i], weights[i]) for i in some])
         return features.reshape(n, height // px, width // px, -1).permute(0, 3, 1, 2)
 
+    @property
+    def _around(self) -> int:
+        """Pixels beyond a cell that its features see."""
+        return max(self.config.filter_px // 2, *self.config.pattern_px, 0)
+
     def _features(self, cells: Tensor, weight: Tensor) -> Tensor:
         """Cells (M, side, side, C) with the pixels around them, weight (M, P) of their own -> (M, D)."""
-        own = slice(self.config.filter_px // 2, self.config.filter_px // 2 + self.config.patch_px)
-        pixels = cells[:, own, own].flatten(1, 2).mT.contiguous()  # (M, C, P)
+        pixels = self._with(cells, 0).flatten(1, 2).mT.contiguous()  # (M, C, P)
         level = (pixels - DARKEST).clamp(min=0)  # non-negative
         sums = [
             self._histogram(pixels, weight),
             (torch.cat([level, level.square()], dim=1) @ weight[..., None]).flatten(1),
-            (weight[:, None] @ self._responses(cells)).flatten(1),
+            (weight[:, None] @ self._responses(self._with(cells, self.config.filter_px // 2))).flatten(1),
+            *(self._patterns(cells, weight, px) for px in self.config.pattern_px),
         ]
         return torch.cat(sums, dim=1) / weight.sum(dim=1, keepdim=True).clamp(min=1)
+
+    def _with(self, cells: Tensor, around: int) -> Tensor:
+        """Cells with fewer pixels around them."""
+        first = self._around - around
+        own = slice(first, cells.shape[1] - first)
+        return cells[:, own, own]
 
     def _histogram(self, pixels: Tensor, weight: Tensor) -> Tensor:
         """pixels (M, C, P), weight (M, P) -> their joint histogram (M, bins^C).
@@ -73,6 +87,21 @@ class ColourTexture(nn.Module):
         beyond = torch.cat([-self.offset, self.offset]) - BIAS
         response = F.conv2d(cells.permute(0, 3, 1, 2), filters, beyond).relu_()
         return response.flatten(2).mT
+
+    def _patterns(self, cells: Tensor, weight: Tensor, px: int) -> Tensor:
+        """Local binary patterns of squares of `px` pixels, weighted by their valid pixels: (M, PATTERNS)."""
+        grey = F.avg_pool2d(self._with(cells, px).mean(dim=3, keepdim=True).permute(0, 3, 1, 2), px)[:, 0]
+        side = grey.shape[1] - 2
+        least, full = BRIGHTER
+        ring = torch.stack([grey[:, y : y + side, x : x + side] for y, x in AROUND])
+        bit = ((ring - grey[:, 1:-1, 1:-1] - least) / (full - least)).clamp(0, 1)  # (8, M, side, side)
+        turns = (bit - bit.roll(1, 0)).abs().sum(dim=0)  # 2 where the brighter ones are one run
+        uniform = ((4 - turns) / 2).clamp(0, 1)
+        count = bit.sum(dim=0)
+        counts = torch.arange(len(AROUND) + 1, device=grey.device, dtype=grey.dtype)[:, None, None, None]
+        each = torch.cat([F.relu(1 - (count - counts).abs()) * uniform, 1 - uniform[None]])
+        squares = weight.reshape(-1, side, px, side, px).mean(dim=(2, 4))
+        return torch.einsum("kmyx,myx->mk", each, squares) * px**2
 
 
 def _cut(maps: Tensor, side: int, step: int) -> Tensor:

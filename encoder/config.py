@@ -37,6 +37,9 @@ class SwinConfig:
         return int(self.patch_px * 2 ** (len(self.depths) - 1))
 
 
+PATTERNS = 10  # local binary patterns: 0 to 8 brighter neighbours in one run, and several runs
+
+
 @dataclass(frozen=True)
 class TextureConfig:
     """Colours and fixed filters in the place of the Swin: features that need no training (ours)."""
@@ -46,6 +49,7 @@ class TextureConfig:
     bins: int = 4  # of each channel, in a joint histogram
     filters: int = 64
     filter_px: int = 3
+    pattern_px: tuple[int, ...] = ()  # sides of the squares whose local binary patterns are counted, pixels
 
     @property
     def stride_px(self) -> int:
@@ -54,8 +58,14 @@ class TextureConfig:
 
     @property
     def out_width(self) -> int:
-        """Features of a cell: histogram, two moments a channel, both signs of each filter."""
-        return int(self.bins**self.in_channels + 2 * self.in_channels + 2 * self.filters)
+        """Features of a cell, all groups."""
+        return sum(self.groups)
+
+    @property
+    def groups(self) -> tuple[int, ...]:
+        """Features by kind: histogram, two moments a channel, both signs of each filter, patterns by side."""
+        counts = (self.bins**self.in_channels, 2 * self.in_channels, 2 * self.filters)
+        return (*map(int, counts), *(PATTERNS for _ in self.pattern_px))
 
 
 @dataclass(frozen=True)
@@ -97,12 +107,31 @@ class GeoContextConfig:
 
 
 @dataclass(frozen=True)
+class SeasonConfig:
+    """A sensor's year without training, which stands beside what its encoder made (ours)."""
+
+    mean: tuple[float, ...]  # by which pixels of each band were standardised, in the sensor's unit
+    std: tuple[float, ...]
+    logarithm: bool  # of values: for reflectances
+    days: int  # of the year, evenly spaced
+    reach_days: float  # standard deviation of a date's weight around its own day
+    prior: float  # dates' worth of the mean of all dates, so that no day is without a value
+    weight: float  # beside the encoder's vector
+
+    @property
+    def width(self) -> int:
+        """Its features: each band on each day."""
+        return self.days * len(self.mean)
+
+
+@dataclass(frozen=True)
 class GeometryConfig:
     """How sensors are mapped and joined after the model has made its vectors (ours)."""
 
     dimension: int = 128
     weights: Mapping[str, float] = field(default_factory=lambda: {"hr": 0.5, "s2": 1.0, "s1": 0.5})
     rooted: tuple[str, ...] = ()  # sensors whose features are counts: their square root is taken
+    season: Mapping[str, SeasonConfig] = field(default_factory=dict)  # by sensor
 
 
 Part = SwinConfig | TextureConfig | ViTConfig  # what encodes a modality
@@ -161,8 +190,13 @@ class SkySenseConfig:
     def to_json(self) -> str:
         """The configuration as canonical JSON, as a checkpoint stores it and its digest reads it."""
         values = asdict(self)
-        if self.geometry is None:  # weights from before there was one keep their digest
+        # Weights from before there was one of these keep their digest.
+        if self.geometry is None:
             del values["geometry"]
+        elif not self.geometry.season:
+            del values["geometry"]["season"]
+        if isinstance(self.hr, TextureConfig) and not self.hr.pattern_px:
+            del values["hr"]["pattern_px"]
         return json.dumps(values, sort_keys=True)
 
     @classmethod
@@ -177,6 +211,9 @@ class SkySenseConfig:
         }
         if "bins" in (values["hr"] or {}):
             parts["hr"] = TextureConfig
+        if "season" in (values["geometry"] or {}):
+            seasons = values["geometry"]["season"].items()
+            values["geometry"]["season"] = {name: SeasonConfig(**_tuples(part)) for name, part in seasons}
         for name, part in parts.items():
             if values[name] is not None:
                 values[name] = part(**_tuples(values[name]))

@@ -2,7 +2,8 @@
 
 Ours. A sensor's vectors lie in a narrow cone along few axes; centring and dividing by variance^1/4 along the
 principal axes spreads them; a rotation turns sensors towards each other and changes nothing within one.
-Each sensor has its own map, so that any subset of sensors lies in one space.
+Each sensor has its own map, so that any subset of sensors lies in one space. A Sentinel's vector is the sum
+of what its encoder made and of its season (`season.py`), which has a map of its own.
 """
 
 import torch
@@ -11,6 +12,8 @@ from torch import Tensor, nn
 
 from .config import GeometryConfig
 from .precision import wide
+
+SEASON = "{}_season"  # the name of its map, by sensor
 
 
 class Geometry(nn.Module):
@@ -30,6 +33,11 @@ class Geometry(nn.Module):
             x = x.clamp(min=0).sqrt()
         mean, axes = self.get_buffer(f"mean_{name}"), self.get_buffer(f"axes_{name}")
         return F.normalize((x - mean) @ axes, dim=-1)
+
+    def with_season(self, name: str, vectors: Tensor, seasons: Tensor) -> Tensor:
+        """A sensor's mapped vectors (..., d) and its seasons (..., S) -> their weighted sum, of norm 1."""
+        weight = self.config.season[name].weight
+        return F.normalize(vectors + weight * self(SEASON.format(name), seasons), dim=-1)
 
     def join(self, vectors: dict[str, Tensor]) -> Tensor:
         """Vectors by sensor (..., d), NaN where a sensor saw nothing -> their weighted sum, of norm 1."""

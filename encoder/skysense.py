@@ -17,9 +17,10 @@ from .common_grid import UPHead
 from .config import SkySenseConfig, SwinConfig, TextureConfig
 from .date_encoding import DateEncoding
 from .geo_context import GeoContext
-from .geometry import Geometry
+from .geometry import SEASON, Geometry
 from .pieces import pieces
 from .precision import wide
+from .season import season
 from .swin_v2 import SwinV2
 from .temporal_fusion import TemporalFusion
 from .vit import ViT
@@ -61,10 +62,12 @@ class SkySense(nn.Module):
         self.geometry = Geometry(config.geometry, self._widths()) if config.geometry else None
 
     def _widths(self) -> dict[str, int]:
-        """Of each sensor's own vector, before the geometry."""
+        """Of each sensor's own vector, and of its season, before the geometry."""
         fused = self.config.fusion.width
         parts = self.config.encoders.items()
-        return {n: p.out_width if isinstance(p, TextureConfig) else fused for n, p in parts}
+        widths = {n: p.out_width if isinstance(p, TextureConfig) else fused for n, p in parts}
+        seasons = self.config.geometry.season if self.config.geometry else {}
+        return widths | {SEASON.format(name): part.width for name, part in seasons.items()}
 
     def encode_hr(self, pixels: Tensor) -> Tensor:
         """High-resolution images (B, T, 3, H, W) -> F_HR (B, T, D, h, w), one cell per 32 px."""
@@ -193,11 +196,15 @@ class SkySense(nn.Module):
             valid = self._token_validity(name, series.valid, maps[name])  # (B, T, h, w)
             cells[name] = valid.any(dim=1)
             own = self._over_dates(name, maps[name], series.day_of_year, valid)  # (B, D, h, w)
-            vectors[name] = geometry(name, self._pooled(name, own, cells[name]))
-            seen = cells[name].flatten(1).any(dim=1)[:, None]
-            vectors[name] = torch.where(seen, vectors[name], torch.nan)
+            counts = isinstance(self.config.encoders[name], TextureConfig)
+            vector = geometry(name, (mean_of if counts else pool)(own, cells[name]))
             each = own.permute(0, 2, 3, 1)  # (B, h, w, D)
-            each = geometry(name, each if self._counts(name) else F.normalize(wide(each), dim=-1))
+            each = geometry(name, each if counts else F.normalize(wide(each), dim=-1))
+            if part := geometry.config.season.get(name):
+                of_year = season(series.pixels, series.valid, valid, series.day_of_year, part)
+                vector = geometry.with_season(name, vector, mean_of(of_year, cells[name]))
+                each = geometry.with_season(name, each, of_year.permute(0, 2, 3, 1))
+            vectors[name] = torch.where(cells[name].flatten(1).any(dim=1)[:, None], vector, torch.nan)
             alone[name] = torch.where(cells[name][..., None], each, torch.nan)
         fused = geometry.join(alone).permute(0, 3, 1, 2)
         cell_valid = torch.stack(list(cells.values())).any(dim=0)
@@ -209,9 +216,6 @@ class SkySense(nn.Module):
             cell_valid=cell_valid,
         )
 
-    def _counts(self, name: str) -> bool:
-        return isinstance(self.config.encoders[name], TextureConfig)
-
     def _token_validity(self, name: str, valid: Tensor | None, maps: Tensor) -> Tensor:
         """(B, T, h, w) bool."""
         if valid is None:
@@ -220,17 +224,10 @@ class SkySense(nn.Module):
 
     def _over_dates(self, name: str, maps: Tensor, day_of_year: Tensor, valid: Tensor) -> Tensor:
         """One sensor's maps (B, T, D, h, w) as one map: fused, or the mean where they are counts."""
-        if self._counts(name):
+        if isinstance(self.config.encoders[name], TextureConfig):
             weight = valid[:, :, None].to(maps.dtype)
             return (maps * weight).sum(dim=1) / weight.sum(dim=1).clamp(min=1)
         return self._attend(self.tokens({name: maps}, {name: day_of_year}), {name: valid})
-
-    def _pooled(self, name: str, cells: Tensor, valid: Tensor) -> Tensor:
-        """A map (B, D, h, w) as one vector (B, D): of norm 1, or the mean where it is of counts."""
-        if not self._counts(name):
-            return pool(cells, valid)
-        weight = valid[:, None].to(cells.dtype)
-        return (cells * weight).sum(dim=(2, 3)) / weight.sum(dim=(2, 3)).clamp(min=1)
 
     def _with_geo(self, fused: Tensor, cell_valid: Tensor, h3_cells: Tensor) -> Tensor | None:
         if not self.config.geo.region_count:
@@ -288,3 +285,9 @@ def pool(cells: Tensor, cell_valid: Tensor) -> Tensor:
     weight = weight / weight.sum(dim=1, keepdim=True).clamp(min=1)
     mean = (cells * weight[:, None]).sum(dim=2)
     return F.normalize(mean, dim=-1)
+
+
+def mean_of(cells: Tensor, cell_valid: Tensor) -> Tensor:
+    """Mean over the valid cells of a map (B, D, h, w): (B, D)."""
+    weight = cell_valid[:, None].to(cells.dtype)
+    return (cells * weight).sum(dim=(2, 3)) / weight.sum(dim=(2, 3)).clamp(min=1)

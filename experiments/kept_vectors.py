@@ -5,7 +5,7 @@
 A set that is there is not embedded again, so a run that was stopped goes on. No test row is read.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -48,10 +48,13 @@ def training_vectors(model: SkySense, shared: Path, folder: Path) -> dict[str, E
     names = {name: f"training-{name}" for name in SERIES}
     if all(_path(model, name, folder).is_file() for name in names.values()):
         return {name: kept(model, stem, [], folder) for name, stem in names.items()}
-    return {
-        name: kept(model, names[name], list(PixelSamples(thinned(s), model.config.px_per_cell)), folder)
-        for name, s in training_series(shared).items()
-    }
+    samples = training_samples(shared, model.config.px_per_cell)
+    return {name: kept(model, names[name], of_set, folder) for name, of_set in samples.items()}
+
+
+def training_samples(shared: Path, px_per_cell: Mapping[str, int]) -> dict[str, list[Sample]]:
+    """Rows that may be trained on, by set, `thinned`."""
+    return {name: list(PixelSamples(thinned(s), px_per_cell)) for name, s in training_series(shared).items()}
 
 
 def thinned(series: PixelSeries) -> PixelSeries:

@@ -1,4 +1,4 @@
-"""Candidates for nano-2, judged after their geometry is fitted: validation blocks, paired with the first.
+"""Candidates for the Sentinel encoders, judged with a geometry fitted: validation, paired with the first.
 
     python -m experiments.nano_candidates --shared ../shared --folder FOLDER --weights FIRST OTHER...
 
@@ -14,13 +14,14 @@ import torch
 
 from encoder.skysense import SkySense
 
-from .kept_vectors import read_model, training_vectors, validation_vectors
+from .kept_vectors import read_model, validation_vectors
 from .late_fusion import in_geometry
 from .nano_corpus import series_paths
-from .nano_geometry import sentinel_maps
+from .nano_geometry import sentinel_maps, training_parts, with_season
 from .recipe import command_line, write_result
 from .retrieval.blocks import Scores, bootstrap, pooled
 from .retrieval.protocols import cross_modal, finite_rows, probes, zero_shot
+from .retrieval.seasons import WEIGHTS
 from .retrieval.validation import ValidationSet, read_validation
 
 BY_SET = ("mAP@20", "recall@10 S1 -> S2", "recall@10 S2 -> S1")  # told by set as well as pooled
@@ -46,11 +47,11 @@ def read_candidate(text: str) -> SkySense:
 
 def measures(model: SkySense, sets: tuple[ValidationSet, ...], shared: Path, folder: Path) -> Measures:
     """Scores of the joined vector, of each sensor, and across sensors."""
-    maps = sentinel_maps(training_vectors(model, shared, folder), model.config.dimension)
+    maps = sentinel_maps(list(training_parts(model, shared, folder).values()), model.config.dimension)
     made: Measures = {}
     for item, one in zip(sets, validation_vectors(model, sets, folder), strict=True):
         problem = item.problem
-        s1, s2, whole = in_geometry(one, maps)
+        s1, s2, whole = in_geometry(with_season(one.by_modality, item.samples), maps, WEIGHTS["s1"])
 
         def put(measure: str, scores: Scores, name: str = problem.name) -> None:
             made.setdefault(measure, {})[name] = scores

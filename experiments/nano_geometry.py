@@ -1,13 +1,14 @@
-"""nano-2's geometry, fitted on training vectors without a label: centred, half whitened, turned and joined.
+"""nano-3's geometry, fitted on training vectors without a label: centred, half whitened, turned and joined.
 
     python -m experiments.nano_geometry --shared ../shared --folder FOLDER --base WEIGHTS --out FILE
 
-`--base` are weights without a geometry. Sentinel sensors keep their encoders; HR becomes colours and fixed
-filters, because its Swin lies below an untrained one (LOG.md).
+`--base` are weights without a geometry. Sentinel sensors keep their encoders, and their seasons are
+added (`encoder/season.py`); HR becomes colours, fixed filters and patterns, because its Swin lies below an
+untrained one (LOG.md). nano-2 was fitted by this file at commit d63b296.
 """
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -17,59 +18,126 @@ import torch
 from torch import Tensor
 
 from data.modality import HR
-from encoder.batch import collate
-from encoder.config import GeometryConfig, TextureConfig
-from encoder.skysense import SkySense
+from data.sample import Sample
+from encoder.batch import collate, usable_series
+from encoder.config import GeometryConfig, SkySenseConfig, TextureConfig
+from encoder.geometry import SEASON
+from encoder.season import season
+from encoder.skysense import SkySense, cell_validity
 
 from .aerial_crops import Crops, read_crops
-from .kept_vectors import read_model, training_vectors
+from .kept_vectors import read_model, training_samples, training_vectors
 from .nano import save_half
 from .retrieval.baselines import half_whitening
-from .retrieval.embedding import Embedded
 from .retrieval.protocols import finite_rows
+from .retrieval.seasons import POWERS, SEASONS, WEIGHTS
 
 PATCHES = 20_000  # that filters are whitened on
-NAME = "skyhex/nano-2"
+NAME = "skyhex/nano-3"
+SEASON_OF = {name: SEASON.format(name) for name in SEASONS}
+PATTERN_PX = (1, 2)
+BATCH = 256
 Map = tuple[np.ndarray, np.ndarray]  # mean (D,), axes (D, d)
+Vectors = Mapping[str, np.ndarray]  # of a set, by sensor: (n, D), NaN where nothing was seen
 
 
 def turned_towards(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """The rotation (d, d) that brings unit vectors x (n, d) nearest to partners y (Schoenemann 1966)."""
-    u, _, vt = np.linalg.svd(x.T @ y)
+    """What brings unit vectors x (n, c) nearest to partners y (n, d >= c), and changes no cosine: (c, d).
+
+    Rows that lack one are left out. Schoenemann 1966.
+    """
+    both = finite_rows(x, y)
+    u, _, vt = np.linalg.svd(x[both].T @ y[both], full_matrices=False)
     return np.asarray(u @ vt)
+
+
+def fitted_config(base: SkySenseConfig, dimension: int = GeometryConfig.dimension) -> SkySenseConfig:
+    """The base's, with what is fitted after training."""
+    geometry = GeometryConfig(dimension, WEIGHTS, rooted=("hr",), season=SEASONS)
+    return replace(base, hr=TextureConfig(pattern_px=PATTERN_PX), geometry=geometry)
 
 
 def fit_geometry(base: SkySense, shared: Path, folder: Path, crops: Crops) -> SkySense:
     """The base's Sentinel encoders with a geometry, and an HR encoder that needs no training."""
-    model = fit_sentinel(base, shared, folder)
+    model = fit_sentinel(base, list(training_parts(base, shared, folder).values()))
     return fit_hr(model, crops)
 
 
-def fit_sentinel(base: SkySense, shared: Path, folder: Path) -> SkySense:
-    """Each sensor half whitened, every training set counting alike; S1 turned towards S2."""
-    config = replace(base.config, hr=TextureConfig(), geometry=GeometryConfig(rooted=("hr",)))
-    model = SkySense(config).eval()
+def fit_sentinel(
+    base: SkySense, sets: Sequence[Vectors], dimension: int = GeometryConfig.dimension
+) -> SkySense:
+    """The base's Sentinel encoders, and the maps of what they and the seasons make of training sets."""
+    model = SkySense(fitted_config(base.config, dimension)).eval()
     model.load_state_dict(
         {n: t for n, t in base.state_dict().items() if not n.startswith("encoders.hr.")}, strict=False
     )
-    maps = sentinel_maps(training_vectors(base, shared, folder), config.dimension)
-    for name, fitted in maps.items():
+    for name, fitted in sentinel_maps(sets, dimension).items():
         _write(model, name, *fitted)
     return model
 
 
-def sentinel_maps(vectors: Mapping[str, Embedded], dimension: int) -> dict[str, Map]:
-    """Mean (D,) and axes (D, d) of S2 and S1, every set counting alike; S1 is turned towards S2."""
-    sets = [embedded.by_modality for embedded in vectors.values()]
-    maps = {}
-    for name in ("s2", "s1"):
-        parts = [_finite(one[name]) for one in sets]
-        weight = np.concatenate([np.full(len(part), 1 / max(len(part), 1)) for part in parts])
-        maps[name] = half_whitening(np.concatenate(parts), weight, dimension)
-    pairs = {name: np.concatenate([one[name] for one in sets]) for name in maps}
-    both = finite_rows(pairs["s1"], pairs["s2"])
-    s1, s2 = (mapped(pairs[name][both], maps[name]) for name in ("s1", "s2"))
-    return maps | {"s1": (maps["s1"][0], maps["s1"][1] @ turned_towards(s1, s2))}
+def training_parts(base: SkySense, shared: Path, folder: Path) -> dict[str, Vectors]:
+    """What is mapped of each training set: the base's vectors by sensor, and the seasons."""
+    samples = training_samples(shared, base.config.px_per_cell)
+    made = training_vectors(base, shared, folder)
+    return {name: with_season(made[name].by_modality, of_set) for name, of_set in samples.items()}
+
+
+def with_season(vectors: Vectors, samples: Sequence[Sample | None]) -> Vectors:
+    """A set's vectors, and the seasons of its samples of one cell, NaN where a sensor saw nothing."""
+    return {**vectors, **{part: _seasons(samples, name) for name, part in SEASON_OF.items()}}
+
+
+def _seasons(samples: Sequence[Sample | None], name: str) -> np.ndarray:
+    out = np.full((len(samples), SEASONS[name].width), np.nan)
+    shown = [(i, s) for i, s in enumerate(samples) if s is not None and usable_series(s, name) is not None]
+    for first in range(0, len(shown), BATCH):
+        rows, some = zip(*shown[first : first + BATCH], strict=True)
+        px = {name: some[0].series[name].valid.shape[-1]}
+        batch = collate(some, px, (1, 1)).series[name]
+        valid = (
+            torch.ones_like(batch.pixels[:, :, 0], dtype=torch.bool) if batch.valid is None else batch.valid
+        )
+        seen = cell_validity(valid, px[name], SkySenseConfig.min_valid_fraction)
+        out[list(rows)] = season(batch.pixels, valid, seen, batch.day_of_year, SEASONS[name])[
+            ..., 0, 0
+        ].numpy()
+    return out
+
+
+def sentinel_maps(sets: Sequence[Vectors], dimension: int) -> dict[str, Map]:
+    """Mean (D,) and axes (D, d) of each sensor, and of its season where there is one.
+
+    Every set counts alike. A season is turned towards its sensor, and then Sentinel-1 towards Sentinel-2.
+    """
+    maps = {
+        name: _whitening([one[name] for one in sets], dimension, power)
+        for name, power in POWERS.items()
+        if name in sets[0]
+    }
+    every = {name: np.concatenate([one[name] for one in sets]) for name in maps}
+    for name, of_year in SEASON_OF.items():
+        if of_year in maps:
+            turn = turned_towards(*(mapped(every[part], maps[part]) for part in (of_year, name)))
+            maps[of_year] = maps[of_year][0], maps[of_year][1] @ turn
+    turn = turned_towards(sensor(every, maps, "s1"), sensor(every, maps, "s2"))
+    parts = {"s1", SEASON_OF["s1"]}
+    return {name: (mean, axes @ turn if name in parts else axes) for name, (mean, axes) in maps.items()}
+
+
+def _whitening(parts: Sequence[np.ndarray], dimension: int, power: float) -> Map:
+    finite = [_finite(part) for part in parts]
+    weight = np.concatenate([np.full(len(part), 1 / max(len(part), 1)) for part in finite])
+    return half_whitening(np.concatenate(finite), weight, dimension, power)
+
+
+def sensor(vectors: Vectors, maps: Mapping[str, Map], name: str) -> np.ndarray:
+    """A Sentinel in the geometry, with its season where there is a map of it: (n, d) of norm 1."""
+    own = mapped(vectors[name], maps[name])
+    of_year = SEASON_OF[name]
+    if of_year not in maps:
+        return own
+    return _unit(own + SEASONS[name].weight * mapped(vectors[of_year], maps[of_year]))
 
 
 def mapped(vectors: np.ndarray, by: Map) -> np.ndarray:
@@ -91,7 +159,7 @@ def fit_hr(model: SkySense, crops: Crops, seed: int = 0) -> SkySense:
     encoder.get_buffer("filters").copy_(filters)
     encoder.get_buffer("offset").copy_(offset)
     rooted = np.sqrt(np.maximum(hr_features(model, crops)[~crops.held], 0))
-    bounds = np.cumsum([0, part.bins**3, 6, 2 * part.filters])
+    bounds = np.cumsum([0, *part.groups])
     scale = np.ones(rooted.shape[1])
     for first, stop in pairwise(bounds):
         scale[first:stop] = 1 / np.sqrt(rooted[:, first:stop].var(axis=0).sum())

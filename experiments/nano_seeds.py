@@ -1,4 +1,4 @@
-"""How much of nano-2's fit is chance: its maps on resampled training blocks, its HR filters of other seeds.
+"""How much of nano-3's fit is chance: its maps on resampled training blocks, its HR filters of other seeds.
 
     python -m experiments.nano_seeds --shared ../shared --folder FOLDER [--seeds 3] [--out FILE]
 
@@ -6,41 +6,49 @@ Validation, from nano-1's kept vectors (`kept_vectors.py`). Seed 0 is what shipp
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from encoder.config import GeometryConfig, TextureConfig
 from encoder.skysense import SkySense
 
 from .aerial_crops import problems, read_crops
-from .kept_vectors import read_model, thinned, training_vectors, validation_vectors
+from .kept_vectors import read_model, thinned, validation_vectors
 from .late_fusion import in_geometry
 from .nano_corpus import series_paths, training_series
-from .nano_geometry import Map, fit_hr, hr_features, mapped, sentinel_maps
+from .nano_geometry import (
+    Map,
+    Vectors,
+    fit_hr,
+    fitted_config,
+    hr_features,
+    mapped,
+    sentinel_maps,
+    training_parts,
+    with_season,
+)
 from .recipe import command_line, write_result
-from .retrieval.embedding import Embedded
 from .retrieval.protocols import cross_modal, finite_rows, zero_shot
+from .retrieval.seasons import WEIGHTS
 from .retrieval.validation import ValidationSet, read_validation
 
 
-def resampled(one: Embedded, block: np.ndarray, rng: np.random.Generator) -> Embedded:
+def resampled(one: Vectors, block: np.ndarray, rng: np.random.Generator) -> Vectors:
     """Rows of as many whole blocks (n,), drawn with replacement."""
     names = np.unique(block)
     rows = np.concatenate([np.flatnonzero(block == name) for name in rng.choice(names, len(names))])
-    return Embedded(one.fused[rows], {name: v[rows] for name, v in one.by_modality.items()}, one.ms_per_item)
+    return {name: v[rows] for name, v in one.items()}
 
 
 def sentinel_scores(
-    sets: tuple[ValidationSet, ...], ours: list[Embedded], maps: Mapping[str, Map]
+    sets: tuple[ValidationSet, ...], ours: list[Vectors], maps: Mapping[str, Map]
 ) -> dict[str, float]:
     """Means over sets of mAP@20 of the joined vectors, and of recall@10 across sensors."""
     by_set: dict[str, list[float]] = {"mAP@20": [], "recall@10": []}
     for item, one in zip(sets, ours, strict=True):
-        s1, s2, whole = in_geometry(one, maps)
+        s1, s2, whole = in_geometry(one, maps, WEIGHTS["s1"])
         by_set["mAP@20"].append(item.problem.scored(zero_shot(item.problem, whole)["mAP@20"]).mean)
         paired = item.problem.asking(finite_rows(s1, s2))
         if paired.folds:
@@ -64,14 +72,17 @@ def report(shared: Path, folder: Path, seeds: int) -> list[dict[str, Any]]:
     """One line a seed."""
     base = read_model("nano-1")
     sets = read_validation(series_paths(shared), base.config.px_per_cell)
-    ours, training = validation_vectors(base, sets, folder), training_vectors(base, shared, folder)
+    made = zip(validation_vectors(base, sets, folder), sets, strict=True)
+    ours = [with_season(one.by_modality, item.samples) for one, item in made]
+    training = training_parts(base, shared, folder)
     blocks = {name: thinned(series).block for name, series in training_series(shared).items()}
-    config = replace(base.config, hr=TextureConfig(), geometry=GeometryConfig(rooted=("hr",)))
+    config = fitted_config(base.config)
     lines = []
     for seed in range(seeds + 1):
         rng = np.random.default_rng(seed)
         drawn = {name: resampled(one, blocks[name], rng) if seed else one for name, one in training.items()}
-        scores = sentinel_scores(sets, ours, sentinel_maps(drawn, base.config.dimension))
+        maps = sentinel_maps(list(drawn.values()), base.config.dimension)
+        scores = sentinel_scores(sets, ours, maps)
         lines.append({"seed": seed, **scores, "HR mAP@20": hr_score(SkySense(config).eval(), shared, seed)})
         print(lines[-1], flush=True)
     return lines

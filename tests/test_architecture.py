@@ -46,7 +46,7 @@ UNKNOWN = {  # what a folder does not know of the packages of others
 PACKAGES = ("data", "encoder", "experiments", "indexer", "pipeline", "search_app")
 MODEL_MODULES = (
     "config", "swin_v2", "vit", "common_grid", "date_encoding", "temporal_fusion", "geo_context",
-    "precision", "linear", "pieces", "transformer", "skysense", "colour_texture", "geometry",
+    "precision", "linear", "pieces", "transformer", "skysense", "colour_texture", "geometry", "season",
 )  # fmt: skip
 
 

@@ -122,14 +122,16 @@ def colour_moments(rgb: np.ndarray) -> np.ndarray:
     return np.concatenate([flat.mean(axis=1), flat.std(axis=1)])
 
 
-def half_whitening(x: np.ndarray, weight: np.ndarray, dimension: int) -> tuple[np.ndarray, np.ndarray]:
-    """Mean (D,) and the widest principal axes over variance^POWER (D, d), of rows (n, D) that weigh (n,)."""
+def half_whitening(
+    x: np.ndarray, weight: np.ndarray, dimension: int, power: float = POWER
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mean (D,) and the widest principal axes over variance^power (D, d), of rows (n, D) that weigh (n,)."""
     share = weight / weight.sum()
     mean = share @ x
     centred = (x - mean) * np.sqrt(share)[:, None]
     variance, axes = np.linalg.eigh(centred.T @ centred)
     variance, axes = variance[::-1][:dimension], axes[:, ::-1][:, :dimension]
-    return mean, axes / np.maximum(variance, max(LEAST_SHARE * variance[0], LEAST_VARIANCE)) ** POWER
+    return mean, axes / np.maximum(variance, max(LEAST_SHARE * variance[0], LEAST_VARIANCE)) ** power
 
 
 def half_whitened(features: np.ndarray, fit_on: np.ndarray) -> np.ndarray:

@@ -31,6 +31,7 @@ from .pictures import Exhibit
 from .problem import Problem
 from .protocols import finite_rows, standardised
 from .run import Case, Pairs
+from .seasons import WEIGHTS, whitened_season
 from .series_sets import SeriesSet, series_problem, unasked
 from .sheet import Candidate, Pair
 from .validation import held_out
@@ -115,7 +116,7 @@ def _split(labelled: SeriesSet, options: Options) -> tuple[np.ndarray, np.ndarra
 
 
 def series_baselines(labelled: SeriesSet, problem: Problem, seed: int) -> list[Candidate[np.ndarray]]:
-    """What needs no training: statistics, the raw series, random convolutions, a position."""
+    """What needs no training: statistics, the raw series, seasons, random convolutions, a position."""
     raw, fit_on = labelled.raw, problem.folds[0].database
 
     def convolved(whitened: bool) -> np.ndarray:
@@ -131,6 +132,10 @@ def series_baselines(labelled: SeriesSet, problem: Problem, seed: int) -> list[C
     def whitened_alone(name: str) -> np.ndarray:
         return baselines.half_whitened(baselines.raw_series(seen[name], fit_on), fit_on)
 
+    def season_of(name: str) -> np.ndarray:
+        sensor, days = name.lower(), labelled.pixels.day_of_year
+        return WEIGHTS[sensor] * whitened_season(sensor, seen[name], days, fit_on)
+
     return [
         timed("statistics over time", FLOAT32_BYTES, lambda: standardised(baselines.statistics(raw), fit_on)),
         timed("raw series", INT16_BYTES, lambda: baselines.raw_series(raw, fit_on)),
@@ -141,6 +146,11 @@ def series_baselines(labelled: SeriesSet, problem: Problem, seed: int) -> list[C
         ),
         *(
             timed(f"raw {name}, half whitened", FLOAT32_BYTES, partial(whitened_alone, name))
+            for name in (seen if len(seen) > 1 else ())
+        ),
+        timed("season, whitened", FLOAT32_BYTES, lambda: np.concatenate(list(map(season_of, seen)), axis=1)),
+        *(
+            timed(f"season {name}, whitened", FLOAT32_BYTES, partial(season_of, name))
             for name in (seen if len(seen) > 1 else ())
         ),
         timed("RCF, Gaussian", FLOAT32_BYTES, lambda: convolved(False)),

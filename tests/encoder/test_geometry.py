@@ -1,5 +1,6 @@
 """Late fusion: each sensor's own map, their weighted sum, and HR by colours and fixed filters."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,11 +8,13 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
+from data.modality import S1, S2
 from data.sample import ANY_TIME, ImageSeries, Sample
 from encoder.checkpoint import digest, load_weights, save_weights, weights_info
 from encoder.colour_texture import ColourTexture
-from encoder.config import GeometryConfig, SkySenseConfig, TextureConfig, preset
+from encoder.config import PATTERNS, GeometryConfig, SeasonConfig, SkySenseConfig, TextureConfig, preset
 from encoder.embed import EmbeddingBatch, Encoder
 from encoder.geometry import Geometry
 from encoder.initialise import initialise
@@ -21,7 +24,13 @@ D = 16
 pytestmark = pytest.mark.float32
 
 
-def tiny() -> SkySenseConfig:
+SEASONS = {
+    "s2": SeasonConfig(S2.mean, S2.std, True, days=3, reach_days=40.0, prior=0.1, weight=0.8),
+    "s1": SeasonConfig(S1.mean, S1.std, False, days=2, reach_days=90.0, prior=1.0, weight=0.5),
+}
+
+
+def tiny(seasons: Mapping[str, SeasonConfig]) -> SkySenseConfig:
     """nano with fewer layers, a geometry, and colours in the place of the Swin."""
     nano = preset("nano")
     assert nano.s2 is not None
@@ -32,13 +41,13 @@ def tiny() -> SkySenseConfig:
         s2=replace(nano.s2, width=32, depth=1),
         s1=replace(nano.s1, width=32, depth=1),
         fusion=replace(nano.fusion, in_width=32, width=32, depth=1),
-        geometry=GeometryConfig(dimension=D, rooted=("hr",)),
+        geometry=GeometryConfig(dimension=D, rooted=("hr",), season=seasons),
     )
 
 
-@pytest.fixture
-def model() -> SkySense:
-    made = SkySense(tiny())
+@pytest.fixture(params=["alone", "with seasons"])
+def model(request: pytest.FixtureRequest) -> SkySense:
+    made = SkySense(tiny({} if request.param == "alone" else SEASONS))
     initialise(made, 0)
     stream = np.random.RandomState(1)
     for name, buffer in made.named_buffers():
@@ -105,6 +114,15 @@ def test_a_geometry_centres_and_maps() -> None:
     assert torch.allclose(geometry("hr", x), F.normalize(torch.tensor([[1.0, 3.0]])))  # of square roots
 
 
+def test_a_season_stands_beside_what_the_encoder_made() -> None:
+    of_year = replace(SEASONS["s2"], days=1, mean=(0.0,), std=(1.0,), weight=0.5)
+    geometry = Geometry(GeometryConfig(dimension=2, season={"s2": of_year}), {"s2": 2, "s2_season": 1})
+    geometry.get_buffer("axes_s2").copy_(torch.eye(2))
+    geometry.get_buffer("axes_s2_season").copy_(torch.tensor([[0.0, 3.0]]))
+    made = geometry.with_season("s2", geometry("s2", torch.tensor([[2.0, 0.0]])), torch.tensor([[7.0]]))
+    torch.testing.assert_close(made, F.normalize(torch.tensor([[1.0, 0.5]])))
+
+
 def test_colours_are_counted_once_and_masked_pixels_not() -> None:
     part = TextureConfig(filters=2, patch_px=4)
     encoder = ColourTexture(part)
@@ -158,6 +176,44 @@ def test_each_cell_holds_the_means_of_the_whole_images_maps() -> None:
     torch.testing.assert_close(found[:, part.bins**3 :], means)
     seen = (count[:, 0] > 0).double()
     torch.testing.assert_close(found[:, : part.bins**3].sum(dim=1), seen)
+
+
+def test_patterns_of_flat_lines_spots_and_noise_are_told_apart() -> None:
+    part = TextureConfig(filters=1, patch_px=8, pattern_px=(1, 2))
+    assert part.out_width == 64 + 6 + 2 + 2 * PATTERNS
+    encoder = ColourTexture(part).double()
+
+    def patterns(grey: Tensor, valid: Tensor | None = None) -> Tensor:
+        found: Tensor = encoder(grey.double().expand(1, 3, 8, 8), None if valid is None else valid[None])
+        return found[0, -2 * PATTERNS :, 0, 0].unflatten(0, (2, PATTERNS))
+
+    def share(number: int, of: float = 1.0) -> Tensor:
+        return of * F.one_hot(torch.tensor(number), PATTERNS).double()
+
+    flat = patterns(torch.zeros(8, 8))
+    torch.testing.assert_close(flat, share(0).expand(2, -1))  # no neighbour is brighter
+    step = torch.zeros(8, 8)
+    step[:, 4:] = 1.0  # an edge: dark pixels beside it have three brighter neighbours in one run
+    torch.testing.assert_close(patterns(step)[0], share(3, 1 / 8) + share(0, 7 / 8))
+    torch.testing.assert_close(patterns(step)[1], share(3, 1 / 4) + share(0, 3 / 4))  # of squares of 2 px
+    torch.testing.assert_close(patterns(step.T), patterns(step))  # turned, it is the same
+    torch.testing.assert_close(patterns(step + 1.5), patterns(step))  # and under other light
+    stripes = torch.zeros(8, 8)
+    stripes[:, ::2] = 1.0  # brighter on both sides: two runs, the last of all; at the border one
+    torch.testing.assert_close(
+        patterns(stripes)[0], share(PATTERNS - 1, 3 / 8) + share(3, 1 / 8) + share(0, 1 / 2)
+    )
+    left = torch.zeros(8, 8, dtype=torch.bool)
+    left[:, :4] = True
+    torch.testing.assert_close(patterns(step, left)[0], share(3, 1 / 4) + share(0, 3 / 4))  # of valid pixels
+
+
+def test_a_pattern_hardly_moves_with_rounding() -> None:
+    encoder = ColourTexture(TextureConfig(filters=1, patch_px=8, pattern_px=(1,))).double()
+    draw = torch.Generator().manual_seed(5)
+    levels = torch.randint(0, 6, (1, 3, 8, 8), generator=draw).double() * 0.02  # many ties and near ties
+    moved = levels + 1e-7 * torch.randn(levels.shape, generator=draw, dtype=torch.float64)
+    assert (encoder(moved) - encoder(levels)).abs().max() < 1e-4
 
 
 def test_weights_with_a_geometry_are_read_back_and_older_ones_keep_their_digest(
