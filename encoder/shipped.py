@@ -9,8 +9,9 @@ FOLDER = Path(__file__).parent / "weights"
 SHA256 = {  # of FOLDER/NAME.safetensors
     "nano-1": "626ba086245c33179c7d30eeadf92e946896fded30e9614e780c9f8fb06141a0",
     "nano-2": "5a6f2991545fd6248a98443d7712e2f245b64ff5e156324caec100b5931180df",
+    "nano-3": "ca6b1981b88e84dddada41c3e3205703f9d3f0ae864ea4a66293d3fc1cf4fc59",
 }
-OF_SIZE = {"nano": "nano-2"}  # those that a size stands for
+OF_SIZE = {"nano": "nano-3"}  # those that a size stands for
 PREFIX = "skyhex/"  # of a model's name in a table
 
 

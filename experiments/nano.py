@@ -1,4 +1,4 @@
-"""The training of skyhex/nano-1: what it sees, and the variants that were compared.
+"""The training of nano's weights: what they see, and the variants that were compared.
 
     python -m experiments.nano train --shared ../shared --folder FOLDER [--minutes 45] [--variant NAME]
     python -m experiments.nano export --folder FOLDER --out encoder/weights/nano-1.safetensors
@@ -22,10 +22,12 @@ from safetensors.torch import save_file
 
 from data.training_rules import read_grounds
 from encoder.checkpoint import load_weights, save_weights
-from encoder.config import SwinConfig, preset
+from encoder.config import SkySenseConfig, SwinConfig, preset
 from encoder.skysense import SkySense
+from encoder.state_file import load_state
+from encoder.training.augment import AugmentConfig
 from encoder.training.objective import ObjectiveConfig
-from encoder.training.pretrain import BEST, Progress, TrainConfig, pretrain
+from encoder.training.pretrain import BEST, LAST, Progress, TrainConfig, pretrain
 from encoder.training.tensorboard_log import tensorboard_log
 
 from .nano_corpus import build_corpus, series_paths, training_places
@@ -50,13 +52,29 @@ VARIANTS = {
     ),
     "nano-2 plain": replace(BASE, objective=PLAIN, name="skyhex/nano-2", modality_dropout=0.8),
     "nano-2 placed": replace(BASE, objective=TUNED, name="skyhex/nano-2", modality_dropout=0.8),
+    "nano-3": replace(
+        BASE, objective=TUNED, name="skyhex/nano-3", learning_rate=4e-4, warm_up=50, modality_dropout=0.8
+    ),
+    "left out": replace(BASE, objective=CHOSEN, name="skyhex/left-out"),
+    "left out, disturbed": replace(BASE, objective=TUNED, name="skyhex/left-out", modality_dropout=0.8),
 }
 SENTINEL = {"aerial": False, "near": 0.5, "paired": 1.5}
+DISTURBED = SENTINEL | {
+    "augment": AugmentConfig(
+        date_jitter_days=10,
+        gain_std={"hr": 0.15, "s2": 0.10, "s1": 0.0},
+        offset_std={"hr": 10.0, "s2": 80.0, "s1": 1.2},
+    )
+}
+UNSEEN = "worldcereal"  # series that "left out" never sees
 DIETS: dict[str, dict[str, Any]] = {  # what of the corpus a variant sees, and how often
     "nano-2": {"aerial": False},
     "nano-2 near": SENTINEL,
     "nano-2 plain": SENTINEL,
     "nano-2 placed": SENTINEL,
+    "nano-3": DISTURBED,
+    "left out": {"aerial": False, "without": UNSEEN},
+    "left out, disturbed": DISTURBED | {"without": UNSEEN},
 }
 
 
@@ -68,8 +86,10 @@ def train(arguments: argparse.Namespace) -> None:
         steps=steps,
         validate_every=max(1, steps // arguments.validations),
         start=arguments.start,
+        seed=arguments.seed,
     )
     corpus = build_corpus(arguments.shared, config.model, **DIETS.get(arguments.variant, {}))
+    corpus = replace(corpus, seed=arguments.seed)
     for source in corpus.sources:
         print(f"{source.name}: {len(source.samples)} samples, {source.share:.0%} of the steps", flush=True)
     sets = read_validation(series_paths(arguments.shared), config.model.px_per_cell)
@@ -100,14 +120,24 @@ def train(arguments: argparse.Namespace) -> None:
         )
 
 
-def export(best: Path, out: Path) -> str:
-    """Writes weights as float16, half the bytes; they load as float32. Returns the SHA-256 of the file."""
-    model, info = load_weights(best)
-    return save_half(model, out, info.name)
+def export(folder: Path, out: Path, last: bool) -> str:
+    """Writes a run's best weights, or its last, as float16. Returns the SHA-256 of the file."""
+    if not last:
+        model, info = load_weights(folder / BEST)
+        return save_half(model, out, info.name)
+    state = load_state(folder / LAST)
+    config = json.loads(state["config"])
+    model = SkySense(SkySenseConfig.from_json(json.dumps(config["model"]))).eval()
+    teacher = {name.removeprefix("model."): tensor for name, tensor in state["teacher"].items()}
+    model.load_state_dict({name: teacher[name] for name in model.state_dict()})
+    return save_half(model, out, config["name"])
 
 
 def save_half(model: SkySense, out: Path, name: str, ranks: Mapping[str, float] | None = None) -> str:
-    """Rounds a model to float16 in place, and writes it so. Returns the SHA-256 of the file."""
+    """Rounds a model to float16 in place, and writes it so: half the bytes; it loads as float32.
+
+    Returns the SHA-256 of the file.
+    """
     with torch.no_grad():
         for tensor in model.state_dict().values():
             if tensor.is_floating_point():
@@ -138,6 +168,7 @@ def main() -> None:
     parser.add_argument("command", choices=["train", "export", "terms"])
     parser.add_argument("--shared", type=Path, help="folder of samples/, corpus/, eval/ and series/")
     parser.add_argument("--folder", type=Path, help="for checkpoints and the log")
+    parser.add_argument("--last", action="store_true", help="export the last step, not the best")
     parser.add_argument("--out", type=Path, help="file of the exported weights")
     parser.add_argument("--variant", choices=VARIANTS, default="nano-1")
     parser.add_argument(
@@ -145,6 +176,7 @@ def main() -> None:
     )
     parser.add_argument("--minutes", type=float, default=float("inf"))
     parser.add_argument("--steps", type=int, default=6000)
+    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--validations", type=int, default=12, help="how often the run is scored")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
@@ -155,7 +187,7 @@ def main() -> None:
     if arguments.command == "train":
         train(arguments)
     elif arguments.command == "export":
-        print(export(arguments.folder / BEST, arguments.out))
+        print(export(arguments.folder, arguments.out, arguments.last))
     else:
         print(terms(arguments.shared))
 

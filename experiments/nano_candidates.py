@@ -1,11 +1,16 @@
 """Candidates for the Sentinel encoders, judged with a geometry fitted: validation, paired with the first.
 
     python -m experiments.nano_candidates --shared ../shared --folder FOLDER --weights FIRST OTHER...
+                                          [--without worldcereal] [--alone]
+
+`--without` leaves sets out of the fit, and asks of them alone: for weights that did not see them either.
+`--alone` fits no season.
 
 Weights have no geometry; `ONE+OTHER@0.3` are the weights of ONE moved by 0.3 towards OTHER (WiSE-FT,
 arXiv 2109.01903). Vectors are kept in FOLDER. No test row is read.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +22,7 @@ from encoder.skysense import SkySense
 from .kept_vectors import read_model, validation_vectors
 from .late_fusion import in_geometry
 from .nano_corpus import series_paths
-from .nano_geometry import sentinel_maps, training_parts, with_season
+from .nano_geometry import Map, sentinel_maps, training_parts, with_season
 from .recipe import command_line, write_result
 from .retrieval.blocks import Scores, bootstrap, pooled
 from .retrieval.protocols import cross_modal, finite_rows, probes, zero_shot
@@ -45,12 +50,36 @@ def read_candidate(text: str) -> SkySense:
     return model
 
 
-def measures(model: SkySense, sets: tuple[ValidationSet, ...], shared: Path, folder: Path) -> Measures:
+@dataclass(frozen=True)
+class Fit:
+    """What a geometry is fitted on, and which sets are asked."""
+
+    shared: Path
+    folder: Path  # of kept vectors
+    without: str = ""
+    alone: bool = False
+
+    def asks(self, name: str) -> bool:
+        """Whether a set is asked."""
+        return name.startswith(self.without)
+
+    def maps(self, model: SkySense) -> dict[str, Map]:
+        """The geometry of a model's own vectors and, unless `alone`, of seasons."""
+        parts = training_parts(model, self.shared, self.folder)
+        kept = [part for name, part in parts.items() if not (self.without and self.asks(name))]
+        if self.alone:
+            kept = [{name: part[name] for name in ("s2", "s1")} for part in kept]
+        return sentinel_maps(kept, model.config.dimension)
+
+
+def measures(model: SkySense, sets: tuple[ValidationSet, ...], fit: Fit) -> Measures:
     """Scores of the joined vector, of each sensor, and across sensors."""
-    maps = sentinel_maps(list(training_parts(model, shared, folder).values()), model.config.dimension)
+    maps = fit.maps(model)
     made: Measures = {}
-    for item, one in zip(sets, validation_vectors(model, sets, folder), strict=True):
+    for item, one in zip(sets, validation_vectors(model, sets, fit.folder), strict=True):
         problem = item.problem
+        if not fit.asks(problem.name):
+            continue
         s1, s2, whole = in_geometry(with_season(one.by_modality, item.samples), maps, WEIGHTS["s1"])
 
         def put(measure: str, scores: Scores, name: str = problem.name) -> None:
@@ -85,16 +114,19 @@ def main() -> None:
     """The command line."""
     parser = command_line(__doc__, folder="of kept vectors")
     parser.add_argument("--weights", nargs="+", required=True)
+    parser.add_argument("--without", default="", help="how the names of sets begin that are not fitted on")
+    parser.add_argument("--alone", action="store_true", help="fit no season")
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     sets = read_validation(
         series_paths(arguments.shared), read_model(arguments.weights[0]).config.px_per_cell
     )
+    fit = Fit(arguments.shared, arguments.folder, arguments.without, arguments.alone)
     report: dict[str, Any] = {}
     first: Measures = {}
     for weights in arguments.weights:
-        ours = measures(read_candidate(weights), sets, arguments.shared, arguments.folder)
+        ours = measures(read_candidate(weights), sets, fit)
         first = first or ours
         report[weights] = compared(ours, first)
         print(weights, *(f"{name}: {line}" for name, line in report[weights].items()), sep="\n  ", flush=True)

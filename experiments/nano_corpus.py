@@ -17,6 +17,7 @@ from data.simulate import simulate
 from data.stac import Catalog, read_catalog
 from data.training_rules import SplitRules, far_from_footprints, far_from_points, read_grounds, refusals
 from encoder.config import SkySenseConfig
+from encoder.training.augment import AugmentConfig
 from encoder.training.corpus import Corpus, PixelSamples, Source
 
 from .retrieval.validation import held_out
@@ -47,7 +48,14 @@ class Found:
 
 
 def build_corpus(
-    shared: Path, config: SkySenseConfig, *, aerial: bool = True, near: float = 0.0, paired: float = 1.0
+    shared: Path,
+    config: SkySenseConfig,
+    *,
+    aerial: bool = True,
+    near: float = 0.0,
+    paired: float = 1.0,
+    augment: AugmentConfig | None = None,
+    without: str = "",
 ) -> Corpus:
     """Everything that nano is trained on, from the folder of samples/, corpus/, eval/ and series/.
 
@@ -57,10 +65,14 @@ def build_corpus(
         aerial: Whether HR is trained.
         near: Share of the series' steps whose places lie near one another.
         paired: How often what has Sentinel-1 and -2 is taken, relative to SERIES.
+        augment: How views are made; None takes the defaults.
+        without: Series whose names begin so are left out, to ask of sets that nobody trained on.
     """
     px = config.px_per_cell
     sources = []
     for name, series in training_series(shared).items():
+        if without and name.startswith(without):
+            continue
         share, dates = SERIES[name]
         pixels = PixelSamples(series, px)
         share *= paired if "s1" in dates else 1
@@ -83,7 +95,7 @@ def build_corpus(
             Source("aerial, one window", images.samples, 0.04, 8, (3, 4), CHIP_DATES),
             Source("aerial, two windows", images.samples, 0.05, 8, (3, 4), CHIP_DATES, same_window=False),
         ]
-    return Corpus(tuple(sources), px, skipped=skipped)
+    return Corpus(tuple(sources), px, augment or AugmentConfig(), skipped=skipped)
 
 
 def series_paths(shared: Path) -> list[Path]:

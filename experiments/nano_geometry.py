@@ -37,6 +37,7 @@ NAME = "skyhex/nano-3"
 SEASON_OF = {name: SEASON.format(name) for name in SEASONS}
 PATTERN_PX = (1, 2)
 BATCH = 256
+ROUNDS = 2  # of turning Sentinel-2's season and Sentinel-1 towards each other
 Map = tuple[np.ndarray, np.ndarray]  # mean (D,), axes (D, d)
 Vectors = Mapping[str, np.ndarray]  # of a set, by sensor: (n, D), NaN where nothing was seen
 
@@ -108,7 +109,8 @@ def _seasons(samples: Sequence[Sample | None], name: str) -> np.ndarray:
 def sentinel_maps(sets: Sequence[Vectors], dimension: int) -> dict[str, Map]:
     """Mean (D,) and axes (D, d) of each sensor, and of its season where there is one.
 
-    Every set counts alike. A season is turned towards its sensor, and then Sentinel-1 towards Sentinel-2.
+    Every set counts alike. A season is turned towards its sensor and Sentinel-1 towards Sentinel-2; then
+    Sentinel-2's season towards both sensors, and Sentinel-1 again, so that sensors find each other.
     """
     maps = {
         name: _whitening([one[name] for one in sets], dimension, power)
@@ -116,13 +118,23 @@ def sentinel_maps(sets: Sequence[Vectors], dimension: int) -> dict[str, Map]:
         if name in sets[0]
     }
     every = {name: np.concatenate([one[name] for one in sets]) for name in maps}
+
+    def turn(parts: Sequence[str], own: np.ndarray, target: np.ndarray) -> None:
+        by = turned_towards(own, target)
+        maps.update({part: (maps[part][0], maps[part][1] @ by) for part in parts if part in maps})
+
+    def own(name: str) -> np.ndarray:
+        return mapped(every[name], maps[name])
+
+    s1_parts, s2_season = ("s1", SEASON_OF["s1"]), SEASON_OF["s2"]
     for name, of_year in SEASON_OF.items():
         if of_year in maps:
-            turn = turned_towards(*(mapped(every[part], maps[part]) for part in (of_year, name)))
-            maps[of_year] = maps[of_year][0], maps[of_year][1] @ turn
-    turn = turned_towards(sensor(every, maps, "s1"), sensor(every, maps, "s2"))
-    parts = {"s1", SEASON_OF["s1"]}
-    return {name: (mean, axes @ turn if name in parts else axes) for name, (mean, axes) in maps.items()}
+            turn([of_year], own(of_year), own(name))
+    turn(s1_parts, sensor(every, maps, "s1"), sensor(every, maps, "s2"))
+    for _ in range(ROUNDS if s2_season in maps else 0):
+        turn([s2_season], own(s2_season), own("s2") + np.nan_to_num(sensor(every, maps, "s1")))
+        turn(s1_parts, sensor(every, maps, "s1"), sensor(every, maps, "s2"))
+    return maps
 
 
 def _whitening(parts: Sequence[np.ndarray], dimension: int, power: float) -> Map:

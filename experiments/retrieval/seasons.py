@@ -14,7 +14,7 @@ from .neighbours import unit
 
 SEASONS = {
     "s2": SeasonConfig(S2.mean, S2.std, True, days=12, reach_days=18.0, prior=0.1, weight=1.0),
-    "s1": SeasonConfig(S1.mean, S1.std, False, days=4, reach_days=90.0, prior=1.0, weight=0.7),
+    "s1": SeasonConfig(S1.mean, S1.std, False, days=4, reach_days=90.0, prior=1.0, weight=0.4),
 }
 POWERS = {"s2": POWER, "s1": POWER, "s2_season": 0.35, "s1_season": 0.5}  # of the variance of an axis
 WEIGHTS = {"hr": 0.5, "s2": 1.0, "s1": 0.3}  # of a sensor in the whole
