@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--samples", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--weights", default="nano-1", help="that both builds read")
-    parser.add_argument("--also", default="nano-2", help="weights that only this build reads")
+    parser.add_argument("--also", default="nano-3", help="weights that only this build reads")
     parser.add_argument("--before", default=BEFORE, help="the commit that is compared")
     parser.add_argument("--scratch", type=Path, default=Path(tempfile.gettempdir()) / "skyhex-ratio")
     parser.add_argument(

@@ -10,7 +10,11 @@ from .sheet import Contest, Gain
 
 LEFT_OUT = ("Compression", "AMI by region, the largest")  # long tables, by how their titles begin or end
 MISSING = ("set", "task", "expected")
-KINDS = ("untrained encoder", "statistics", "RCF, Gaussian", "RCF, whitened patches", "raw", "CCA")
+KINDS = (  # how the names of baselines begin, the longer before the shorter
+    "untrained encoder", "statistics", "RCF, Gaussian", "RCF, whitened patches", "season, whitened",
+    "raw series, half whitened", "raw", "CCA",
+)  # fmt: skip
+OF_ONE_SENSOR = ("raw S1", "raw S2", "season S1", "season S2")  # beside a row of all sensors
 
 
 def summary(
@@ -43,6 +47,8 @@ def all_sets(reports: Mapping[str, Mapping[str, Any]]) -> Table:
     counts: dict[tuple[str, str], list[int]] = {}
     for contest in (contest for report in reports.values() for contest in report["contests"]):
         for gain in contest["gains"]:
+            if gain["name"].startswith(OF_ONE_SENSOR):
+                continue
             if kind := next((kind for kind in KINDS if gain["name"].startswith(kind)), ""):
                 count = counts.setdefault((contest["name"], kind), [0, 0, 0])
                 more = (gain["sets_above_zero"], gain["sets_below_zero"], len(gain["by_set"]))

@@ -42,7 +42,7 @@ def test_a_piece_is_the_mean_of_its_cells_and_nan_without_data() -> None:
 
 
 def test_the_whole_window_as_one_piece_is_the_embedding(make_sample: Callable[..., Sample]) -> None:
-    encoder = Encoder64("nano-1")  # nano-2 maps each cell by itself
+    encoder = Encoder64("nano-1")  # the others map each cell by itself
     sample = make_sample(grid=(5, 8), px_per_cell=encoder.spec.px_per_cell, dates={"s2": 1})
     made = encoder.embed([sample], dense=True)
     whole = pool_pieces(made.dense[0], np.ones((1, 5, 8)))[0]

@@ -58,7 +58,7 @@ def test_every_part_is_made_once_and_told_on_one_page(
         "simulated: drawn",
     ]
     page = (tmp_path / "README.md").read_text()
-    parts = ["`skyhex eval all`", "skyhex/nano-2", "## Verdict", "| probes, kNN-20 | RCF, Gaussian |"]
+    parts = ["`skyhex eval all`", "skyhex/nano-3", "## Verdict", "| probes, kNN-20 | RCF, Gaussian |"]
     parts += ["cross-modal S1 -> S2, recall@10", "## Leakage", "patches-samples", "## Prototypes of large"]
     parts += ["multi-modal segmentation mIoU, mIoU", "places-samples", "places-simulated"]
     parts += ["## Not run, for want of data", "| crop segmentation | datasets/pastis-mm/ |"]

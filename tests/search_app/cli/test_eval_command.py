@@ -33,7 +33,7 @@ def test_series_end_to_end(run, tmp_path: Path) -> None:  # type: ignore[no-unty
     words = ("series", str(path), "--json", str(tmp_path / "a.json"), "--report", str(tmp_path / "r"))
     text = run(*words, "--protocol", "zero-shot")
     assert f"`skyhex eval {' '.join(words)} --protocol zero-shot`" in text
-    assert "skyhex/nano-2" in text
+    assert "skyhex/nano-3" in text
     assert "UNTRAINED" not in text
     found = json.loads((tmp_path / "a.json").read_text())
     rows = {row["name"]: row["scores"]["mAP@20"]["mean"] for row in found["sheets"][0]["rows"]}

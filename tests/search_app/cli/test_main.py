@@ -238,7 +238,7 @@ def test_weights_say_what_they_are(
 ) -> None:
     code, out, _ = run(monkeypatch, capsys, "weights", "info")
     assert code == 0
-    assert "skyhex/nano-2" in out
+    assert "skyhex/nano-3" in out
     assert "Apache-2.0" in out
 
 
