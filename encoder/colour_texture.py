@@ -90,18 +90,22 @@ class ColourTexture(nn.Module):
 
     def _patterns(self, cells: Tensor, weight: Tensor, px: int) -> Tensor:
         """Local binary patterns of squares of `px` pixels, weighted by their valid pixels: (M, PATTERNS)."""
-        grey = F.avg_pool2d(self._with(cells, px).mean(dim=3, keepdim=True).permute(0, 3, 1, 2), px)[:, 0]
-        side = grey.shape[1] - 2
         least, full = BRIGHTER
+        grey = self._with(cells, px).mean(dim=3) / (full - least)
+        if px > 1:
+            grey = F.avg_pool2d(grey[:, None], px)[:, 0]
+        side = grey.shape[1] - 2
         ring = torch.stack([grey[:, y : y + side, x : x + side] for y, x in AROUND])
-        bit = ((ring - grey[:, 1:-1, 1:-1] - least) / (full - least)).clamp(0, 1)  # (8, M, side, side)
-        turns = (bit - bit.roll(1, 0)).abs().sum(dim=0)  # 2 where the brighter ones are one run
-        uniform = ((4 - turns) / 2).clamp(0, 1)
-        count = bit.sum(dim=0)
-        counts = torch.arange(len(AROUND) + 1, device=grey.device, dtype=grey.dtype)[:, None, None, None]
-        each = torch.cat([F.relu(1 - (count - counts).abs()) * uniform, 1 - uniform[None]])
-        squares = weight.reshape(-1, side, px, side, px).mean(dim=(2, 4))
-        return torch.einsum("kmyx,myx->mk", each, squares) * px**2
+        bit = ring.sub_(grey[:, 1:-1, 1:-1] + least / (full - least)).clamp_(0, 1)  # (8, M, side, side)
+        count = bit.sum(dim=0).flatten(1)
+        turns = (bit - bit.roll(1, 0)).abs_().sum(dim=0).flatten(1)  # 2 where the brighter ones are one run
+        uniform = turns.neg_().add_(4).div_(2).clamp_(0, 1)  # (M, squares)
+        if px > 1:
+            weight = weight.reshape(-1, side, px, side, px).sum(dim=(2, 4)).flatten(1)
+        counts = torch.arange(len(AROUND) + 1, device=grey.device, dtype=grey.dtype)[:, None]
+        near = (count[:, None] - counts).abs_().neg_().add_(1).relu_()  # (M, 9, squares)
+        runs = (near @ (weight * uniform)[..., None]).flatten(1)
+        return torch.cat([runs, (weight * (1 - uniform)).sum(dim=1, keepdim=True)], dim=1)
 
 
 def _cut(maps: Tensor, side: int, step: int) -> Tensor:
