@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .config import GeometryConfig
-from .precision import wide
+from .precision import wide, without_autocast
 
 SEASON = "{}_season"  # the name of its map, by sensor
 
@@ -32,7 +32,8 @@ class Geometry(nn.Module):
         if name in self.config.rooted:
             x = x.clamp(min=0).sqrt()
         mean, axes = self.get_buffer(f"mean_{name}"), self.get_buffer(f"axes_{name}")
-        return F.normalize((x - mean) @ axes, dim=-1)
+        with without_autocast(x.device.type):
+            return F.normalize((x - mean) @ axes, dim=-1)
 
     def with_season(self, name: str, vectors: Tensor, seasons: Tensor) -> Tensor:
         """A sensor's mapped vectors (..., d) and its seasons (..., S) -> their weighted sum, of norm 1."""

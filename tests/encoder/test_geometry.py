@@ -12,6 +12,7 @@ from torch import Tensor
 
 from data.modality import S1, S2
 from data.sample import ANY_TIME, ImageSeries, Sample
+from encoder.batch import collate
 from encoder.checkpoint import digest, load_weights, save_weights, weights_info
 from encoder.colour_texture import ColourTexture
 from encoder.config import PATTERNS, GeometryConfig, SeasonConfig, SkySenseConfig, TextureConfig, preset
@@ -96,6 +97,20 @@ def test_samples_of_other_subsets_in_the_batch_change_nothing(model: SkySense) -
     together = embed(model, mixed)
     for i, one in enumerate(mixed):
         np.testing.assert_allclose(together.embedding[i], embed(model, [one]).embedding[0], rtol=0, atol=1e-5)
+
+
+def test_what_leaves_the_model_is_single_precision_whatever_autocast_says(model: SkySense) -> None:
+    batch = collate([sample("hr s2 s1"), sample("s2", 1)], model.config.px_per_cell, (2, 2))
+    with torch.inference_mode():
+        wanted = model.embed(batch)
+        with torch.autocast("cpu", torch.bfloat16):  # as an encoder runs on a GPU
+            made = model.embed(batch)
+    for part in (made.embedding, made.fused, *made.by_modality.values()):
+        assert part.dtype == torch.float32
+    torch.testing.assert_close(made.by_modality["hr"], wanted.by_modality["hr"], equal_nan=True)  # counted
+    for name in ("s2", "s1"):
+        like = (made.by_modality[name] * wanted.by_modality[name]).sum(dim=1).nan_to_num(1.0)
+        assert like.min() > 0.99
 
 
 def test_the_dense_map_of_one_cell_is_the_embedding(model: SkySense) -> None:
