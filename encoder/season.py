@@ -47,8 +47,9 @@ def _values(pixels: Tensor, config: SeasonConfig) -> Tensor:
     """In the sensor's unit, or their logarithms: (B, T, C, H, W)."""
     x = wide(pixels)
     mean, std = (torch.tensor(values).to(x)[:, None, None] for values in (config.mean, config.std))
-    x = x * std + mean
-    return (x.clamp(min=0) + DARK).log() if config.logarithm else x
+    if not config.logarithm:
+        return torch.addcmul(mean, x, std)
+    return torch.addcmul(mean + DARK, x, std).clamp_(min=DARK).log_()
 
 
 def _cell_means(values: Tensor, valid: Tensor | None, shape: torch.Size) -> Tensor:
