@@ -15,11 +15,11 @@ from .precision import wide, without_autocast
 DARKEST, BRIGHTEST = -2.1, 2.25  # first and last bin of a channel, standardised: about 0 and 255
 BIAS = 1.0  # a filter's response must exceed it
 BRIGHTER = (0.02, 0.08)  # of a neighbour, in deviations of a channel: where it begins and where it is full
-AROUND = ((0, 0), (0, 1), (0, 2), (1, 2), (2, 2), (2, 1), (2, 0), (1, 0))  # of (1, 1), in a ring
+RING = ((0, 0), (0, 1), (0, 2), (1, 2), (2, 2), (2, 1), (2, 0), (1, 0))  # around (1, 1)
 
 
 class ColourTexture(nn.Module):
-    """Images -> non-negative features per cell of `patch_px`: histogram, moments, responses of filters."""
+    """Images -> non-negative features per cell of `patch_px`: histogram, moments, filters, patterns."""
 
     filters: Tensor  # (F, C, k, k) on standardised pixels
     offset: Tensor  # (F,)
@@ -95,14 +95,14 @@ class ColourTexture(nn.Module):
         if px > 1:
             grey = F.avg_pool2d(grey[:, None], px)[:, 0]
         side = grey.shape[1] - 2
-        ring = torch.stack([grey[:, y : y + side, x : x + side] for y, x in AROUND])
+        ring = torch.stack([grey[:, y : y + side, x : x + side] for y, x in RING])
         bit = ring.sub_(grey[:, 1:-1, 1:-1] + least / (full - least)).clamp_(0, 1)  # (8, M, side, side)
         count = bit.sum(dim=0).flatten(1)
         turns = (bit - bit.roll(1, 0)).abs_().sum(dim=0).flatten(1)  # 2 where the brighter ones are one run
         uniform = turns.neg_().add_(4).div_(2).clamp_(0, 1)  # (M, squares)
         if px > 1:
             weight = weight.reshape(-1, side, px, side, px).sum(dim=(2, 4)).flatten(1)
-        counts = torch.arange(len(AROUND) + 1, device=grey.device, dtype=grey.dtype)[:, None]
+        counts = torch.arange(len(RING) + 1, device=grey.device, dtype=grey.dtype)[:, None]
         near = (count[:, None] - counts).abs_().neg_().add_(1).relu_()  # (M, 9, squares)
         runs = (near @ (weight * uniform)[..., None]).flatten(1)
         return torch.cat([runs, (weight * (1 - uniform)).sum(dim=1, keepdim=True)], dim=1)

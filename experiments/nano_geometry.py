@@ -100,9 +100,8 @@ def _seasons(samples: Sequence[Sample | None], name: str) -> np.ndarray:
             torch.ones_like(batch.pixels[:, :, 0], dtype=torch.bool) if batch.valid is None else batch.valid
         )
         seen = cell_validity(valid, px[name], SkySenseConfig.min_valid_fraction)
-        out[list(rows)] = season(batch.pixels, valid, seen, batch.day_of_year, SEASONS[name])[
-            ..., 0, 0
-        ].numpy()
+        made = season(batch.pixels, valid, seen, batch.day_of_year, SEASONS[name])  # (B, S, 1, 1)
+        out[list(rows)] = made.flatten(1).numpy()
     return out
 
 
