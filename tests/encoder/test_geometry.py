@@ -12,14 +12,15 @@ from torch import Tensor
 
 from data.modality import S1, S2
 from data.sample import ANY_TIME, ImageSeries, Sample
-from encoder.batch import collate
+from encoder.batch import Batch, collate
 from encoder.checkpoint import digest, load_weights, save_weights, weights_info
 from encoder.colour_texture import ColourTexture
 from encoder.config import PATTERNS, GeometryConfig, SeasonConfig, SkySenseConfig, TextureConfig, preset
 from encoder.embed import EmbeddingBatch, Encoder
 from encoder.geometry import Geometry
 from encoder.initialise import initialise
-from encoder.skysense import SkySense
+from encoder.season import season
+from encoder.skysense import SkySense, cell_validity
 
 D = 16
 pytestmark = pytest.mark.float32
@@ -138,6 +139,58 @@ def test_a_season_stands_beside_what_the_encoder_made() -> None:
     torch.testing.assert_close(made, F.normalize(torch.tensor([[1.0, 0.5]])))
 
 
+def half_seen(model: SkySense) -> tuple[Batch, Tensor]:
+    """2 x 3 cells of all sensors, one never seen and one on a single date, and which are seen at all."""
+    part = sample("hr s2 s1", cells=3)
+    cut = {}
+    for name, px in model.config.px_per_cell.items():
+        series = part.series[name]
+        valid = series.valid[:, : 2 * px].copy()
+        valid[:, :px, :px] = False
+        valid[0, px:, 2 * px :] = False
+        cut[name] = replace(series, pixels=series.pixels[:, :, : 2 * px], valid=valid)
+    cells = torch.ones(1, 2, 3, dtype=torch.bool)
+    cells[0, 0, 0] = False
+    return collate([replace(part, series=cut, grid_shape=(2, 3))], model.config.px_per_cell, (2, 3)), cells
+
+
+@torch.inference_mode()
+def test_cells_and_whole_hold_the_seasons_and_colours_of_what_was_seen() -> None:
+    model = SkySense(tiny(SEASONS)).eval()
+    initialise(model, 0)
+    stream = np.random.RandomState(2)
+    for name, buffer in model.named_buffers():
+        if "season" in name or "hr" in name or "filters" in name:
+            buffer.copy_(torch.from_numpy(np.abs(stream.normal(size=tuple(buffer.shape))).astype("f4")))
+    batch, cells = half_seen(model)  # no axes of s2 and s1: their vectors are the seasons alone
+    made = model.embed(batch)
+    assert model.geometry is not None
+    for name in ("s2", "s1"):
+        part = batch.series[name]
+        assert part.valid is not None
+        seen = cell_validity(part.valid, 8, 0.5)
+        of_year = season(part.pixels, part.valid, seen, part.day_of_year, SEASONS[name])
+        mean = torch.stack([of_year[0, :, y, x] for y, x in cells[0].nonzero()]).mean(dim=0)
+        wanted = model.geometry(f"{name}_season", mean)
+        torch.testing.assert_close(made.by_modality[name][0], wanted, rtol=0, atol=1e-5)
+    hr = batch.series["hr"]
+    counts = model.encode("hr", hr.pixels, hr.valid)  # (1, 2, D, 2, 3)
+    assert hr.valid is not None
+    shown = cell_validity(hr.valid, 32, 0.5)[:, :, None].float()
+    each = (counts * shown).sum(dim=1) / shown.sum(dim=1).clamp(min=1)
+    mean = torch.stack([each[0, :, y, x] for y, x in cells[0].nonzero()]).mean(dim=0)
+    torch.testing.assert_close(made.by_modality["hr"][0], model.geometry("hr", mean), rtol=0, atol=1e-5)
+    for y, x in cells[0].nonzero().tolist():  # each cell its own
+        parts = {"hr": model.geometry("hr", each[0, :, y, x])}
+        for name in ("s2", "s1"):
+            part = batch.series[name]
+            assert part.valid is not None
+            seen = cell_validity(part.valid, 8, 0.5)
+            of_year = season(part.pixels, part.valid, seen, part.day_of_year, SEASONS[name])
+            parts[name] = model.geometry(f"{name}_season", of_year[0, :, y, x])
+        torch.testing.assert_close(made.fused[0, :, y, x], model.geometry.join(parts), rtol=0, atol=1e-5)
+
+
 def test_colours_are_counted_once_and_masked_pixels_not() -> None:
     part = TextureConfig(filters=2, patch_px=4)
     encoder = ColourTexture(part)
@@ -221,6 +274,41 @@ def test_patterns_of_flat_lines_spots_and_noise_are_told_apart() -> None:
     left = torch.zeros(8, 8, dtype=torch.bool)
     left[:, :4] = True
     torch.testing.assert_close(patterns(step, left)[0], share(3, 1 / 4) + share(0, 3 / 4))  # of valid pixels
+
+
+def plain_patterns(grey: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Soft uniform patterns of squares, one around them, as they are defined: (10,) sums."""
+    out = np.zeros(PATTERNS)
+    ring = [(-1, -1), (-1, 0), (-1, 1), (0, 1), (1, 1), (1, 0), (1, -1), (0, -1)]
+    for y in range(weight.shape[0]):
+        for x in range(weight.shape[1]):
+            centre = grey[y + 1, x + 1]
+            bits = [min(max((grey[y + 1 + a, x + 1 + b] - centre - 0.02) / 0.06, 0), 1) for a, b in ring]
+            turns = sum(abs(one - other) for one, other in zip(bits, bits[1:] + bits[:1], strict=True))
+            uniform = min(max((4 - turns) / 2, 0), 1)
+            for count in range(9):
+                out[count] += weight[y, x] * uniform * max(1 - abs(sum(bits) - count), 0)
+            out[9] += weight[y, x] * (1 - uniform)
+    return out
+
+
+@pytest.mark.parametrize("px", [1, 2])
+def test_patterns_are_their_definition(px: int) -> None:
+    encoder = ColourTexture(TextureConfig(filters=1, patch_px=8, pattern_px=(px,))).double()
+    draw = np.random.default_rng(px)
+    images = np.kron(draw.normal(0, 0.05, (1, 3, 8, 16)), np.ones((1, 1, px, px)))[..., :8, :16]
+    images = images + draw.normal(0, 0.01, images.shape)  # steps about as high as a neighbour must be
+    valid = draw.random((1, 8, 16)) > 0.2
+    found = encoder(torch.from_numpy(images), torch.from_numpy(valid))[0, -PATTERNS:, 0].numpy()
+    padded = np.pad(images[0].mean(axis=0), px, mode="edge")
+    squares = padded.reshape(padded.shape[0] // px, px, -1, px).mean(axis=(1, 3))
+    weights = valid[0].reshape(8 // px, px, 16 // px, px).sum(axis=(1, 3))
+    side = 8 // px
+    for cell in range(2):
+        part = slice(cell * side, (cell + 1) * side)
+        around = squares[:, cell * side : (cell + 1) * side + 2]
+        wanted = plain_patterns(around, weights[:, part]) / valid[0, :, cell * 8 : cell * 8 + 8].sum()
+        np.testing.assert_allclose(found[:, cell], wanted, atol=1e-12)
 
 
 def test_a_pattern_hardly_moves_with_rounding() -> None:

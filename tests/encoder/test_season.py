@@ -90,6 +90,17 @@ def test_a_date_tells_of_its_own_days_and_round_the_turn_of_the_year() -> None:
     torch.testing.assert_close(swapped[0, :, 0, 0].reshape(12, BANDS), found)
 
 
+def test_one_date_and_one_pixel_tell_of_the_whole_year() -> None:
+    pixels = torch.zeros(1, 1, BANDS, PX, PX, dtype=torch.float64)
+    pixels[..., 1, 2] = 2.5  # 2000 and 4000
+    valid = torch.zeros(1, 1, PX, PX, dtype=torch.bool)
+    valid[..., 1, 2] = True
+    seen = torch.ones(1, 1, 1, 1, dtype=torch.bool)
+    found = season(pixels, valid, seen, torch.tensor([[100]]), CONFIG)[0, :, 0, 0].reshape(12, BANDS)
+    wanted = torch.tensor([2300.0, 4300.0], dtype=torch.float64).log()
+    torch.testing.assert_close(found, wanted.expand(12, BANDS), rtol=1e-6, atol=0)
+
+
 def test_dates_that_are_unknown_tell_of_every_day_alike() -> None:
     pixels, valid, seen, _ = drawn(1)
     found = season(pixels, valid, seen, torch.zeros(2, 5, dtype=torch.long), CONFIG)

@@ -9,16 +9,18 @@ from data.sample import ANY_TIME, ImageSeries, Sample
 from encoder.config import preset
 from encoder.initialise import initialise
 from encoder.skysense import SkySense
+from experiments import nano_geometry
 from experiments.late_fusion import in_geometry
 from experiments.nano_geometry import (
     SEASON_OF,
     fit_sentinel,
+    sensor,
     sentinel_maps,
     turned_towards,
     with_season,
 )
 from experiments.retrieval.embedding import embed_small
-from experiments.retrieval.seasons import WEIGHTS
+from experiments.retrieval.seasons import SEASONS, WEIGHTS
 
 D = 32
 
@@ -80,6 +82,39 @@ def test_the_model_makes_what_the_fit_promised() -> None:
     assert np.isnan(s1).all(axis=1).sum() == sum(
         sample is None or "s1" not in sample.series for sample in asked
     )
+
+
+def sets_that_share() -> list[dict[str, np.ndarray]]:
+    """Sensors and seasons that see the same few things, each in its own numbers, with noise of its own."""
+    rng = np.random.default_rng(5)
+    made = []
+    for count in (120, 80):
+        hidden = rng.normal(size=(count, 6))
+        parts = {}
+        for name, width in (
+            ("s2", 16),
+            ("s1", 16),
+            *((SEASON_OF[n], SEASONS[n].width) for n in ("s2", "s1")),
+        ):
+            see = np.random.default_rng(width + len(name)).normal(size=(6, width))
+            parts[name] = hidden @ see + 0.5 * rng.normal(size=(count, width))
+        made.append(parts)
+    return made
+
+
+def test_sentinel_1_with_its_season_is_turned_as_near_as_can_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    sets = sets_that_share()
+    every = {name: np.concatenate([one[name] for one in sets]) for name in sets[0]}
+
+    def both(rounds: int) -> tuple[np.ndarray, np.ndarray]:
+        monkeypatch.setattr(nano_geometry, "ROUNDS", rounds)
+        maps = sentinel_maps(sets, 16)
+        return sensor(every, maps, "s1"), sensor(every, maps, "s2")
+
+    s1, s2 = both(nano_geometry.ROUNDS)
+    np.testing.assert_allclose(turned_towards(s1, s2), np.eye(16), atol=1e-8)  # nothing is left to turn
+    first = both(0)
+    assert (s1 * s2).sum(axis=1).mean() > (first[0] * first[1]).sum(axis=1).mean() + 1e-3
 
 
 def test_a_fit_without_seasons_has_none() -> None:
