@@ -21,7 +21,6 @@ from data.modality import HR
 from data.sample import Sample
 from encoder.batch import collate, usable_series
 from encoder.config import GeometryConfig, SkySenseConfig, TextureConfig
-from encoder.geometry import SEASON
 from encoder.season import season
 from encoder.skysense import SkySense, cell_validity
 
@@ -30,11 +29,10 @@ from .kept_vectors import read_model, training_samples, training_vectors
 from .nano import save_half
 from .retrieval.baselines import half_whitening
 from .retrieval.protocols import finite_rows
-from .retrieval.seasons import POWERS, SEASONS, WEIGHTS
+from .retrieval.seasons import POWERS, SEASON_OF, SEASONS, WEIGHTS
 
 PATCHES = 20_000  # that filters are whitened on
 NAME = "skyhex/nano-3"
-SEASON_OF = {name: SEASON.format(name) for name in SEASONS}
 PATTERN_PX = (1, 2)
 BATCH = 256
 ROUNDS = 2  # of turning Sentinel-2's season and Sentinel-1 towards each other

@@ -7,6 +7,7 @@ import torch
 
 from data.modality import S1, S2
 from encoder.config import SeasonConfig
+from encoder.geometry import SEASON
 from encoder.season import season
 
 from .baselines import POWER, half_whitening
@@ -16,7 +17,8 @@ SEASONS = {
     "s2": SeasonConfig(S2.mean, S2.std, True, days=12, reach_days=18.0, prior=0.1, weight=1.0),
     "s1": SeasonConfig(S1.mean, S1.std, False, days=4, reach_days=90.0, prior=1.0, weight=0.4),
 }
-POWERS = {"s2": POWER, "s1": POWER, "s2_season": 0.35, "s1_season": 0.5}  # of the variance of an axis
+SEASON_OF = {name: SEASON.format(name) for name in SEASONS}  # its name among a sensor's parts
+POWERS = {"s2": POWER, "s1": POWER, SEASON_OF["s2"]: 0.35, SEASON_OF["s1"]: 0.5}  # of the variance of an axis
 WEIGHTS = {"hr": 0.5, "s2": 1.0, "s1": 0.3}  # of a sensor in the whole
 
 
@@ -43,5 +45,5 @@ def whitened_season(
     there = seen.any(axis=1)
     features = made[:, :, 0, 0].double().numpy()
     rows = features[fit_on[there[fit_on]]]
-    mean, axes = half_whitening(rows, np.ones(len(rows)), min(rows.shape), POWERS[f"{sensor}_season"])
+    mean, axes = half_whitening(rows, np.ones(len(rows)), min(rows.shape), POWERS[SEASON_OF[sensor]])
     return unit(np.where(there[:, None], (features - mean) @ axes, 0.0))

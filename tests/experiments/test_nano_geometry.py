@@ -12,7 +12,6 @@ from encoder.skysense import SkySense
 from experiments import nano_geometry
 from experiments.late_fusion import in_geometry
 from experiments.nano_geometry import (
-    SEASON_OF,
     fit_sentinel,
     sensor,
     sentinel_maps,
@@ -20,7 +19,7 @@ from experiments.nano_geometry import (
     with_season,
 )
 from experiments.retrieval.embedding import embed_small
-from experiments.retrieval.seasons import SEASONS, WEIGHTS
+from experiments.retrieval.seasons import SEASON_OF, SEASONS, WEIGHTS
 
 D = 32
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from data.modality import S1, S2
-from experiments.nano_geometry import SEASON_OF, with_season
+from experiments.nano_geometry import with_season
 from experiments.retrieval.neighbours import unit
-from experiments.retrieval.seasons import whitened_season
+from experiments.retrieval.seasons import SEASON_OF, whitened_season
 
 from .test_nano_geometry import samples
 
