@@ -15,7 +15,7 @@ from indexer.alignment.alignment import Pairs, fit, folds_of
 
 from .kept_vectors import read_model, training_vectors, validation_vectors
 from .nano_corpus import series_paths
-from .nano_geometry import Map, Vectors, sensor, sentinel_maps
+from .nano_geometry import Map, in_geometry, sentinel_maps
 from .recipe import command_line, write_result
 from .retrieval import baselines
 from .retrieval.blocks import pooled
@@ -27,17 +27,9 @@ S1_WEIGHT = 0.5
 TOKEN = "fusion token, 128"
 
 
-def in_geometry(
-    one: Vectors, maps: Mapping[str, Map], s1_weight: float = S1_WEIGHT
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """S1, S2 and their weighted sum, (n, d) each; a sensor that saw nothing is NaN, and none of the sum."""
-    s1, s2 = (sensor(one, maps, name) for name in ("s1", "s2"))
-    return s1, s2, s1_weight * np.nan_to_num(s1) + np.nan_to_num(s2)
-
-
 def joined(one: Embedded, maps: Mapping[str, Map]) -> dict[str, np.ndarray]:
     """The candidates' vectors by name and dimension, zero where a sensor saw nothing."""
-    s1, s2, whole = map(np.nan_to_num, in_geometry(one.by_modality, maps))
+    s1, s2, whole = map(np.nan_to_num, in_geometry(one.by_modality, maps, S1_WEIGHT))
     return {
         TOKEN: one.fused,
         "S2 alone, 128": np.nan_to_num(one.by_modality["s2"]),
@@ -97,7 +89,7 @@ def recall_lines(item: ValidationSet, one: Embedded, maps: Mapping[str, Map]) ->
     s1, s2 = (np.nan_to_num(one.by_modality[name]).astype(np.float64) for name in ("s1", "s2"))
     x, y = (baselines.raw_series(values, fit_on) for values in (item.s1, item.s2))
     raw = baselines.chosen_cca(x[fit_on], y[fit_on], item.problem.block[fit_on]).project(x, y)
-    turned_s1, turned_s2, whole = map(np.nan_to_num, in_geometry(one.by_modality, maps))
+    turned_s1, turned_s2, whole = map(np.nan_to_num, in_geometry(one.by_modality, maps, S1_WEIGHT))
     pairs = {
         "S1 -> S2": (s1, s2),
         "S2 -> S1": (s2, s1),

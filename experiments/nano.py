@@ -52,8 +52,8 @@ VARIANTS = {
     ),
     "nano-2 plain": replace(BASE, objective=PLAIN, name="skyhex/nano-2", modality_dropout=0.8),
     "nano-2 placed": replace(BASE, objective=TUNED, name="skyhex/nano-2", modality_dropout=0.8),
-    "nano-3": replace(
-        BASE, objective=TUNED, name="skyhex/nano-3", learning_rate=4e-4, warm_up=50, modality_dropout=0.8
+    "nano-1 on": replace(
+        BASE, objective=TUNED, name="skyhex/nano-1-on", learning_rate=4e-4, warm_up=50, modality_dropout=0.8
     ),
     "left out": replace(BASE, objective=CHOSEN, name="skyhex/left-out"),
     "left out, disturbed": replace(BASE, objective=TUNED, name="skyhex/left-out", modality_dropout=0.8),
@@ -72,7 +72,7 @@ DIETS: dict[str, dict[str, Any]] = {  # what of the corpus a variant sees, and h
     "nano-2 near": SENTINEL,
     "nano-2 plain": SENTINEL,
     "nano-2 placed": SENTINEL,
-    "nano-3": DISTURBED,
+    "nano-1 on": DISTURBED,
     "left out": {"aerial": False, "without": UNSEEN},
     "left out, disturbed": DISTURBED | {"without": UNSEEN},
 }

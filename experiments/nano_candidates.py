@@ -20,13 +20,11 @@ import torch
 from encoder.skysense import SkySense
 
 from .kept_vectors import read_model, validation_vectors
-from .late_fusion import in_geometry
 from .nano_corpus import series_paths
-from .nano_geometry import Map, sentinel_maps, training_parts, with_season
+from .nano_geometry import Map, in_geometry, sentinel_maps, training_parts, with_season
 from .recipe import command_line, write_result
 from .retrieval.blocks import Scores, bootstrap, pooled
 from .retrieval.protocols import cross_modal, finite_rows, probes, zero_shot
-from .retrieval.seasons import WEIGHTS
 from .retrieval.validation import ValidationSet, read_validation
 
 BY_SET = ("mAP@20", "recall@10 S1 -> S2", "recall@10 S2 -> S1")  # told by set as well as pooled
@@ -80,7 +78,7 @@ def measures(model: SkySense, sets: tuple[ValidationSet, ...], fit: Fit) -> Meas
         problem = item.problem
         if not fit.asks(problem.name):
             continue
-        s1, s2, whole = in_geometry(with_season(one.by_modality, item.samples), maps, WEIGHTS["s1"])
+        s1, s2, whole = in_geometry(with_season(one.by_modality, item.samples), maps)
 
         def put(measure: str, scores: Scores, name: str = problem.name) -> None:
             made.setdefault(measure, {})[name] = scores

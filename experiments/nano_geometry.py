@@ -149,6 +149,14 @@ def sensor(vectors: Vectors, maps: Mapping[str, Map], name: str) -> np.ndarray:
     return _unit(own + SEASONS[name].weight * mapped(vectors[of_year], maps[of_year]))
 
 
+def in_geometry(
+    one: Vectors, maps: Mapping[str, Map], s1_weight: float = WEIGHTS["s1"]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """S1, S2 and their weighted sum, (n, d) each; a sensor that saw nothing is NaN, and none of the sum."""
+    s1, s2 = (sensor(one, maps, name) for name in ("s1", "s2"))
+    return s1, s2, s1_weight * np.nan_to_num(s1) + np.nan_to_num(s2)
+
+
 def mapped(vectors: np.ndarray, by: Map) -> np.ndarray:
     """Vectors (n, D) in the geometry: (n, d) of norm 1."""
     mean, axes = by

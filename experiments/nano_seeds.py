@@ -16,7 +16,6 @@ from encoder.skysense import SkySense
 
 from .aerial_crops import problems, read_crops
 from .kept_vectors import read_model, thinned, validation_vectors
-from .late_fusion import in_geometry
 from .nano_corpus import series_paths, training_series
 from .nano_geometry import (
     Map,
@@ -24,6 +23,7 @@ from .nano_geometry import (
     fit_hr,
     fitted_config,
     hr_features,
+    in_geometry,
     mapped,
     sentinel_maps,
     training_parts,
@@ -31,7 +31,6 @@ from .nano_geometry import (
 )
 from .recipe import command_line, write_result
 from .retrieval.protocols import cross_modal, finite_rows, zero_shot
-from .retrieval.seasons import WEIGHTS
 from .retrieval.validation import ValidationSet, read_validation
 
 
@@ -48,7 +47,7 @@ def sentinel_scores(
     """Means over sets of mAP@20 of the joined vectors, and of recall@10 across sensors."""
     by_set: dict[str, list[float]] = {"mAP@20": [], "recall@10": []}
     for item, one in zip(sets, ours, strict=True):
-        s1, s2, whole = in_geometry(one, maps, WEIGHTS["s1"])
+        s1, s2, whole = in_geometry(one, maps)
         by_set["mAP@20"].append(item.problem.scored(zero_shot(item.problem, whole)["mAP@20"]).mean)
         paired = item.problem.asking(finite_rows(s1, s2))
         if paired.folds:

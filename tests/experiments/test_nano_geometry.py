@@ -10,16 +10,16 @@ from encoder.config import preset
 from encoder.initialise import initialise
 from encoder.skysense import SkySense
 from experiments import nano_geometry
-from experiments.late_fusion import in_geometry
 from experiments.nano_geometry import (
     fit_sentinel,
+    in_geometry,
     sensor,
     sentinel_maps,
     turned_towards,
     with_season,
 )
 from experiments.retrieval.embedding import embed_small
-from experiments.retrieval.seasons import SEASON_OF, SEASONS, WEIGHTS
+from experiments.retrieval.seasons import SEASON_OF, SEASONS
 
 D = 32
 
@@ -72,7 +72,7 @@ def test_the_model_makes_what_the_fit_promised() -> None:
     asked = samples(3, 40)
     made = embed_small(model, asked)
     maps = sentinel_maps(vectors, D)
-    s1, s2, whole = in_geometry(with_season(embed_small(base, asked).by_modality, asked), maps, WEIGHTS["s1"])
+    s1, s2, whole = in_geometry(with_season(embed_small(base, asked).by_modality, asked), maps)
     np.testing.assert_allclose(made.by_modality["s1"], s1, atol=2e-5)
     np.testing.assert_allclose(made.by_modality["s2"], s2, atol=2e-5)
     there = np.array([sample is not None for sample in asked])

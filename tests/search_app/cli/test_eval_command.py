@@ -41,7 +41,7 @@ def test_series_end_to_end(run, tmp_path: Path) -> None:  # type: ignore[no-unty
         "ours", "untrained encoder (5 seeds)", "statistics over time", "raw series", "RCF, Gaussian",
         "RCF, whitened patches", "lon/lat alone", "chance", "majority",
         "raw series, half whitened", "raw S1, half whitened", "raw S2, half whitened",
-            "season, whitened", "season S1, whitened", "season S2, whitened",
+        "season, whitened", "season S1, whitened", "season S2, whitened",
     }  # fmt: skip
     assert rows["statistics over time"] > 0.9 > rows["chance"]
     assert (tmp_path / "r" / "never-seen-hits.png").stat().st_size > 10_000
